@@ -1,0 +1,65 @@
+package dreambooth4j;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Something the user can mend: said in one message, with a way out, and no stack trace. The kind
+ * decides the exit code of the command.
+ */
+public final class Problem extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  /** What is at fault, and the exit code that tells a script so. */
+  public enum Kind {
+    /** Anything that is none of the others. */
+    FAILED(1),
+    /** The command line or the configuration. */
+    USAGE(2),
+    /** A picture, a caption or a model file. */
+    DATA(3),
+    /** The device, its driver or its memory. */
+    DEVICE(4),
+    /** Training produced a number that is not finite. */
+    DIVERGED(5);
+
+    private final int exitCode;
+
+    Kind(int exitCode) {
+      this.exitCode = exitCode;
+    }
+
+    /** The exit code of the process. */
+    public int exitCode() {
+      return exitCode;
+    }
+  }
+
+  private final Kind kind;
+
+  /** A problem with its cause, which is shown under {@code -v} only; the cause may be null. */
+  public Problem(Kind kind, String message, @Nullable Throwable cause) {
+    super(message, cause);
+    this.kind = kind;
+  }
+
+  /** A problem without a cause. */
+  public Problem(Kind kind, String message) {
+    super(message);
+    this.kind = kind;
+  }
+
+  /** The command line or the configuration is at fault. */
+  public static Problem usage(String message) {
+    return new Problem(Kind.USAGE, message);
+  }
+
+  /** A picture, a caption or a model file is at fault. */
+  public static Problem data(String message) {
+    return new Problem(Kind.DATA, message);
+  }
+
+  /** What is at fault. */
+  public Kind kind() {
+    return kind;
+  }
+}
