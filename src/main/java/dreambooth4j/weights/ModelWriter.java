@@ -11,6 +11,7 @@ import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
@@ -68,7 +69,7 @@ public final class ModelWriter {
         for (String name : component.files()) {
           Path source = base.folder(component).resolve(name);
           if (Files.isRegularFile(source)) {
-            files.copy(source, folder.resolve(name));
+            copy(files, source, folder.resolve(name));
           }
         }
         Trained weights = trained.get(component);
@@ -115,34 +116,53 @@ public final class ModelWriter {
     files.copy(source, folder.resolve(component.indexFile(null)));
   }
 
+  /**
+   * Copies a file as it is, but for one thing: transformers 5 loads a model in the type that its
+   * configuration names, and a half-precision text encoder does not run with a UNet in F32.
+   */
+  private static void copy(StagedFiles files, Path source, Path target) {
+    if (target.endsWith(Path.of(Component.TEXT_ENCODER.folder(), "config.json"))) {
+      ObjectNode stored = JsonFile.read(source);
+      ObjectNode config = stored.deepCopy();
+      for (String key : new String[] {"dtype", "torch_dtype"}) {
+        if (config.has(key)) {
+          config.put(key, "float32");
+        }
+      }
+      if (!config.equals(stored)) {
+        files.add(target, channel -> writeJson(channel, config));
+        return;
+      }
+    }
+    files.copy(source, target);
+  }
+
   /** diffusers refuses a folder whose index names components that are not there. */
   private void index(StagedFiles files, Path target, Set<Component> written) {
     ObjectNode index = base.index();
-    boolean changed = false;
     for (var each : base.index().properties()) {
       boolean isThere = written.stream().anyMatch(c -> c.folder().equals(each.getKey()));
       boolean isNamed = each.getValue().isArray() && each.getValue().path(0).isTextual();
       if (isNamed && !isThere) {
         index.putArray(each.getKey()).addNull().addNull();
-        changed = true;
       }
     }
-    if (!changed) {
+    if (index.equals(base.index())) {
       files.copy(base.path().resolve(ModelFolder.INDEX), target);
       return;
     }
     if (!written.contains(Component.SAFETY_CHECKER)) {
       index.put("requires_safety_checker", false);
     }
+    files.add(target, channel -> writeJson(channel, index));
+  }
+
+  private static void writeJson(FileChannel channel, ObjectNode json) throws IOException {
     ObjectMapper mapper = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
-    files.add(
-        target,
-        channel -> {
-          ByteBuffer bytes = ByteBuffer.wrap(mapper.writeValueAsBytes(index));
-          while (bytes.hasRemaining()) {
-            channel.write(bytes);
-          }
-        });
+    ByteBuffer bytes = ByteBuffer.wrap(mapper.writeValueAsBytes(json));
+    while (bytes.hasRemaining()) {
+      channel.write(bytes);
+    }
   }
 
   /** diffusers would read the shards of an earlier model in preference to the new file. */

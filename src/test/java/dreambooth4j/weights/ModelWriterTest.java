@@ -185,6 +185,19 @@ class ModelWriterTest {
     assertThat(output.resolve("feature_extractor/preprocessor_config.json")).exists();
   }
 
+  @Test
+  void shouldHaveTheTextEncoderLoadedInTheTypeOfTheUNet() throws IOException {
+    Path base = Golden.copy(folder.resolve("base"));
+    Path config = base.resolve("text_encoder/config.json");
+    Files.writeString(config, JsonFile.read(config).put("dtype", "bfloat16").toString());
+    Path output = folder.resolve("out");
+    try (Arena run = Arena.open("run")) {
+      new ModelWriter(ModelFolder.open(base, null)).write(run, output);
+    }
+    assertThat(JsonFile.read(output.resolve("text_encoder/config.json")))
+        .isEqualTo(JsonFile.read(Golden.MODEL.resolve("text_encoder/config.json")));
+  }
+
   /** Run in a process of its own, whose files may not grow as large as the UNet's. */
   public static final class Child {
     private Child() {}
