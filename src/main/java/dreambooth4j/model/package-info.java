@@ -1,6 +1,6 @@
 /**
- * Stable Diffusion's models, each written once as its forward from the engine's ops; their
- * config.json decides every size.
+ * UNet, text encoder, VAE and tokenizer, built from the engine's ops; config.json decides every
+ * size.
  */
 @NullMarked
 package dreambooth4j.model;
