@@ -5,8 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.InferenceMode;
-import org.bytedeco.pytorch.ScalarTypeOptional;
-import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
@@ -70,7 +68,7 @@ public final class Arena implements AutoCloseable {
           "%s: wanted %,d bytes for %s, but the limit is %,d and %,d are in use"
               .formatted(name, bytes, what, meter.limitBytes, meter.bytes));
     }
-    return compute(what, () -> torch.empty(shape, options(dtype), null));
+    return compute(what, () -> torch.empty(shape, Native.options(dtype), null));
   }
 
   /** As {@link #allocate}, all elements zero. */
@@ -92,10 +90,6 @@ public final class Arena implements AutoCloseable {
     Tensor tensor = allocate(what, DType.I64, shape);
     tensor.copyFrom(values);
     return tensor;
-  }
-
-  static TensorOptions options(DType dtype) {
-    return new TensorOptions().dtype(new ScalarTypeOptional(dtype.scalarType()));
   }
 
   /** Runs a libtorch call and owns the tensor that it returns; the caller is its first holder. */
@@ -123,7 +117,9 @@ public final class Arena implements AutoCloseable {
     return Native.call(op, () -> adopt(body.get(), base));
   }
 
-  private Tensor adopt(org.bytedeco.pytorch.Tensor handle, @Nullable Tensor base) {
+  private Tensor adopt(org.bytedeco.pytorch.Tensor made, @Nullable Tensor base) {
+    // A tensor got from a tuple is a reference into it: a handle of our own outlives the call.
+    org.bytedeco.pytorch.Tensor handle = new org.bytedeco.pytorch.Tensor(made);
     long[] shape = new long[(int) handle.dim()];
     for (int i = 0; i < shape.length; i++) {
       shape[i] = handle.size(i);

@@ -3,6 +3,9 @@ package dreambooth4j.engine;
 import dreambooth4j.Problem;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,6 +35,16 @@ public final class Native {
           body.run();
           return null;
         });
+  }
+
+  /** libtorch's name of an element type: for ops alone. */
+  public static ScalarType scalarType(DType dtype) {
+    return dtype.scalarType();
+  }
+
+  /** libtorch's options for a new CPU tensor of this type: for ops alone, inside a call. */
+  public static TensorOptions options(DType dtype) {
+    return new TensorOptions().dtype(new ScalarTypeOptional(dtype.scalarType()));
   }
 
   private static RuntimeException explained(String op, RuntimeException e) {

@@ -103,23 +103,27 @@ public final class Safetensors implements TensorSource {
   @Override
   public void readInto(Parameter target, String name) {
     TensorInfo info = info(name);
-    long[] expected = target.fileShape();
-    if (!Arrays.equals(withoutTrailingOnes(expected), withoutTrailingOnes(info.sizes()))) {
-      throw wrongShape(info, Arrays.toString(expected));
+    if (!fits(info, target)) {
+      throw wrongShape(info, Arrays.toString(target.fileShape()));
     }
     if (!target.isPermuted()) {
       readInto(target.weight(), name);
       return;
     }
     try (Arena scratch = target.weight().arena().child("read " + name)) {
-      Tensor stored = scratch.allocate(name, info.dtype(), expected);
+      Tensor stored = scratch.allocate(name, info.dtype(), target.fileShape());
       fill(stored, info);
       target.read(stored);
     }
   }
 
-  /** A shape without the ones at its end: the same for a linear layer and a 1×1 convolution. */
-  static long[] withoutTrailingOnes(long[] shape) {
+  /** Whether the shapes agree, ones at the end aside. */
+  static boolean fits(TensorInfo stored, Parameter parameter) {
+    return Arrays.equals(
+        withoutTrailingOnes(parameter.fileShape()), withoutTrailingOnes(stored.sizes()));
+  }
+
+  private static long[] withoutTrailingOnes(long[] shape) {
     int rank = shape.length;
     while (rank > 0 && shape[rank - 1] == 1) {
       rank--;

@@ -1,0 +1,69 @@
+package dreambooth4j.data;
+
+import java.awt.Color;
+import java.awt.Graphics2D;
+import java.awt.color.ColorSpace;
+import java.awt.image.BufferedImage;
+import java.awt.image.Raster;
+
+/** Brings decoded pictures of any kind to 8-bit RGB. */
+final class Rgb {
+  private Rgb() {}
+
+  /** The picture in RGB; what is transparent lies on white. */
+  static Pixels of(BufferedImage image) {
+    if (image.getColorModel().getColorSpace().getType() == ColorSpace.TYPE_GRAY) {
+      return ofGrey(image);
+    }
+    int width = image.getWidth();
+    int height = image.getHeight();
+    BufferedImage rgb = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+    Graphics2D graphics = rgb.createGraphics();
+    graphics.setColor(Color.WHITE);
+    graphics.fillRect(0, 0, width, height);
+    graphics.drawImage(image, 0, 0, null);
+    graphics.dispose();
+    int[] row = new int[width];
+    byte[] bytes = new byte[width * height * Pixels.CHANNELS];
+    int to = 0;
+    for (int y = 0; y < height; y++) {
+      rgb.getRaster().getDataElements(0, y, width, 1, row);
+      for (int pixel : row) {
+        bytes[to++] = (byte) (pixel >> 16);
+        bytes[to++] = (byte) (pixel >> 8);
+        bytes[to++] = (byte) pixel;
+      }
+    }
+    return new Pixels(width, height, bytes);
+  }
+
+  /**
+   * Java takes grey samples for linear light and would brighten them; files hold them with the same
+   * curve as RGB, so they are copied.
+   */
+  private static Pixels ofGrey(BufferedImage image) {
+    int width = image.getWidth();
+    int height = image.getHeight();
+    Raster raster = image.getRaster();
+    double full = (1 << image.getColorModel().getComponentSize(0)) - 1;
+    boolean alpha = image.getColorModel().hasAlpha() && raster.getNumBands() > 1;
+    int[] greys = new int[width];
+    int[] covers = new int[width];
+    byte[] bytes = new byte[width * height * Pixels.CHANNELS];
+    int to = 0;
+    for (int y = 0; y < height; y++) {
+      raster.getSamples(0, y, width, 1, 0, greys);
+      if (alpha) {
+        raster.getSamples(0, y, width, 1, 1, covers);
+      }
+      for (int x = 0; x < width; x++) {
+        double cover = alpha ? covers[x] / full : 1;
+        byte grey = (byte) Math.round(255 * (greys[x] / full * cover + 1 - cover));
+        bytes[to++] = grey;
+        bytes[to++] = grey;
+        bytes[to++] = grey;
+      }
+    }
+    return new Pixels(width, height, bytes);
+  }
+}

@@ -1,0 +1,2 @@
+/** Captions, pictures, buckets and pairs: files and rules, no tensors beyond pixels. */
+package dreambooth4j.data;

@@ -1,0 +1,230 @@
+package dreambooth4j.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import dreambooth4j.Problem;
+import dreambooth4j.data.ImageReader.Size;
+import java.awt.image.BufferedImage;
+import java.awt.image.IndexColorModel;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.zip.CRC32;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ImageReaderTest {
+  private static final Path FIXTURES = Path.of("src/test/resources/pictures");
+  private static final Bucket SAME = new Bucket(24, 16);
+
+  @TempDir Path folder;
+
+  private static Pixels upright() {
+    return ImageReader.read(FIXTURES.resolve("upright.png"), SAME);
+  }
+
+  private static int largestDifference(Pixels a, Pixels b) {
+    int largest = 0;
+    for (int i = 0; i < a.rgb().length; i++) {
+      largest = Math.max(largest, Math.abs((a.rgb()[i] & 0xFF) - (b.rgb()[i] & 0xFF)));
+    }
+    return largest;
+  }
+
+  private Path write(BufferedImage image, String name) throws IOException {
+    Path file = folder.resolve(name);
+    String format = PictureFile.extension(file);
+    assertThat(ImageIO.write(image, format, file.toFile())).as("ImageIO writes " + format).isTrue();
+    return file;
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "orientation-1.jpg, 10", "orientation-2.jpg, 10", "orientation-3.jpg, 10",
+    "orientation-4.jpg, 10", "orientation-5.jpg, 10", "orientation-6.jpg, 10",
+    "orientation-7.jpg, 10", "orientation-8.jpg, 10", "orientation-6.png, 0",
+    "orientation-6.webp, 0", "orientation-6.tif, 0", "lossless.webp, 0",
+    "lossy.webp, 40", "cmyk.jpg, 10"
+  })
+  void shouldReadEveryFormatUpright(String name, int tolerance) {
+    Path file = FIXTURES.resolve(name);
+    assertThat(ImageReader.size(file)).isEqualTo(new Size(24, 16));
+    assertThat(largestDifference(ImageReader.read(file, SAME), upright()))
+        .isLessThanOrEqualTo(tolerance);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"png, 0", "bmp, 0", "tif, 0", "tiff, 0", "jpg, 60", "jpeg, 60"})
+  void shouldReadWhatTheJdkWrites(String extension, int tolerance) throws IOException {
+    BufferedImage image = ImageIO.read(FIXTURES.resolve("upright.png").toFile());
+    Path file = write(image, "a." + extension);
+    assertThat(largestDifference(ImageReader.read(file, SAME), upright()))
+        .isLessThanOrEqualTo(tolerance);
+  }
+
+  @Test
+  void shouldReadPalettes() throws IOException {
+    byte[] values = {10, 100, (byte) 200, (byte) 255};
+    IndexColorModel palette = new IndexColorModel(2, 4, values, values, values);
+    BufferedImage image = new BufferedImage(4, 4, BufferedImage.TYPE_BYTE_BINARY, palette);
+    for (int i = 0; i < 16; i++) {
+      image.getRaster().setSample(i % 4, i / 4, 0, i % 4);
+    }
+    for (String name : new String[] {"palette.png", "palette.gif"}) {
+      Pixels pixels = ImageReader.read(write(image, name), new Bucket(4, 4));
+      assertThat(pixels.rgb())
+          .as(name)
+          .startsWith(10, 10, 10, 100, 100, 100, 200, 200, 200, 255, 255, 255);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {BufferedImage.TYPE_BYTE_GRAY, BufferedImage.TYPE_USHORT_GRAY})
+  void shouldTakeGreySamplesAsTheyStand(int type) throws IOException {
+    BufferedImage image = new BufferedImage(16, 16, type);
+    int full = type == BufferedImage.TYPE_BYTE_GRAY ? 255 : 65_535;
+    for (int i = 0; i < 256; i++) {
+      image.getRaster().setSample(i % 16, i / 16, 0, (int) Math.round(i / 255.0 * full));
+    }
+    for (String name : new String[] {"grey.png", "grey.tif"}) {
+      Pixels pixels = ImageReader.read(write(image, name), new Bucket(16, 16));
+      for (int i = 0; i < 256; i++) {
+        assertThat(pixels.rgb()[3 * i + 1] & 0xFF).as(name).isEqualTo(i);
+      }
+    }
+  }
+
+  @Test
+  void shouldReadSixteenBitsAChannel() {
+    Pixels pixels = ImageReader.read(FIXTURES.resolve("rgb16.png"), new Bucket(16, 16));
+    for (int i = 0; i < 256; i++) {
+      assertThat(pixels.rgb()[3 * i] & 0xFF).isEqualTo(i);
+      assertThat(pixels.rgb()[3 * i + 2] & 0xFF).isEqualTo(255 - i);
+    }
+  }
+
+  @Test
+  void shouldLayTransparentPicturesOnWhite() throws IOException {
+    BufferedImage image = new BufferedImage(8, 8, BufferedImage.TYPE_INT_ARGB);
+    image.setRGB(0, 0, 0x80_00_00_00);
+    image.setRGB(1, 0, 0xFF_10_20_30);
+    byte[] rgb = ImageReader.read(write(image, "alpha.png"), new Bucket(8, 8)).rgb();
+    assertThat(Arrays.copyOf(rgb, 9)).startsWith(127, 127, 127, 0x10, 0x20, 0x30, 255, 255, 255);
+    byte[] webp = ImageReader.read(FIXTURES.resolve("alpha.webp"), SAME).rgb();
+    assertThat(Arrays.copyOf(webp, 3)).containsExactly(255, 255, 255);
+    byte[] grey = ImageReader.read(FIXTURES.resolve("grey-alpha.png"), new Bucket(16, 16)).rgb();
+    assertThat(Arrays.copyOf(grey, 9)).containsExactly(255, 255, 255, 127, 127, 127, 90, 90, 90);
+  }
+
+  /** Pillow's LANCZOS is what the extension scales with. */
+  @Test
+  void shouldScaleAsPillowDoes() {
+    Pixels ours = ImageReader.read(FIXTURES.resolve("noise.png"), new Bucket(24, 16));
+    Pixels theirs = ImageReader.read(FIXTURES.resolve("noise-lanczos-24x16.png"), SAME);
+    assertThat(ours.rgb()).isEqualTo(theirs.rgb());
+    Pixels larger = ImageReader.read(FIXTURES.resolve("noise.png"), new Bucket(90, 60));
+    Pixels theirLarger =
+        ImageReader.read(FIXTURES.resolve("noise-lanczos-90x60.png"), new Bucket(90, 60));
+    assertThat(larger.rgb()).isEqualTo(theirLarger.rgb());
+  }
+
+  @Test
+  void shouldCoverTheBucketAndCropAboutTheCentre() throws IOException {
+    BufferedImage image = new BufferedImage(300, 100, BufferedImage.TYPE_INT_RGB);
+    for (int x = 0; x < 300; x++) {
+      for (int y = 0; y < 100; y++) {
+        image.setRGB(x, y, x < 100 ? 0xFF0000 : x < 200 ? 0x00FF00 : 0x0000FF);
+      }
+    }
+    Pixels pixels = ImageReader.read(write(image, "wide.png"), new Bucket(32, 32));
+    assertThat(pixels.width()).isEqualTo(32);
+    assertThat(pixels.height()).isEqualTo(32);
+    int middle = 3 * (16 * 32 + 16);
+    assertThat(Arrays.copyOfRange(pixels.rgb(), middle, middle + 3)).containsExactly(0, 255, 0);
+    int nearEdge = 3 * (16 * 32 + 4);
+    assertThat(pixels.rgb()[nearEdge + 1] & 0xFF).isGreaterThan(240);
+  }
+
+  @Test
+  void shouldMirrorAndScaleValues() {
+    Pixels pixels = new Pixels(2, 1, new byte[] {0, 51, (byte) 255, 3, 4, 5});
+    assertThat(pixels.hflip().rgb()).containsExactly(3, 4, 5, 0, 51, 255);
+    assertThat(Arrays.copyOf(pixels.toFloats(), 3)).containsExactly(-1f, -0.6f, 1f);
+  }
+
+  @Test
+  void shouldNameATextFileThatIsCalledAPicture() throws IOException {
+    Path file = Files.writeString(folder.resolve("notes.jpg"), "a man in a hat");
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ImageReader.size(file))
+        .withMessageContaining("notes.jpg is no picture")
+        .withMessageContaining("holds text")
+        .withMessageContaining("Remove it")
+        .matches(problem -> problem.kind() == Problem.Kind.DATA);
+  }
+
+  @Test
+  void shouldRefuseEmptyFilesOtherKindsAndCameraFormatsByName() throws IOException {
+    Path empty = Files.createFile(folder.resolve("empty.png"));
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ImageReader.size(empty))
+        .withMessageContaining("it is empty");
+    Path pdf = Files.writeString(folder.resolve("a.png"), "%PDF-1.4 ");
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ImageReader.size(pdf))
+        .withMessageContaining("Portable Document Format");
+    Path avif = Files.copy(FIXTURES.resolve("picture.avif"), folder.resolve("renamed.jpg"));
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ImageReader.read(avif, SAME))
+        .withMessageContaining("AVIF")
+        .withMessageContaining("convert it");
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ImageReader.size(folder.resolve("gone.png")))
+        .withMessageContaining("is not there");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"noise.png", "orientation-1.jpg", "lossless.webp", "lossy.webp", "cmyk.jpg"})
+  void shouldRefuseACutFileAndNameIt(String name) throws IOException {
+    byte[] bytes = Files.readAllBytes(FIXTURES.resolve(name));
+    Path file = folder.resolve("cut-" + name);
+    Files.write(file, Arrays.copyOf(bytes, bytes.length - bytes.length / 4));
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ImageReader.read(file, SAME))
+        .withMessageContaining(file.toString())
+        .withMessageContaining("damaged");
+  }
+
+  @Test
+  void shouldRefuseADecompressionBombByItsHeader() throws IOException {
+    Path bomb = folder.resolve("bomb.png");
+    Files.write(bomb, pngHeader(60_000, 60_000));
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ImageReader.read(bomb, SAME))
+        .withMessageContaining("60000 x 60000")
+        .withMessageContaining("100 million");
+    Path strip = folder.resolve("strip.png");
+    Files.write(strip, pngHeader(30_000, 10));
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ImageReader.size(strip))
+        .withMessageContaining("30000 x 10");
+  }
+
+  /** A PNG that is nothing but its header. */
+  private static byte[] pngHeader(int width, int height) {
+    ByteBuffer png = ByteBuffer.allocate(8 + 25);
+    png.putLong(0x89504E470D0A1A0AL).putInt(13).putInt(0x49484452).putInt(width).putInt(height);
+    png.put(new byte[] {8, 2, 0, 0, 0});
+    CRC32 crc = new CRC32();
+    crc.update(png.array(), 12, 17);
+    return png.putInt((int) crc.getValue()).array();
+  }
+}
