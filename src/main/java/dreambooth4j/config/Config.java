@@ -1,0 +1,14 @@
+package dreambooth4j.config;
+
+import java.util.List;
+
+/** Everything that a run is told, resolved: defaults, then the file, then the flags. */
+public record Config(
+    ModelConfig model,
+    DataConfig data,
+    TrainingConfig training,
+    OptimizerConfig optimizer,
+    PriorConfig prior,
+    List<ConceptConfig> concepts,
+    SamplesConfig samples,
+    OutputConfig output) {}

@@ -1,0 +1,270 @@
+package dreambooth4j.config;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.ConceptConfig.ClassImages;
+import dreambooth4j.config.ConceptConfig.Samples;
+import dreambooth4j.config.Layer.Raw;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads a configuration: defaults, then a YAML or JSON file, then flags; what comes later wins.
+ * Everything that is wrong is reported at once, with its line.
+ */
+public final class ConfigReader {
+  private static final List<Key<ConceptConfig, ?>> OF_ONE_CONCEPT =
+      List.of(
+          ConceptKeys.INSTANCE_DATA_DIR, ConceptKeys.INSTANCE_TOKEN, ConceptKeys.CLASS_DATA_DIR);
+
+  private final Sources sources = new Sources();
+  private final List<String> remarks = new ArrayList<>();
+
+  private ConfigReader() {}
+
+  /**
+   * What was read.
+   *
+   * @param noEffect keys that were read and do nothing here
+   * @param remarks one line for each value that means something else here
+   */
+  public record Reading(Config config, List<String> noEffect, List<String> remarks) {}
+
+  /**
+   * Reads a configuration.
+   *
+   * @param file a YAML or JSON file, or null if the flags are all; paths in it are relative to it
+   * @param flags values by key, without dashes; paths in them are relative to the working folder
+   * @throws Problem naming every unknown key, every value that is not allowed and every key that
+   *     asks for what is not done here
+   */
+  public static Reading read(@Nullable Path file, Map<String, String> flags) {
+    return new ConfigReader().reading(file, flags);
+  }
+
+  /** All names that may stand in a file or as a flag, those without effect here too. */
+  public static Set<String> knownNames() {
+    return Sources.knownNames();
+  }
+
+  private Reading reading(@Nullable Path file, Map<String, String> flags) {
+    if (file != null) {
+      sources.addFile(file);
+    }
+    sources.addFlags(flags);
+    failIfWrong();
+    Values run = values(List.of(sources.top, sources.flags));
+    List<Values> concepts =
+        sources.entries.isEmpty()
+            ? List.of(run)
+            : sources.entries.stream()
+                .map(entry -> values(List.of(sources.top, entry, sources.flags)))
+                .toList();
+    Config config = config(run, concepts);
+    failIfWrong();
+    List<String> all = Stream.concat(sources.foreign.remarks().stream(), remarks.stream()).toList();
+    return new Reading(config, sources.foreign.unused(), all);
+  }
+
+  private Values values(List<Layer> layers) {
+    return new Values(layers, sources.extension, sources.errors);
+  }
+
+  private void failIfWrong() {
+    if (!sources.errors.isEmpty()) {
+      throw Problem.usage(String.join("\n", sources.errors.stream().distinct().toList()));
+    }
+  }
+
+  private Config config(Values run, List<Values> conceptValues) {
+    OutputConfig output =
+        new OutputConfig(
+            run.get(Keys.OUTPUT_DIR).toAbsolutePath().normalize(),
+            run.get(Keys.CHECKPOINTING_STEPS),
+            run.get(Keys.SAVE_EMBEDDING_EVERY),
+            run.orNull(Keys.CHECKPOINTS_TOTAL_LIMIT),
+            run.orNull(Keys.RESUME_FROM_CHECKPOINT));
+    List<ConceptConfig> concepts = concepts(conceptValues, output.outputDir());
+    boolean prior = withPriorPreservation(run, conceptValues, concepts);
+    return new Config(
+        new ModelConfig(
+            run.orNull(Keys.PRETRAINED_MODEL), run.orNull(Keys.VARIANT), run.get(Keys.CLIP_SKIP)),
+        new DataConfig(run.get(Keys.RESOLUTION), run.get(Keys.HFLIP), run.get(Keys.SHUFFLE_TAGS)),
+        training(run, prior),
+        optimizer(run),
+        new PriorConfig(
+            prior,
+            run.get(Keys.PRIOR_LOSS_WEIGHT),
+            run.get(Keys.PRIOR_LOSS_SCALE),
+            run.get(Keys.PRIOR_LOSS_TARGET),
+            run.get(Keys.PRIOR_LOSS_WEIGHT_MIN),
+            run.get(Keys.SAMPLE_BATCH_SIZE)),
+        concepts,
+        new SamplesConfig(
+            run.orNull(Keys.VALIDATION_PROMPT),
+            run.get(Keys.NUM_VALIDATION_IMAGES),
+            run.get(Keys.VALIDATION_STEPS),
+            run.get(Keys.SAVE_PREVIEW_EVERY),
+            run.get(Keys.SCHEDULER)),
+        output);
+  }
+
+  private TrainingConfig training(Values run, boolean prior) {
+    return new TrainingConfig(
+        trainBatchSize(run, prior),
+        run.get(Keys.GRADIENT_ACCUMULATION_STEPS),
+        run.get(Keys.NUM_TRAIN_EPOCHS),
+        run.orNull(Keys.MAX_TRAIN_STEPS),
+        run.get(Keys.STOP_TEXT_ENCODER),
+        run.get(Keys.SNR_GAMMA),
+        run.get(Keys.OFFSET_NOISE),
+        run.get(Keys.SEED));
+  }
+
+  private static OptimizerConfig optimizer(Values run) {
+    return new OptimizerConfig(
+        run.get(Keys.LEARNING_RATE),
+        run.get(Keys.LR_SCHEDULER),
+        run.get(Keys.LR_WARMUP_STEPS),
+        run.get(Keys.LR_NUM_CYCLES),
+        run.get(Keys.LR_POWER),
+        run.get(Keys.ADAM_BETA1),
+        run.get(Keys.ADAM_BETA2),
+        run.get(Keys.ADAM_WEIGHT_DECAY),
+        run.get(Keys.ADAM_EPSILON),
+        run.get(Keys.MAX_GRAD_NORM));
+  }
+
+  /** The extension counts rows, of which a pair has two. */
+  private int trainBatchSize(Values run, boolean prior) {
+    int size = run.get(Keys.TRAIN_BATCH_SIZE);
+    if (!sources.extension || !prior || sources.flags.get(Keys.TRAIN_BATCH_SIZE) != null) {
+      return size;
+    }
+    int pairs = (size + 1) / 2;
+    remarks.add(
+        "train_batch_size: %d counts rows in the extension; here it is %d pair%s of an instance and a class picture"
+            .formatted(size, pairs, pairs == 1 ? "" : "s"));
+    return pairs;
+  }
+
+  private List<ConceptConfig> concepts(List<Values> conceptValues, Path outputDir) {
+    List<ConceptConfig> concepts = new ArrayList<>();
+    Set<String> names = new HashSet<>();
+    if (conceptValues.size() > 1) {
+      for (Key<ConceptConfig, ?> key : OF_ONE_CONCEPT) {
+        Raw raw = sources.flags.get(key);
+        if (raw != null) {
+          sources.errors.add(
+              "%s: there are %d concepts: change it in the file"
+                  .formatted(raw.origin(), conceptValues.size()));
+        }
+      }
+    }
+    for (Values values : conceptValues) {
+      Path pictures = values.orNull(ConceptKeys.INSTANCE_DATA_DIR);
+      if (pictures == null) {
+        String which = conceptValues.size() > 1 ? " in concept " + (concepts.size() + 1) : "";
+        sources.errors.add(
+            "instance_data_dir is missing%s: give the folder of the subject's pictures"
+                .formatted(which));
+        pictures = Path.of("");
+      }
+      ConceptConfig concept = concept(values, pictures, outputDir, names);
+      check(concept);
+      concepts.add(concept);
+    }
+    return List.copyOf(concepts);
+  }
+
+  private static ConceptConfig concept(
+      Values values, Path pictures, Path outputDir, Set<String> names) {
+    String token = words(values.get(ConceptKeys.INSTANCE_TOKEN));
+    String name =
+        uniqueName(token.isEmpty() ? String.valueOf(pictures.getFileName()) : token, names);
+    Path classDir = values.orNull(ConceptKeys.CLASS_DATA_DIR);
+    Integer total =
+        values.has(ConceptKeys.NUM_CLASS_IMAGES_PER)
+            ? null
+            : values.orNull(ConceptKeys.NUM_CLASS_IMAGES);
+    return new ConceptConfig(
+        name,
+        pictures,
+        token,
+        values.get(ConceptKeys.INSTANCE_PROMPT),
+        new ClassImages(
+            classDir == null ? outputDir.resolve("class_images").resolve(name) : classDir,
+            words(values.get(ConceptKeys.CLASS_TOKEN)),
+            values.orNull(ConceptKeys.CLASS_PROMPT),
+            values.get(ConceptKeys.NUM_CLASS_IMAGES_PER),
+            total,
+            values.get(ConceptKeys.CLASS_NEGATIVE_PROMPT),
+            values.get(ConceptKeys.CLASS_GUIDANCE_SCALE),
+            values.get(ConceptKeys.CLASS_INFER_STEPS)),
+        new Samples(
+            values.get(ConceptKeys.N_SAVE_SAMPLE),
+            values.get(ConceptKeys.SAVE_SAMPLE_PROMPT),
+            values.get(ConceptKeys.SAVE_SAMPLE_NEGATIVE_PROMPT),
+            values.get(ConceptKeys.SAVE_GUIDANCE_SCALE),
+            values.get(ConceptKeys.SAVE_INFER_STEPS),
+            values.get(ConceptKeys.SAMPLE_SEED)));
+  }
+
+  /** A folder name for a concept: letters, digits and what is harmless between them. */
+  private static String uniqueName(String wanted, Set<String> taken) {
+    String safe = wanted.replaceAll("[^\\p{L}\\p{N}._-]+", "_").replaceAll("^[._]+", "");
+    String base = safe.isEmpty() ? "concept" : safe;
+    String name = base;
+    for (int i = 2; !taken.add(name); i++) {
+      name = base + "-" + i;
+    }
+    return name;
+  }
+
+  private void check(ConceptConfig concept) {
+    String instance = concept.instanceToken();
+    String type = concept.classImages().token();
+    if (instance.contains(",") || type.contains(",")) {
+      sources.errors.add(
+          "instance_token and class_token of %s: a comma separates tags, a token has none"
+              .formatted(concept.name()));
+    }
+  }
+
+  /** On if somebody says so, else if a concept says anything about its class. */
+  private boolean withPriorPreservation(
+      Values run, List<Values> conceptValues, List<ConceptConfig> concepts) {
+    Boolean said = run.orNull(Keys.WITH_PRIOR_PRESERVATION);
+    boolean asked = said == null ? conceptValues.stream().anyMatch(this::speaksOfClass) : said;
+    if (!asked) {
+      return false;
+    }
+    for (ConceptConfig concept : concepts) {
+      if (concept.classImages().wanted() && !concept.hasClass()) {
+        sources.errors.add(
+            "class images of %s need a class_token or a class_prompt (or set num_class_images_per: 0)"
+                .formatted(concept.name()));
+      }
+    }
+    return concepts.stream().anyMatch(concept -> concept.classImages().wanted());
+  }
+
+  private boolean speaksOfClass(Values values) {
+    return Stream.of(
+            ConceptKeys.CLASS_TOKEN,
+            ConceptKeys.CLASS_PROMPT,
+            ConceptKeys.CLASS_DATA_DIR,
+            ConceptKeys.NUM_CLASS_IMAGES_PER,
+            ConceptKeys.NUM_CLASS_IMAGES)
+        .anyMatch(values::has);
+  }
+
+  private static String words(String token) {
+    return token.strip().replaceAll("\\s+", " ");
+  }
+}

@@ -1,0 +1,52 @@
+package dreambooth4j.config;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.snakeyaml.engine.v2.api.Dump;
+import org.snakeyaml.engine.v2.api.DumpSettings;
+import org.snakeyaml.engine.v2.common.FlowStyle;
+
+/** Writes a resolved configuration as YAML that reads back to the same records. */
+public final class ConfigWriter {
+  private ConfigWriter() {}
+
+  /** The configuration as YAML; every value stands in it, paths are absolute. */
+  public static String toYaml(Config config) {
+    Map<String, Object> top = map(Keys.ofRun(), config);
+    top.put(
+        "concepts_list",
+        config.concepts().stream().map(concept -> map(ConceptKeys.all(), concept)).toList());
+    DumpSettings settings =
+        DumpSettings.builder()
+            .setDefaultFlowStyle(FlowStyle.BLOCK)
+            .setWidth(Integer.MAX_VALUE)
+            .setSplitLines(false)
+            .build();
+    return "# As it was resolved: defaults, then the file, then the flags.\n"
+        + new Dump(settings).dumpToString(top);
+  }
+
+  /** Writes the configuration into a file. */
+  public static void write(Config config, Path file) throws IOException {
+    Files.writeString(file, toYaml(config));
+  }
+
+  private static <S> Map<String, Object> map(List<Key<S, ?>> keys, S subject) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    for (Key<S, ?> key : keys) {
+      Object value = key.in(subject);
+      if (value != null) {
+        map.put(key.name(), plain(value));
+      }
+    }
+    return map;
+  }
+
+  private static Object plain(Object value) {
+    return value instanceof Path || value instanceof LrScheduler ? value.toString() : value;
+  }
+}

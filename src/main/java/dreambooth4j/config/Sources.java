@@ -1,0 +1,202 @@
+package dreambooth4j.config;
+
+import static java.util.Objects.requireNonNull;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.Layer.Raw;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+import org.snakeyaml.engine.v2.nodes.MappingNode;
+import org.snakeyaml.engine.v2.nodes.Node;
+import org.snakeyaml.engine.v2.nodes.NodeTuple;
+import org.snakeyaml.engine.v2.nodes.ScalarNode;
+import org.snakeyaml.engine.v2.nodes.SequenceNode;
+import org.snakeyaml.engine.v2.nodes.Tag;
+
+/** What the file and the flags say, key by key, before anything is understood of the values. */
+final class Sources {
+  /** Keys that say where the concepts are. */
+  static final Set<String> STRUCTURE = Set.of("concepts_list", "concepts_path", "use_concepts");
+
+  private static final Set<Tag> PLAIN_TAGS =
+      Set.of(Tag.STR, Tag.INT, Tag.FLOAT, Tag.BOOL, Tag.NULL, Tag.MAP, Tag.SEQ);
+
+  private static final Map<String, Key<?, ?>> KEYS = new HashMap<>();
+  private static final Set<String> CONCEPT_NAMES = new HashSet<>();
+
+  static {
+    for (Key<?, ?> key : Keys.all()) {
+      KEYS.put(key.name(), key);
+      key.aliases().forEach(alias -> KEYS.put(alias, key));
+    }
+    ConceptKeys.all().forEach(key -> CONCEPT_NAMES.add(key.name()));
+  }
+
+  final Layer top = new Layer();
+  final List<Layer> entries = new ArrayList<>();
+  final Layer flags = new Layer();
+  final ForeignKeys foreign = new ForeignKeys();
+  final List<String> errors = new ArrayList<>();
+
+  /** Whether the file is the extension's db_config.json. */
+  boolean extension;
+
+  /** Reads the file's keys. */
+  void addFile(Path file) {
+    if (!(YamlDocument.read(file) instanceof MappingNode root)) {
+      throw Problem.usage(file + ":1: a configuration is a map of keys and values");
+    }
+    Set<String> names = new HashSet<>();
+    for (NodeTuple tuple : root.getValue()) {
+      names.add(keyText(tuple));
+    }
+    extension =
+        names.contains("model_name")
+            && (names.contains("revision") || names.contains("lifetime_revision"));
+    Map<String, Node> structure = new HashMap<>();
+    addMapping(root, file, top, structure);
+    boolean fromFile = !"false".equals(text(structure.get("use_concepts")));
+    String path = text(structure.get("concepts_path"));
+    if (path != null && !path.isBlank() && fromFile) {
+      addConceptsFile(folder(file).resolve(path));
+      return;
+    }
+    Node concepts = structure.get("concepts_list");
+    if (concepts instanceof SequenceNode list) {
+      addEntries(list, file);
+    } else if (concepts instanceof ScalarNode scalar) {
+      String name = YamlDocument.scalar(scalar);
+      if (name != null && !name.isBlank()) {
+        addConceptsFile(folder(file).resolve(name));
+      }
+    } else if (concepts != null) {
+      errors.add(at(file, concepts) + ": concepts_list: found a map, allowed is a list of maps");
+    }
+  }
+
+  /** Adds the flags, which take the place of what the file says. */
+  void addFlags(Map<String, String> values) {
+    Path here = Path.of("").toAbsolutePath();
+    values.forEach(
+        (name, text) -> {
+          if (name.equals("concepts_path") || name.equals("concepts_list")) {
+            entries.clear();
+            addConceptsFile(here.resolve(text));
+          } else if (!name.equals("use_concepts")) {
+            add(name, new Raw(text, "--" + name, here), flags);
+          }
+        });
+  }
+
+  /** All names that may stand in a file or as a flag. */
+  static Set<String> knownNames() {
+    Set<String> names = new TreeSet<>(KEYS.keySet());
+    names.addAll(STRUCTURE);
+    names.addAll(ForeignKeys.names());
+    return names;
+  }
+
+  private void addConceptsFile(Path file) {
+    if (YamlDocument.read(file) instanceof SequenceNode list) {
+      addEntries(list, file);
+    } else {
+      errors.add(file + ":1: a concepts file is a list of maps");
+    }
+  }
+
+  private void addEntries(SequenceNode list, Path file) {
+    for (Node node : list.getValue()) {
+      if (!(node instanceof MappingNode entry)) {
+        errors.add(at(file, node) + ": concepts_list: each entry is a map of keys and values");
+        continue;
+      }
+      Layer layer = new Layer();
+      addMapping(entry, file, layer, null);
+      Raw pictures = layer.get(ConceptKeys.INSTANCE_DATA_DIR);
+      // The extension leaves entries without pictures in its list and passes over them.
+      if (!extension
+          || (pictures != null && pictures.text() != null && !pictures.text().isBlank())) {
+        entries.add(layer);
+      }
+    }
+  }
+
+  /** Adds a map's keys to a layer; those of STRUCTURE, which only the top level has, go there. */
+  private void addMapping(
+      MappingNode map, Path file, Layer layer, @Nullable Map<String, Node> structure) {
+    for (NodeTuple tuple : map.getValue()) {
+      String name = keyText(tuple);
+      String origin = at(file, tuple.getKeyNode());
+      Node value = tuple.getValueNode();
+      if (!PLAIN_TAGS.contains(value.getTag())) {
+        errors.add("%s: %s: tags are not allowed".formatted(origin, Values.shorten(name)));
+      } else if (structure != null && STRUCTURE.contains(name)) {
+        if (structure.put(name, value) != null) {
+          errors.add("%s: %s is given twice".formatted(origin, name));
+        }
+      } else if (structure == null && KEYS.containsKey(name) && !isConceptKey(name)) {
+        errors.add(
+            "%s: %s holds for the whole run: move it out of concepts_list".formatted(origin, name));
+      } else if (value instanceof ScalarNode scalar) {
+        add(name, new Raw(YamlDocument.scalar(scalar), origin, folder(file)), layer);
+      } else if (KEYS.containsKey(name)) {
+        String found = value instanceof SequenceNode ? "a list" : "a map";
+        errors.add(
+            "%s: %s: found %s, allowed is %s"
+                .formatted(origin, name, found, requireNonNull(KEYS.get(name)).type().allowed()));
+      } else {
+        add(name, new Raw("", origin, folder(file)), layer);
+      }
+    }
+  }
+
+  private void add(String name, Raw raw, Layer layer) {
+    Key<?, ?> key = KEYS.get(name);
+    if (key != null) {
+      Raw before = layer.put(key, raw);
+      if (before != null) {
+        errors.add(
+            "%s: %s is given twice, first at %s: both names mean %s"
+                .formatted(raw.origin(), name, before.origin(), key.name()));
+      }
+    } else if (ForeignKeys.contains(name)) {
+      String refusal = foreign.take(name, raw.text() == null ? "" : raw.text(), extension);
+      if (refusal != null) {
+        errors.add(raw.at(name) + ": " + refusal);
+      }
+    } else {
+      String guess =
+          Spelling.nearest(name, knownNames()).map(k -> "; did you mean " + k + "?").orElse("");
+      errors.add("%s: unknown key %s%s".formatted(raw.origin(), Values.shorten(name), guess));
+    }
+  }
+
+  private static boolean isConceptKey(String name) {
+    Key<?, ?> key = KEYS.get(name);
+    return key != null && CONCEPT_NAMES.contains(key.name());
+  }
+
+  private static String keyText(NodeTuple tuple) {
+    return tuple.getKeyNode() instanceof ScalarNode scalar ? scalar.getValue() : "(no text)";
+  }
+
+  private static @Nullable String text(@Nullable Node node) {
+    return node instanceof ScalarNode scalar ? YamlDocument.scalar(scalar) : null;
+  }
+
+  private static String at(Path file, Node node) {
+    return file + ":" + YamlDocument.line(node);
+  }
+
+  private static Path folder(Path file) {
+    Path parent = file.toAbsolutePath().getParent();
+    return parent == null ? file.toAbsolutePath() : parent;
+  }
+}

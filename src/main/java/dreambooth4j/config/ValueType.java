@@ -1,0 +1,166 @@
+package dreambooth4j.config;
+
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+
+/**
+ * What a key takes.
+ *
+ * @param allowed in words, for help and errors: "a whole number of at least 1"
+ * @param parser reads it; throws IllegalArgumentException for anything else
+ * @param kind what a bare flag and an empty text mean
+ */
+public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
+  /** How a value is left out. */
+  public enum Kind {
+    /** A value must be there. */
+    PLAIN,
+    /** The bare flag, without a value, means true. */
+    FLAG,
+    /** An empty text means that nothing is set. */
+    TEXT
+  }
+
+  private static final Pattern WHOLE = Pattern.compile("[-+]?\\d{1,18}(\\.0+)?");
+  private static final Pattern NUMBER =
+      Pattern.compile("[-+]?(\\d+\\.?\\d*|\\.\\d+)([eE][-+]?\\d+)?");
+
+  /** Reads a value. */
+  public interface Parser<T> {
+    /** The value of a text; paths in it are relative to the folder. */
+    T parse(String text, Path folder);
+  }
+
+  static ValueType<Integer> whole(int least, int most) {
+    String allowed =
+        most == Integer.MAX_VALUE
+            ? "a whole number of at least " + least
+            : "a whole number from %d to %d".formatted(least, most);
+    return new ValueType<>(
+        allowed,
+        (text, folder) -> {
+          long value = parseWhole(text);
+          require(value >= least && value <= most);
+          return (int) value;
+        },
+        Kind.PLAIN);
+  }
+
+  static ValueType<Integer> atLeast(int least) {
+    return whole(least, Integer.MAX_VALUE);
+  }
+
+  static ValueType<Long> seed() {
+    return new ValueType<>("a whole number", (text, folder) -> parseWhole(text), Kind.PLAIN);
+  }
+
+  static ValueType<Double> number(String allowed, Predicate<Double> check) {
+    return new ValueType<>(allowed, (text, folder) -> parseNumber(text, check), Kind.PLAIN);
+  }
+
+  static ValueType<Double> notNegative() {
+    return number("a number of at least 0", value -> value >= 0);
+  }
+
+  static ValueType<Double> positive() {
+    return number("a number above 0", value -> value > 0);
+  }
+
+  /** A number, or true and false for two numbers that stand for them. */
+  static ValueType<Double> numberOrFlag(
+      String allowed, Predicate<Double> check, double whenTrue, double whenFalse) {
+    return new ValueType<>(
+        allowed,
+        (text, folder) ->
+            switch (text.toLowerCase(Locale.ROOT)) {
+              case "true" -> whenTrue;
+              case "false" -> whenFalse;
+              default -> parseNumber(text, check);
+            },
+        Kind.FLAG);
+  }
+
+  static ValueType<Boolean> flag() {
+    return new ValueType<>(
+        "true or false",
+        (text, folder) -> {
+          boolean value = text.equalsIgnoreCase("true");
+          require(value || text.equalsIgnoreCase("false"));
+          return value;
+        },
+        Kind.FLAG);
+  }
+
+  static ValueType<String> text() {
+    return new ValueType<>("a text", (text, folder) -> text, Kind.TEXT);
+  }
+
+  static ValueType<Path> path() {
+    return new ValueType<>("a path", ValueType::resolve, Kind.TEXT);
+  }
+
+  /** A path if something lies there or it can be nothing else, otherwise a name kept as it is. */
+  static ValueType<String> pathOrName() {
+    return new ValueType<>(
+        "a path or a name",
+        (text, folder) -> {
+          require(!text.isBlank());
+          Path path = resolve(text, folder);
+          boolean name = text.matches("[\\w-][\\w.-]*(/[\\w-][\\w.-]*)?") && !Files.exists(path);
+          return name ? text : path.toString();
+        },
+        Kind.TEXT);
+  }
+
+  static <T> ValueType<T> oneOf(List<T> values, Parser<String> canonical) {
+    StringBuilder names = new StringBuilder("one of ");
+    for (T value : values) {
+      names.append(value == values.get(0) ? "" : ", ").append(value);
+    }
+    return new ValueType<>(
+        names.toString(),
+        (text, folder) -> {
+          String name = canonical.parse(text, folder);
+          return values.stream()
+              .filter(value -> value.toString().equals(name))
+              .findFirst()
+              .orElseThrow(IllegalArgumentException::new);
+        },
+        Kind.PLAIN);
+  }
+
+  private static Path resolve(String text, Path folder) {
+    require(!text.isBlank());
+    try {
+      boolean home = text.equals("~") || text.startsWith("~/");
+      Path path = home ? Path.of(System.getProperty("user.home") + text.substring(1)) : null;
+      return folder.resolve(path == null ? Path.of(text) : path).toAbsolutePath().normalize();
+    } catch (InvalidPathException e) {
+      throw new IllegalArgumentException(e);
+    }
+  }
+
+  private static long parseWhole(String text) {
+    require(WHOLE.matcher(text).matches());
+    int point = text.indexOf('.');
+    return Long.parseLong(point < 0 ? text : text.substring(0, point));
+  }
+
+  private static double parseNumber(String text, Predicate<Double> check) {
+    require(NUMBER.matcher(text).matches());
+    double value = Double.parseDouble(text);
+    require(Double.isFinite(value) && check.test(value));
+    return value;
+  }
+
+  private static void require(boolean condition) {
+    if (!condition) {
+      throw new IllegalArgumentException();
+    }
+  }
+}

@@ -1,0 +1,361 @@
+package dreambooth4j.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.ConfigReader.Reading;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ConfigReaderTest {
+  @TempDir Path folder;
+
+  private Path file(String yaml) throws IOException {
+    return Files.writeString(folder.resolve("config.yaml"), yaml);
+  }
+
+  private Config read(String yaml) throws IOException {
+    return ConfigReader.read(file(yaml), Map.of()).config();
+  }
+
+  private String problem(String yaml) throws IOException {
+    Path file = file(yaml);
+    return problem(file, Map.of());
+  }
+
+  private static String problem(@Nullable Path file, Map<String, String> flags) {
+    String[] message = new String[1];
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ConfigReader.read(file, flags))
+        .matches(problem -> problem.kind() == Problem.Kind.USAGE)
+        .satisfies(problem -> message[0] = problem.getMessage());
+    return message[0];
+  }
+
+  @Test
+  void shouldHaveTheDefaultsOfTheDesign() throws IOException {
+    Config config = read("instance_data_dir: pictures");
+    assertThat(config.prior().withPriorPreservation()).isFalse();
+    assertThat(config.prior().priorLossWeight()).isEqualTo(0.4);
+    assertThat(config.optimizer().learningRate()).isEqualTo(2e-6);
+    assertThat(config.optimizer().lrScheduler()).isEqualTo(LrScheduler.CONSTANT_WITH_WARMUP);
+    assertThat(config.optimizer().lrWarmupSteps()).isZero();
+    assertThat(config.training().trainBatchSize()).isEqualTo(1);
+    assertThat(config.training().numTrainEpochs()).isEqualTo(100);
+    assertThat(config.training().maxTrainSteps()).isNull();
+    assertThat(config.training().trainTextEncoder()).isFalse();
+    assertThat(config.data().shuffleTags()).isFalse();
+    ConceptConfig concept = config.concepts().get(0);
+    assertThat(concept.instancePrompt()).isEqualTo("[filewords]");
+    assertThat(concept.classImages().numPer()).isEqualTo(1);
+    assertThat(concept.classImages().inferSteps()).isEqualTo(60);
+    assertThat(concept.classImages().guidanceScale()).isEqualTo(7.5);
+    assertThat(concept.classImages().dataDir())
+        .isEqualTo(Path.of("output/class_images/pictures").toAbsolutePath());
+  }
+
+  @Test
+  void shouldLetFlagsWinOverTheFileAndTheFileOverDefaults() throws IOException {
+    Path file = file("{instance_data_dir: a, output_dir: out, resolution: 256, seed: 7}");
+    Config config =
+        ConfigReader.read(
+                file,
+                Map.of("resolution", "64", "train_text_encoder", "true", "output_dir", "here"))
+            .config();
+    assertThat(config.data().resolution()).isEqualTo(64);
+    assertThat(config.training().seed()).isEqualTo(7);
+    assertThat(config.training().stopTextEncoder()).isEqualTo(1);
+    assertThat(config.output().outputDir()).isEqualTo(Path.of("here").toAbsolutePath());
+    assertThat(config.concepts().get(0).instanceDataDir()).isEqualTo(folder.resolve("a"));
+  }
+
+  @Test
+  void shouldDoWithFlagsAlone() {
+    Config config =
+        ConfigReader.read(
+                null,
+                Map.of(
+                    "instance_data_dir", "dog",
+                    "instance_prompt", "a photo of sks dog",
+                    "class_prompt", "a photo of dog",
+                    "with_prior_preservation", "true",
+                    "num_class_images", "10",
+                    "offset_noise", "true",
+                    "use_8bit_adam", "true",
+                    "mixed_precision", "fp16"))
+            .config();
+    assertThat(config.prior().withPriorPreservation()).isTrue();
+    assertThat(config.training().offsetNoise()).isEqualTo(0.1);
+    assertThat(config.concepts().get(0).classImages().per(4)).isEqualTo(3);
+    assertThat(config.concepts().get(0).instanceDataDir())
+        .isEqualTo(Path.of("dog").toAbsolutePath());
+  }
+
+  @Test
+  void shouldReadSeveralConceptsWithSharedKeysAtTheTop() throws IOException {
+    Config config =
+        read(
+            """
+            num_class_images_per: 3
+            class_token: man
+            concepts_list:
+              - instance_data_dir: a
+                instance_token: sks
+              - instance_data_dir: b
+                instance_token: s k s
+                num_class_images_per: 0
+              - instance_data_dir: c
+                instance_token: s/k/s
+            """);
+    assertThat(config.concepts())
+        .extracting(ConceptConfig::name)
+        .containsExactly("sks", "s_k_s", "s_k_s-2");
+    assertThat(config.concepts())
+        .extracting(c -> c.classImages().numPer())
+        .containsExactly(3, 0, 3);
+    assertThat(config.prior().withPriorPreservation()).isTrue();
+    assertThat(problem(folder.resolve("config.yaml"), Map.of("instance_token", "x")))
+        .contains("--instance_token: there are 3 concepts");
+    assertThat(problem("concepts_list:\n- instance_data_dir: a\n  resolution: 5\n"))
+        .contains("config.yaml:3: resolution holds for the whole run");
+  }
+
+  @Test
+  void shouldReadConceptsFromAFileOfTheirOwn() throws IOException {
+    Files.createDirectories(folder.resolve("sub"));
+    Files.writeString(
+        folder.resolve("sub/concepts.json"), "[\n\t{\"instance_data_dir\": \"a\"}\n]");
+    Config config = read("concepts_path: sub/concepts.json");
+    assertThat(config.concepts().get(0).instanceDataDir()).isEqualTo(folder.resolve("sub/a"));
+    assertThat(
+            ConfigReader.read(
+                    null, Map.of("concepts_list", folder.resolve("sub/concepts.json").toString()))
+                .config()
+                .concepts())
+        .hasSize(1);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          learning_rat: 1 | config.yaml:2: unknown key learning_rat; did you mean learning_rate?
+          num-train-epochs: 1 | config.yaml:2: unknown key num-train-epochs; did you mean num_train_epochs?
+          wibble_wobble: 1 | config.yaml:2: unknown key wibble_wobble
+          resolution: big | config.yaml:2: resolution: found 'big', allowed is a whole number from 16 to 4096
+          resolution: 8 | config.yaml:2: resolution: found '8', allowed is a whole number from 16 to 4096
+          resolution: 512.5 | config.yaml:2: resolution: found '512.5'
+          resolution: [512] | config.yaml:2: resolution: found a list, allowed is a whole number
+          resolution: 99999999999999999999 | config.yaml:2: resolution: found '99999999999999999999'
+          learning_rate: .nan | config.yaml:2: learning_rate: found '.nan', allowed is a number of at least 0
+          learning_rate: 1e999 | config.yaml:2: learning_rate: found '1e999'
+          learning_rate: -1e-6 | config.yaml:2: learning_rate: found '-1e-6'
+          hflip: yes | config.yaml:2: hflip: found 'yes', allowed is true or false
+          lr_scheduler: rex | config.yaml:2: lr_scheduler: found 'rex', allowed is one of constant, constant_with_warmup, linear
+          scheduler: heun | config.yaml:2: scheduler: found 'heun', allowed is one of ddpm, ddim
+          adam_beta1: 1 | config.yaml:2: adam_beta1: found '1', allowed is a number from 0 to below 1
+          use_lora: true | config.yaml:2: use_lora: true is not done here; all weights are trained: set it to false
+          optimizer: Lion | config.yaml:2: optimizer: Lion is not done here; the optimizer is AdamW
+          use_dream: true | use_dream: true is not done here
+          use_ema: true | use_ema: true is not done here
+          max_token_length: 150 | max_token_length: 150 is not done here
+          center_crop: false | center_crop: false is not done here
+          model_type: SDXL | model_type: SDXL is not done here
+          instance_data_dir: b | config.yaml:2: instance_data_dir is given twice
+          num_class_images_per: 2 | class images of a need a class_token or a class_prompt
+          instance_token: 'a, b' | a comma separates tags
+          '"a": "b' | config.yaml:3: no valid YAML
+          concepts_list: {a: b} | config.yaml:2: concepts_list: found a map
+          concepts_list: [a] | config.yaml:2: concepts_list: each entry is a map
+          ? [a] : b | config.yaml: no valid YAML: Non scalar key
+          a: !!javax.script.ScriptEngineManager [x] | a: tags are not allowed
+          hflip: !!java.lang.Runtime true | hflip: tags are not allowed
+          """)
+  void shouldSayWhatIsWrongAndWhere(String line, String expected) throws IOException {
+    assertThat(problem("instance_data_dir: a\n" + line + "\n")).contains(expected);
+  }
+
+  @Test
+  void shouldNameWhatIsWrongWithAFlag() {
+    assertThat(problem(null, Map.of("resolution", "x")))
+        .contains("--resolution: found 'x', allowed is a whole number from 16 to 4096");
+    assertThat(problem(null, Map.of("resolutoin", "x")))
+        .contains("--resolutoin: unknown key resolutoin; did you mean resolution?");
+    assertThat(problem(null, Map.of())).contains("instance_data_dir is missing");
+  }
+
+  @Test
+  void shouldReportEverythingAtOnce() throws IOException {
+    assertThat(problem("hflop: true\nuse_lora: true\n").lines()).hasSize(2);
+    assertThat(problem("hflip: 1\nresolution: 1\n").lines()).hasSize(3);
+  }
+
+  @Test
+  void shouldTakeAliasesOfBothTrainersButNotTwice() throws IOException {
+    Config config =
+        read("{instance_data_dir: a, weight_decay: 0.5, lr_cycles: 3, min_snr_gamma: 5.0}");
+    assertThat(config.optimizer().adamWeightDecay()).isEqualTo(0.5);
+    assertThat(config.optimizer().lrNumCycles()).isEqualTo(3);
+    assertThat(config.training().snrGamma()).isEqualTo(5);
+    assertThat(problem("weight_decay: 1\nadam_weight_decay: 2\n"))
+        .contains("config.yaml:2: adam_weight_decay is given twice, first at")
+        .contains("config.yaml:1");
+    assertThat(
+            read("{instance_data_dir: a, scheduler: UniPCMultistepScheduler}")
+                .samples()
+                .scheduler())
+        .isEqualTo("unipc");
+  }
+
+  @Test
+  void shouldKeepANameThatIsNoPath() throws IOException {
+    Files.createDirectories(folder.resolve("models/mine"));
+    String start = "instance_data_dir: a\npretrained_model_name_or_path: ";
+    assertThat(read(start + "models/mine").model().required())
+        .isEqualTo(folder.resolve("models/mine").toString());
+    assertThat(read(start + "runwayml/stable-diffusion-v1-5").model().required())
+        .isEqualTo("runwayml/stable-diffusion-v1-5");
+    assertThat(read(start + "../weights/emoji32").model().required())
+        .isEqualTo(folder.resolveSibling("weights/emoji32").toString());
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> read("instance_data_dir: a").model().required())
+        .withMessageContaining("pretrained_model_name_or_path is missing");
+  }
+
+  @Test
+  void shouldTrainTheExtensionsOwnFileWithTheExtensionsDefaults() {
+    Reading reading =
+        ConfigReader.read(Path.of("src/test/resources/config/db_config.json"), Map.of());
+    Config config = reading.config();
+    assertThat(config.concepts()).hasSize(1);
+    assertThat(config.concepts().get(0).classImages().numPer()).isEqualTo(5);
+    assertThat(config.prior().withPriorPreservation()).isTrue();
+    assertThat(config.prior().priorLossWeight()).isEqualTo(0.75);
+    assertThat(config.training().stopTextEncoder()).isEqualTo(1);
+    assertThat(config.data().shuffleTags()).isTrue();
+    assertThat(config.optimizer().lrWarmupSteps()).isEqualTo(500);
+    assertThat(reading.noEffect()).contains("attention", "use_ema", "graph_smoothing", "revision");
+    assertThat(reading.remarks())
+        .contains(
+            "mixed_precision: fp16, but float32 is used",
+            "optimizer: 8bit AdamW, but AdamW with 32-bit states is used",
+            "train_batch_size: 1 counts rows in the extension; here it is 1 pair of an instance"
+                + " and a class picture");
+  }
+
+  @Test
+  void shouldKeepTheExtensionsDefaultsForKeysThatItsFileLacks() throws IOException {
+    String start = "{model_name: x, revision: 1, instance_data_dir: a, class_token: man";
+    Config config = read(start + ", train_batch_size: 2, num_class_images_per: 1}");
+    assertThat(config.training().trainBatchSize()).isEqualTo(1);
+    assertThat(config.prior().priorLossWeight()).isEqualTo(0.75);
+    assertThat(read(start + "}").prior().withPriorPreservation()).isFalse();
+    assertThat(read(start + ", train_batch_size: 2}").training().trainBatchSize()).isEqualTo(2);
+    assertThat(
+            ConfigReader.read(
+                    file(start + ", num_class_images_per: 1}"), Map.of("train_batch_size", "3"))
+                .config()
+                .training()
+                .trainBatchSize())
+        .isEqualTo(3);
+    assertThat(problem(start + ", infer_ema: true}")).contains("infer_ema");
+  }
+
+  @Test
+  void shouldReadBackWhatItWrites() throws IOException {
+    String yaml =
+        """
+        pretrained_model_name_or_path: "true"
+        instance_data_dir: "pic: #1"
+        instance_token: 'null'
+        class_token: "1e3"
+        validation_prompt: "a 'quoted' \\"text\\", with: [all] {kinds} of # marks\\n and é"
+        max_train_steps: 5
+        learning_rate: 1.25e-7
+        seed: -9007199254740993
+        num_class_images: 7
+        lr_scheduler: cosine_with_restarts
+        stop_text_encoder: 0.25
+        """;
+    Config config = read(yaml);
+    Path written = folder.resolve("deeper/config.yaml");
+    Files.createDirectories(folder.resolve("deeper"));
+    ConfigWriter.write(config, written);
+    assertThat(ConfigReader.read(written, Map.of()).config()).isEqualTo(config);
+    Config extension =
+        ConfigReader.read(Path.of("src/test/resources/config/db_config.json"), Map.of()).config();
+    ConfigWriter.write(extension, written);
+    assertThat(ConfigReader.read(written, Map.of()).config()).isEqualTo(extension);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "a: &a [x,x]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nd: [*c,*c,*c,*c]\n",
+        "a: &a\n  b: *a\n",
+        "- a\n- b\n",
+        "just text",
+        "",
+        "a: b\n---\nc: d\n",
+        "\tx: y",
+        "a: 'x",
+        "\u0000"
+      })
+  void shouldRefuseOddDocumentsInOneLine(String yaml) throws IOException {
+    assertThat(problem(yaml)).contains("config.yaml");
+  }
+
+  @Test
+  void shouldRefuseDeepLargeAndMissingFiles() throws IOException {
+    assertThat(problem("a: " + "[".repeat(400_000)))
+        .contains("config.yaml:1: lists or maps nested too deep");
+    assertThat(problem("# " + "x".repeat(1_100_000))).contains("larger than 1 MiB");
+    assertThat(problem("x".repeat(100_000) + ": 1\n" + "y".repeat(200_000) + ": 2\n"))
+        .hasSizeLessThan(1000);
+    assertThat(problem(folder.resolve("gone.yaml"), Map.of())).contains("there is no such file");
+    Files.write(folder.resolve("config.yaml"), new byte[] {'a', (byte) 0xFF});
+    assertThat(problem(folder.resolve("config.yaml"), Map.of())).contains("not UTF-8");
+  }
+
+  @Test
+  void shouldGiveEveryKeyANameOfItsOwnAndADefaultThatItWouldTake() {
+    Set<String> names = new HashSet<>();
+    for (Key<?, ?> key : Keys.all()) {
+      assertThat(names.add(key.name())).as(key.name()).isTrue();
+      key.aliases().forEach(alias -> assertThat(names.add(alias)).as(alias).isTrue());
+      assertThat(key.description()).endsWith(".");
+      String standard = key.defaultText();
+      if (standard != null) {
+        assertThat(key.type().parser().parse(standard, Path.of(""))).as(key.name()).isNotNull();
+      }
+    }
+    assertThat(names).doesNotContainAnyElementsOf(ForeignKeys.names());
+    assertThat(ConfigReader.knownNames())
+        .containsAll(names)
+        .contains("use_8bit_adam", "concepts_path");
+    assertThat(List.copyOf(names)).hasSizeGreaterThan(50);
+  }
+
+  @Test
+  void shouldLetThePriorLossWeightFallAsTheExtensionDoes() {
+    PriorConfig falling = new PriorConfig(true, 0.75, true, 100, 0.1, 4);
+    assertThat(falling.weightAt(0)).isEqualTo(0.75);
+    assertThat(falling.weightAt(50)).isEqualTo(0.425);
+    assertThat(falling.weightAt(100)).isEqualTo(0.1);
+    assertThat(falling.weightAt(150)).isEqualTo(0.1);
+    assertThat(new PriorConfig(true, 0.75, false, 100, 0.1, 4).weightAt(50)).isEqualTo(0.75);
+  }
+}
