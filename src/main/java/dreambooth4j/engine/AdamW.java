@@ -2,6 +2,8 @@ package dreambooth4j.engine;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * AdamW (Loshchilov and Hutter 2019) over flat buffers, as {@code torch.optim.AdamW} computes it.
@@ -20,8 +22,6 @@ public final class AdamW {
    * taken, an F32 of one element.
    */
   public record State(Parameters parameters, Tensor mean, Tensor variance, Tensor steps) {}
-
-  private static final long NORM_CHUNK = 1 << 20;
 
   private final Settings settings;
   private final List<State> states = new ArrayList<>();
@@ -58,18 +58,22 @@ public final class AdamW {
     return Math.sqrt(sum);
   }
 
-  /** In chunks, summed in double: one F32 sum over 10⁹ squares would lose digits. */
+  /** In F32 within a row and in double beyond: one F32 sum over 10⁹ squares would lose digits. */
   private static double squares(Tensor flat) {
-    double sum = 0;
-    for (long start = 0; start < flat.count(); start += NORM_CHUNK) {
-      long from = start;
-      long length = Math.min(NORM_CHUNK, flat.count() - start);
-      double norm =
-          Native.call(
-              "gradient norm", () -> flat.at().narrow(0, from, length).norm().item().toDouble());
-      sum += norm * norm;
-    }
-    return sum;
+    return Native.call(
+        "gradient norm",
+        () ->
+            torch
+                .linalg_vector_norm(
+                    flat.at().view(-1, Parameters.ROW),
+                    new org.bytedeco.pytorch.Scalar(2),
+                    new long[] {1},
+                    false,
+                    new ScalarTypeOptional())
+                .to(torch.ScalarType.Double)
+                .square_()
+                .sum()
+                .item_double());
   }
 
   /**

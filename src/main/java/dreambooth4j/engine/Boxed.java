@@ -4,10 +4,12 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Dispatcher;
+import org.bytedeco.pytorch.GenericList;
 import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.IValueVector;
 import org.bytedeco.pytorch.OperatorHandle;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorList;
 import org.bytedeco.pytorch.TensorVector;
 import org.jspecify.annotations.Nullable;
 
@@ -63,7 +65,8 @@ public final class Boxed {
     } else if (argument instanceof Double number) {
       return new IValue(number);
     } else if (argument instanceof Tensor[] tensors) {
-      return new IValue(new TensorVector(tensors));
+      // IValue has no constructor for lists of tensors, but every list is the same handle natively.
+      return new IValue(new GenericList(new TensorList(new TensorVector(tensors))));
     }
     throw new IllegalArgumentException("cannot box " + argument.getClass());
   }

@@ -15,6 +15,9 @@ import org.jspecify.annotations.Nullable;
 public final class Parameters {
   private static final long ALIGNMENT_BYTES = 256;
 
+  /** A flat buffer's length is a multiple of this many elements, so that it can be seen as rows. */
+  static final long ROW = 4096;
+
   private final Map<String, Parameter> byName = new LinkedHashMap<>();
   private final DType dtype;
   private long elements;
@@ -42,6 +45,7 @@ public final class Parameters {
 
   /** Allocates the weights, all zero, and, where they train, the gradients, all zero. */
   public void allocate(Arena arena, boolean trainable) {
+    elements = (elements + ROW - 1) / ROW * ROW;
     weights = arena.zeros("weights", dtype, elements);
     gradients = trainable ? arena.zeros("gradients", dtype, elements) : null;
     for (Parameter each : byName.values()) {

@@ -3,8 +3,11 @@ package dreambooth4j.engine;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -140,6 +143,19 @@ public final class Tensor {
     return view("rows", t -> t.narrow(0, start, length));
   }
 
+  /** Tensors joined along the outermost axis, in {@code arena}; the caller holds the result. */
+  public static Tensor stack(Arena arena, List<Tensor> parts) {
+    return arena.compute(
+        "stack",
+        () -> {
+          TensorVector all = new TensorVector();
+          for (Tensor each : parts) {
+            all.push_back(each.at());
+          }
+          return torch.cat(all, 0);
+        });
+  }
+
   /** A view made by libtorch. */
   Tensor view(String op, UnaryOperator<org.bytedeco.pytorch.Tensor> body) {
     retain();
@@ -202,8 +218,7 @@ public final class Tensor {
 
   /** The only element of a tensor of one. */
   public double item() {
-    return Native.call(
-        "item", () -> at().to(org.bytedeco.pytorch.global.torch.ScalarType.Double).item_double());
+    return Native.call("item", () -> at().to(torch.ScalarType.Double).item_double());
   }
 
   /** Whether no element is infinite or not a number. */

@@ -8,45 +8,37 @@ import dreambooth4j.engine.Var;
 import java.util.List;
 
 /**
- * The weighted squared error that every loss of ours is: L = Σᵢ wᵢ · mean((predictionᵢ −
- * targetᵢ)²), the mean over all but the outermost axis. prediction, target [B, ..]; keeps
- * prediction and target.
+ * The weighted squared error of each row: y[i] = wᵢ · mean((predictionᵢ − targetᵢ)²), the mean over
+ * all but the outermost axis. prediction, target [B, ..], y [B]; keeps both and the weights. The
+ * loss is the sum of y: seed the walk back with ones.
  */
 public final class SquaredError {
   private SquaredError() {}
 
-  /** The mean squared error of each row, unweighted: a new tensor [B] of the tape's arena. */
-  public static Tensor rows(Tape tape, Var prediction, Tensor target) {
-    return tape.arena()
-        .compute(
-            "squared_error.rows",
-            () -> {
-              org.bytedeco.pytorch.Tensor d = prediction.at().sub(target.at());
-              return d.mul_(d).view(prediction.size(0), -1).mean(1);
-            });
-  }
-
   /**
-   * L, a value of shape [1].
+   * Compares.
    *
    * @param weights wᵢ, one a row
    */
   public static Var apply(Tape tape, Var prediction, Tensor target, double[] weights) {
-    long rows = prediction.size(0);
-    if (weights.length != rows || !target.hasShape(prediction.value().shape())) {
+    if (weights.length != prediction.size(0) || !target.hasShape(prediction.value().shape())) {
       throw new IllegalArgumentException(
           "prediction %s, target %s, %d weights"
               .formatted(prediction.value(), target, weights.length));
     }
-    Tensor errors = rows(tape, prediction, target);
-    Tensor w = weights(tape, weights, errors.dtype());
-    Tensor loss =
-        tape.arena().compute("squared_error", () -> errors.at().mul(w.at()).sum().view(1));
-    errors.release();
+    Tensor w = weights(tape, weights, target.dtype());
+    Tensor errors =
+        tape.arena()
+            .compute(
+                "squared_error",
+                () -> {
+                  org.bytedeco.pytorch.Tensor d = difference(prediction, target);
+                  return d.mul_(d).mean(1).mul_(w.at());
+                });
     Var output =
         tape.record(
             "squared_error",
-            loss,
+            errors,
             prediction.needsGradient(),
             List.of(prediction.value(), target, w),
             dy -> prediction.accumulate(dPrediction(tape, prediction, target, w, dy)));
@@ -54,7 +46,12 @@ public final class SquaredError {
     return output;
   }
 
-  /** 2 wᵢ (prediction − target) / n · dy, n the elements of a row. */
+  /** prediction − target as [B, elements of a row]. */
+  private static org.bytedeco.pytorch.Tensor difference(Var prediction, Tensor target) {
+    return prediction.at().sub(target.at()).view(prediction.size(0), -1);
+  }
+
+  /** 2 wᵢ dyᵢ (predictionᵢ − targetᵢ) / n, n the elements of a row. */
   private static Tensor dPrediction(
       Tape tape, Var prediction, Tensor target, Tensor weights, Tensor dy) {
     long rows = prediction.size(0);
@@ -63,11 +60,11 @@ public final class SquaredError {
         .compute(
             "squared_error.dprediction",
             () -> {
-              org.bytedeco.pytorch.Tensor d = prediction.at().sub(target.at());
               org.bytedeco.pytorch.Tensor factor =
                   weights.at().mul(dy.at()).mul_(new org.bytedeco.pytorch.Scalar(2 / n));
-              d.view(rows, -1).mul_(factor.view(rows, 1));
-              return d;
+              return difference(prediction, target)
+                  .mul_(factor.view(rows, 1))
+                  .view(prediction.value().shape());
             });
   }
 

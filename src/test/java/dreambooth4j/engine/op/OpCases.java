@@ -236,11 +236,11 @@ final class OpCases {
         (t, x, p) -> SquaredError.apply(t, x.get(0), x.get(1).value(), weights),
         x -> {
           Tensor d = x.get(0).sub(x.get(1).detach());
-          Tensor loss = d.mul(d).narrow(0, 0, 1).mean().mul(new Scalar(weights[0]));
-          for (int row = 1; row < weights.length; row++) {
-            loss = loss.add(d.mul(d).narrow(0, row, 1).mean().mul(new Scalar(weights[row])));
+          TensorVector rows = new TensorVector();
+          for (int row = 0; row < weights.length; row++) {
+            rows.push_back(d.mul(d).narrow(0, row, 1).mean().mul(new Scalar(weights[row])).view(1));
           }
-          return loss.view(1);
+          return torch.cat(rows, 0);
         },
         new long[] {3, 2, 5},
         new long[] {3, 2, 5});
