@@ -18,7 +18,7 @@ import org.junit.jupiter.api.TestFactory;
 
 /**
  * The edges of the samplers, against what diffusers does there: few and many steps, every spacing,
- * the rarer settings. {@code make_samplers.py} beside the table recorded it.
+ * the rarer settings. {@code src/test/python/make_samplers.py} recorded it.
  */
 class SamplerTableTest {
   private static final JsonMapper JSON = new JsonMapper();
