@@ -59,7 +59,8 @@ public final class Trainer {
     this.pairs = pairs;
     NoiseSchedule schedule = NoiseSchedule.of(model.scheduler());
     this.batches = new PairBatches(run, config, model, schedule.timesteps());
-    this.step = new TrainingStep(model.unet(), objective(schedule), config.training().offsetNoise());
+    this.step =
+        new TrainingStep(model.unet(), objective(schedule), config.training().offsetNoise());
     trained.add(model.unetParameters());
     if (config.training().trainTextEncoder()) {
       trained.add(model.textParameters());
