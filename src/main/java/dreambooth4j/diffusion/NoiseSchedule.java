@@ -1,0 +1,134 @@
+package dreambooth4j.diffusion;
+
+import dreambooth4j.Problem;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.op.RowScaledSum;
+import java.util.function.IntToDoubleFunction;
+
+/**
+ * How much noise there is at each timestep of training: x_t = √ᾱ_t·x₀ + √(1−ᾱ_t)·ε (Ho et al.,
+ * 2020), and what the network is asked to predict. Holds no native memory.
+ */
+public final class NoiseSchedule {
+  /** What diffusers puts in place of ᾱ = 0 where a sampler divides by it. */
+  private static final float NEARLY_NO_SIGNAL = 0x1p-24f;
+
+  private final float[] alphasCumprod;
+  private final Prediction prediction;
+
+  private NoiseSchedule(float[] alphasCumprod, Prediction prediction) {
+    this.alphasCumprod = alphasCumprod;
+    this.prediction = prediction;
+  }
+
+  /**
+   * The schedule of a model.
+   *
+   * @throws Problem naming the key and value that are not supported
+   */
+  public static NoiseSchedule of(SchedulerConfig config) {
+    config.refuse("trained_betas");
+    int steps = config.integer("num_train_timesteps", 1000);
+    if (steps < 1) {
+      throw config.unsupported("num_train_timesteps");
+    }
+    Prediction prediction = Prediction.of(config);
+    float[] betas = Betas.of(config, steps);
+    if (config.flag("rescale_betas_zero_snr", false)) {
+      if (prediction == Prediction.EPSILON) {
+        throw Problem.data(
+            "scheduler_config.json: rescale_betas_zero_snr needs prediction_type v_prediction:"
+                + " where there is only noise, predicting it says nothing of the picture");
+      }
+      betas = Betas.withZeroTerminalSnr(betas);
+    }
+    return new NoiseSchedule(Betas.cumulativeAlphas(betas), prediction);
+  }
+
+  /** Number of timesteps of training; they are 0 (little noise) to this less one. */
+  public int timesteps() {
+    return alphasCumprod.length;
+  }
+
+  /** What the network's output means. */
+  public Prediction prediction() {
+    return prediction;
+  }
+
+  /** ᾱ of every timestep; a copy. */
+  public float[] alphasCumprod() {
+    return alphasCumprod.clone();
+  }
+
+  /** ᾱ of a timestep. */
+  public double alphaBar(long timestep) {
+    if (timestep < 0 || timestep >= alphasCumprod.length) {
+      throw new IllegalArgumentException(
+          "timestep %d is not one of 0 to %d".formatted(timestep, alphasCumprod.length - 1));
+    }
+    return alphasCumprod[(int) timestep];
+  }
+
+  /** Signal to noise ratio ᾱ/(1−ᾱ): from 0 where there is only noise to infinity where none. */
+  public double snr(long timestep) {
+    double alphaBar = alphaBar(timestep);
+    return alphaBar / (1 - alphaBar);
+  }
+
+  /** √((1−ᾱ)/ᾱ) of every timestep, finite and rising, rounded to float32 as diffusers has them. */
+  double[] sigmas() {
+    double[] sigmas = new double[alphasCumprod.length];
+    for (int i = 0; i < sigmas.length; i++) {
+      float alphaBar = alphasCumprod[i] == 0 ? NEARLY_NO_SIGNAL : alphasCumprod[i];
+      sigmas[i] = (float) Math.sqrt((1 - alphaBar) / alphaBar);
+    }
+    return sigmas;
+  }
+
+  /**
+   * Noisy samples: row i is √ᾱ·x0[i] + √(1−ᾱ)·noise[i] with the ᾱ of {@code timesteps[i]}.
+   *
+   * @param x0 F32 [B, …], any layout
+   * @param noise as x0
+   * @return as x0, in {@code arena}, held by the caller
+   */
+  public Tensor addNoise(Arena arena, Tensor x0, Tensor noise, long... timesteps) {
+    return rowsSum(
+        arena,
+        i -> Math.sqrt(alphaBar(timesteps[i])),
+        x0,
+        i -> Math.sqrt(1 - alphaBar(timesteps[i])),
+        noise,
+        timesteps.length);
+  }
+
+  /** Velocities: row i is √ᾱ·noise[i] − √(1−ᾱ)·x0[i]. Shapes and ownership as {@link #addNoise}. */
+  public Tensor velocity(Arena arena, Tensor x0, Tensor noise, long... timesteps) {
+    return rowsSum(
+        arena,
+        i -> -Math.sqrt(1 - alphaBar(timesteps[i])),
+        x0,
+        i -> Math.sqrt(alphaBar(timesteps[i])),
+        noise,
+        timesteps.length);
+  }
+
+  private static Tensor rowsSum(
+      Arena arena, IntToDoubleFunction a, Tensor x, IntToDoubleFunction b, Tensor y, int rows) {
+    Tensor ofX = column(arena, a, rows);
+    Tensor ofY = column(arena, b, rows);
+    Tensor sum = RowScaledSum.of(arena, ofX, x, ofY, y);
+    ofX.release();
+    ofY.release();
+    return sum;
+  }
+
+  private static Tensor column(Arena arena, IntToDoubleFunction value, int rows) {
+    float[] values = new float[rows];
+    for (int i = 0; i < rows; i++) {
+      values[i] = (float) value.applyAsDouble(i);
+    }
+    return arena.floats("row weights", values, rows);
+  }
+}

@@ -1,0 +1,196 @@
+package dreambooth4j.engine;
+
+import dreambooth4j.Problem;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+import org.bytedeco.pytorch.InferenceMode;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An owner of tensors. Arenas form a tree, run &gt; step: what is not released by hand is freed
+ * when its arena closes, children first. One thread uses a tree; the root switches libtorch's
+ * autograd off on that thread while it is open.
+ */
+public final class Arena implements AutoCloseable {
+  /** What a whole tree holds; one for the tree. */
+  private static final class Meter {
+    long count;
+    long bytes;
+    long peakBytes;
+    long limitBytes = Long.MAX_VALUE;
+  }
+
+  private final String name;
+  private final @Nullable Arena parent;
+  private final Meter meter;
+  private final List<Tensor> live = new ArrayList<>();
+  private final List<Arena> children = new ArrayList<>();
+  private final @Nullable InferenceMode inferenceMode;
+  private boolean closed;
+
+  private Arena(String name, @Nullable Arena parent, Meter meter) {
+    this.name = name;
+    this.parent = parent;
+    this.meter = meter;
+    this.inferenceMode = parent == null ? new InferenceMode(true) : null;
+  }
+
+  /** The root of a new tree, in CPU memory. Close it on the thread that opened it. */
+  public static Arena open(String name) {
+    return new Arena(name, null, new Meter());
+  }
+
+  /** An arena that is closed with this one at the latest. */
+  public Arena child(String childName) {
+    requireOpen();
+    Arena child = new Arena(childName, this, meter);
+    children.add(child);
+    return child;
+  }
+
+  /** Refuses to hold more than {@code bytes} in the whole tree from now on. */
+  public void limit(long bytes) {
+    meter.limitBytes = bytes;
+  }
+
+  /**
+   * Memory for a tensor, its content undefined; the caller is its first holder.
+   *
+   * @throws Problem when the tree's limit forbids it or the device has no such memory
+   */
+  public Tensor allocate(String what, DType dtype, long... shape) {
+    long bytes = Tensor.count(shape) * dtype.bytes();
+    if (bytes > meter.limitBytes - meter.bytes) {
+      throw new Problem(
+          Problem.Kind.DEVICE,
+          "%s: wanted %,d bytes for %s, but the limit is %,d and %,d are in use"
+              .formatted(name, bytes, what, meter.limitBytes, meter.bytes));
+    }
+    return compute(what, () -> torch.empty(shape, Native.options(dtype), null));
+  }
+
+  /** As {@link #allocate}, all elements zero. */
+  public Tensor zeros(String what, DType dtype, long... shape) {
+    Tensor tensor = allocate(what, dtype, shape);
+    tensor.zero_();
+    return tensor;
+  }
+
+  /** An F32 tensor with these elements. */
+  public Tensor floats(String what, float[] values, long... shape) {
+    Tensor tensor = allocate(what, DType.F32, shape);
+    tensor.copyFrom(values);
+    return tensor;
+  }
+
+  /** An I64 tensor with these elements. */
+  public Tensor longs(String what, long[] values, long... shape) {
+    Tensor tensor = allocate(what, DType.I64, shape);
+    tensor.copyFrom(values);
+    return tensor;
+  }
+
+  /** Runs a libtorch call and owns the tensor that it returns; the caller is its first holder. */
+  public Tensor compute(String op, Supplier<org.bytedeco.pytorch.Tensor> body) {
+    return take(op, null, body);
+  }
+
+  /** As {@link #compute} for calls that return several tensors. */
+  public Tensor[] computeAll(String op, Supplier<org.bytedeco.pytorch.Tensor[]> body) {
+    requireOpen();
+    return Native.call(
+        op,
+        () -> {
+          org.bytedeco.pytorch.Tensor[] handles = body.get();
+          Tensor[] tensors = new Tensor[handles.length];
+          for (int i = 0; i < handles.length; i++) {
+            tensors[i] = adopt(handles[i], null);
+          }
+          return tensors;
+        });
+  }
+
+  Tensor take(String op, @Nullable Tensor base, Supplier<org.bytedeco.pytorch.Tensor> body) {
+    requireOpen();
+    return Native.call(op, () -> adopt(body.get(), base));
+  }
+
+  private Tensor adopt(org.bytedeco.pytorch.Tensor made, @Nullable Tensor base) {
+    // A tensor got from a tuple is a reference into it: a handle of our own outlives the call.
+    org.bytedeco.pytorch.Tensor handle = new org.bytedeco.pytorch.Tensor(made);
+    long[] shape = new long[(int) handle.dim()];
+    for (int i = 0; i < shape.length; i++) {
+      shape[i] = handle.size(i);
+    }
+    handle.retainReference();
+    Tensor tensor = new Tensor(this, handle, base, shape, DType.of(handle.scalar_type()));
+    tensor.position = live.size();
+    live.add(tensor);
+    meter.count++;
+    meter.bytes += tensor.ownedBytes();
+    meter.peakBytes = Math.max(meter.peakBytes, meter.bytes);
+    return tensor;
+  }
+
+  void forget(Tensor tensor) {
+    Tensor last = live.remove(live.size() - 1);
+    if (last != tensor) {
+      live.set(tensor.position, last);
+      last.position = tensor.position;
+    }
+    meter.count--;
+    meter.bytes -= tensor.ownedBytes();
+  }
+
+  /** Tensors alive in the whole tree. */
+  public long liveCount() {
+    return meter.count;
+  }
+
+  /** Bytes alive in the whole tree, libtorch's own workspaces not counted. */
+  public long liveBytes() {
+    return meter.bytes;
+  }
+
+  /** The most bytes that were alive in the whole tree at once. */
+  public long peakBytes() {
+    return meter.peakBytes;
+  }
+
+  /** Forgets earlier peaks: {@link #peakBytes} starts from what is alive now. */
+  public void resetPeak() {
+    meter.peakBytes = meter.bytes;
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("the arena " + name + " is closed");
+    }
+  }
+
+  /** Frees all that is left, children first. A second call does nothing. */
+  @Override
+  public void close() {
+    if (closed) {
+      return;
+    }
+    for (Arena child : List.copyOf(children)) {
+      child.close();
+    }
+    closed = true;
+    for (Tensor tensor : live) {
+      tensor.drop();
+      meter.count--;
+      meter.bytes -= tensor.ownedBytes();
+    }
+    live.clear();
+    if (parent != null) {
+      parent.children.remove(this);
+    }
+    if (inferenceMode != null) {
+      inferenceMode.close();
+    }
+  }
+}

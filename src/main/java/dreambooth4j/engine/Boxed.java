@@ -1,0 +1,73 @@
+package dreambooth4j.engine;
+
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Dispatcher;
+import org.bytedeco.pytorch.GenericList;
+import org.bytedeco.pytorch.IValue;
+import org.bytedeco.pytorch.IValueVector;
+import org.bytedeco.pytorch.OperatorHandle;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorList;
+import org.bytedeco.pytorch.TensorVector;
+import org.jspecify.annotations.Nullable;
+
+/** Calls of libtorch operators that have no Java binding, through its dispatcher. */
+public final class Boxed {
+  // Handles point into the dispatcher's own table: they live as long as the process.
+  private static final Map<String, OperatorHandle> OPERATORS = new ConcurrentHashMap<>();
+
+  private Boxed() {}
+
+  /**
+   * Calls {@code aten::name}. To be used inside a {@link Native} call, whose scope owns the
+   * results.
+   *
+   * @param arguments in the order of the schema: tensors, arrays of tensors, booleans, longs,
+   *     doubles, or null for none
+   */
+  public static Tensor[] call(String name, @Nullable Object... arguments) {
+    IValueVector stack = new IValueVector();
+    for (Object argument : arguments) {
+      stack.push_back(boxed(argument));
+    }
+    operator(name).callBoxed(stack);
+    Tensor[] results = new Tensor[(int) stack.size()];
+    for (int i = 0; i < results.length; i++) {
+      results[i] = stack.get(i).toTensor();
+    }
+    return results;
+  }
+
+  private static OperatorHandle operator(String name) {
+    return OPERATORS.computeIfAbsent(
+        name,
+        n -> {
+          // The scope of the call would close a handle that is not retained.
+          try (PointerScope scope = new PointerScope()) {
+            OperatorHandle handle = Dispatcher.singleton().findSchemaOrThrow("aten::" + n, "");
+            handle.retainReference();
+            return handle;
+          }
+        });
+  }
+
+  private static IValue boxed(@Nullable Object argument) {
+    if (argument == null) {
+      return new IValue();
+    } else if (argument instanceof Tensor tensor) {
+      return new IValue(tensor);
+    } else if (argument instanceof Boolean flag) {
+      return new IValue(flag);
+    } else if (argument instanceof Long number) {
+      return new IValue(number);
+    } else if (argument instanceof Double number) {
+      return new IValue(number);
+    } else if (argument instanceof Tensor[] tensors) {
+      // IValue has no constructor for lists of tensors, but every list is the same handle natively.
+      return new IValue(new GenericList(new TensorList(new TensorVector(tensors))));
+    }
+    throw new IllegalArgumentException("cannot box " + argument.getClass());
+  }
+}

@@ -1,0 +1,62 @@
+package dreambooth4j.engine;
+
+import dreambooth4j.Problem;
+import java.util.function.Supplier;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The one boundary to libtorch. Every call runs in a pointer scope of its own, so that each scalar,
+ * array and tuple made on the way is closed when it returns; what is to live on is retained in it
+ * by an {@link Arena}. libtorch's errors are cut down to their first line here.
+ */
+public final class Native {
+  private Native() {}
+
+  /** Calls {@code body} for its result, which must own nothing native. */
+  public static <T extends @Nullable Object> T call(String op, Supplier<T> body) {
+    try (PointerScope scope = new PointerScope()) {
+      return body.get();
+    } catch (Problem e) {
+      throw e;
+    } catch (RuntimeException e) {
+      throw explained(op, e);
+    }
+  }
+
+  /** Calls {@code body} for what it does. */
+  public static void run(String op, Runnable body) {
+    Native.<@Nullable Void>call(
+        op,
+        () -> {
+          body.run();
+          return null;
+        });
+  }
+
+  /** libtorch's name of an element type: for ops alone. */
+  public static ScalarType scalarType(DType dtype) {
+    return dtype.scalarType();
+  }
+
+  /** libtorch's options for a new CPU tensor of this type: for ops alone, inside a call. */
+  public static TensorOptions options(DType dtype) {
+    return new TensorOptions().dtype(new ScalarTypeOptional(dtype.scalarType()));
+  }
+
+  private static RuntimeException explained(String op, RuntimeException e) {
+    String message = String.valueOf(e.getMessage());
+    int end = message.indexOf('\n');
+    String line = end < 0 ? message : message.substring(0, end);
+    if (message.contains("not enough memory") || message.contains("out of memory")) {
+      return new Problem(
+          Problem.Kind.DEVICE,
+          op + ": out of memory (" + line + "). Lower train_batch_size or resolution.",
+          e);
+    }
+    return new IllegalStateException(op + ": " + line, e);
+  }
+}

@@ -1,0 +1,110 @@
+package dreambooth4j.engine;
+
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One weight of a model: a slice of its {@link Parameters}' flat buffers. Convolution weights,
+ * which files hold as [out, in, height, width], lie in memory as [out, height, width, in].
+ */
+public final class Parameter {
+  private final String name;
+  private final long[] fileShape;
+  private final long offset;
+  private @Nullable Tensor weight;
+  private @Nullable Tensor gradient;
+
+  Parameter(String name, long[] fileShape, long offset) {
+    this.name = name;
+    this.fileShape = fileShape;
+    this.offset = offset;
+  }
+
+  /** Its name in a file, such as {@code conv_in.weight}. */
+  public String name() {
+    return name;
+  }
+
+  /** Its shape in a file; a copy. */
+  public long[] fileShape() {
+    return fileShape.clone();
+  }
+
+  /** Its shape in memory. */
+  public long[] shape() {
+    return fileShape.length == 4
+        ? new long[] {fileShape[0], fileShape[2], fileShape[3], fileShape[1]}
+        : fileShape.clone();
+  }
+
+  /** Whether {@link #shape} orders the elements otherwise than {@link #fileShape}. */
+  public boolean isPermuted() {
+    return fileShape.length == 4 && fileShape[1] > 1 && fileShape[2] * fileShape[3] > 1;
+  }
+
+  /** Number of elements. */
+  public long count() {
+    return Tensor.count(fileShape);
+  }
+
+  /** Where its slice begins, in elements of the flat buffer. */
+  long offset() {
+    return offset;
+  }
+
+  void bind(Tensor flatWeights, @Nullable Tensor flatGradients) {
+    weight = slice(flatWeights);
+    gradient = flatGradients == null ? null : slice(flatGradients);
+  }
+
+  Tensor slice(Tensor flat) {
+    return flat.view(name, t -> t.narrow(0, offset, count()).view(shape()));
+  }
+
+  /** The weight, of {@link #shape}. */
+  public Tensor weight() {
+    Tensor bound = weight;
+    if (bound == null) {
+      throw new IllegalStateException(name + " was used before its parameters were allocated");
+    }
+    return bound;
+  }
+
+  /** Whether gradients gather for it. */
+  public boolean isTrainable() {
+    return gradient != null;
+  }
+
+  /** Where its gradient gathers, of {@link #shape}; throws where it is frozen. */
+  public Tensor gradient() {
+    Tensor bound = gradient;
+    if (bound == null) {
+      throw new IllegalStateException(name + " is frozen");
+    }
+    return bound;
+  }
+
+  /** Adds {@code part}, made by libtorch in this call, to the gradient. */
+  public void accumulate(org.bytedeco.pytorch.Tensor part) {
+    gradient().at().add_(part);
+  }
+
+  /** Copies a tensor of the file's shape, any type, into the weight. */
+  public void read(Tensor fromFile) {
+    Native.run(name, () -> asInFile(weight()).copy_(fromFile.at()));
+  }
+
+  /** The weight, or a tensor beside it such as its average, in the file's order: a new tensor. */
+  public Tensor toFileOrder(Arena arena, Tensor inMemory) {
+    return arena.compute(name, () -> asInFile(inMemory).contiguous().clone());
+  }
+
+  private org.bytedeco.pytorch.Tensor asInFile(Tensor inMemory) {
+    return fileShape.length == 4 ? inMemory.at().permute(0, 3, 1, 2) : inMemory.at();
+  }
+
+  @Override
+  public String toString() {
+    return name + Arrays.toString(fileShape);
+  }
+}

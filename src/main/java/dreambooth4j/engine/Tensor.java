@@ -1,0 +1,247 @@
+package dreambooth4j.engine;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.UnaryOperator;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A block of numbers, contiguous in the order of its shape, that an {@link Arena} owns. It counts
+ * who holds it: its maker is the first holder; when the last one lets go, the memory is free. A
+ * view holds the tensor whose bytes it shares.
+ */
+public final class Tensor {
+  private final org.bytedeco.pytorch.Tensor handle;
+  private final Arena arena;
+  private final @Nullable Tensor base;
+  private final long[] shape;
+  private final DType dtype;
+  private int holders = 1;
+
+  /** Where the arena keeps it in its list. */
+  int position;
+
+  Tensor(
+      Arena arena,
+      org.bytedeco.pytorch.Tensor handle,
+      @Nullable Tensor base,
+      long[] shape,
+      DType dtype) {
+    this.arena = arena;
+    this.handle = handle;
+    this.base = base;
+    this.shape = shape;
+    this.dtype = dtype;
+  }
+
+  /** libtorch's handle: for the engine and its ops alone, and valid while this is held. */
+  public org.bytedeco.pytorch.Tensor at() {
+    if (holders == 0) {
+      throw new IllegalStateException("a tensor " + this + " was used after it was released");
+    }
+    return handle;
+  }
+
+  /** Sizes, outermost first; a copy. */
+  public long[] shape() {
+    return shape.clone();
+  }
+
+  /** Size of axis {@code i}; negative counts from the last. */
+  public long size(int i) {
+    return shape[i < 0 ? shape.length + i : i];
+  }
+
+  /** Number of axes. */
+  public int rank() {
+    return shape.length;
+  }
+
+  /** Whether it has just this shape. */
+  public boolean hasShape(long... expected) {
+    return Arrays.equals(shape, expected);
+  }
+
+  /** Element type. */
+  public DType dtype() {
+    return dtype;
+  }
+
+  /** Number of elements. */
+  public long count() {
+    return count(shape);
+  }
+
+  /** Number of elements of a shape. */
+  public static long count(long... shape) {
+    long n = 1;
+    for (long s : shape) {
+      n = Math.multiplyExact(n, s);
+    }
+    return n;
+  }
+
+  /** Bytes that it owns; a view owns none. */
+  public long ownedBytes() {
+    return base == null ? count() * dtype.bytes() : 0;
+  }
+
+  /** The arena that owns it. */
+  public Arena arena() {
+    return arena;
+  }
+
+  /** One more holder. */
+  public Tensor retain() {
+    if (holders == 0) {
+      throw new IllegalStateException("a tensor " + this + " was retained after it was released");
+    }
+    holders++;
+    return this;
+  }
+
+  /** One holder less; the last one frees the memory. */
+  public void release() {
+    if (holders == 0) {
+      throw new IllegalStateException("a tensor " + this + " was released twice");
+    }
+    if (--holders == 0) {
+      arena.forget(this);
+      handle.releaseReference();
+      if (base != null) {
+        base.release();
+      }
+    }
+  }
+
+  /** Closes it whoever holds it: the arena's way out. */
+  void drop() {
+    holders = 0;
+    handle.releaseReference();
+  }
+
+  /** Whether nobody else can see these bytes, so that they may be overwritten. */
+  boolean isExclusive() {
+    return holders == 1 && (base == null || base.isExclusive());
+  }
+
+  /** The same bytes under another shape, in the same arena; its maker is its first holder. */
+  public Tensor reshaped(long... newShape) {
+    return view("reshape", t -> t.view(newShape));
+  }
+
+  /**
+   * {@code length} of the outermost axis from {@code start} on, in the same arena: shares the
+   * bytes.
+   */
+  public Tensor rows(long start, long length) {
+    return view("rows", t -> t.narrow(0, start, length));
+  }
+
+  /** Tensors joined along the outermost axis, in {@code arena}; the caller holds the result. */
+  public static Tensor stack(Arena arena, List<Tensor> parts) {
+    return arena.compute(
+        "stack",
+        () -> {
+          TensorVector all = new TensorVector();
+          for (Tensor each : parts) {
+            all.push_back(each.at());
+          }
+          return torch.cat(all, 0);
+        });
+  }
+
+  /** A view made by libtorch. */
+  Tensor view(String op, UnaryOperator<org.bytedeco.pytorch.Tensor> body) {
+    retain();
+    return arena.take(op, this, () -> body.apply(at()));
+  }
+
+  /**
+   * A window on its bytes, in native byte order: {@code length} bytes, at most 2 GiB, from {@code
+   * offset} on. Valid while this is held. CPU only.
+   */
+  public ByteBuffer bytes(long offset, int length) {
+    if (offset < 0 || length < 0 || offset + length > count() * dtype.bytes()) {
+      throw new IndexOutOfBoundsException("offset=" + offset + " length=" + length + " of " + this);
+    }
+    if (length == 0) {
+      return ByteBuffer.allocate(0);
+    }
+    return Native.call(
+        "bytes",
+        () ->
+            new BytePointer(at().data_ptr())
+                .getPointer(offset)
+                .capacity(length)
+                .asByteBuffer()
+                .order(ByteOrder.nativeOrder()));
+  }
+
+  /** Converts and copies all elements of {@code source}, which has as many, into this. */
+  public void copyFrom(Tensor source) {
+    Native.run("copy", () -> at().copy_(source.at()));
+  }
+
+  /** Copies {@code values}, one an element, into this F32 tensor. */
+  public void copyFrom(float[] values) {
+    require(DType.F32, values.length);
+    bytes(0, Math.multiplyExact(values.length, 4)).asFloatBuffer().put(values);
+  }
+
+  /** Copies {@code values}, one an element, into this I64 tensor. */
+  public void copyFrom(long[] values) {
+    require(DType.I64, values.length);
+    bytes(0, Math.multiplyExact(values.length, 8)).asLongBuffer().put(values);
+  }
+
+  /** All elements of this F32 tensor. */
+  public float[] toFloats() {
+    float[] values = new float[Math.toIntExact(count())];
+    require(DType.F32, values.length);
+    bytes(0, Math.multiplyExact(values.length, 4)).asFloatBuffer().get(values);
+    return values;
+  }
+
+  /** All elements of this I64 tensor. */
+  public long[] toLongs() {
+    long[] values = new long[Math.toIntExact(count())];
+    require(DType.I64, values.length);
+    bytes(0, Math.multiplyExact(values.length, 8)).asLongBuffer().get(values);
+    return values;
+  }
+
+  /** The only element of a tensor of one. */
+  public double item() {
+    return Native.call("item", () -> at().to(torch.ScalarType.Double).item_double());
+  }
+
+  /** Whether no element is infinite or not a number. */
+  public boolean isFinite() {
+    // A sum is non-finite if an element is; if the elements are huge, look at each.
+    return Native.call("isFinite", () -> Double.isFinite(at().sum().item().toDouble()))
+        || Native.call("isFinite", () -> at().isfinite().all().item_bool());
+  }
+
+  /** Sets all elements to zero. */
+  public void zero_() {
+    Native.run("zero_", () -> at().zero_());
+  }
+
+  private void require(DType expected, long count) {
+    if (dtype != expected || count() != count) {
+      throw new IllegalArgumentException(
+          "expected " + expected + " of " + count + " elements, found " + this);
+    }
+  }
+
+  @Override
+  public String toString() {
+    return dtype + Arrays.toString(shape);
+  }
+}

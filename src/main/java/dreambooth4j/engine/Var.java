@@ -1,0 +1,74 @@
+package dreambooth4j.engine;
+
+import org.jspecify.annotations.Nullable;
+
+/** A value on a {@link Tape}: a tensor, and in a backward walk the gradient that gathers for it. */
+public final class Var {
+  private final Tape tape;
+  private final Tensor value;
+  private final boolean needsGradient;
+  private @Nullable Tensor gradient;
+
+  Var(Tape tape, Tensor value, boolean needsGradient) {
+    this.tape = tape;
+    this.value = value;
+    this.needsGradient = needsGradient;
+  }
+
+  /** The value; its shape is the op's. */
+  public Tensor value() {
+    return value;
+  }
+
+  /** libtorch's handle of the value: for ops alone. */
+  public org.bytedeco.pytorch.Tensor at() {
+    return value.at();
+  }
+
+  /** Size of axis {@code i} of the value; negative counts from the last. */
+  public long size(int i) {
+    return value.size(i);
+  }
+
+  /** Whether a backward walk must reach it. */
+  public boolean needsGradient() {
+    return needsGradient;
+  }
+
+  /** The gradient so far; null where none has come. Inputs keep theirs until the tape closes. */
+  public @Nullable Tensor gradient() {
+    return gradient;
+  }
+
+  /**
+   * Adds {@code part} to the gradient and takes it over: the caller no longer holds it. Does
+   * nothing but release it where no gradient is needed.
+   */
+  public void accumulate(Tensor part) {
+    if (!needsGradient) {
+      part.release();
+      return;
+    }
+    if (part.count() != value.count()) {
+      throw new IllegalArgumentException("gradient " + part + " for a value " + value);
+    }
+    Tensor sum = gradient;
+    if (sum == null) {
+      gradient = part;
+    } else if (sum.isExclusive()) {
+      Native.run("accumulate", () -> sum.at().add_(part.at()));
+      part.release();
+    } else {
+      gradient = tape.arena().compute("accumulate", () -> sum.at().add(part.at()));
+      sum.release();
+      part.release();
+    }
+  }
+
+  /** Hands the gradient over to the caller. */
+  @Nullable Tensor takeGradient() {
+    Tensor taken = gradient;
+    gradient = null;
+    return taken;
+  }
+}

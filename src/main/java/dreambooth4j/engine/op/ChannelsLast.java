@@ -1,0 +1,29 @@
+package dreambooth4j.engine.op;
+
+import dreambooth4j.engine.Arena;
+import org.bytedeco.pytorch.Tensor;
+
+/** The bridge between our images [B, H, W, C] and libtorch's [B, C, H, W]. */
+public final class ChannelsLast {
+  private ChannelsLast() {}
+
+  /** [B, H, W, C] seen as [B, C, H, W] in channels-last order: a view. */
+  static Tensor in(Tensor images) {
+    return images.permute(0, 3, 1, 2);
+  }
+
+  /** [B, C, H, W] seen as [B, H, W, C]; copied only where libtorch left the channels-last order. */
+  static Tensor out(Tensor images) {
+    return images.permute(0, 2, 3, 1).contiguous();
+  }
+
+  /** A new tensor [B, H, W, C] of one in the order of files and of other trainers, [B, C, H, W]. */
+  public static dreambooth4j.engine.Tensor of(Arena arena, dreambooth4j.engine.Tensor images) {
+    return arena.compute("channels_last", () -> out(images.at()).clone());
+  }
+
+  /** A new tensor [B, C, H, W] of one of ours, [B, H, W, C]. */
+  public static dreambooth4j.engine.Tensor undo(Arena arena, dreambooth4j.engine.Tensor images) {
+    return arena.compute("channels_first", () -> in(images.at()).contiguous().clone());
+  }
+}

@@ -1,0 +1,35 @@
+package dreambooth4j.engine.op;
+
+import dreambooth4j.engine.Native;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Var;
+import java.util.List;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * Rows of a table by their numbers. ids I64 of any shape, table [V, C], y [ids.., C]; keeps ids.
+ */
+public final class Embedding {
+  private Embedding() {}
+
+  /** table[ids]; {@code ids} are all within the table. */
+  public static Var apply(Tape tape, Tensor ids, Parameter table) {
+    Tensor y =
+        tape.arena().compute("embedding", () -> torch.embedding(table.weight().at(), ids.at()));
+    return tape.record(
+        "embedding",
+        y,
+        table.isTrainable(),
+        List.of(ids),
+        dy ->
+            Native.run(
+                "embedding.backward",
+                () ->
+                    table
+                        .gradient()
+                        .at()
+                        .index_add_(0, ids.at().view(-1), dy.at().view(-1, dy.size(-1)))));
+  }
+}

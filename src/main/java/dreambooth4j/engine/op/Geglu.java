@@ -1,0 +1,45 @@
+package dreambooth4j.engine.op;
+
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Var;
+import java.util.List;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * Gated GELU: the last axis of x holds a value and a gate, y = value · GELU(gate). x [.., 2n], y
+ * [.., n]; keeps x.
+ */
+public final class Geglu {
+  private Geglu() {}
+
+  /** Applies it to each pair of value and gate. */
+  public static Var apply(Tape tape, Var x) {
+    Tensor y = tape.arena().compute("geglu", () -> torch.gelu(gate(x)).mul_(value(x.value())));
+    return tape.record(
+        "geglu", y, x.needsGradient(), List.of(x.value()), dy -> x.accumulate(dx(tape, x, dy)));
+  }
+
+  private static Tensor dx(Tape tape, Var x, Tensor dy) {
+    return tape.arena()
+        .compute(
+            "geglu.dx",
+            () -> {
+              org.bytedeco.pytorch.Tensor dx = torch.empty_like(x.at());
+              org.bytedeco.pytorch.Tensor gate = gate(x);
+              long half = x.size(-1) / 2;
+              torch.mul_out(dx.narrow(-1, 0, half), dy.at(), torch.gelu(gate));
+              torch.gelu_backward_out(
+                  dx.narrow(-1, half, half), dy.at().mul(value(x.value())), gate);
+              return dx;
+            });
+  }
+
+  private static org.bytedeco.pytorch.Tensor value(Tensor x) {
+    return x.at().narrow(-1, 0, x.size(-1) / 2);
+  }
+
+  private static org.bytedeco.pytorch.Tensor gate(Var x) {
+    return x.at().narrow(-1, x.size(-1) / 2, x.size(-1) / 2);
+  }
+}

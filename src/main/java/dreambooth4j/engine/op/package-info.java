@@ -1,0 +1,5 @@
+/** The ops: each file is one op, its forward, what it keeps and how it goes back. */
+@NullMarked
+package dreambooth4j.engine.op;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,49 @@
+package dreambooth4j.model;
+
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.Attention;
+
+/**
+ * Multi-head attention with its projections: tokens [B, N, width] attend to a context [B, M,
+ * contextWidth].
+ */
+final class AttentionLayer {
+  private final Dense query;
+  private final Dense key;
+  private final Dense value;
+  private final Dense output;
+  private final int heads;
+
+  /** Names of the four projections, and whether the first three have a bias. */
+  record Names(String query, String key, String value, String output, boolean bias) {
+    /** diffusers' attention in a UNet. */
+    static final Names UNET = new Names("to_q", "to_k", "to_v", "to_out.0", false);
+
+    /** diffusers' attention in a VAE. */
+    static final Names VAE = new Names("to_q", "to_k", "to_v", "to_out.0", true);
+
+    /** transformers' attention in CLIP. */
+    static final Names CLIP = new Names("q_proj", "k_proj", "v_proj", "out_proj", true);
+  }
+
+  AttentionLayer(Scope scope, Names names, int width, int contextWidth, int heads) {
+    query = scope.dense(names.query, width, width, names.bias);
+    key = scope.dense(names.key, contextWidth, width, names.bias);
+    value = scope.dense(names.value, contextWidth, width, names.bias);
+    output = scope.dense(names.output, width, width, true);
+    this.heads = heads;
+  }
+
+  Var on(Tape tape, Var x, Var context, boolean causal) {
+    return output.on(
+        tape,
+        Attention.apply(
+            tape,
+            query.on(tape, x),
+            key.on(tape, context),
+            value.on(tape, context),
+            heads,
+            causal));
+  }
+}

@@ -1,0 +1,44 @@
+package dreambooth4j.model;
+
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.Add;
+import dreambooth4j.engine.op.AddPerSample;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * diffusers' {@code ResnetBlock2D}: two normalised convolutions and a shortcut, [B, H, W, in] to
+ * [B, H, W, out]. The UNet's adds a projection of the time embedding between them; the VAE's has
+ * none.
+ */
+final class ResnetBlock {
+  private final ChannelNorm norm1;
+  private final Conv conv1;
+  private final @Nullable Dense timeProjection;
+  private final ChannelNorm norm2;
+  private final Conv conv2;
+  private final @Nullable Dense shortcut;
+
+  /** {@code timeWidth} 0 means that there is no time embedding. */
+  ResnetBlock(Scope scope, int in, int out, int timeWidth, int groups, double epsilon) {
+    norm1 = scope.channelNorm("norm1", in, groups, epsilon);
+    conv1 = scope.conv("conv1", in, out, 3, 1, 1);
+    timeProjection = timeWidth == 0 ? null : scope.dense("time_emb_proj", timeWidth, out, true);
+    norm2 = scope.channelNorm("norm2", out, groups, epsilon);
+    conv2 = scope.conv("conv2", out, out, 3, 1, 1);
+    shortcut = in == out ? null : scope.pointwise("conv_shortcut", in, out);
+  }
+
+  /** {@code time} is SiLU of the time embedding [B, timeWidth], null where the block takes none. */
+  Var on(Tape tape, Var x, @Nullable Var time) {
+    return tape.block(
+        () -> {
+          Var h = conv1.on(tape, norm1.silu(tape, x));
+          if (timeProjection != null && time != null) {
+            h = AddPerSample.apply(tape, h, timeProjection.on(tape, time));
+          }
+          h = conv2.on(tape, norm2.silu(tape, h));
+          return Add.apply(tape, shortcut == null ? x : shortcut.on(tape, x), h);
+        });
+  }
+}

@@ -1,0 +1,61 @@
+package dreambooth4j.model;
+
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import org.jspecify.annotations.Nullable;
+
+/** Where a layer declares its parameters: a dotted prefix among a model's. */
+record Scope(Parameters parameters, String prefix) {
+  static Scope of(Parameters parameters) {
+    return new Scope(parameters, "");
+  }
+
+  /** The scope {@code name} within this one. */
+  Scope in(String name) {
+    return new Scope(parameters, prefix + name + ".");
+  }
+
+  /** The scope {@code name.index} within this one. */
+  Scope in(String name, int index) {
+    return in(name + "." + index);
+  }
+
+  Parameter parameter(String name, long... fileShape) {
+    return parameters.declare(prefix + name, fileShape);
+  }
+
+  private @Nullable Parameter bias(boolean wanted, long width) {
+    return wanted ? parameter("bias", width) : null;
+  }
+
+  Conv conv(String name, int in, int out, int kernel, int stride, int padding) {
+    Scope own = in(name);
+    return new Conv(
+        own.parameter("weight", out, in, kernel, kernel),
+        own.parameter("bias", out),
+        stride,
+        padding);
+  }
+
+  Dense dense(String name, int in, int out, boolean bias) {
+    Scope own = in(name);
+    return new Dense(own.parameter("weight", out, in), own.bias(bias, out));
+  }
+
+  /** A 1×1 convolution, which is a linear layer over the channels. */
+  Dense pointwise(String name, int in, int out) {
+    Scope own = in(name);
+    return new Dense(own.parameter("weight", out, in, 1, 1), own.parameter("bias", out));
+  }
+
+  ChannelNorm channelNorm(String name, int channels, int groups, double epsilon) {
+    Scope own = in(name);
+    return new ChannelNorm(
+        own.parameter("weight", channels), own.parameter("bias", channels), groups, epsilon);
+  }
+
+  TokenNorm tokenNorm(String name, int width, double epsilon) {
+    Scope own = in(name);
+    return new TokenNorm(own.parameter("weight", width), own.parameter("bias", width), epsilon);
+  }
+}

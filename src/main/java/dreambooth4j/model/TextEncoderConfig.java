@@ -1,0 +1,47 @@
+package dreambooth4j.model;
+
+import com.fasterxml.jackson.databind.JsonNode;
+
+/**
+ * The settings of a {@code CLIPTextModel} that we build, from its config.json.
+ *
+ * @param quickGelu whether the feed-forward uses CLIP's quick GELU rather than GELU
+ * @param length positions, that is tokens of a prompt
+ */
+public record TextEncoderConfig(
+    int vocabulary,
+    int width,
+    int feedWidth,
+    int layers,
+    int heads,
+    int length,
+    boolean quickGelu,
+    double normEpsilon) {
+
+  /** Reads it; {@code where} names the file in errors. An unsupported value is refused by name. */
+  public static TextEncoderConfig of(JsonNode json, String where) {
+    ComponentConfig c = new ComponentConfig(json, where);
+    c.only("model_type", "\"clip_text_model\"");
+    c.only("hidden_act", "\"quick_gelu\"", "\"gelu\"");
+    c.only("attention_dropout", "0", "0.0");
+    c.only("dropout", "0", "0.0");
+    TextEncoderConfig config =
+        new TextEncoderConfig(
+            c.integer("vocab_size", 49408),
+            c.integer("hidden_size", 512),
+            c.integer("intermediate_size", 2048),
+            c.integer("num_hidden_layers", 12),
+            c.integer("num_attention_heads", 8),
+            c.integer("max_position_embeddings", 77),
+            c.text("hidden_act", "quick_gelu").equals("quick_gelu"),
+            c.number("layer_norm_eps", 1e-5));
+    if (config.width % config.heads != 0) {
+      throw c.wrong(
+          "num_attention_heads %d does not divide hidden_size %d"
+              .formatted(config.heads, config.width));
+    }
+    // transformers records much that decides nothing here: token numbers (the tokenizer's affair),
+    // generation defaults, initialisation. Older versions write dozens of such keys.
+    return config;
+  }
+}

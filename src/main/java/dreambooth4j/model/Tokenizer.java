@@ -1,0 +1,136 @@
+package dreambooth4j.model;
+
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.Problem;
+import dreambooth4j.weights.JsonFile;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+
+/**
+ * CLIP's tokenizer, as transformers has it: text to token numbers. It holds native memory: close
+ * it.
+ */
+public final class Tokenizer implements AutoCloseable {
+  private static final int DEFAULT_LENGTH = 77;
+
+  /** transformers writes 1e30 where no length was set. */
+  private static final double UNLIMITED = 1e6;
+
+  static {
+    // The library must neither fetch native code nor report home.
+    System.setProperty("RUST_FLAVOR", "cpu");
+    System.setProperty("ai.djl.offline", "true");
+    System.setProperty("OPT_OUT_TRACKING", "true");
+  }
+
+  private final HuggingFaceTokenizer library;
+  private final int length;
+  private final long begin;
+  private final long end;
+  private final long pad;
+
+  private Tokenizer(TokenizerJson json, ObjectNode settings) {
+    this.length = length(settings);
+    this.begin = json.special(special(settings, "bos_token", "<|startoftext|>"));
+    this.end = json.special(special(settings, "eos_token", "<|endoftext|>"));
+    this.pad = json.special(special(settings, "pad_token", "<|endoftext|>"));
+    byte[] text = json.text().getBytes(StandardCharsets.UTF_8);
+    try {
+      library =
+          HuggingFaceTokenizer.newInstance(
+              new ByteArrayInputStream(text),
+              Map.of("truncation", "do_not_truncate", "padding", "false"));
+    } catch (IOException | RuntimeException e) {
+      throw new Problem(Problem.Kind.DATA, json.file() + ": not a tokenizer: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Reads the {@code tokenizer} folder of a model: {@code tokenizer.json}, or {@code vocab.json}
+   * and {@code merges.txt}; beside them {@code tokenizer_config.json} and, in older folders, {@code
+   * special_tokens_map.json}, which has the last word.
+   *
+   * @throws Problem when one of them is missing or damaged
+   */
+  public static Tokenizer open(Path folder) {
+    ObjectNode settings = JsonNodeFactory.instance.objectNode();
+    for (String name : new String[] {"tokenizer_config.json", "special_tokens_map.json"}) {
+      Path file = folder.resolve(name);
+      boolean isOverruled = name.startsWith("special") && settings.has("added_tokens_decoder");
+      if (Files.isRegularFile(file) && !isOverruled) {
+        settings.setAll(JsonFile.read(file));
+      }
+    }
+    return new Tokenizer(TokenizerJson.read(folder), settings);
+  }
+
+  private static int length(ObjectNode settings) {
+    double length = settings.path("model_max_length").asDouble(DEFAULT_LENGTH);
+    return length >= 2 && length < UNLIMITED ? (int) length : DEFAULT_LENGTH;
+  }
+
+  /** A special token's text, which is a string or an object with its content. */
+  private static String special(ObjectNode settings, String key, String usual) {
+    JsonNode token = settings.path(key);
+    return token.path("content").asText(token.asText(usual));
+  }
+
+  /** How many tokens a text fills: {@code model_max_length}, 77 as a rule. */
+  public int length() {
+    return length;
+  }
+
+  /** The number of the token that begins a text. */
+  public long beginToken() {
+    return begin;
+  }
+
+  /** The number of the token that ends a text. */
+  public long endToken() {
+    return end;
+  }
+
+  /** The number of the token that fills up a row: the end token in SD 1, {@code !} in SD 2. */
+  public long padToken() {
+    return pad;
+  }
+
+  /**
+   * The text's tokens between a begin and an end token, cut at {@link #length} or padded to it.
+   *
+   * @return {@link #length} numbers
+   */
+  public long[] encode(String text) {
+    long[] words = words(text);
+    int kept = Math.min(words.length, length - 2);
+    long[] row = new long[length];
+    Arrays.fill(row, pad);
+    row[0] = begin;
+    System.arraycopy(words, 0, row, 1, kept);
+    row[kept + 1] = end;
+    return row;
+  }
+
+  /** How many tokens the text has, begin and end not counted, and nothing cut. */
+  public int tokenCount(String text) {
+    return words(text).length;
+  }
+
+  private long[] words(String text) {
+    return library.encode(text, false, false).getIds();
+  }
+
+  /** Frees the native memory. */
+  @Override
+  public void close() {
+    library.close();
+  }
+}

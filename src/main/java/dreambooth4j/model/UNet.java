@@ -1,0 +1,197 @@
+package dreambooth4j.model;
+
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.Concat;
+import dreambooth4j.engine.op.Silu;
+import dreambooth4j.engine.op.Sinusoidal;
+import dreambooth4j.engine.op.UpsampleNearest;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * diffusers' {@code UNet2DConditionModel} of the Stable Diffusion 1 and 2 families: predicts noise
+ * or velocity from noisy latents, a timestep and a prompt.
+ */
+public final class UNet {
+  private final UNetConfig config;
+  private final Dense time1;
+  private final Dense time2;
+  private final Conv convIn;
+  private final List<Level> down = new ArrayList<>();
+  private final ResnetBlock middle1;
+  private final SpatialTransformer middleAttention;
+  private final ResnetBlock middle2;
+  private final List<Level> up = new ArrayList<>();
+  private final ChannelNorm normOut;
+  private final Conv convOut;
+
+  /** Blocks of one level; each attends after its residual block, or none does. */
+  private record Level(
+      List<ResnetBlock> resnets, List<SpatialTransformer> attentions, @Nullable Conv resize) {
+    Var on(Tape tape, int i, Var x, Var time, Var prompt) {
+      Var h = resnets.get(i).on(tape, x, time);
+      return attentions.isEmpty() ? h : attentions.get(i).on(tape, h, prompt);
+    }
+  }
+
+  /** Declares its weights under diffusers' names. */
+  public UNet(UNetConfig config, Parameters parameters) {
+    this.config = config;
+    Scope scope = Scope.of(parameters);
+    List<Integer> channels = config.blockOutChannels();
+    int levels = channels.size();
+    int first = channels.get(0);
+    int deepest = channels.get(levels - 1);
+    int timeWidth = 4 * first;
+    convIn = scope.conv("conv_in", config.inChannels(), first, 3, 1, 1);
+    time1 = scope.dense("time_embedding.linear_1", first, timeWidth, true);
+    time2 = scope.dense("time_embedding.linear_2", timeWidth, timeWidth, true);
+    for (int i = 0; i < levels; i++) {
+      down.add(downLevel(scope.in("down_blocks", i), i, timeWidth));
+    }
+    Scope middle = scope.in("mid_block");
+    middle1 = resnet(middle.in("resnets", 0), deepest, deepest, timeWidth);
+    middleAttention = transformer(middle.in("attentions", 0), levels - 1);
+    middle2 = resnet(middle.in("resnets", 1), deepest, deepest, timeWidth);
+    for (int i = 0; i < levels; i++) {
+      up.add(upLevel(scope.in("up_blocks", i), i, timeWidth));
+    }
+    normOut = scope.channelNorm("conv_norm_out", first, config.normGroups(), config.normEpsilon());
+    convOut = scope.conv("conv_out", first, config.outChannels(), 3, 1, 1);
+  }
+
+  private Level downLevel(Scope scope, int level, int timeWidth) {
+    int out = config.blockOutChannels().get(level);
+    int in = config.blockOutChannels().get(Math.max(0, level - 1));
+    List<ResnetBlock> resnets = new ArrayList<>();
+    List<SpatialTransformer> attentions = new ArrayList<>();
+    for (int j = 0; j < config.layersPerBlock().get(level); j++) {
+      resnets.add(resnet(scope.in("resnets", j), j == 0 ? in : out, out, timeWidth));
+      if (config.downAttention().get(level)) {
+        attentions.add(transformer(scope.in("attentions", j), level));
+      }
+    }
+    boolean last = level == config.blockOutChannels().size() - 1;
+    return new Level(
+        resnets, attentions, last ? null : scope.conv("downsamplers.0.conv", out, out, 3, 2, 1));
+  }
+
+  /** The {@code i}-th level of the way up is the i-th from the inside. */
+  private Level upLevel(Scope scope, int i, int timeWidth) {
+    List<Integer> channels = config.blockOutChannels();
+    int level = channels.size() - 1 - i;
+    int out = channels.get(level);
+    int before = channels.get(Math.min(channels.size() - 1, level + 1));
+    int outer = channels.get(Math.max(0, level - 1));
+    int layers = config.layersPerBlock().get(level) + 1;
+    List<ResnetBlock> resnets = new ArrayList<>();
+    List<SpatialTransformer> attentions = new ArrayList<>();
+    for (int j = 0; j < layers; j++) {
+      int skip = j == layers - 1 ? outer : out;
+      int in = j == 0 ? before : out;
+      resnets.add(resnet(scope.in("resnets", j), in + skip, out, timeWidth));
+      if (config.upAttention().get(i)) {
+        attentions.add(transformer(scope.in("attentions", j), level));
+      }
+    }
+    return new Level(
+        resnets,
+        attentions,
+        level == 0 ? null : scope.conv("upsamplers.0.conv", out, out, 3, 1, 1));
+  }
+
+  private ResnetBlock resnet(Scope scope, int in, int out, int timeWidth) {
+    return new ResnetBlock(scope, in, out, timeWidth, config.normGroups(), config.normEpsilon());
+  }
+
+  private SpatialTransformer transformer(Scope scope, int level) {
+    return new SpatialTransformer(
+        scope,
+        config.blockOutChannels().get(level),
+        config,
+        config.heads().get(level),
+        config.transformerLayers().get(level));
+  }
+
+  /** Its settings. */
+  public UNetConfig config() {
+    return config;
+  }
+
+  /**
+   * Predicts.
+   *
+   * @param latents [B, H, W, in_channels]; H and W need not be multiples of anything
+   * @param timesteps [B], of the latents' type; may be fractional
+   * @param prompt hidden states of the text encoder [B, tokens, cross_attention_dim]
+   * @return [B, H, W, out_channels]
+   */
+  public Var forward(Tape tape, Var latents, Tensor timesteps, Var prompt) {
+    return tape.block(
+        () -> {
+          // 1. time
+          Var time = tape.block(() -> timeEmbedding(tape, timesteps));
+
+          // 2. down, keeping what the way up joins
+          Deque<Var> skips = new ArrayDeque<>();
+          Var h = convIn.on(tape, latents);
+          skips.push(h);
+          for (Level level : down) {
+            for (int i = 0; i < level.resnets.size(); i++) {
+              h = level.on(tape, i, h, time, prompt);
+              skips.push(h);
+            }
+            if (level.resize != null) {
+              h = level.resize.on(tape, h);
+              skips.push(h);
+            }
+          }
+
+          // 3. middle
+          h = middle1.on(tape, h, time);
+          h = middleAttention.on(tape, h, prompt);
+          h = middle2.on(tape, h, time);
+
+          // 4. up, to the size of the skip that comes next
+          for (Level level : up) {
+            for (int i = 0; i < level.resnets.size(); i++) {
+              h = joined(tape, level, i, h, skips.pop(), time, prompt);
+            }
+            if (level.resize != null) {
+              h = upsampled(tape, level.resize, h, skips.element());
+            }
+          }
+
+          // 5. out
+          return convOut.on(tape, normOut.silu(tape, h));
+        });
+  }
+
+  private static Var joined(Tape tape, Level level, int i, Var h, Var skip, Var time, Var prompt) {
+    return tape.block(() -> level.on(tape, i, Concat.apply(tape, h, skip), time, prompt));
+  }
+
+  private static Var upsampled(Tape tape, Conv conv, Var h, Var skip) {
+    return tape.block(
+        () -> conv.on(tape, UpsampleNearest.apply(tape, h, skip.size(1), skip.size(2))));
+  }
+
+  /** SiLU of the time embedding, [B, 4 · first channels]: every residual block begins with it. */
+  private Var timeEmbedding(Tape tape, Tensor timesteps) {
+    Tensor waves =
+        Sinusoidal.of(
+            tape.arena(),
+            timesteps,
+            config.blockOutChannels().get(0),
+            config.cosineFirst(),
+            config.frequencyShift());
+    Var embedded = time1.on(tape, tape.constantOf("timesteps", waves));
+    return Silu.apply(tape, time2.on(tape, Silu.apply(tape, embedded)));
+  }
+}

@@ -1,0 +1,105 @@
+package dreambooth4j.model;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The settings of a {@code UNet2DConditionModel} that we build, from its config.json. Lists run
+ * from the outermost level inwards.
+ *
+ * @param blockOutChannels channels of each level
+ * @param layersPerBlock residual blocks of each level on the way down (one more on the way up)
+ * @param heads attention heads of each level
+ * @param transformerLayers transformer blocks of each attention of each level
+ * @param downAttention whether a level attends on the way down
+ * @param upAttention whether a level attends on the way up, in the order of the way up
+ * @param cosineFirst {@code flip_sin_to_cos}
+ */
+public record UNetConfig(
+    int inChannels,
+    int outChannels,
+    List<Integer> blockOutChannels,
+    List<Integer> layersPerBlock,
+    List<Integer> heads,
+    List<Integer> transformerLayers,
+    List<Boolean> downAttention,
+    List<Boolean> upAttention,
+    int crossAttentionDim,
+    int normGroups,
+    double normEpsilon,
+    boolean linearProjection,
+    boolean cosineFirst,
+    double frequencyShift,
+    int sampleSize) {
+
+  /** Reads it; {@code where} names the file in errors. An unsupported value is refused by name. */
+  public static UNetConfig of(JsonNode json, String where) {
+    ComponentConfig c = new ComponentConfig(json, where);
+    refuseOthers(c);
+    List<Integer> channels = c.integers("block_out_channels");
+    int levels = channels.size();
+    int groups = c.integer("norm_num_groups", 32);
+    // What diffusers calls attention_head_dim has always been the number of heads here.
+    List<Integer> headDim = c.integersOrOne("attention_head_dim", levels, 8);
+    List<Integer> heads =
+        c.isSet("num_attention_heads")
+            ? c.integersOrOne("num_attention_heads", levels, 8)
+            : headDim;
+    for (int i = 0; i < levels; i++) {
+      if (channels.get(i) % groups != 0 || channels.get(i) % heads.get(i) != 0) {
+        throw c.wrong(
+            "block_out_channels has %d, which neither norm_num_groups %d nor heads %d may fail to divide"
+                .formatted(channels.get(i), groups, heads.get(i)));
+      }
+    }
+    UNetConfig config =
+        new UNetConfig(
+            c.integer("in_channels", 4),
+            c.integer("out_channels", 4),
+            channels,
+            c.integersOrOne("layers_per_block", levels, 2),
+            heads,
+            c.integersOrOne("transformer_layers_per_block", levels, 1),
+            attention(c, "down_block_types", levels, "CrossAttnDownBlock2D", "DownBlock2D"),
+            attention(c, "up_block_types", levels, "CrossAttnUpBlock2D", "UpBlock2D"),
+            c.integer("cross_attention_dim", 1280),
+            groups,
+            c.number("norm_eps", 1e-5),
+            c.flag("use_linear_projection", false),
+            c.flag("flip_sin_to_cos", true),
+            c.number("freq_shift", 0),
+            c.integer("sample_size", 64));
+    c.finish();
+    return config;
+  }
+
+  private static List<Boolean> attention(
+      ComponentConfig c, String key, int levels, String attending, String plain) {
+    c.each(key, List.of(attending, plain));
+    List<String> types = c.names(key);
+    if (types.size() != levels) {
+      throw c.wrong(
+          "%s has %d entries, but there are %d levels".formatted(key, types.size(), levels));
+    }
+    List<Boolean> flags = new ArrayList<>();
+    types.forEach(type -> flags.add(type.equals(attending)));
+    return flags;
+  }
+
+  private static void refuseOthers(ComponentConfig c) {
+    c.only("act_fn", "\"silu\"", "\"swish\"");
+    c.only("attention_type", "\"default\"");
+    c.only("conv_in_kernel", "3");
+    c.only("conv_out_kernel", "3");
+    c.only("downsample_padding", "1");
+    c.only("dropout", "0", "0.0");
+    c.only("mid_block_scale_factor", "1", "1.0");
+    c.only("mid_block_type", "\"UNetMidBlock2DCrossAttn\"");
+    c.only("resnet_out_scale_factor", "1", "1.0");
+    c.only("resnet_time_scale_shift", "\"default\"");
+    c.only("time_embedding_type", "\"positional\"");
+    // In F32 there is nothing to upcast; the width of an embedding that is off says nothing.
+    c.ignore("upcast_attention", "addition_embed_type_num_heads");
+  }
+}

@@ -1,0 +1,61 @@
+package dreambooth4j.model;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Collections;
+import java.util.List;
+
+/**
+ * The settings of an {@code AutoencoderKL} that we build, from its config.json.
+ *
+ * @param scalingFactor what latents are multiplied with before they are diffused
+ */
+public record VaeConfig(
+    int inChannels,
+    int outChannels,
+    int latentChannels,
+    List<Integer> blockOutChannels,
+    int layersPerBlock,
+    int normGroups,
+    double scalingFactor,
+    boolean middleAttention,
+    boolean quantConv,
+    boolean postQuantConv,
+    int sampleSize) {
+
+  /** Reads it; {@code where} names the file in errors. An unsupported value is refused by name. */
+  public static VaeConfig of(JsonNode json, String where) {
+    ComponentConfig c = new ComponentConfig(json, where);
+    c.only("act_fn", "\"silu\"", "\"swish\"");
+    c.only("shift_factor", "null", "0", "0.0");
+    c.ignore("force_upcast");
+    List<Integer> channels = c.integers("block_out_channels");
+    levels(c, "down_block_types", "DownEncoderBlock2D", channels.size());
+    levels(c, "up_block_types", "UpDecoderBlock2D", channels.size());
+    VaeConfig config =
+        new VaeConfig(
+            c.integer("in_channels", 3),
+            c.integer("out_channels", 3),
+            c.integer("latent_channels", 4),
+            channels,
+            c.integer("layers_per_block", 1),
+            c.integer("norm_num_groups", 32),
+            c.number("scaling_factor", 0.18215),
+            c.flag("mid_block_add_attention", true),
+            c.flag("use_quant_conv", true),
+            c.flag("use_post_quant_conv", true),
+            c.integer("sample_size", 512));
+    c.finish();
+    return config;
+  }
+
+  private static void levels(ComponentConfig c, String key, String type, int levels) {
+    if (!c.names(key).equals(Collections.nCopies(levels, type))) {
+      throw c.wrong("%s must be %d × %s, found %s".formatted(key, levels, type, c.names(key)));
+    }
+  }
+
+  /** Pixels of a picture's side for one of its latents': 8 in Stable Diffusion. */
+  public int factor() {
+    return 1 << (blockOutChannels.size() - 1);
+  }
+}

@@ -1,0 +1,125 @@
+package dreambooth4j.pipeline;
+
+import dreambooth4j.diffusion.SchedulerConfig;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.model.TextEncoder;
+import dreambooth4j.model.TextEncoderConfig;
+import dreambooth4j.model.Tokenizer;
+import dreambooth4j.model.UNet;
+import dreambooth4j.model.UNetConfig;
+import dreambooth4j.model.Vae;
+import dreambooth4j.model.VaeConfig;
+import dreambooth4j.weights.Component;
+import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.TensorSource;
+import dreambooth4j.weights.WeightLoader;
+import java.nio.file.Path;
+
+/**
+ * A Stable Diffusion model in memory, in F32. Its weights are the arena's; close it for its
+ * tokenizer.
+ */
+public final class StableDiffusion implements AutoCloseable {
+  private final Parameters unetParameters = new Parameters(DType.F32);
+  private final Parameters textParameters = new Parameters(DType.F32);
+  private final Parameters vaeParameters = new Parameters(DType.F32);
+  private final UNet unet;
+  private final TextEncoder textEncoder;
+  private final Vae vae;
+  private final SchedulerConfig scheduler;
+  private final Tokenizer tokenizer;
+
+  private StableDiffusion(ModelFolder folder) {
+    unet =
+        new UNet(
+            UNetConfig.of(folder.config(Component.UNET), where(folder, Component.UNET)),
+            unetParameters);
+    textEncoder =
+        new TextEncoder(
+            TextEncoderConfig.of(
+                folder.config(Component.TEXT_ENCODER), where(folder, Component.TEXT_ENCODER)),
+            textParameters);
+    vae =
+        new Vae(
+            VaeConfig.of(folder.config(Component.VAE), where(folder, Component.VAE)),
+            vaeParameters);
+    scheduler = SchedulerConfig.of(folder.config(Component.SCHEDULER));
+    tokenizer = Tokenizer.open(folder.folder(Component.TOKENIZER));
+  }
+
+  private static String where(ModelFolder folder, Component component) {
+    Path path = folder.folder(component).resolve(component.configFile());
+    return path.toString();
+  }
+
+  /**
+   * Reads a model.
+   *
+   * @param arena where the weights, and the gradients of what trains, are allocated
+   * @throws dreambooth4j.Problem when a file is missing, damaged or of a kind that we do not build
+   */
+  public static StableDiffusion load(
+      Arena arena, ModelFolder folder, boolean trainUnet, boolean trainTextEncoder) {
+    StableDiffusion model = new StableDiffusion(folder);
+    model.unetParameters.allocate(arena, trainUnet);
+    model.textParameters.allocate(arena, trainTextEncoder);
+    model.vaeParameters.allocate(arena, false);
+    read(folder, Component.UNET, model.unetParameters);
+    read(folder, Component.TEXT_ENCODER, model.textParameters);
+    read(folder, Component.VAE, model.vaeParameters);
+    return model;
+  }
+
+  private static void read(ModelFolder folder, Component component, Parameters parameters) {
+    try (TensorSource source = folder.weights(component)) {
+      WeightLoader.load(component, source, parameters);
+    }
+  }
+
+  /** Predicts noise or velocity. */
+  public UNet unet() {
+    return unet;
+  }
+
+  /** Token numbers to hidden states. */
+  public TextEncoder textEncoder() {
+    return textEncoder;
+  }
+
+  /** Pictures to latents and back. */
+  public Vae vae() {
+    return vae;
+  }
+
+  /** Prompts to token numbers. */
+  public Tokenizer tokenizer() {
+    return tokenizer;
+  }
+
+  /** The model's scheduler_config.json. */
+  public SchedulerConfig scheduler() {
+    return scheduler;
+  }
+
+  /** Weights of the UNet. */
+  public Parameters unetParameters() {
+    return unetParameters;
+  }
+
+  /** Weights of the text encoder. */
+  public Parameters textParameters() {
+    return textParameters;
+  }
+
+  /** Weights of the VAE. */
+  public Parameters vaeParameters() {
+    return vaeParameters;
+  }
+
+  @Override
+  public void close() {
+    tokenizer.close();
+  }
+}

@@ -1,0 +1,187 @@
+package dreambooth4j.pipeline;
+
+import dreambooth4j.Problem;
+import dreambooth4j.data.Pixels;
+import dreambooth4j.diffusion.Guidance;
+import dreambooth4j.diffusion.Sampler;
+import dreambooth4j.diffusion.SamplerKind;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.TorchNoise;
+import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.WeightedSum;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.function.IntConsumer;
+import org.jspecify.annotations.Nullable;
+
+/** Prompts to pictures, as diffusers' {@code StableDiffusionPipeline} makes them. */
+public final class TextToImage {
+  /**
+   * Pictures are decoded together until they hold this many pixels: the VAE is the memory's peak.
+   */
+  private static final long PIXELS_AT_ONCE = 512 * 512;
+
+  /**
+   * What is asked for.
+   *
+   * @param width pixels, a multiple of the VAE's factor; height likewise
+   * @param guidance classifier-free guidance; 1 or less is without
+   * @param sampler null for the model's own
+   */
+  public record Request(
+      String prompt,
+      String negative,
+      int width,
+      int height,
+      int steps,
+      double guidance,
+      @Nullable SamplerKind sampler) {}
+
+  private final StableDiffusion model;
+  private final PromptEncoder encoder;
+
+  /** {@code clipSkip} as the model was trained. */
+  public TextToImage(StableDiffusion model, int clipSkip) {
+    this.model = model;
+    this.encoder = new PromptEncoder(model, clipSkip);
+  }
+
+  /** Makes {@code count} pictures of noise drawn here. */
+  public List<Pixels> generate(
+      Arena run, Request request, int count, TorchNoise noise, IntConsumer progress) {
+    int factor = model.vae().config().factor();
+    if (request.width <= 0
+        || request.height <= 0
+        || request.width % factor != 0
+        || request.height % factor != 0) {
+      throw Problem.usage(
+          "width %d and height %d must be multiples of %d"
+              .formatted(request.width, request.height, factor));
+    }
+    try (Arena arena = run.child("generate")) {
+      Tensor latents =
+          noise.draw(
+              arena,
+              count,
+              request.height / factor,
+              request.width / factor,
+              model.unet().config().inChannels());
+      return generate(arena, request, latents, noise, progress);
+    }
+  }
+
+  /**
+   * Makes pictures of given latents.
+   *
+   * @param latents F32 [n, h, w, channels], unit noise
+   * @param noise for samplers that draw more on the way
+   * @param progress is told each step's number, from 1
+   */
+  public List<Pixels> generate(
+      Arena run, Request request, Tensor latents, TorchNoise noise, IntConsumer progress) {
+    try (Arena arena = run.child("sample");
+        Sampler sampler = SamplerKind.forModel(model.scheduler(), request.sampler)) {
+      sampler.begin(request.steps);
+      Tensor prompts = prompts(arena, request, (int) latents.size(0));
+      Tensor x = WeightedSum.of(arena, new double[] {sampler.initNoiseSigma()}, latents);
+      double[] timesteps = sampler.timesteps();
+      for (int i = 0; i < timesteps.length; i++) {
+        Tensor output = predict(arena, request, sampler, x, i, timesteps[i], prompts);
+        Tensor before = x;
+        x =
+            sampler.step(
+                arena,
+                output,
+                x,
+                i,
+                () ->
+                    noise.draw(
+                        arena, before.size(0), before.size(1), before.size(2), before.size(3)));
+        output.release();
+        before.release();
+        progress.accept(i + 1);
+      }
+      return decode(arena, x);
+    }
+  }
+
+  private static boolean isGuided(Request request) {
+    return request.guidance > 1;
+  }
+
+  /** Hidden states [n, ..], or [2n, ..] with those of the negative prompt first. */
+  private Tensor prompts(Arena arena, Request request, int count) {
+    List<Tensor> rows = new ArrayList<>();
+    if (isGuided(request)) {
+      Tensor negative = encoder.encode(arena, List.of(request.negative));
+      rows.addAll(Collections.nCopies(count, negative));
+    }
+    Tensor positive = encoder.encode(arena, List.of(request.prompt));
+    rows.addAll(Collections.nCopies(count, positive));
+    return Tensor.stack(arena, rows);
+  }
+
+  /** What the network says of x at a timestep, after guidance: as x, held by the caller. */
+  private Tensor predict(
+      Arena arena,
+      Request request,
+      Sampler sampler,
+      Tensor x,
+      int i,
+      double timestep,
+      Tensor prompts) {
+    try (Tape tape = Tape.inference(arena)) {
+      boolean guided = isGuided(request);
+      Tensor seen = sampler.scaleModelInput(arena, x, i);
+      Tensor batch = guided ? Tensor.stack(arena, List.of(seen, seen)) : seen.retain();
+      float[] times = new float[(int) batch.size(0)];
+      Arrays.fill(times, (float) timestep);
+      Tensor timesteps = arena.floats("timesteps", times, times.length);
+      Var output =
+          model.unet().forward(tape, tape.constant(batch), timesteps, tape.constant(prompts));
+      timesteps.release();
+      batch.release();
+      seen.release();
+      return guided
+          ? Guidance.combine(arena, output.value(), request.guidance)
+          : output.value().retain();
+    }
+  }
+
+  private List<Pixels> decode(Arena arena, Tensor latents) {
+    Tensor unscaled =
+        WeightedSum.of(arena, new double[] {1 / model.vae().config().scalingFactor()}, latents);
+    int factor = model.vae().config().factor();
+    long each = latents.size(1) * latents.size(2) * factor * factor;
+    int atOnce = (int) Math.max(1, PIXELS_AT_ONCE / each);
+    List<Pixels> pictures = new ArrayList<>();
+    for (int from = 0; from < latents.size(0); from += atOnce) {
+      Tensor rows = unscaled.rows(from, Math.min(atOnce, latents.size(0) - from));
+      try (Tape tape = Tape.inference(arena)) {
+        Tensor decoded = model.vae().decode(tape, tape.constant(rows)).value();
+        float[] values = decoded.toFloats();
+        int width = (int) decoded.size(2);
+        int height = (int) decoded.size(1);
+        for (int start = 0; start < values.length; start += width * height * Pixels.CHANNELS) {
+          pictures.add(pixels(values, start, width, height));
+        }
+      }
+      rows.release();
+    }
+    return pictures;
+  }
+
+  /** −1..1 to bytes as diffusers rounds them. */
+  private static Pixels pixels(float[] values, int start, int width, int height) {
+    byte[] rgb = new byte[width * height * Pixels.CHANNELS];
+    for (int i = 0; i < rgb.length; i++) {
+      float unit = Math.min(1, Math.max(0, values[start + i] / 2 + 0.5f));
+      rgb[i] = (byte) Math.rint(unit * 255f);
+    }
+    return new Pixels(width, height, rgb);
+  }
+}

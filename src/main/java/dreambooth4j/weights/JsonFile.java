@@ -1,0 +1,59 @@
+package dreambooth4j.weights;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.Problem;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** JSON files of a model: small, one object each, and not trusted. */
+public final class JsonFile {
+  private static final long MAX_BYTES = 64 << 20;
+
+  private static final JsonMapper MAPPER =
+      JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+
+  private JsonFile() {}
+
+  /**
+   * The object that a file holds.
+   *
+   * @throws Problem when there is no such file, it is larger than 64 MB, or it holds anything else
+   */
+  public static ObjectNode read(Path file) {
+    if (!Files.isRegularFile(file)) {
+      throw Problem.data(file + ": expected a JSON file, found none");
+    }
+    try {
+      if (Files.size(file) > MAX_BYTES) {
+        throw Problem.data(
+            "%s: expected at most %,d bytes of JSON, found %,d"
+                .formatted(file, MAX_BYTES, Files.size(file)));
+      }
+      JsonNode root = MAPPER.readTree(file.toFile());
+      if (root instanceof ObjectNode object) {
+        return object;
+      }
+      throw Problem.data(file + ": expected a JSON object, found " + root.getNodeType());
+    } catch (JsonProcessingException e) {
+      throw new Problem(
+          Problem.Kind.DATA,
+          "%s: not valid JSON: %s, line %d"
+              .formatted(
+                  file,
+                  e.getOriginalMessage(),
+                  e.getLocation() == null ? 0 : e.getLocation().getLineNr()),
+          e);
+    } catch (IOException e) {
+      throw Safetensors.unreadable(file, e);
+    }
+  }
+}

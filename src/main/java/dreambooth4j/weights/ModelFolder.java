@@ -1,0 +1,189 @@
+package dreambooth4j.weights;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.Problem;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** A Stable Diffusion model in diffusers' layout, written by either generation of transformers. */
+public final class ModelFolder {
+  static final String INDEX = "model_index.json";
+  private static final String PIPELINE = "StableDiffusionPipeline";
+  private static final String SEE = "See weights/README.md.";
+
+  private final Path path;
+  private final @Nullable String variant;
+  private final ObjectNode index;
+
+  private ModelFolder(Path path, @Nullable String variant) {
+    this.path = path;
+    this.variant = variant;
+    this.index = JsonFile.read(path.resolve(INDEX));
+  }
+
+  /**
+   * Finds a model: a folder, or a name such as {@code org/model} that Hugging Face's tools have
+   * downloaded before.
+   *
+   * @param variant which of several sets of weights to read, such as {@code fp16}; null for the
+   *     plain one. A component that has none of that variant is read from its plain weights.
+   * @throws Problem when there is no such model, or it is of a kind that is not trained here
+   */
+  public static ModelFolder find(String nameOrPath, @Nullable String variant) {
+    return find(nameOrPath, variant, System.getenv());
+  }
+
+  static ModelFolder find(
+      String nameOrPath, @Nullable String variant, Map<String, String> environment) {
+    Path path = Path.of(nameOrPath);
+    if (Files.isDirectory(path)) {
+      return open(path, variant);
+    }
+    if (Files.exists(path)) {
+      throw Problem.data(
+          ("%s: expected a diffusers folder, found a file. Single-file checkpoints are not read yet:"
+                  + " convert it with diffusers, StableDiffusionPipeline.from_single_file(FILE)"
+                  + ".save_pretrained(FOLDER), and name the folder. %s")
+              .formatted(path, SEE));
+    }
+    HubCache cache = new HubCache(environment);
+    Path snapshot = cache.snapshot(nameOrPath);
+    if (snapshot != null) {
+      return open(snapshot, variant);
+    }
+    Path expected = cache.folder(nameOrPath);
+    throw Problem.data(
+        expected == null
+            ? "%s: expected a model folder, found nothing. %s".formatted(nameOrPath, SEE)
+            : "%s: expected a model folder, found none, nor %s in the Hugging Face cache. Get it with: hf download %s. %s"
+                .formatted(nameOrPath, expected, nameOrPath, SEE));
+  }
+
+  /**
+   * Opens a folder that has a {@code model_index.json}.
+   *
+   * @throws Problem when it has none, or it is of a kind that is not trained here
+   */
+  public static ModelFolder open(Path path, @Nullable String variant) {
+    if (!Files.isRegularFile(path.resolve(INDEX))) {
+      throw Problem.data(
+          "%s: expected a diffusers folder with a %s, found none. %s".formatted(path, INDEX, SEE));
+    }
+    ModelFolder folder = new ModelFolder(path, variant);
+    String kind = folder.index.path("_class_name").asText(PIPELINE);
+    if (!kind.equals(PIPELINE)) {
+      throw Problem.data(
+          "%s: expected _class_name %s, found %s, which is not trained here"
+              .formatted(path.resolve(INDEX), PIPELINE, kind));
+    }
+    if (variant != null
+        && Arrays.stream(Component.values()).noneMatch(c -> folder.hasWeights(c, variant))) {
+      throw Problem.data("%s: expected weights of variant %s, found none".formatted(path, variant));
+    }
+    return folder;
+  }
+
+  /** The folder. */
+  public Path path() {
+    return path;
+  }
+
+  /** What {@code model_index.json} says; a copy. */
+  ObjectNode index() {
+    return index.deepCopy();
+  }
+
+  /** Where a component's files lie, whether or not there are any. */
+  public Path folder(Component component) {
+    return path.resolve(component.folder());
+  }
+
+  /** Whether there is such a component. */
+  boolean has(Component component) {
+    return Files.isRegularFile(folder(component).resolve(component.configFile()))
+        && (!component.hasWeights() || weightsFile(component) != null);
+  }
+
+  /**
+   * A component's configuration.
+   *
+   * @throws Problem when there is none
+   */
+  public JsonNode config(Component component) {
+    return JsonFile.read(folder(component).resolve(component.configFile()));
+  }
+
+  /**
+   * Opens a component's weights.
+   *
+   * @throws Problem when there are none that can be read
+   */
+  public TensorSource weights(Component component) {
+    Path file = weightsFile(component);
+    if (file == null) {
+      throw noWeights(component);
+    }
+    return file.toString().endsWith(".json")
+        ? ShardedSafetensors.open(file)
+        : Safetensors.open(file);
+  }
+
+  /** The file or the index of a component's weights; null where there is none. */
+  @Nullable Path weightsFile(Component component) {
+    return Stream.of(
+            variant == null ? null : component.indexFile(variant),
+            variant == null ? null : component.weightsFile(variant),
+            component.indexFile(null),
+            component.weightsFile(null))
+        .filter(Objects::nonNull)
+        .map(folder(component)::resolve)
+        .filter(Files::isRegularFile)
+        .findFirst()
+        .orElse(null);
+  }
+
+  private boolean hasWeights(Component component, @Nullable String which) {
+    return component.hasWeights()
+        && Stream.of(component.indexFile(which), component.weightsFile(which))
+            .anyMatch(name -> Files.isRegularFile(folder(component).resolve(name)));
+  }
+
+  private Problem noWeights(Component component) {
+    Path folder = folder(component);
+    List<String> found;
+    try (Stream<Path> files = Files.list(folder)) {
+      found =
+          files
+              .map(file -> String.valueOf(file.getFileName()))
+              .filter(name -> name.matches(".*\\.(safetensors|bin|ckpt|pt|pth|msgpack)"))
+              .sorted()
+              .toList();
+    } catch (IOException e) {
+      found = List.of();
+    }
+    String wayOut = "";
+    if (found.stream().anyMatch(name -> name.endsWith(".safetensors"))) {
+      wayOut = " Perhaps set variant to the word before .safetensors.";
+    } else if (!found.isEmpty()) {
+      wayOut =
+          " Pickles are not read: download the .safetensors files, or convert with diffusers,"
+              + " StableDiffusionPipeline.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER).";
+    }
+    return Problem.data(
+        "%s: expected %s, found %s.%s %s"
+            .formatted(
+                folder,
+                component.weightsFile(variant),
+                found.isEmpty() ? "no weights" : String.join(", ", found),
+                wayOut,
+                SEE));
+  }
+}

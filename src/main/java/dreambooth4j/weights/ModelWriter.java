@@ -1,0 +1,180 @@
+package dreambooth4j.weights;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.Problem;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Tensor;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.EnumMap;
+import java.util.EnumSet;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+
+/**
+ * Writes a trained model as a diffusers folder: the trained components' weights in F32, under the
+ * names and in the layout that the base model has, and everything else as it is in the base model,
+ * under the names that {@code from_pretrained} looks for when no variant is asked for.
+ */
+public final class ModelWriter {
+  private record Trained(Parameters parameters, Function<Parameter, Tensor> values) {}
+
+  private final ModelFolder base;
+  private final Map<Component, Trained> trained = new EnumMap<>(Component.class);
+
+  /** A writer that takes from {@code base} what was not trained. */
+  public ModelWriter(ModelFolder base) {
+    this.base = base;
+  }
+
+  /** Writes these weights instead of the base model's. */
+  public ModelWriter with(Component component, Parameters parameters) {
+    return with(component, parameters, Parameter::weight);
+  }
+
+  /**
+   * Writes, for each of these parameters, the tensor that {@code values} has for it, such as its
+   * average; it is of the parameter's shape in memory.
+   */
+  public ModelWriter with(
+      Component component, Parameters parameters, Function<Parameter, Tensor> values) {
+    trained.put(component, new Trained(parameters, values));
+    return this;
+  }
+
+  /**
+   * Writes the folder. All files are complete before the first takes its place: when this fails
+   * half-way, a model that was there before is whole.
+   *
+   * @param arena holds one tensor at a time where its order or type must change
+   * @throws Problem when it cannot be written, or the base model can no longer be read
+   */
+  public void write(Arena arena, Path output) {
+    try (StagedFiles files = new StagedFiles()) {
+      Set<Component> written = EnumSet.noneOf(Component.class);
+      for (Component component : Component.values()) {
+        if (!base.has(component)) {
+          continue;
+        }
+        Path folder = output.resolve(component.folder());
+        for (String name : component.files()) {
+          Path source = base.folder(component).resolve(name);
+          if (Files.isRegularFile(source)) {
+            copy(files, source, folder.resolve(name));
+          }
+        }
+        Trained weights = trained.get(component);
+        if (weights != null) {
+          Path target = folder.resolve(component.weightsFile(null));
+          SafetensorsWriter writer = writer(component, weights);
+          files.add(target, channel -> writer.writeTo(channel, arena));
+        } else if (component.hasWeights()) {
+          copyWeights(files, component, folder);
+        }
+        written.add(component);
+      }
+      index(files, output.resolve(ModelFolder.INDEX), written);
+      files.commit();
+      trained.keySet().forEach(component -> removeOldIndex(component, output));
+    }
+  }
+
+  private SafetensorsWriter writer(Component component, Trained weights) {
+    Map<String, String> names;
+    try (TensorSource source = base.weights(component)) {
+      names = WeightNames.fileNames(component, source);
+    }
+    SafetensorsWriter writer = new SafetensorsWriter();
+    for (Parameter each : weights.parameters().all()) {
+      String name = names.getOrDefault(each.name(), each.name());
+      writer.add(name, DType.F32, each, weights.values().apply(each));
+    }
+    return writer;
+  }
+
+  private void copyWeights(StagedFiles files, Component component, Path folder) {
+    Path source = base.weightsFile(component);
+    if (source == null) {
+      return;
+    }
+    if (!source.toString().endsWith(".json")) {
+      files.copy(source, folder.resolve(component.weightsFile(null)));
+      return;
+    }
+    for (String shard : ShardedSafetensors.fileNames(source)) {
+      files.copy(source.resolveSibling(shard), folder.resolve(shard));
+    }
+    files.copy(source, folder.resolve(component.indexFile(null)));
+  }
+
+  /**
+   * Copies a file as it is, but for one thing: transformers 5 loads a model in the type that its
+   * configuration names, and a half-precision text encoder does not run with a UNet in F32.
+   */
+  private static void copy(StagedFiles files, Path source, Path target) {
+    if (target.endsWith(Path.of(Component.TEXT_ENCODER.folder(), "config.json"))) {
+      ObjectNode stored = JsonFile.read(source);
+      ObjectNode config = stored.deepCopy();
+      for (String key : new String[] {"dtype", "torch_dtype"}) {
+        if (config.has(key)) {
+          config.put(key, "float32");
+        }
+      }
+      if (!config.equals(stored)) {
+        files.add(target, channel -> writeJson(channel, config));
+        return;
+      }
+    }
+    files.copy(source, target);
+  }
+
+  /** diffusers refuses a folder whose index names components that are not there. */
+  private void index(StagedFiles files, Path target, Set<Component> written) {
+    ObjectNode index = base.index();
+    for (var each : base.index().properties()) {
+      boolean isThere = written.stream().anyMatch(c -> c.folder().equals(each.getKey()));
+      boolean isNamed = each.getValue().isArray() && each.getValue().path(0).isTextual();
+      if (isNamed && !isThere) {
+        index.putArray(each.getKey()).addNull().addNull();
+      }
+    }
+    if (index.equals(base.index())) {
+      files.copy(base.path().resolve(ModelFolder.INDEX), target);
+      return;
+    }
+    if (!written.contains(Component.SAFETY_CHECKER)) {
+      index.put("requires_safety_checker", false);
+    }
+    files.add(target, channel -> writeJson(channel, index));
+  }
+
+  private static void writeJson(FileChannel channel, ObjectNode json) throws IOException {
+    ObjectMapper mapper = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+    ByteBuffer bytes = ByteBuffer.wrap(mapper.writeValueAsBytes(json));
+    while (bytes.hasRemaining()) {
+      channel.write(bytes);
+    }
+  }
+
+  /** diffusers would read the shards of an earlier model in preference to the new file. */
+  private static void removeOldIndex(Component component, Path output) {
+    Path old = output.resolve(component.folder()).resolve(component.indexFile(null));
+    try {
+      Files.deleteIfExists(old);
+    } catch (IOException e) {
+      throw new Problem(
+          Problem.Kind.FAILED,
+          old + ": is of an earlier model and cannot be removed; remove it by hand",
+          e);
+    }
+  }
+}

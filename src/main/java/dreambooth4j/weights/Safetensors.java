@@ -1,0 +1,182 @@
+package dreambooth4j.weights;
+
+import dreambooth4j.Problem;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Tensor;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.Map;
+
+/**
+ * A safetensors file that is open for reading. Its header is checked whole when it is opened;
+ * tensors are read in chunks, so that file and tensors may be larger than 2 GiB, and nothing is
+ * mapped.
+ */
+public final class Safetensors implements TensorSource {
+  private static final int CHUNK_BYTES = 64 << 20;
+
+  private final Path path;
+  private final FileChannel channel;
+  private final SafetensorsHeader header;
+
+  private Safetensors(Path path, FileChannel channel) throws IOException {
+    this.path = path;
+    this.channel = channel;
+    this.header = SafetensorsHeader.read(path, channel);
+  }
+
+  /**
+   * Opens a file and reads its header.
+   *
+   * @throws Problem when it is missing or its header is not what the format demands
+   */
+  public static Safetensors open(Path path) {
+    if (!Files.isRegularFile(path)) {
+      throw Problem.data(
+          "%s: expected a safetensors file, found %s"
+              .formatted(path, Files.exists(path) ? "something else" : "nothing"));
+    }
+    try {
+      FileChannel channel = FileChannel.open(path, StandardOpenOption.READ);
+      try {
+        return new Safetensors(path, channel);
+      } catch (IOException | RuntimeException e) {
+        channel.close();
+        throw e;
+      }
+    } catch (IOException e) {
+      throw unreadable(path, e);
+    }
+  }
+
+  @Override
+  public Path path() {
+    return path;
+  }
+
+  @Override
+  public Map<String, TensorInfo> tensors() {
+    return header.tensors();
+  }
+
+  /** What the header's {@code __metadata__} says, such as {@code format}; cannot be changed. */
+  public Map<String, String> metadata() {
+    return header.metadata();
+  }
+
+  @Override
+  public Path fileOf(String name) {
+    return path;
+  }
+
+  @Override
+  public Tensor read(Arena arena, String name) {
+    TensorInfo info = info(name);
+    Tensor tensor = arena.allocate(name, info.dtype(), info.sizes());
+    fill(tensor, info);
+    return tensor;
+  }
+
+  @Override
+  public void readInto(Tensor target, String name) {
+    TensorInfo info = info(name);
+    if (target.count() != info.count()) {
+      throw wrongShape(info, target.toString());
+    }
+    if (target.dtype() == info.dtype()) {
+      fill(target, info);
+      return;
+    }
+    try (Arena scratch = target.arena().child("read " + name)) {
+      Tensor stored = scratch.allocate(name, info.dtype(), target.shape());
+      fill(stored, info);
+      target.copyFrom(stored);
+    }
+  }
+
+  @Override
+  public void readInto(Parameter target, String name) {
+    TensorInfo info = info(name);
+    if (!fits(info, target)) {
+      throw wrongShape(info, Arrays.toString(target.fileShape()));
+    }
+    if (!target.isPermuted()) {
+      readInto(target.weight(), name);
+      return;
+    }
+    try (Arena scratch = target.weight().arena().child("read " + name)) {
+      Tensor stored = scratch.allocate(name, info.dtype(), target.fileShape());
+      fill(stored, info);
+      target.read(stored);
+    }
+  }
+
+  /** Whether the shapes agree, ones at the end aside. */
+  static boolean fits(TensorInfo stored, Parameter parameter) {
+    return Arrays.equals(
+        withoutTrailingOnes(parameter.fileShape()), withoutTrailingOnes(stored.sizes()));
+  }
+
+  private static long[] withoutTrailingOnes(long[] shape) {
+    int rank = shape.length;
+    while (rank > 0 && shape[rank - 1] == 1) {
+      rank--;
+    }
+    return Arrays.copyOf(shape, rank);
+  }
+
+  private TensorInfo info(String name) {
+    TensorInfo info = header.tensors().get(name);
+    if (info == null) {
+      throw Problem.data(
+          "%s: expected a tensor %s, found none of that name among %d"
+              .formatted(path, name, header.tensors().size()));
+    }
+    return info;
+  }
+
+  private Problem wrongShape(TensorInfo info, String expected) {
+    return Problem.data(
+        "%s: tensor %s: expected %s, found %s%s"
+            .formatted(path, info.name(), expected, info.dtype(), info.shape()));
+  }
+
+  private void fill(Tensor tensor, TensorInfo info) {
+    long total = info.bytes();
+    try {
+      for (long done = 0; done < total; ) {
+        ByteBuffer chunk = tensor.bytes(done, (int) Math.min(CHUNK_BYTES, total - done));
+        while (chunk.hasRemaining()) {
+          int n = channel.read(chunk, info.offset() + done);
+          if (n < 0) {
+            throw Problem.data(
+                "%s: tensor %s: expected %d bytes, found %d: the file was truncated while it was open"
+                    .formatted(path, info.name(), total, done));
+          }
+          done += n;
+        }
+      }
+    } catch (IOException e) {
+      throw unreadable(path, e);
+    }
+  }
+
+  static Problem unreadable(Path path, IOException e) {
+    return new Problem(Problem.Kind.DATA, path + ": cannot be read: " + e, e);
+  }
+
+  @Override
+  public void close() {
+    try {
+      channel.close();
+    } catch (IOException e) {
+      throw unreadable(path, e);
+    }
+  }
+}

@@ -1,0 +1,143 @@
+package dreambooth4j.weights;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.Problem;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Tensor;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+
+/**
+ * Writes a safetensors file: tensors are named first, then written one after the other, each made
+ * in the file's type and order only when its turn comes.
+ */
+public final class SafetensorsWriter {
+  private static final int ALIGNMENT_BYTES = 8;
+  private static final int CHUNK_BYTES = 64 << 20;
+
+  private record Item(TensorInfo info, Function<Arena, Tensor> content) {}
+
+  private final Map<String, String> metadata = new LinkedHashMap<>(Map.of("format", "pt"));
+  private final List<Item> items = new ArrayList<>();
+  private final Set<String> names = new HashSet<>(Set.of("__metadata__"));
+
+  /** Sets an entry of the header's {@code __metadata__}, which says {@code format: pt} at first. */
+  public SafetensorsWriter metadata(String key, String value) {
+    metadata.put(key, value);
+    return this;
+  }
+
+  /** A tensor as it is; its holder keeps it until the file is written. */
+  public SafetensorsWriter add(String name, Tensor tensor) {
+    return add(name, tensor.dtype(), tensor.shape(), arena -> tensor);
+  }
+
+  /**
+   * A weight in the file's order and shape.
+   *
+   * @param dtype what it is to be in the file
+   * @param values the weight itself, or a tensor of its {@link Parameter#shape} such as its average
+   */
+  public SafetensorsWriter add(String name, DType dtype, Parameter parameter, Tensor values) {
+    return add(
+        name,
+        dtype,
+        parameter.fileShape(),
+        arena -> {
+          Tensor ordered = parameter.isPermuted() ? parameter.toFileOrder(arena, values) : values;
+          if (ordered.dtype() == dtype) {
+            return ordered;
+          }
+          Tensor converted = arena.allocate(name, dtype, ordered.shape());
+          converted.copyFrom(ordered);
+          return converted;
+        });
+  }
+
+  private SafetensorsWriter add(
+      String name, DType dtype, long[] shape, Function<Arena, Tensor> content) {
+    if (!names.add(name)) {
+      throw new IllegalArgumentException(name + " was added twice, or is reserved");
+    }
+    List<Long> sizes = Arrays.stream(shape).boxed().toList();
+    items.add(new Item(new TensorInfo(name, dtype, sizes, 0), content));
+    return this;
+  }
+
+  /**
+   * Writes the file, whole or not at all: until it is complete and on the disk, what was there
+   * before stays.
+   *
+   * @param arena holds one tensor at a time where order or type must change
+   * @throws Problem when it cannot be written
+   */
+  public void write(Arena arena, Path target) {
+    StagedFiles.write(target, channel -> writeTo(channel, arena));
+  }
+
+  /** Writes to an open file, from its position on. */
+  void writeTo(FileChannel channel, Arena arena) throws IOException {
+    List<Item> ordered = new ArrayList<>(items);
+    // Wide types first, as the format's own library does: every tensor begins on a multiple of its
+    // element's size.
+    ordered.sort(Comparator.comparing(item -> -item.info().dtype().bytes()));
+    writeAll(channel, header(ordered));
+    for (Item item : ordered) {
+      try (Arena scratch = arena.child("write " + item.info().name())) {
+        write(channel, item.content().apply(scratch), item.info().bytes());
+      }
+    }
+  }
+
+  private ByteBuffer header(List<Item> ordered) throws IOException {
+    ObjectMapper mapper = new ObjectMapper();
+    ObjectNode root = mapper.createObjectNode();
+    metadata.forEach(root.putObject("__metadata__")::put);
+    long offset = 0;
+    for (Item item : ordered) {
+      TensorInfo info = item.info();
+      long end = offset + info.bytes();
+      ObjectNode entry = root.putObject(info.name());
+      entry.put("dtype", info.dtype().name());
+      info.shape().forEach(entry.putArray("shape")::add);
+      entry.putArray("data_offsets").add(offset).add(end);
+      offset = end;
+    }
+    byte[] json = mapper.writeValueAsBytes(root);
+    int length = (json.length + ALIGNMENT_BYTES - 1) / ALIGNMENT_BYTES * ALIGNMENT_BYTES;
+    byte[] padded = Arrays.copyOf(json, length);
+    Arrays.fill(padded, json.length, length, (byte) ' ');
+    return ByteBuffer.allocate(Long.BYTES + length)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .putLong(length)
+        .put(padded)
+        .flip();
+  }
+
+  private static void write(FileChannel channel, Tensor tensor, long total) throws IOException {
+    for (long done = 0; done < total; done += CHUNK_BYTES) {
+      writeAll(channel, tensor.bytes(done, (int) Math.min(CHUNK_BYTES, total - done)));
+    }
+  }
+
+  private static void writeAll(FileChannel channel, ByteBuffer bytes) throws IOException {
+    while (bytes.hasRemaining()) {
+      channel.write(bytes);
+    }
+  }
+}

@@ -1,0 +1,151 @@
+package dreambooth4j.weights;
+
+import dreambooth4j.Problem;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Files that take their places together, when all of them are complete and on the disk. Each is
+ * written beside its place as {@code .NAME.part}; until {@link #commit} what was there before stays
+ * as it was, and {@link #close} removes what was not committed.
+ */
+public final class StagedFiles implements AutoCloseable {
+  /** Writes the content of a file. */
+  @FunctionalInterface
+  public interface Body {
+    /** Writes to {@code channel}, which is empty, at its beginning, and closed by the caller. */
+    void writeTo(FileChannel channel) throws IOException;
+  }
+
+  private final Map<Path, Path> parts = new LinkedHashMap<>();
+
+  /** Writes one file, whole or not at all: stages and commits it. */
+  public static void write(Path target, Body body) {
+    try (StagedFiles files = new StagedFiles()) {
+      files.add(target, body);
+      files.commit();
+    }
+  }
+
+  /**
+   * Writes what is to become {@code target}, and makes the folders that lead to it.
+   *
+   * @throws Problem when it cannot be written; {@code target} is as before
+   */
+  public void add(Path target, Body body) {
+    Path place = target.toAbsolutePath();
+    Path part = place.resolveSibling("." + place.getFileName() + ".part");
+    try {
+      Files.createDirectories(folderOf(place));
+      parts.put(place, part);
+      try (FileChannel channel =
+          FileChannel.open(
+              part,
+              StandardOpenOption.WRITE,
+              StandardOpenOption.CREATE,
+              StandardOpenOption.TRUNCATE_EXISTING,
+              LinkOption.NOFOLLOW_LINKS)) {
+        body.writeTo(channel);
+        channel.force(true);
+      }
+    } catch (IOException e) {
+      throw unwritable(target, e);
+    }
+  }
+
+  /** Stages a copy of the content of {@code source}, unless {@code target} has it already. */
+  public void copy(Path source, Path target) {
+    try {
+      if (Files.exists(target) && Files.mismatch(source, target) < 0) {
+        return;
+      }
+    } catch (IOException e) {
+      throw Safetensors.unreadable(source, e);
+    }
+    add(
+        target,
+        out -> {
+          try (FileChannel in = FileChannel.open(source, StandardOpenOption.READ)) {
+            long size = in.size();
+            for (long done = 0; done < size; ) {
+              done += in.transferTo(done, size - done, out);
+            }
+          }
+        });
+  }
+
+  /**
+   * Puts every staged file in its place.
+   *
+   * @throws Problem when one cannot be put there
+   */
+  public void commit() {
+    Set<Path> folders = new LinkedHashSet<>();
+    for (var each = parts.entrySet().iterator(); each.hasNext(); ) {
+      Map.Entry<Path, Path> entry = each.next();
+      Path place = entry.getKey();
+      try {
+        Files.move(
+            entry.getValue(),
+            place,
+            StandardCopyOption.ATOMIC_MOVE,
+            StandardCopyOption.REPLACE_EXISTING);
+      } catch (IOException e) {
+        throw unwritable(place, e);
+      }
+      each.remove();
+      folders.add(folderOf(place));
+    }
+    folders.forEach(StagedFiles::sync);
+  }
+
+  /** Makes the names in a folder last, where the system lets a folder be opened. */
+  private static void sync(Path folder) {
+    try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+      channel.force(true);
+    } catch (IOException e) {
+      // Windows does not open folders; it needs no such call.
+    }
+  }
+
+  private static Path folderOf(Path place) {
+    Path folder = place.getParent();
+    if (folder == null) {
+      throw new IllegalArgumentException(place + " is no file");
+    }
+    return folder;
+  }
+
+  private static Problem unwritable(Path target, IOException e) {
+    String why =
+        e.getMessage() == null || e instanceof java.nio.file.FileSystemException
+            ? e.toString()
+            : e.getMessage();
+    return new Problem(
+        Problem.Kind.FAILED,
+        "%s: cannot be written: %s. What was there before is unchanged.".formatted(target, why),
+        e);
+  }
+
+  /** Removes what was not committed. */
+  @Override
+  public void close() {
+    for (Path part : parts.values()) {
+      try {
+        Files.deleteIfExists(part);
+      } catch (IOException e) {
+        // A remnant that cannot be removed harms nothing: the next write replaces it.
+      }
+    }
+    parts.clear();
+  }
+}

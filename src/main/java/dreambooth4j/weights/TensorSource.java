@@ -1,0 +1,49 @@
+package dreambooth4j.weights;
+
+import dreambooth4j.Problem;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Tensor;
+import java.nio.file.Path;
+import java.util.Map;
+
+/** Named tensors in one or several files, read one at a time. */
+public interface TensorSource extends AutoCloseable {
+  /** The file, or the index of several, that it was opened from. */
+  Path path();
+
+  /** All tensors by name, in the order of the files; cannot be changed. */
+  Map<String, TensorInfo> tensors();
+
+  /** The file that holds the tensor {@code name}. */
+  Path fileOf(String name);
+
+  /**
+   * A tensor as it is stored, in type and shape: the caller is its first holder.
+   *
+   * @throws Problem when there is no such tensor or the file cannot be read
+   */
+  Tensor read(Arena arena, String name);
+
+  /**
+   * Fills {@code target} with the elements of a tensor that has as many, converting its type. Where
+   * the types agree, the bytes go from the file straight into {@code target}; otherwise through one
+   * tensor in a child of the target's arena, which is freed before this returns.
+   *
+   * @throws Problem when there is no such tensor, its count differs, or the file cannot be read
+   */
+  void readInto(Tensor target, String name);
+
+  /**
+   * Fills a weight, as {@link #readInto(Tensor, String)}, putting convolution weights into the
+   * order of memory. The stored shape is {@link Parameter#fileShape}, trailing ones aside: a 1×1
+   * convolution and a linear layer are the same numbers.
+   *
+   * @throws Problem when there is no such tensor, its shape differs, or the file cannot be read
+   */
+  void readInto(Parameter target, String name);
+
+  /** Closes the files. */
+  @Override
+  void close();
+}

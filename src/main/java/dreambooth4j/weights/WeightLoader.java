@@ -1,0 +1,75 @@
+package dreambooth4j.weights;
+
+import dreambooth4j.Problem;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Fills a model's parameters from a file, or says all that does not fit at once. */
+public final class WeightLoader {
+  private static final int SHOWN = 8;
+
+  private WeightLoader() {}
+
+  /**
+   * Reads every parameter, from whatever name and type the source has it under, straight into its
+   * place.
+   *
+   * @param parameters allocated; their names are those that diffusers and transformers 5 write
+   * @throws Problem when tensors are missing, left over, or of another shape; nothing is read then
+   */
+  public static void load(Component component, TensorSource source, Parameters parameters) {
+    Map<String, String> names = WeightNames.fileNames(component, source);
+    check(source, names, parameters);
+    names.forEach(
+        (ours, name) -> {
+          Parameter parameter = parameters.byName().get(ours);
+          if (parameter != null) {
+            source.readInto(parameter, name);
+          }
+        });
+  }
+
+  private static void check(TensorSource source, Map<String, String> names, Parameters parameters) {
+    List<String> faults = new ArrayList<>();
+    Map<String, String> surplus = new LinkedHashMap<>(names);
+    for (Parameter parameter : parameters.all()) {
+      String name = surplus.remove(parameter.name());
+      TensorInfo info = name == null ? null : source.tensors().get(name);
+      String expected = Arrays.toString(parameter.fileShape());
+      if (info == null) {
+        faults.add(
+            "%s: tensor %s: expected %s, found none"
+                .formatted(source.path(), parameter.name(), expected));
+      } else if (!info.dtype().isFloat() || !Safetensors.fits(info, parameter)) {
+        faults.add(fault(source, info, "numbers " + expected));
+      }
+    }
+    for (String name : surplus.values()) {
+      TensorInfo info = source.tensors().get(name);
+      if (info != null) {
+        faults.add(fault(source, info, "no such tensor"));
+      }
+    }
+    if (faults.isEmpty()) {
+      return;
+    }
+    String rest = faults.size() > SHOWN ? "%n  and %d more".formatted(faults.size() - SHOWN) : "";
+    throw Problem.data(
+        "%s: %d tensors do not fit the model that the config.json beside it describes:%n  %s%s"
+            .formatted(
+                source.path(),
+                faults.size(),
+                String.join("%n  ".formatted(), faults.subList(0, Math.min(SHOWN, faults.size()))),
+                rest));
+  }
+
+  private static String fault(TensorSource source, TensorInfo info, String expected) {
+    return "%s: tensor %s: expected %s, found %s%s"
+        .formatted(source.fileOf(info.name()), info.name(), expected, info.dtype(), info.shape());
+  }
+}

@@ -1,0 +1,78 @@
+package dreambooth4j.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dreambooth4j.Problem;
+import org.junit.jupiter.api.Test;
+
+class ArenaTest {
+  @Test
+  void shouldCountWhatLivesInTheWholeTree() {
+    try (Arena run = Arena.open("run")) {
+      Tensor weights = run.zeros("weights", DType.F32, 3, 5);
+      try (Arena step = run.child("step")) {
+        step.zeros("activation", DType.F64, 7);
+        weights.retain();
+        Tensor view = weights.reshaped(15);
+        view.release();
+        weights.release();
+        assertThat(run.liveCount()).isEqualTo(2);
+        assertThat(run.liveBytes()).isEqualTo(3 * 5 * 4 + 7 * 8);
+      }
+      assertThat(run.liveCount()).isEqualTo(1);
+      assertThat(run.liveBytes()).isEqualTo(60);
+      assertThat(run.peakBytes()).isEqualTo(116);
+      run.close();
+      assertThat(run.liveCount()).isZero();
+      assertThat(run.liveBytes()).isZero();
+    }
+  }
+
+  @Test
+  void shouldKeepTheBytesOfAViewAlive() {
+    try (Arena run = Arena.open("run")) {
+      Tensor base = run.floats("base", new float[] {1, 2, 3, 4, 5, 6}, 2, 3);
+      Tensor row = base.rows(1, 1);
+      base.release();
+      assertThat(row.toFloats()).containsExactly(4, 5, 6);
+      assertThat(run.liveBytes()).isEqualTo(24);
+      row.release();
+      assertThat(run.liveBytes()).isZero();
+    }
+  }
+
+  @Test
+  void shouldRefuseWhatItsLimitForbids() {
+    try (Arena run = Arena.open("run")) {
+      run.limit(100);
+      run.zeros("small", DType.F32, 20);
+      assertThatThrownBy(() -> run.zeros("large", DType.F32, 6))
+          .isInstanceOf(Problem.class)
+          .hasMessageContaining("wanted 24 bytes for large")
+          .hasMessageContaining("80 are in use");
+    }
+  }
+
+  @Test
+  void shouldRefuseATensorAfterItsRelease() {
+    try (Arena run = Arena.open("run")) {
+      Tensor tensor = run.zeros("t", DType.F32, 2);
+      tensor.release();
+      assertThatThrownBy(tensor::at).hasMessageContaining("after it was released");
+      assertThatThrownBy(tensor::release).hasMessageContaining("released twice");
+    }
+  }
+
+  @Test
+  void shouldSayWhatFailedInOneLine() {
+    try (Arena run = Arena.open("run")) {
+      Tensor tensor = run.zeros("t", DType.F32, 2, 3);
+      assertThatThrownBy(() -> tensor.reshaped(4, 2))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageStartingWith("reshape: ")
+          .message()
+          .doesNotContain("\n");
+    }
+  }
+}

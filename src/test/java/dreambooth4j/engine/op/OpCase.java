@@ -1,0 +1,95 @@
+package dreambooth4j.engine.op;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Var;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/**
+ * One op on one set of sizes: what the parity test holds against libtorch's autograd, what the
+ * finite-difference test perturbs, and what a bench can time. {@link OpCases} lists them all.
+ *
+ * @param op the class that is tested
+ * @param vars the sizes in words, for the test's name
+ * @param inputs shapes of the inputs, as the op takes them
+ * @param parameters shapes of the parameters, as files hold them
+ * @param ours the op
+ * @param reference the same by libtorch's differentiable functions, on tensors in our layouts:
+ *     inputs, then parameters as they lie in memory
+ */
+record OpCase(
+    Class<?> op,
+    String vars,
+    List<long[]> inputs,
+    List<long[]> parameters,
+    Ours ours,
+    Reference reference) {
+
+  /** Our op on a tape. */
+  interface Ours {
+    Var apply(Tape tape, List<Var> inputs, List<Parameter> parameters);
+  }
+
+  /** libtorch's version. */
+  interface Reference {
+    org.bytedeco.pytorch.Tensor apply(List<org.bytedeco.pytorch.Tensor> tensors);
+  }
+
+  static OpCase of(Class<?> op, String vars, Ours ours, Reference reference, long[]... inputs) {
+    return new OpCase(op, vars, List.of(inputs), List.of(), ours, reference);
+  }
+
+  OpCase with(long[]... parameterShapes) {
+    return new OpCase(op, vars, inputs, List.of(parameterShapes), ours, reference);
+  }
+
+  /** The case's tensors, filled with fresh numbers of one seed. */
+  record Filled(List<Tensor> inputs, Parameters parameters) {
+    /** Runs our op, and back from a cotangent if one is given. */
+    Var run(Arena arena, OpCase of, Tape tape) {
+      List<Var> vars = new ArrayList<>();
+      for (Tensor each : inputs) {
+        vars.add(tape.input(each));
+      }
+      return of.ours.apply(tape, vars, parameters.all());
+    }
+  }
+
+  Filled fill(Arena arena, DType dtype, long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    List<Tensor> tensors = new ArrayList<>();
+    for (long[] shape : inputs) {
+      tensors.add(random(arena, dtype, random, shape));
+    }
+    Parameters made = new Parameters(dtype);
+    for (int i = 0; i < parameters.size(); i++) {
+      made.declare("p" + i, parameters.get(i));
+    }
+    made.allocate(arena, true);
+    for (Parameter each : made.all()) {
+      each.weight().copyFrom(random(arena, dtype, random, each.shape()));
+    }
+    return new Filled(tensors, made);
+  }
+
+  static Tensor random(Arena arena, DType dtype, SplittableRandom random, long... shape) {
+    double[] values = random.doubles(Tensor.count(shape), -1.5, 1.5).toArray();
+    Tensor doubles = arena.allocate("random", DType.F64, shape);
+    doubles.bytes(0, values.length * 8).asDoubleBuffer().put(values);
+    Tensor tensor = arena.allocate("random", dtype, shape);
+    tensor.copyFrom(doubles);
+    doubles.release();
+    return tensor;
+  }
+
+  @Override
+  public String toString() {
+    return op.getSimpleName() + " " + vars;
+  }
+}

@@ -1,0 +1,248 @@
+package dreambooth4j.engine.op;
+
+import java.util.List;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+
+/** All op cases. A new op needs one here, odd sizes included, or the build fails. */
+final class OpCases {
+  private OpCases() {}
+
+  static List<OpCase> all() {
+    return List.of(
+        conv(1, 5, 7, 3, 4, 3, 1, 1),
+        conv(2, 9, 6, 5, 7, 3, 2, 1),
+        conv(3, 4, 5, 2, 3, 1, 1, 0),
+        conv(1, 8, 8, 1, 1, 3, 2, 0),
+        linear("x [2,5,7] w [3,7]", new long[] {2, 5, 7}, new long[] {3, 7}),
+        linear("x [2,3,5,4] w [9,4,1,1]", new long[] {2, 3, 5, 4}, new long[] {9, 4, 1, 1}),
+        linear("x [1,1] w [1,1]", new long[] {1, 1}, new long[] {1, 1}),
+        groupNorm(2, 3, 5, 6, 2, false),
+        groupNorm(1, 7, 3, 8, 8, true),
+        groupNorm(3, 1, 1, 12, 3, true),
+        groupNorm(2, 13, 11, 20, 4, true),
+        layerNorm(2, 7, 5),
+        layerNorm(1, 13, 97),
+        attention(2, 5, 7, 3, 5, false),
+        attention(1, 13, 13, 2, 40, true),
+        attention(2, 97, 77, 4, 6, false),
+        attention(1, 1, 1, 1, 1, false),
+        OpCase.of(
+            Silu.class,
+            "[3,5]",
+            (t, x, p) -> Silu.apply(t, x.get(0)),
+            x -> torch.silu(x.get(0)),
+            new long[] {3, 5}),
+        OpCase.of(
+            Gelu.class,
+            "[97]",
+            (t, x, p) -> Gelu.apply(t, x.get(0)),
+            x -> torch.gelu(x.get(0)),
+            new long[] {97}),
+        OpCase.of(
+            QuickGelu.class,
+            "[2,13]",
+            (t, x, p) -> QuickGelu.apply(t, x.get(0)),
+            x -> x.get(0).mul(x.get(0).mul(new Scalar(1.702)).sigmoid()),
+            new long[] {2, 13}),
+        OpCase.of(
+            Geglu.class,
+            "[2,3,10]",
+            (t, x, p) -> Geglu.apply(t, x.get(0)),
+            x -> x.get(0).narrow(-1, 0, 5).mul(torch.gelu(x.get(0).narrow(-1, 5, 5))),
+            new long[] {2, 3, 10}),
+        OpCase.of(
+            Add.class,
+            "[2,3]",
+            (t, x, p) -> Add.apply(t, x.get(0), x.get(1)),
+            x -> x.get(0).add(x.get(1)),
+            new long[] {2, 3},
+            new long[] {2, 3}),
+        OpCase.of(
+            Add.class,
+            "x + x, a value used twice",
+            (t, x, p) -> Add.apply(t, Add.apply(t, x.get(0), x.get(0)), x.get(0)),
+            x -> x.get(0).mul(new Scalar(3)),
+            new long[] {2, 3}),
+        OpCase.of(
+            AddPerSample.class,
+            "[2,3,5,4] + [2,4]",
+            (t, x, p) -> AddPerSample.apply(t, x.get(0), x.get(1)),
+            x -> x.get(0).add(x.get(1).view(2, 1, 1, 4)),
+            new long[] {2, 3, 5, 4},
+            new long[] {2, 4}),
+        OpCase.of(
+            Concat.class,
+            "[2,3,5] [2,3,1]",
+            (t, x, p) -> Concat.apply(t, x.get(0), x.get(1)),
+            x -> torch.cat(new TensorVector(x.get(0), x.get(1)), -1),
+            new long[] {2, 3, 5},
+            new long[] {2, 3, 1}),
+        upsample(5, 7, 10, 14),
+        upsample(3, 4, 5, 8),
+        upsample(1, 1, 3, 2),
+        OpCase.of(
+            PadEnd.class,
+            "[2,3,5,4]",
+            (t, x, p) -> PadEnd.apply(t, x.get(0)),
+            x -> torch.constant_pad_nd(x.get(0), new long[] {0, 0, 0, 1, 0, 1}),
+            new long[] {2, 3, 5, 4}),
+        OpCase.of(
+            Reshape.class,
+            "[2,3,5] as [6,5]",
+            (t, x, p) -> Reshape.apply(t, x.get(0), 6, 5),
+            x -> x.get(0).view(6, 5),
+            new long[] {2, 3, 5}),
+        embedding(),
+        squaredError());
+  }
+
+  private static OpCase conv(
+      int b, int h, int w, int in, int out, int kernel, int stride, int padding) {
+    return OpCase.of(
+            Conv2d.class,
+            "b=%d h=%d w=%d in=%d out=%d kernel=%d stride=%d padding=%d"
+                .formatted(b, h, w, in, out, kernel, stride, padding),
+            (t, x, p) -> Conv2d.apply(t, x.get(0), p.get(0), p.get(1), stride, padding),
+            x ->
+                torch
+                    .convolution(
+                        x.get(0).permute(0, 3, 1, 2),
+                        x.get(1).permute(0, 3, 1, 2),
+                        new TensorOptional(x.get(2)),
+                        new long[] {stride, stride},
+                        new long[] {padding, padding},
+                        new long[] {1, 1},
+                        false,
+                        new long[] {0, 0},
+                        1)
+                    .permute(0, 2, 3, 1),
+            new long[] {b, h, w, in})
+        .with(new long[] {out, in, kernel, kernel}, new long[] {out});
+  }
+
+  private static OpCase linear(String vars, long[] x, long[] w) {
+    return OpCase.of(
+            Linear.class,
+            vars,
+            (t, in, p) -> Linear.apply(t, in.get(0), p.get(0), p.get(1)),
+            in ->
+                torch.linear(
+                    in.get(0), in.get(1).reshape(w[0], w[1]), new TensorOptional(in.get(2))),
+            x)
+        .with(w, new long[] {w[0]});
+  }
+
+  private static OpCase groupNorm(int b, int h, int w, int c, int groups, boolean silu) {
+    return OpCase.of(
+            GroupNorm.class,
+            "b=%d h=%d w=%d c=%d groups=%d silu=%s".formatted(b, h, w, c, groups, silu),
+            (t, x, p) -> GroupNorm.apply(t, x.get(0), p.get(0), p.get(1), groups, 1e-5, silu),
+            x -> {
+              Tensor y =
+                  torch
+                      .group_norm(
+                          x.get(0).permute(0, 3, 1, 2).contiguous(),
+                          groups,
+                          new TensorOptional(x.get(1)),
+                          new TensorOptional(x.get(2)),
+                          1e-5,
+                          false)
+                      .permute(0, 2, 3, 1);
+              return silu ? torch.silu(y) : y;
+            },
+            new long[] {b, h, w, c})
+        .with(new long[] {c}, new long[] {c});
+  }
+
+  private static OpCase layerNorm(int b, int n, int c) {
+    return OpCase.of(
+            LayerNorm.class,
+            "b=%d n=%d c=%d".formatted(b, n, c),
+            (t, x, p) -> LayerNorm.apply(t, x.get(0), p.get(0), p.get(1), 1e-5),
+            x ->
+                torch.layer_norm(
+                    x.get(0),
+                    new long[] {c},
+                    new TensorOptional(x.get(1)),
+                    new TensorOptional(x.get(2)),
+                    1e-5,
+                    false),
+            new long[] {b, n, c})
+        .with(new long[] {c}, new long[] {c});
+  }
+
+  /** The reference is the plain composition: two products and a softmax. */
+  private static OpCase attention(int b, int n, int m, int heads, int d, boolean causal) {
+    return OpCase.of(
+        Attention.class,
+        "b=%d n=%d m=%d heads=%d d=%d causal=%s".formatted(b, n, m, heads, d, causal),
+        (t, x, p) -> Attention.apply(t, x.get(0), x.get(1), x.get(2), heads, causal),
+        x -> {
+          Tensor q = x.get(0).view(b, n, heads, d).transpose(1, 2);
+          Tensor k = x.get(1).view(b, m, heads, d).transpose(1, 2);
+          Tensor v = x.get(2).view(b, m, heads, d).transpose(1, 2);
+          Tensor scores = q.matmul(k.transpose(-1, -2)).mul(new Scalar(1 / Math.sqrt(d)));
+          if (causal) {
+            scores =
+                scores.masked_fill(
+                    torch.ones(n, m).tril().eq(new Scalar(0)),
+                    new Scalar(Double.NEGATIVE_INFINITY));
+          }
+          return torch
+              .softmax(scores, -1)
+              .matmul(v)
+              .transpose(1, 2)
+              .reshape(b, n, (long) heads * d);
+        },
+        new long[] {b, n, (long) heads * d},
+        new long[] {b, m, (long) heads * d},
+        new long[] {b, m, (long) heads * d});
+  }
+
+  private static OpCase upsample(int h, int w, int height, int width) {
+    return OpCase.of(
+        UpsampleNearest.class,
+        "%d×%d to %d×%d".formatted(h, w, height, width),
+        (t, x, p) -> UpsampleNearest.apply(t, x.get(0), height, width),
+        x ->
+            torch
+                .upsample_nearest2d(x.get(0).permute(0, 3, 1, 2), new long[] {height, width})
+                .permute(0, 2, 3, 1),
+        new long[] {2, h, w, 3});
+  }
+
+  private static OpCase embedding() {
+    long[] ids = {4, 0, 2, 2, 4, 1};
+    return OpCase.of(
+            Embedding.class,
+            "ids [2,3] table [5,7], rows used twice",
+            (t, x, p) -> {
+              dreambooth4j.engine.Tensor rows = t.arena().longs("ids", ids, 2, 3);
+              return Embedding.apply(t, rows, p.get(0));
+            },
+            x -> x.get(0).index_select(0, torch.tensor(ids)).view(2, 3, 7))
+        .with(new long[] {5, 7});
+  }
+
+  private static OpCase squaredError() {
+    double[] weights = {0.5, 0.35, 1.25};
+    return OpCase.of(
+        SquaredError.class,
+        "[3,2,5] with row weights",
+        (t, x, p) -> SquaredError.apply(t, x.get(0), x.get(1).value(), weights),
+        x -> {
+          Tensor d = x.get(0).sub(x.get(1).detach());
+          TensorVector rows = new TensorVector();
+          for (int row = 0; row < weights.length; row++) {
+            rows.push_back(d.mul(d).narrow(0, row, 1).mean().mul(new Scalar(weights[row])).view(1));
+          }
+          return torch.cat(rows, 0);
+        },
+        new long[] {3, 2, 5},
+        new long[] {3, 2, 5});
+  }
+}

@@ -1,0 +1,162 @@
+package dreambooth4j.weights;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dreambooth4j.Problem;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ModelFolderTest {
+  private static final String UNET = "unet/diffusion_pytorch_model.safetensors";
+
+  @TempDir Path folder;
+  private Path model = Golden.MODEL;
+
+  @BeforeEach
+  void copy() throws IOException {
+    model = Golden.copy(folder.resolve("model"));
+  }
+
+  private String weights(@Nullable String variant) {
+    try (TensorSource source = ModelFolder.open(model, variant).weights(Component.UNET)) {
+      return String.valueOf(source.path().getFileName());
+    }
+  }
+
+  private void move(String from, String to) throws IOException {
+    Files.move(model.resolve(from), model.resolve(to));
+  }
+
+  @Test
+  void shouldFindComponents() {
+    ModelFolder found = ModelFolder.find(model.toString(), null);
+    assertThat(found.config(Component.UNET).path("in_channels").asInt()).isEqualTo(4);
+    assertThat(found.config(Component.SCHEDULER).path("beta_start").asDouble()).isEqualTo(0.00085);
+    assertThat(found.folder(Component.TOKENIZER).resolve("tokenizer.json")).exists();
+    assertThat(weights(null)).isEqualTo("diffusion_pytorch_model.safetensors");
+  }
+
+  @Test
+  void shouldReadTheVariantWhereThereIsOne() throws IOException {
+    move(UNET, "unet/diffusion_pytorch_model.fp16.safetensors");
+    assertThat(weights("fp16")).isEqualTo("diffusion_pytorch_model.fp16.safetensors");
+    ModelFolder mixed = ModelFolder.open(model, "fp16");
+    try (TensorSource vae = mixed.weights(Component.VAE)) {
+      assertThat(vae.path()).hasFileName("diffusion_pytorch_model.safetensors");
+    }
+    assertThatThrownBy(() -> weights(null))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("expected diffusion_pytorch_model.safetensors")
+        .hasMessageContaining("found diffusion_pytorch_model.fp16.safetensors")
+        .hasMessageContaining("set variant");
+    assertThatThrownBy(() -> ModelFolder.open(model, "ema"))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("expected weights of variant ema, found none");
+  }
+
+  @Test
+  void shouldReadShardsOfAVariant() throws IOException {
+    String shard = "diffusion_pytorch_model.fp16-00001-of-00001.safetensors";
+    move(UNET, "unet/" + shard);
+    StringBuilder map = new StringBuilder("{\"weight_map\":{");
+    try (Safetensors file = Safetensors.open(model.resolve("unet").resolve(shard))) {
+      for (String name : file.tensors().keySet()) {
+        map.append("\"%s\":\"%s\",".formatted(name, shard));
+      }
+    }
+    map.setLength(map.length() - 1);
+    String index = "diffusion_pytorch_model.safetensors.index.fp16.json";
+    Files.writeString(model.resolve("unet").resolve(index), map.append("}}"));
+    assertThat(weights("fp16")).isEqualTo(index);
+  }
+
+  @Test
+  void shouldSayWhatToDoWithPickles() throws IOException {
+    move(UNET, "unet/diffusion_pytorch_model.bin");
+    assertThatThrownBy(() -> weights(null))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("found diffusion_pytorch_model.bin")
+        .hasMessageContaining("Pickles are not read")
+        .hasMessageContaining("weights/README.md");
+    Files.delete(model.resolve("unet/diffusion_pytorch_model.bin"));
+    assertThatThrownBy(() -> weights(null)).hasMessageContaining("found no weights");
+  }
+
+  @Test
+  void shouldRefuseOtherPipelinesByName() throws IOException {
+    Files.writeString(
+        model.resolve("model_index.json"), "{\"_class_name\":\"StableDiffusionXLPipeline\"}");
+    assertThatThrownBy(() -> ModelFolder.open(model, null))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("found StableDiffusionXLPipeline");
+  }
+
+  @Test
+  void shouldRefuseSingleFilesAndOtherFolders() {
+    assertThatThrownBy(() -> ModelFolder.find(model.resolve(UNET).toString(), null))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("found a file")
+        .hasMessageContaining("from_single_file");
+    assertThatThrownBy(() -> ModelFolder.find(folder.toString(), null))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("expected a diffusers folder with a model_index.json, found none");
+  }
+
+  @Test
+  void shouldFindNamesInTheCache() throws IOException {
+    Path repository = folder.resolve("hub/models--org--tiny.v1");
+    Files.createDirectories(repository.resolve("refs"));
+    Files.createDirectories(repository.resolve("snapshots"));
+    Files.writeString(repository.resolve("refs/main"), "0a1b2c");
+    Files.move(model, repository.resolve("snapshots/0a1b2c"));
+    for (Map<String, String> environment :
+        java.util.List.of(
+            Map.of("HF_HOME", folder.toString()),
+            Map.of("HF_HUB_CACHE", folder.resolve("hub").toString(), "HF_HOME", "/nowhere"))) {
+      ModelFolder found = ModelFolder.find("org/tiny.v1", null, environment);
+      assertThat(found.path()).isEqualTo(repository.resolve("snapshots/0a1b2c"));
+    }
+    Files.writeString(repository.resolve("refs/main"), "../../escape");
+    assertThatThrownBy(
+            () -> ModelFolder.find("org/tiny.v1", null, Map.of("HF_HOME", folder.toString())))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("expected a revision");
+  }
+
+  @Test
+  void shouldSayWhereToGetAModel() {
+    Map<String, String> environment = Map.of("HF_HOME", folder.toString());
+    assertThatThrownBy(() -> ModelFolder.find("org/none", null, environment))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("models--org--none in the Hugging Face cache")
+        .hasMessageContaining("hf download org/none")
+        .hasMessageContaining("weights/README.md");
+    assertThatThrownBy(() -> ModelFolder.find("../org/none/x", null, environment))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("expected a model folder, found nothing");
+  }
+
+  @Test
+  void shouldSayWhatIsWrongWithAConfiguration() throws IOException {
+    ModelFolder opened = ModelFolder.open(model, null);
+    Path config = model.resolve("unet/config.json");
+    Files.writeString(config, "{\n\"a\": 1,\n\"b\": }");
+    assertThatThrownBy(() -> opened.config(Component.UNET))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("config.json: not valid JSON")
+        .hasMessageContaining("line 3");
+    Files.writeString(config, "[]");
+    assertThatThrownBy(() -> opened.config(Component.UNET))
+        .hasMessageContaining("expected a JSON object, found ARRAY");
+    Files.delete(config);
+    assertThatThrownBy(() -> opened.config(Component.UNET))
+        .hasMessageContaining("config.json: expected a JSON file, found none");
+  }
+}
