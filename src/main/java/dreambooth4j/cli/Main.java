@@ -22,7 +22,7 @@ import picocli.CommandLine.ScopeType;
       "5:diverged",
       "130:interrupted, after saving"
     },
-    subcommands = {VerifyCommand.class})
+    subcommands = {InspectCommand.class, VerifyCommand.class})
 public final class Main {
   @Option(
       names = {"-v", "--verbose"},
