@@ -22,7 +22,7 @@ import picocli.CommandLine.ScopeType;
       "5:diverged",
       "130:interrupted, after saving"
     },
-    subcommands = {InspectCommand.class, VerifyCommand.class})
+    subcommands = {TrainCommand.class, InspectCommand.class, VerifyCommand.class})
 public final class Main {
   @Option(
       names = {"-v", "--verbose"},

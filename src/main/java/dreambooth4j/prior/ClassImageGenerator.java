@@ -12,7 +12,6 @@ import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.random.CounterRandom;
 import dreambooth4j.weights.StagedFiles;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,6 +21,7 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Makes the class images that are missing, with the base model: at their bucket's size, a batch at
@@ -37,11 +37,14 @@ public final class ClassImageGenerator {
 
   private final Config config;
   private final TextToImage pipeline;
+  private final @Nullable SamplerKind sampler;
 
   /** A generator for this run; {@code model} has the base weights. */
   public ClassImageGenerator(Config config, StableDiffusion model) {
     this.config = config;
     this.pipeline = new TextToImage(model, config.model().clipSkip());
+    String scheduler = config.samples().scheduler();
+    this.sampler = scheduler == null ? null : SamplerKind.named(scheduler);
   }
 
   /**
@@ -84,7 +87,7 @@ public final class ClassImageGenerator {
             bucket.height(),
             how.inferSteps(),
             how.guidanceScale(),
-            SamplerKind.named(config.samples().scheduler()));
+            sampler);
     try (TorchNoise noise = TorchNoise.ofRows(seeds)) {
       return pipeline.generate(run, request, count, noise, step -> {});
     }
@@ -102,9 +105,8 @@ public final class ClassImageGenerator {
       }
       try (StagedFiles files = new StagedFiles()) {
         byte[] caption = need.pool().caption().getBytes(StandardCharsets.UTF_8);
-        files.add(folder.resolve(name + ".txt"), out -> out.write(ByteBuffer.wrap(caption)));
-        byte[] png = Png.encode(each);
-        files.add(file, out -> out.write(ByteBuffer.wrap(png)));
+        files.add(folder.resolve(name + ".txt"), caption);
+        files.add(file, Png.encode(each));
         files.commit();
       }
       fresh++;

@@ -7,7 +7,9 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.SafetensorsWriter;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -37,10 +39,27 @@ final class Checkpoint {
     writer.write(run, folder.resolve(FILE));
   }
 
+  /** Whether a folder holds a checkpoint: its file appears only when it is complete. */
+  static boolean isComplete(Path folder) {
+    return Files.isRegularFile(folder.resolve(FILE));
+  }
+
+  /** Removes a checkpoint, and its folder unless something else lies there. */
+  static void delete(Path folder) {
+    try {
+      Files.deleteIfExists(folder.resolve(FILE));
+      Files.deleteIfExists(folder);
+    } catch (DirectoryNotEmptyException e) {
+      return; // not ours to remove
+    } catch (IOException e) {
+      throw Problem.data(folder + " cannot be removed: " + e.getMessage());
+    }
+  }
+
   /** Restores in place; the number of steps that were done. */
   static int read(Path folder, long seed, List<AdamW.State> states) {
     Path path = folder.resolve(FILE);
-    if (!Files.isRegularFile(path)) {
+    if (!isComplete(folder)) {
       throw Problem.data("%s: expected a checkpoint with a %s, found none".formatted(folder, FILE));
     }
     try (Safetensors file = Safetensors.open(path)) {
