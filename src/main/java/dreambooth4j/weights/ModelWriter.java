@@ -1,5 +1,6 @@
 package dreambooth4j.weights;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -10,8 +11,6 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
@@ -130,7 +129,7 @@ public final class ModelWriter {
         }
       }
       if (!config.equals(stored)) {
-        files.add(target, channel -> writeJson(channel, config));
+        addJson(files, target, config);
         return;
       }
     }
@@ -154,14 +153,15 @@ public final class ModelWriter {
     if (!written.contains(Component.SAFETY_CHECKER)) {
       index.put("requires_safety_checker", false);
     }
-    files.add(target, channel -> writeJson(channel, index));
+    addJson(files, target, index);
   }
 
-  private static void writeJson(FileChannel channel, ObjectNode json) throws IOException {
-    ObjectMapper mapper = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
-    ByteBuffer bytes = ByteBuffer.wrap(mapper.writeValueAsBytes(json));
-    while (bytes.hasRemaining()) {
-      channel.write(bytes);
+  private static void addJson(StagedFiles files, Path target, ObjectNode json) {
+    try {
+      ObjectMapper mapper = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+      files.add(target, mapper.writeValueAsBytes(json));
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("what was read as JSON can be written as JSON", e);
     }
   }
 

@@ -2,6 +2,7 @@ package dreambooth4j.weights;
 
 import dreambooth4j.Problem;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -60,6 +61,18 @@ public final class StagedFiles implements AutoCloseable {
     } catch (IOException e) {
       throw unwritable(target, e);
     }
+  }
+
+  /** Stages a file of these bytes, as {@link #add(Path, Body)}. */
+  public void add(Path target, byte[] content) {
+    add(
+        target,
+        channel -> {
+          ByteBuffer bytes = ByteBuffer.wrap(content);
+          while (bytes.hasRemaining()) {
+            channel.write(bytes);
+          }
+        });
   }
 
   /** Stages a copy of the content of {@code source}, unless {@code target} has it already. */
