@@ -2,7 +2,9 @@ package dreambooth4j.cli;
 
 import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.pipeline.Generation;
+import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.ModelFolder;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.security.SecureRandom;
@@ -124,8 +126,11 @@ final class GenerateCommand implements Callable<Integer> {
             latents);
     ModelFolder folder = ModelFolder.find(model, variant);
     List<Path> files;
-    try (StepBar bar = new StepBar("generate", steps)) {
-      files = Generation.write(folder, wish, output, bar::stepTo);
+    PrintStream err = System.err;
+    boolean terminal = Boolean.getBoolean("dreambooth.terminal"); // the launcher says
+    try (ProgressLine line = new ProgressLine(err, "generate", 0, steps, terminal)) {
+      // Some samplers take a step more than they were asked for.
+      files = Generation.write(folder, wish, output, step -> line.at(Math.min(step, steps), ""));
     }
     files.forEach(out::println);
     out.println("seed " + chosenSeed);

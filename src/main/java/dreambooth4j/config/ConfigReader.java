@@ -30,10 +30,30 @@ public final class ConfigReader {
   /**
    * What was read.
    *
-   * @param noEffect keys that were read and do nothing here
+   * @param noEffect keys that were read and do nothing here, those with a remark left out
    * @param remarks one line for each value that means something else here
    */
-  public record Reading(Config config, List<String> noEffect, List<String> remarks) {}
+  public record Reading(Config config, List<String> noEffect, List<String> remarks) {
+    private static final int COLUMNS = 100;
+
+    /** All of it as lines for people; empty if there is nothing to say. */
+    public List<String> notes() {
+      List<String> lines = new ArrayList<>(remarks);
+      StringBuilder line = new StringBuilder("read, no effect here:");
+      for (String key : noEffect) {
+        if (line.length() + key.length() >= COLUMNS) {
+          lines.add(line.toString());
+          line.setLength(0);
+          line.append(' ');
+        }
+        line.append(' ').append(key);
+      }
+      if (!noEffect.isEmpty()) {
+        lines.add(line.toString());
+      }
+      return lines;
+    }
+  }
 
   /**
    * Reads a configuration.
@@ -110,7 +130,7 @@ public final class ConfigReader {
             run.get(Keys.NUM_VALIDATION_IMAGES),
             run.get(Keys.VALIDATION_STEPS),
             run.get(Keys.SAVE_PREVIEW_EVERY),
-            run.get(Keys.SCHEDULER)),
+            run.orNull(Keys.SCHEDULER)),
         output);
   }
 

@@ -2,10 +2,12 @@ package dreambooth4j.config;
 
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -15,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * trainers save memory or where their interface stands: they are read, named once and left alone. A
  * value that asks for other trained weights than ours would be is refused instead.
  */
-final class ForeignKeys {
+public final class ForeignKeys {
   private static final Pattern ADAMW =
       Pattern.compile("(torch |paged |8-?bit |paged 8-?bit )?adamw( ?8-?bit)?");
 
@@ -29,6 +31,21 @@ final class ForeignKeys {
    */
   private record Rule(
       Predicate<String> refused, String advice, Predicate<String> noted, String remark) {}
+
+  /** Those that diffusers' scripts take without a value. */
+  private static final Set<String> SWITCHES =
+      Set.of(
+          "gradient_checkpointing",
+          "use_8bit_adam",
+          "enable_xformers_memory_efficient_attention",
+          "set_grads_to_none",
+          "pre_compute_text_embeddings",
+          "text_encoder_use_attention_mask",
+          "skip_save_text_encoder",
+          "push_to_hub",
+          "allow_tf32",
+          "scale_lr",
+          "center_crop");
 
   private static final Map<String, Rule> RULES = new HashMap<>();
 
@@ -121,8 +138,14 @@ final class ForeignKeys {
     return RULES.containsKey(key);
   }
 
-  static Collection<String> names() {
-    return RULES.keySet();
+  /** All of them. */
+  public static Collection<String> names() {
+    return Collections.unmodifiableSet(RULES.keySet());
+  }
+
+  /** Whether the bare flag, without a value, is how diffusers takes this key. */
+  public static boolean isSwitch(String key) {
+    return SWITCHES.contains(key);
   }
 
   /**
@@ -142,14 +165,15 @@ final class ForeignKeys {
     if (rule.refused.test(plain) && !harmless) {
       return "%s is not done here; %s".formatted(value, rule.advice);
     }
-    unused.add(key);
     if (rule.noted.test(plain)) {
       remarks.add("%s: %s, but %s".formatted(key, value, rule.remark));
+    } else if (!unused.contains(key)) {
+      unused.add(key);
     }
     return null;
   }
 
-  /** Keys without effect, in the order they were met. */
+  /** Keys without effect or remark, in the order they were met. */
   List<String> unused() {
     return List.copyOf(unused);
   }

@@ -336,8 +336,9 @@ public final class Keys {
           SAMPLES,
           "scheduler",
           ValueType.oneOf(SAMPLERS, (text, folder) -> sampler(text)),
+          null,
           "ddim",
-          "Sampler of samples and class images.",
+          "Sampler of samples and class images; default the base model's own.",
           c -> c.samples().scheduler(),
           "validation_scheduler");
 

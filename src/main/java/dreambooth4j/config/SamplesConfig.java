@@ -9,11 +9,12 @@ import org.jspecify.annotations.Nullable;
  * @param numValidationImages pictures of it each time
  * @param validationSteps steps from one drawing to the next; 0 leaves it to savePreviewEvery
  * @param savePreviewEvery epochs from one drawing to the next; 0 leaves it to validationSteps
- * @param scheduler the sampler of samples and class images, one of {@link Keys#SAMPLERS}
+ * @param scheduler the sampler of samples and class images, one of {@link Keys#SAMPLERS}; null is
+ *     the base model's own
  */
 public record SamplesConfig(
     @Nullable String validationPrompt,
     int numValidationImages,
     int validationSteps,
     int savePreviewEvery,
-    String scheduler) {}
+    @Nullable String scheduler) {}

@@ -39,6 +39,11 @@ final class PictureFile {
     return name.substring(Caption.stem(file).length()).replace(".", "").toLowerCase(Locale.ROOT);
   }
 
+  /** What people call the format of an unreadable file. */
+  static String formatName(String extension) {
+    return extension.equals("avif") ? "AVIF" : "HEIC";
+  }
+
   /** The problem of a picture in a format that we know but do not read. */
   static Problem unreadable(Path file, String format) {
     return Problem.data(

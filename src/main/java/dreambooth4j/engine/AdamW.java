@@ -25,6 +25,7 @@ public final class AdamW {
 
   private final Settings settings;
   private final List<State> states = new ArrayList<>();
+  private final List<State> active;
   private final Tensor gradientDivisor;
 
   /**
@@ -41,6 +42,7 @@ public final class AdamW {
               arena.zeros("adam variance", dtype, each.flatCount()),
               arena.zeros("adam steps", DType.F32, 1)));
     }
+    active = new ArrayList<>(states);
     gradientDivisor = arena.zeros("gradient divisor", DType.F32, 1);
   }
 
@@ -49,10 +51,10 @@ public final class AdamW {
     return List.copyOf(states);
   }
 
-  /** The Euclidean norm of all gradients of all groups together. */
+  /** The Euclidean norm of all gradients of all groups that train, together. */
   public double gradientNorm() {
     double sum = 0;
-    for (State each : states) {
+    for (State each : active) {
       sum += squares(each.parameters().gradients());
     }
     return Math.sqrt(sum);
@@ -82,7 +84,7 @@ public final class AdamW {
    * @param clip what the gradients are multiplied with first, such as the factor of norm clipping
    */
   public void step(double learningRate, double clip) {
-    for (State each : states) {
+    for (State each : active) {
       Native.run("adamw", () -> step(each, learningRate, clip));
     }
   }
@@ -113,9 +115,14 @@ public final class AdamW {
     return new org.bytedeco.pytorch.Tensor[] {tensor.at()};
   }
 
+  /** Leaves a group as it is from now on; what is remembered of it stays. */
+  public void freeze(Parameters group) {
+    active.removeIf(state -> state.parameters() == group);
+  }
+
   /** Sets all gradients to zero. */
   public void zeroGradients() {
-    for (State each : states) {
+    for (State each : active) {
       each.parameters().gradients().zero_();
     }
   }

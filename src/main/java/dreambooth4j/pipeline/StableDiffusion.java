@@ -4,6 +4,7 @@ import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Threads;
 import dreambooth4j.model.TextEncoder;
 import dreambooth4j.model.TextEncoderConfig;
 import dreambooth4j.model.Tokenizer;
@@ -63,6 +64,7 @@ public final class StableDiffusion implements AutoCloseable {
   public static StableDiffusion load(
       Arena arena, ModelFolder folder, boolean trainUnet, boolean trainTextEncoder) {
     StableDiffusion model = new StableDiffusion(folder);
+    Threads.fit(model.unetParameters.count());
     model.unetParameters.allocate(arena, trainUnet);
     model.textParameters.allocate(arena, trainTextEncoder);
     model.vaeParameters.allocate(arena, false);

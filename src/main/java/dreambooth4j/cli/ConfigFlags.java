@@ -1,0 +1,115 @@
+package dreambooth4j.cli;
+
+import dreambooth4j.config.ForeignKeys;
+import dreambooth4j.config.Key;
+import dreambooth4j.config.Keys;
+import dreambooth4j.config.ValueType;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import picocli.CommandLine.IModelTransformer;
+import picocli.CommandLine.IParameterConsumer;
+import picocli.CommandLine.Model.ArgGroupSpec;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+
+/**
+ * Gives a command one flag for each key of the configuration, in groups, so that a diffusers
+ * command line works as it is. Use it as the command's {@code modelTransformer}.
+ */
+public final class ConfigFlags implements IModelTransformer {
+  private static final Pattern SWITCH_VALUE =
+      Pattern.compile("(?i)true|false|[-+]?[\\d.]+(e[-+]?\\d+)?");
+
+  @Override
+  public CommandSpec transform(CommandSpec command) {
+    int order = 0;
+    for (Key.Group heading : Key.Group.values()) {
+      ArgGroupSpec.Builder group =
+          ArgGroupSpec.builder().heading("%n" + heading.heading() + ":%n").order(order++);
+      for (Key<?, ?> key : Keys.all()) {
+        if (key.group() == heading) {
+          group.addArg(option(key));
+        }
+      }
+      command.addArgGroup(group.validate(false).build());
+    }
+    for (String name : new TreeSet<>(ForeignKeys.names())) {
+      command.addOption(
+          OptionSpec.builder("--" + name)
+              .hidden(true)
+              .type(String.class)
+              .arity("0..1")
+              .parameterConsumer(consumer(ForeignKeys.isSwitch(name)))
+              .build());
+    }
+    command.addOption(
+        OptionSpec.builder("--concepts_list", "--concepts_path")
+            .type(String.class)
+            .arity("1")
+            .paramLabel("FILE")
+            .description("YAML or JSON file with a list of concepts.")
+            .build());
+    return command;
+  }
+
+  /** The flags that were given, by key, as the configuration's reader takes them. */
+  static Map<String, String> given(CommandSpec command) {
+    Map<String, String> flags = new HashMap<>();
+    // Not the parse result's matched options: those leave out what a consumer of ours took.
+    for (OptionSpec option : command.options()) {
+      String name = option.names()[0].replaceFirst("^--", "");
+      if (isKey(name) && option.getValue() instanceof String value) {
+        flags.put(name, value);
+      }
+    }
+    return flags;
+  }
+
+  private static boolean isKey(String name) {
+    return name.equals("concepts_list")
+        || ForeignKeys.names().contains(name)
+        || Keys.all().stream().anyMatch(key -> key.name().equals(name));
+  }
+
+  private static OptionSpec option(Key<?, ?> key) {
+    List<String> names = new ArrayList<>();
+    names.add("--" + key.name());
+    key.aliases().forEach(alias -> names.add("--" + alias));
+    String standard = key.defaultText();
+    String note = standard == null || standard.isEmpty() ? "" : " Default: " + standard;
+    boolean flag = key.type().kind() == ValueType.Kind.FLAG;
+    OptionSpec.Builder option =
+        OptionSpec.builder(names.toArray(String[]::new))
+            .type(String.class)
+            .arity(flag ? "0..1" : "1")
+            .paramLabel(label(key))
+            .description((key.description() + note).replace("%", "%%"));
+    if (flag) {
+      option.parameterConsumer(consumer(true));
+    }
+    return option.build();
+  }
+
+  private static String label(Key<?, ?> key) {
+    String allowed = key.type().allowed();
+    if (allowed.startsWith("one of ")) {
+      return "NAME";
+    }
+    return allowed.contains("path")
+        ? "PATH"
+        : allowed.contains("whole number") ? "N" : allowed.contains("text") ? "TEXT" : "X";
+  }
+
+  /** A switch takes the next argument only if it can be its value, and else stands for true. */
+  private static IParameterConsumer consumer(boolean isSwitch) {
+    return (args, option, command) -> {
+      boolean there = !args.isEmpty() && !args.peek().startsWith("--");
+      boolean value = there && (!isSwitch || SWITCH_VALUE.matcher(args.peek()).matches());
+      option.setValue(value ? args.pop() : "true");
+    };
+  }
+}

@@ -1,0 +1,105 @@
+package dreambooth4j.cli;
+
+import dreambooth4j.config.ConfigReader;
+import dreambooth4j.data.Concept;
+import dreambooth4j.data.Picture;
+import dreambooth4j.prior.ClassImagePlan;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Shows what a run would do with its pictures, before anything runs. */
+@Command(
+    name = "inspect",
+    mixinStandardHelpOptions = true,
+    modelTransformer = ConfigFlags.class,
+    customSynopsis = "dreambooth inspect [CONFIG] [--KEY VALUE]...",
+    description =
+        "Shows the plan: for each picture a line of file, bucket, instance prompt and class"
+            + " caption, separated by tabs; then which class images are there and which are"
+            + " missing.",
+    footer = {
+      "",
+      "Examples:",
+      "  dreambooth inspect config.yaml",
+      "  dreambooth inspect config.yaml --num_class_images_per 4",
+      "  dreambooth inspect --instance_data_dir photos --instance_token sks --class_token dog"
+    },
+    sortOptions = false)
+public final class InspectCommand implements Callable<Integer> {
+  @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "A YAML or JSON file.")
+  @Nullable Path config;
+
+  @SuppressWarnings("NullAway.Init") // picocli sets it
+  @Spec
+  CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter err = spec.commandLine().getErr();
+    ConfigReader.Reading reading = ConfigReader.read(config, ConfigFlags.given(spec));
+    reading.notes().forEach(err::println);
+    List<Concept> concepts = Concept.scanAll(reading.config());
+    ClassImagePlan plan = ClassImagePlan.of(reading.config(), concepts);
+    for (Concept concept : concepts) {
+      concept.pictures().forEach(picture -> out.println(line(picture)));
+      String skipped = concept.folder().skippedInWords();
+      if (!skipped.isEmpty()) {
+        err.printf("skipped in %s: %s%n", shown(concept.config().instanceDataDir()), skipped);
+      }
+    }
+    out.println();
+    printPlan(out, plan);
+    for (Map.Entry<String, Integer> skipped : plan.skipped().entrySet()) {
+      err.printf("class pictures not used: %d %s%n", skipped.getValue(), skipped.getKey());
+    }
+    out.flush();
+    err.flush();
+    return 0;
+  }
+
+  private static String line(Picture picture) {
+    // Captions hold no tab: their blanks were collapsed.
+    return String.join(
+        "\t",
+        shown(picture.file()).replaceAll("[\t\r\n]", " "),
+        picture.bucket().toString(),
+        picture.instancePrompt(),
+        picture.classCaption());
+  }
+
+  private static void printPlan(PrintWriter out, ClassImagePlan plan) {
+    if (plan.needs().isEmpty()) {
+      out.println("Class images: none, the run trains without prior preservation");
+      return;
+    }
+    out.println("Class images");
+    out.printf("%7s %7s  %-9s  %s%n", "there", "missing", "bucket", "class caption");
+    Path folder = null;
+    for (ClassImagePlan.Need need : plan.needs()) {
+      Path itsFolder = need.concept().classImages().dataDir();
+      if (!itsFolder.equals(folder)) {
+        folder = itsFolder;
+        out.printf("in %s:%n", shown(folder));
+      }
+      out.printf(
+          "%7d %7d  %-9s  %s%n",
+          need.present().size(), need.missing(), need.pool().bucket(), need.pool().caption());
+    }
+    out.printf("%7d %7d  in all%n", plan.present(), plan.missing());
+  }
+
+  /** A path as the user would type it here. */
+  private static String shown(Path path) {
+    Path here = Path.of("").toAbsolutePath();
+    return path.startsWith(here) ? here.relativize(path).toString() : path.toString();
+  }
+}

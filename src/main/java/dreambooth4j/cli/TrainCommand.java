@@ -1,0 +1,56 @@
+package dreambooth4j.cli;
+
+import dreambooth4j.config.Config;
+import dreambooth4j.config.ConfigReader;
+import dreambooth4j.report.RunReport;
+import dreambooth4j.train.TrainingRun;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Trains. */
+@Command(
+    name = "train",
+    mixinStandardHelpOptions = true,
+    modelTransformer = ConfigFlags.class,
+    customSynopsis = "dreambooth train [CONFIG] [--KEY VALUE]...",
+    description =
+        "Makes the class images that are missing, then trains on pairs of an instance picture and one"
+            + " of its class images, and leaves a folder that diffusers loads.",
+    footer = {
+      "",
+      "Ctrl-C saves the model and a checkpoint, and exits with 130.",
+      "",
+      "Examples:",
+      "  dreambooth train src/examples/santa/config.yaml",
+      "  dreambooth train config.yaml --max_train_steps 800 --seed 7",
+      "  dreambooth train config.yaml --resume_from_checkpoint latest"
+    },
+    sortOptions = false)
+final class TrainCommand implements Callable<Integer> {
+  @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "A YAML or JSON file.")
+  @Nullable Path config;
+
+  @SuppressWarnings("NullAway.Init") // picocli sets it
+  @Spec
+  CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    ConfigReader.Reading reading = ConfigReader.read(config, ConfigFlags.given(spec));
+    reading.notes().forEach(System.err::println);
+    Config resolved = reading.config();
+    PrintStream err = System.err;
+    boolean terminal = Boolean.getBoolean("dreambooth.terminal"); // the launcher says
+    try (Interrupt interrupt = new Interrupt();
+        RunReport report = new RunReport(err, resolved.output().outputDir(), terminal)) {
+      boolean done = new TrainingRun(resolved, report, interrupt::requested).run();
+      return done ? 0 : Interrupt.EXIT_CODE;
+    }
+  }
+}

@@ -1,0 +1,26 @@
+package dreambooth4j.engine;
+
+import org.bytedeco.pytorch.global.torch;
+
+/** How many threads libtorch's CPU kernels use. */
+public final class Threads {
+  /**
+   * Below so many weights one thread does the work sooner than two that wait for each other at
+   * every op: measured on 2 cores, 4.8 million weights, 8×8 latents, 62 ms a step against 150 to
+   * 360.
+   */
+  private static final long WEIGHTS_FOR_ONE_THREAD = 50_000_000;
+
+  private Threads() {}
+
+  /**
+   * Fits the number to a model of so many weights; {@code OMP_NUM_THREADS} overrides it. It depends
+   * on nothing but the model and the machine, never on a timing: another number of threads rounds
+   * otherwise, and a run must repeat bit for bit.
+   */
+  public static void fit(long weights) {
+    if (System.getenv("OMP_NUM_THREADS") == null && weights < WEIGHTS_FOR_ONE_THREAD) {
+      torch.set_num_threads(1);
+    }
+  }
+}

@@ -1,0 +1,124 @@
+package dreambooth4j.prior;
+
+import dreambooth4j.config.ConceptConfig;
+import dreambooth4j.config.Config;
+import dreambooth4j.data.Bucket;
+import dreambooth4j.data.Pixels;
+import dreambooth4j.data.Png;
+import dreambooth4j.diffusion.SamplerKind;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.TorchNoise;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextToImage;
+import dreambooth4j.random.CounterRandom;
+import dreambooth4j.weights.StagedFiles;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Makes the class images that are missing, with the base model: at their bucket's size, a batch at
+ * once, each picture from a seed of its own, so that it does not depend on the batch. A picture is
+ * {@code <sha1 of its pixels>.png}, its prompt the {@code .txt} beside it; both appear together.
+ */
+public final class ClassImageGenerator {
+  /** Is told what happens. */
+  public interface Listener {
+    /** So many of all that were missing are on disk. */
+    void made(int done, int missing);
+  }
+
+  private final Config config;
+  private final TextToImage pipeline;
+  private final @Nullable SamplerKind sampler;
+
+  /** A generator for this run; {@code model} has the base weights. */
+  public ClassImageGenerator(Config config, StableDiffusion model) {
+    this.config = config;
+    this.pipeline = new TextToImage(model, config.model().clipSkip());
+    String scheduler = config.samples().scheduler();
+    this.sampler = scheduler == null ? null : SamplerKind.named(scheduler);
+  }
+
+  /**
+   * Makes what the plan misses.
+   *
+   * @param stop looked at after each batch: true leaves the rest for another time
+   * @throws dreambooth4j.Problem when a picture cannot be written
+   */
+  public void generate(Arena run, ClassImagePlan plan, Listener listener, BooleanSupplier stop) {
+    int done = 0;
+    for (ClassImagePlan.Need need : plan.needs()) {
+      int number = need.present().size();
+      int left = need.missing();
+      while (left > 0 && !stop.getAsBoolean()) {
+        int count = Math.min(left, config.prior().sampleBatchSize());
+        int fresh = write(need, batch(run, need, number, count));
+        number += count;
+        left -= fresh;
+        done += fresh;
+        listener.made(done, plan.missing());
+      }
+    }
+  }
+
+  /** Pictures {@code first} to first + count − 1 of a pool; each is a function of its number. */
+  private List<Pixels> batch(Arena run, ClassImagePlan.Need need, int first, int count) {
+    ConceptConfig.ClassImages how = need.concept().classImages();
+    Bucket bucket = need.pool().bucket();
+    List<Long> seeds = new ArrayList<>();
+    for (int i = first; i < first + count; i++) {
+      String purpose = "class image " + bucket + " " + need.pool().caption();
+      CounterRandom random = CounterRandom.at(config.training().seed(), purpose, i, 0);
+      seeds.add(random.nextInt() & 0xFFFFFFFFL);
+    }
+    TextToImage.Request request =
+        new TextToImage.Request(
+            need.pool().caption(),
+            how.negativePrompt(),
+            bucket.width(),
+            bucket.height(),
+            how.inferSteps(),
+            how.guidanceScale(),
+            sampler);
+    try (TorchNoise noise = TorchNoise.ofRows(seeds)) {
+      return pipeline.generate(run, request, count, noise, step -> {});
+    }
+  }
+
+  /** Writes those that are not there yet, and counts them: two seeds may give one picture. */
+  private static int write(ClassImagePlan.Need need, List<Pixels> pictures) {
+    Path folder = need.concept().classImages().dataDir();
+    int fresh = 0;
+    for (Pixels each : pictures) {
+      String name = sha1(each);
+      Path file = folder.resolve(name + ".png");
+      if (Files.exists(file)) {
+        continue;
+      }
+      try (StagedFiles files = new StagedFiles()) {
+        byte[] caption = need.pool().caption().getBytes(StandardCharsets.UTF_8);
+        files.add(folder.resolve(name + ".txt"), caption);
+        files.add(file, Png.encode(each));
+        files.commit();
+      }
+      fresh++;
+    }
+    return fresh;
+  }
+
+  private static String sha1(Pixels picture) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-1").digest(picture.rgb()));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

@@ -1,0 +1,165 @@
+package dreambooth4j.report;
+
+import dreambooth4j.config.Config;
+import dreambooth4j.data.Concept;
+import dreambooth4j.data.Grid;
+import dreambooth4j.data.Pixels;
+import dreambooth4j.data.Png;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.train.SamplePictures;
+import dreambooth4j.train.Trainer;
+import dreambooth4j.train.TrainingRun;
+import dreambooth4j.weights.StagedFiles;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Shows a training run on standard error and keeps its metrics and samples in the output folder.
+ */
+public final class RunReport implements TrainingRun.Listener, AutoCloseable {
+  private final PrintStream err;
+  private final Path output;
+  private final boolean terminal;
+  private final OptionalLong memoryBefore = ProcessMemory.now();
+  private @Nullable ProgressLine progress;
+  private @Nullable MetricsFile metrics;
+  private @Nullable Arena run;
+
+  /** Reports on a run that writes to {@code output}. */
+  public RunReport(PrintStream err, Path output, boolean terminal) {
+    this.err = err;
+    this.output = output;
+    this.terminal = terminal;
+  }
+
+  @Override
+  public void planned(Config config, List<Concept> concepts, ClassImagePlan plan) {
+    for (Concept concept : concepts) {
+      long buckets = concept.pictures().stream().map(p -> p.bucket()).distinct().count();
+      say(
+          "Concept %s: %d pictures in %d bucket sizes, %s",
+          concept.config().name(),
+          concept.pictures().size(),
+          buckets,
+          concept.config().instanceDataDir());
+      String skipped = concept.folder().skippedInWords();
+      if (!skipped.isEmpty()) {
+        say("  skipped: %s", skipped);
+      }
+    }
+    if (plan.needs().isEmpty()) {
+      say("Class images: none, there is no prior preservation");
+    } else {
+      say(
+          "Class images: %d there, %d to make, prior loss weight %s",
+          plan.present(), plan.missing(), config.prior().priorLossWeight());
+    }
+  }
+
+  @Override
+  public void made(int done, int missing) {
+    if (progress == null) {
+      progress = new ProgressLine(err, "class images", 0, missing, terminal);
+    }
+    progress.at(done, "");
+    if (done == missing) {
+      endProgress();
+    }
+  }
+
+  @Override
+  public void ready(Trainer trainer, Arena arena) {
+    endProgress();
+    run = arena;
+    long weights = 0;
+    long gradients = 0;
+    for (Parameters each : trainer.trained()) {
+      weights += 4 * each.flatCount();
+      gradients += 4 * each.flatCount();
+    }
+    long frozen = arena.liveBytes() - weights - gradients - 2 * weights;
+    say(
+        "Memory before the first step: trained weights %s, gradients %s, optimizer %s, the rest of the"
+            + " model %s, in all %s; activations come on top",
+        ProcessMemory.shown(weights),
+        ProcessMemory.shown(gradients),
+        ProcessMemory.shown(2 * weights),
+        ProcessMemory.shown(frozen),
+        ProcessMemory.shown(arena.liveBytes()));
+    say(
+        "Training: %d steps, %d an epoch, from step %d",
+        trainer.steps(), trainer.stepsPerEpoch(), trainer.done() + 1);
+    metrics = new MetricsFile(output.resolve("metrics.jsonl"), trainer.done());
+    arena.resetPeak();
+    progress = new ProgressLine(err, "step", trainer.done(), trainer.steps(), terminal);
+  }
+
+  @Override
+  public void step(Trainer.StepReport report) {
+    if (metrics != null) {
+      metrics.add(report);
+    }
+    if (progress != null) {
+      progress.step(report);
+    }
+  }
+
+  @Override
+  public void sampled(int step, List<SamplePictures.Sample> samples) {
+    Path folder = output.resolve("samples");
+    try (StagedFiles files = new StagedFiles()) {
+      for (SamplePictures.Sample sample : samples) {
+        String name = String.format(Locale.ROOT, "%06d-%s", step, sample.name());
+        List<Pixels> pictures = new ArrayList<>(sample.pictures());
+        files.add(folder.resolve(name + ".png"), Png.encode(Grid.of(pictures, pictures.size())));
+      }
+      files.commit();
+    }
+  }
+
+  @Override
+  public void saved(Path path, int step) {
+    say("Saved after step %d: %s", step, path);
+  }
+
+  @Override
+  public void warning(String message) {
+    say("warning: %s", message);
+  }
+
+  /** The last line: what the run's peak memory was. */
+  @Override
+  public void close() {
+    endProgress();
+    if (metrics != null) {
+      metrics.close();
+    }
+    if (run != null) {
+      OptionalLong peak = ProcessMemory.peak();
+      String process =
+          peak.isPresent() && memoryBefore.isPresent()
+              ? ", of the process "
+                  + ProcessMemory.shown(peak.getAsLong() - memoryBefore.getAsLong())
+              : "";
+      say("Peak memory: tensors %s%s", ProcessMemory.shown(run.peakBytes()), process);
+    }
+  }
+
+  private void endProgress() {
+    if (progress != null) {
+      progress.close();
+      progress = null;
+    }
+  }
+
+  private void say(String format, Object... arguments) {
+    err.println(String.format(Locale.ROOT, format, arguments));
+  }
+}

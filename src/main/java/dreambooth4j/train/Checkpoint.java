@@ -1,0 +1,107 @@
+package dreambooth4j.train;
+
+import dreambooth4j.Problem;
+import dreambooth4j.engine.AdamW;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.weights.Safetensors;
+import dreambooth4j.weights.SafetensorsWriter;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a run needs to go on exactly where it stopped: weights, moments and the number of steps. All
+ * draws are functions of seed and step, so there is no generator's state to keep.
+ */
+final class Checkpoint {
+  private static final String FILE = "training_state.safetensors";
+
+  private Checkpoint() {}
+
+  static void write(Arena run, Path folder, int step, long seed, List<AdamW.State> states) {
+    SafetensorsWriter writer =
+        new SafetensorsWriter()
+            .metadata("step", Integer.toString(step))
+            .metadata("seed", Long.toString(seed))
+            .metadata("layout", layout(states));
+    tensors(states).forEach(writer::add);
+    writer.write(run, folder.resolve(FILE));
+  }
+
+  /** Whether a folder holds a checkpoint: its file appears only when it is complete. */
+  static boolean isComplete(Path folder) {
+    return Files.isRegularFile(folder.resolve(FILE));
+  }
+
+  /** Removes a checkpoint, and its folder unless something else lies there. */
+  static void delete(Path folder) {
+    try {
+      Files.deleteIfExists(folder.resolve(FILE));
+      Files.deleteIfExists(folder);
+    } catch (DirectoryNotEmptyException e) {
+      return; // not ours to remove
+    } catch (IOException e) {
+      throw Problem.data(folder + " cannot be removed: " + e.getMessage());
+    }
+  }
+
+  /** Restores in place; the number of steps that were done. */
+  static int read(Path folder, long seed, List<AdamW.State> states) {
+    Path path = folder.resolve(FILE);
+    if (!isComplete(folder)) {
+      throw Problem.data("%s: expected a checkpoint with a %s, found none".formatted(folder, FILE));
+    }
+    try (Safetensors file = Safetensors.open(path)) {
+      expect(path, "layout of the trained weights", layout(states), file.metadata().get("layout"));
+      expect(path, "seed", Long.toString(seed), file.metadata().get("seed"));
+      tensors(states).forEach((name, tensor) -> file.readInto(tensor, name));
+      return Integer.parseInt(file.metadata().getOrDefault("step", "0"));
+    }
+  }
+
+  private static void expect(Path path, String what, String expected, @Nullable String found) {
+    if (!expected.equals(found)) {
+      throw Problem.data(
+          "%s: expected the %s of this run, %s, found %s. Resume with the configuration that wrote it."
+              .formatted(path, what, expected, found));
+    }
+  }
+
+  private static Map<String, Tensor> tensors(List<AdamW.State> states) {
+    Map<String, Tensor> tensors = new LinkedHashMap<>();
+    for (int i = 0; i < states.size(); i++) {
+      AdamW.State state = states.get(i);
+      tensors.put(i + ".weights", state.parameters().weights());
+      tensors.put(i + ".mean", state.mean());
+      tensors.put(i + ".variance", state.variance());
+      tensors.put(i + ".steps", state.steps());
+    }
+    return tensors;
+  }
+
+  /** A digest of all names and shapes: the flat buffers mean the same only where it is the same. */
+  private static String layout(List<AdamW.State> states) {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      for (AdamW.State state : states) {
+        for (Parameter each : state.parameters().all()) {
+          digest.update(each.toString().getBytes(StandardCharsets.UTF_8));
+        }
+      }
+      return HexFormat.of().formatHex(digest.digest(), 0, 8);
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

@@ -1,0 +1,82 @@
+package dreambooth4j.train;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.OutputConfig;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** The checkpoints of a run: {@code checkpoint-<step>} folders in its output folder. */
+final class Checkpoints {
+  private static final String PREFIX = "checkpoint-";
+  private static final String LATEST = "latest";
+
+  private final OutputConfig config;
+
+  Checkpoints(OutputConfig config) {
+    this.config = config;
+  }
+
+  /**
+   * Where to go on from, by resume_from_checkpoint; null to start anew.
+   *
+   * @throws Problem when it was asked for and is not there: starting over in silence would lose a
+   *     run
+   */
+  @Nullable Path toResume() {
+    String wanted = config.resumeFromCheckpoint();
+    if (wanted == null) {
+      return null;
+    }
+    if (!wanted.equals(LATEST)) {
+      return Path.of(wanted);
+    }
+    List<Path> all = all();
+    if (all.isEmpty()) {
+      throw Problem.data(
+          "%s has no checkpoint to resume from: leave out resume_from_checkpoint to start anew"
+              .formatted(config.outputDir()));
+    }
+    return all.get(all.size() - 1);
+  }
+
+  /** Saves one, then removes the oldest beyond checkpoints_total_limit. */
+  Path save(Trainer trainer) {
+    Path folder = config.outputDir().resolve(PREFIX + trainer.done());
+    trainer.save(folder);
+    Integer limit = config.checkpointsTotalLimit();
+    if (limit != null) {
+      List<Path> all = all();
+      for (Path old : all.subList(0, Math.max(0, all.size() - Math.max(1, limit)))) {
+        Checkpoint.delete(old);
+      }
+    }
+    return folder;
+  }
+
+  /** Complete ones, by step. */
+  private List<Path> all() {
+    if (!Files.isDirectory(config.outputDir())) {
+      return List.of();
+    }
+    try (Stream<Path> files = Files.list(config.outputDir())) {
+      return files
+          .filter(f -> step(f) >= 0 && Checkpoint.isComplete(f))
+          .sorted(Comparator.comparingLong(Checkpoints::step))
+          .toList();
+    } catch (IOException e) {
+      throw Problem.data(config.outputDir() + " cannot be read: " + e.getMessage());
+    }
+  }
+
+  private static long step(Path folder) {
+    String name = String.valueOf(folder.getFileName());
+    return name.matches(PREFIX + "\\d{1,10}")
+        ? Long.parseLong(name.substring(PREFIX.length()))
+        : -1;
+  }
+}

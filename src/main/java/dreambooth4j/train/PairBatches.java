@@ -1,0 +1,143 @@
+package dreambooth4j.train;
+
+import dreambooth4j.config.Config;
+import dreambooth4j.data.Bucket;
+import dreambooth4j.data.ImageReader;
+import dreambooth4j.data.PairSampler;
+import dreambooth4j.data.Picture;
+import dreambooth4j.data.Pixels;
+import dreambooth4j.data.Prompts;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.pipeline.LatentCache;
+import dreambooth4j.pipeline.PromptCache;
+import dreambooth4j.pipeline.PromptEncoder;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.random.CounterRandom;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Pairs of pictures as a step takes them: latents, prompts, noise and timesteps. Every draw is a
+ * function of (seed, purpose, step, row); the pair at place p of a step, whatever batch it falls
+ * into, has rows 2p (instance) and 2p + 1 (prior). So another split into batches gives the same
+ * numbers.
+ */
+final class PairBatches {
+  /** What one batch is trained on; its tensors are the arena's that drew it. */
+  record Drawn(TrainingStep.Rows rows, TrainingStep.Draws draws) {}
+
+  /** One row of a batch before it is tensors. */
+  private record Row(Path file, String prompt, int number) {}
+
+  /** Names a picture as it is seen. */
+  private record Seen(Path file, Bucket bucket, boolean mirrored) {}
+
+  private final Config config;
+  private final StableDiffusion model;
+  private final LatentCache latents;
+  private final PromptCache prompts;
+  private final PromptEncoder encoder;
+  private final int trainTimesteps;
+
+  /** What is computed once is held in {@code run}; timesteps are drawn from 0 to their number. */
+  PairBatches(Arena run, Config config, StableDiffusion model, int timesteps) {
+    this.trainTimesteps = timesteps;
+    this.config = config;
+    this.model = model;
+    this.latents = new LatentCache(run, model);
+    this.encoder = new PromptEncoder(model, config.model().clipSkip());
+    this.prompts = new PromptCache(run, encoder);
+  }
+
+  /**
+   * Draws one batch.
+   *
+   * @param step the step, from 0
+   * @param firstPair the place in the step of the batch's first pair
+   * @param textEncoderTrains whether the prompts are encoded on the tape
+   */
+  Drawn draw(
+      Arena arena, PairSampler.Batch batch, int step, int firstPair, boolean textEncoderTrains) {
+    List<Row> rows = rows(batch, step, firstPair);
+    int factor = model.vae().config().factor();
+    int channels = model.vae().config().latentChannels();
+    int height = batch.bucket().height() / factor;
+    int width = batch.bucket().width() / factor;
+    int each = height * width * channels;
+    float[] z = new float[rows.size() * each];
+    float[] noise = new float[rows.size() * each];
+    float[] offset = new float[rows.size() * channels];
+    float[] draw = new float[each];
+    long[] timesteps = new long[rows.size()];
+    for (int i = 0; i < rows.size(); i++) {
+      Row row = rows.get(i);
+      random("latents", step, row).normal(draw, 0, each);
+      latents.draw(moments(row, batch.bucket(), step), draw, z, i * each);
+      random("noise", step, row).normal(noise, i * each, each);
+      random("offset noise", step, row).normal(offset, i * channels, channels);
+      timesteps[i] = random("timesteps", step, row).uniformInt(trainTimesteps);
+    }
+    long[] shape = {rows.size(), height, width, channels};
+    boolean withOffset = config.training().offsetNoise() != 0;
+    return new Drawn(
+        new TrainingStep.Rows(
+            arena.floats("latents", z, shape),
+            prompts(arena, rows, textEncoderTrains),
+            batch.pairs().size()),
+        new TrainingStep.Draws(
+            arena.floats("noise", noise, shape),
+            timesteps,
+            withOffset ? arena.floats("offset noise", offset, rows.size(), channels) : null));
+  }
+
+  private CounterRandom random(String purpose, int step, Row row) {
+    return CounterRandom.at(config.training().seed(), purpose, step, row.number);
+  }
+
+  /** Instance rows, then prior rows. */
+  private List<Row> rows(PairSampler.Batch batch, int step, int firstPair) {
+    List<Row> instances = new ArrayList<>();
+    List<Row> priors = new ArrayList<>();
+    int number = 2 * firstPair;
+    for (PairSampler.Pair pair : batch.pairs()) {
+      Picture picture = pair.instance();
+      instances.add(row(picture.file(), picture.instancePrompt(), step, number));
+      if (pair.classImage() != null) {
+        priors.add(row(pair.classImage(), picture.classCaption(), step, number + 1));
+      }
+      number += 2;
+    }
+    instances.addAll(priors);
+    return instances;
+  }
+
+  private Row row(Path file, String prompt, int step, int number) {
+    Row row = new Row(file, prompt, number);
+    return config.data().shuffleTags()
+        ? new Row(file, Prompts.shuffleTags(prompt, random("tags", step, row)), number)
+        : row;
+  }
+
+  private Tensor moments(Row row, Bucket bucket, int step) {
+    boolean mirrored = config.data().hflip() && random("hflip", step, row).uniform() < 0.5;
+    return latents.moments(
+        new Seen(row.file, bucket, mirrored),
+        () -> {
+          Pixels picture = ImageReader.read(row.file, bucket);
+          return mirrored ? picture.hflip() : picture;
+        });
+  }
+
+  private TrainingStep.Prompts prompts(Arena arena, List<Row> rows, boolean textEncoderTrains) {
+    List<String> texts = rows.stream().map(Row::prompt).toList();
+    if (textEncoderTrains) {
+      return tape -> encoder.encode(tape, texts);
+    }
+    // Shuffled tags seldom come twice in the same order: not worth remembering.
+    Tensor states =
+        config.data().shuffleTags() ? encoder.encode(arena, texts) : prompts.get(arena, texts);
+    return tape -> tape.constant(states);
+  }
+}

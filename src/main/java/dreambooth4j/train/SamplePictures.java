@@ -1,0 +1,98 @@
+package dreambooth4j.train;
+
+import dreambooth4j.config.ConceptConfig;
+import dreambooth4j.config.Config;
+import dreambooth4j.data.Concept;
+import dreambooth4j.data.Pixels;
+import dreambooth4j.diffusion.SamplerKind;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.TorchNoise;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextToImage;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The pictures that show how far the training is: the same prompts and seeds each time. Their noise
+ * has generators of its own, so drawing them changes nothing of the training.
+ */
+public final class SamplePictures {
+  /** Where diffusers' DreamBooth script leaves validation's guidance and steps. */
+  private static final double VALIDATION_GUIDANCE = 7.5;
+
+  private static final int VALIDATION_STEPS = 25;
+
+  /** Pictures of one prompt, in the order of their seeds. */
+  public record Sample(String name, String prompt, List<Pixels> pictures) {}
+
+  private record Wish(String name, TextToImage.Request request, int count, long seed) {}
+
+  private final TextToImage pipeline;
+  private final List<Wish> wishes = new ArrayList<>();
+
+  SamplePictures(Config config, StableDiffusion model, List<Concept> concepts) {
+    pipeline = new TextToImage(model, config.model().clipSkip());
+    String scheduler = config.samples().scheduler();
+    SamplerKind sampler = scheduler == null ? null : SamplerKind.named(scheduler);
+    for (Concept concept : concepts) {
+      ConceptConfig.Samples how = concept.config().samples();
+      if (how.count() > 0) {
+        String prompt =
+            how.prompt().isEmpty() ? concept.pictures().get(0).instancePrompt() : how.prompt();
+        TextToImage.Request request =
+            request(
+                config,
+                prompt,
+                how.negativePrompt(),
+                how.inferSteps(),
+                how.guidanceScale(),
+                sampler);
+        wishes.add(
+            new Wish(concept.config().name(), request, how.count(), seed(config, how.seed())));
+      }
+    }
+    String validation = config.samples().validationPrompt();
+    if (validation != null && config.samples().numValidationImages() > 0) {
+      TextToImage.Request request =
+          request(config, validation, "", VALIDATION_STEPS, VALIDATION_GUIDANCE, sampler);
+      wishes.add(
+          new Wish(
+              "validation", request, config.samples().numValidationImages(), seed(config, -1)));
+    }
+  }
+
+  private static TextToImage.Request request(
+      Config config,
+      String prompt,
+      String negative,
+      int steps,
+      double guidance,
+      @Nullable SamplerKind sampler) {
+    int side = config.data().resolution() / 8 * 8;
+    return new TextToImage.Request(prompt, negative, side, side, steps, guidance, sampler);
+  }
+
+  private static long seed(Config config, long wanted) {
+    return wanted >= 0 ? wanted : config.training().seed();
+  }
+
+  /** Draws them with the weights as they are. */
+  List<Sample> draw(Arena run) {
+    List<Sample> samples = new ArrayList<>();
+    for (Wish wish : wishes) {
+      List<Long> seeds = new ArrayList<>();
+      for (int i = 0; i < wish.count; i++) {
+        seeds.add(wish.seed + i);
+      }
+      try (TorchNoise noise = TorchNoise.ofRows(seeds)) {
+        samples.add(
+            new Sample(
+                wish.name,
+                wish.request.prompt(),
+                pipeline.generate(run, wish.request, wish.count, noise, step -> {})));
+      }
+    }
+    return samples;
+  }
+}

@@ -1,0 +1,193 @@
+package dreambooth4j.train;
+
+import dreambooth4j.config.Config;
+import dreambooth4j.config.OptimizerConfig;
+import dreambooth4j.data.PairSampler;
+import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.diffusion.Objective;
+import dreambooth4j.engine.AdamW;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.pipeline.StableDiffusion;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.BooleanSupplier;
+
+/** The loop: epochs of pairs, one optimizer update a step. */
+public final class Trainer {
+  /** What one step did; losses are means over its batches. */
+  public record StepReport(
+      int step,
+      int epoch,
+      TrainingStep.Losses losses,
+      double gradientNorm,
+      double learningRate,
+      double priorLossWeight,
+      int pictures,
+      double seconds) {}
+
+  /** Is told what happens, on the training thread. */
+  public interface Listener {
+    /** A step is done; {@code report.step()} counts from 1. */
+    void step(StepReport report);
+  }
+
+  private final Arena run;
+  private final Config config;
+  private final StableDiffusion model;
+  private final PairSampler pairs;
+  private final PairBatches batches;
+  private final TrainingStep step;
+  private final AdamW optimizer;
+  private final List<Parameters> trained = new ArrayList<>();
+  private final int stepsPerEpoch;
+  private final int steps;
+  private final LearningRate learningRate;
+  private int done;
+
+  /**
+   * Prepares a run.
+   *
+   * @param run where the optimizer's moments and the caches are held
+   * @param model with the UNet trainable, and the text encoder if it trains too
+   */
+  public Trainer(Arena run, Config config, StableDiffusion model, PairSampler pairs) {
+    this.run = run;
+    this.config = config;
+    this.model = model;
+    this.pairs = pairs;
+    NoiseSchedule schedule = NoiseSchedule.of(model.scheduler());
+    this.batches = new PairBatches(run, config, model, schedule.timesteps());
+    this.step =
+        new TrainingStep(model.unet(), objective(schedule), config.training().offsetNoise());
+    trained.add(model.unetParameters());
+    if (config.training().trainTextEncoder()) {
+      trained.add(model.textParameters());
+    }
+    OptimizerConfig o = config.optimizer();
+    optimizer =
+        new AdamW(
+            run,
+            new AdamW.Settings(o.adamBeta1(), o.adamBeta2(), o.adamEpsilon(), o.adamWeightDecay()),
+            trained);
+    int batchesPerStep = config.training().gradientAccumulationSteps();
+    stepsPerEpoch = (pairs.batchesPerEpoch() + batchesPerStep - 1) / batchesPerStep;
+    Integer most = config.training().maxTrainSteps();
+    steps =
+        most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
+    learningRate = new LearningRate(o, steps);
+  }
+
+  private Objective objective(NoiseSchedule schedule) {
+    double gamma = config.training().snrGamma();
+    return gamma == 0 ? Objective.plain(schedule) : Objective.minSnr(schedule, gamma);
+  }
+
+  /** Steps of the whole run. */
+  public int steps() {
+    return steps;
+  }
+
+  /** Steps of an epoch. */
+  public int stepsPerEpoch() {
+    return stepsPerEpoch;
+  }
+
+  /** Steps done so far, those of a resumed run included. */
+  public int done() {
+    return done;
+  }
+
+  /** What trains: the UNet, and the text encoder if it does. */
+  public List<Parameters> trained() {
+    return List.copyOf(trained);
+  }
+
+  /**
+   * Writes all that a later run needs to go on as if it had not stopped: a folder, whole or not at
+   * all.
+   */
+  public void save(Path checkpoint) {
+    Checkpoint.write(run, checkpoint, done, config.training().seed(), optimizer.states());
+  }
+
+  /** Goes on from a folder that {@link #save} wrote. */
+  public void resume(Path checkpoint) {
+    done = Checkpoint.read(checkpoint, config.training().seed(), optimizer.states());
+  }
+
+  /**
+   * Trains until {@code until} steps are done or {@code stop} says so, looked at after each step.
+   *
+   * @throws dreambooth4j.Problem of kind DIVERGED at the first number that is not finite; the
+   *     weights are then those before the step
+   */
+  public void train(int until, Listener listener, BooleanSupplier stop) {
+    while (done < Math.min(until, steps) && !stop.getAsBoolean()) {
+      int epoch = done / stepsPerEpoch;
+      List<PairSampler.Batch> all = pairs.epoch(epoch);
+      int batchesPerStep = config.training().gradientAccumulationSteps();
+      for (int at = done % stepsPerEpoch;
+          at < stepsPerEpoch && done < Math.min(until, steps) && !stop.getAsBoolean();
+          at++) {
+        int from = at * batchesPerStep;
+        int to = Math.min(all.size(), from + batchesPerStep);
+        StepReport report = step(epoch, all.subList(from, to));
+        done++;
+        listener.step(report);
+      }
+    }
+  }
+
+  private StepReport step(int epoch, List<PairSampler.Batch> parts) {
+    long start = System.nanoTime();
+    boolean textTrains = textEncoderTrains(epoch);
+    double priorLossWeight = config.prior().weightAt(epoch);
+    double total = 0;
+    double instance = 0;
+    double prior = 0;
+    int pictures = 0;
+    int pair = 0;
+    for (PairSampler.Batch part : parts) {
+      try (Arena arena = run.child("batch")) {
+        PairBatches.Drawn drawn = batches.draw(arena, part, done, pair, textTrains);
+        TrainingStep.Losses losses =
+            step.gather(arena, drawn.rows(), drawn.draws(), priorLossWeight, 1.0 / parts.size());
+        if (!Double.isFinite(losses.total())) {
+          throw Divergence.ofLoss(arena, step, drawn, priorLossWeight, trained, done + 1);
+        }
+        total += losses.total() / parts.size();
+        instance += losses.instance() / parts.size();
+        prior += losses.prior() / parts.size();
+        pictures += (int) drawn.rows().latents().size(0);
+        pair += part.pairs().size();
+      }
+    }
+    double rate = learningRate.at(done);
+    double norm = TrainingStep.update(optimizer, rate, config.optimizer().maxGradNorm());
+    if (!Double.isFinite(norm)) {
+      throw Divergence.ofGradients(trained, done + 1);
+    }
+    return new StepReport(
+        done + 1,
+        epoch,
+        new TrainingStep.Losses(total, instance, prior),
+        norm,
+        rate,
+        priorLossWeight,
+        pictures,
+        (System.nanoTime() - start) / 1e9);
+  }
+
+  /** The text encoder stops after its part of the epochs; what it has learnt stays. */
+  private boolean textEncoderTrains(int epoch) {
+    double part = config.training().stopTextEncoder();
+    int epochs = Math.max(1, (steps + stepsPerEpoch - 1) / stepsPerEpoch);
+    boolean trains = epoch < Math.ceil(part * epochs);
+    if (!trains && trained.remove(model.textParameters())) {
+      optimizer.freeze(model.textParameters());
+    }
+    return trains;
+  }
+}

@@ -1,0 +1,171 @@
+package dreambooth4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.data.TestPictures;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class InspectCommandTest {
+  private final PrintStream realOut = System.out;
+  private final PrintStream realErr = System.err;
+  private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+  private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+
+  @TempDir Path folder;
+
+  @BeforeEach
+  void capture() {
+    System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
+    System.setErr(new PrintStream(err, true, StandardCharsets.UTF_8));
+  }
+
+  @AfterEach
+  void release() {
+    System.setOut(realOut);
+    System.setErr(realErr);
+  }
+
+  private String out() {
+    return out.toString(StandardCharsets.UTF_8);
+  }
+
+  private String err() {
+    return err.toString(StandardCharsets.UTF_8);
+  }
+
+  private List<String[]> pictureLines() {
+    return out().lines().filter(l -> l.contains("\t")).map(l -> l.split("\t", -1)).toList();
+  }
+
+  @Test
+  void shouldPrintTheExamplesPlan() {
+    assertThat(Main.run("inspect", "src/examples/santa/config.yaml")).isZero();
+    assertThat(pictureLines()).hasSize(8).allMatch(fields -> fields.length == 4);
+    assertThat(pictureLines())
+        .contains(
+            new String[] {
+              "src/examples/santa/images/05.jpg",
+              "24x40",
+              "santa, white beard, pink background",
+              "man, white beard, pink background"
+            });
+    assertThat(out()).contains("in output/santa/class_images/santa:");
+    assertThat(err()).isEmpty();
+  }
+
+  /** The example of the method's own page. */
+  @Test
+  void shouldPrintArnoldsClassCaptionsExactly() throws IOException {
+    String arnold = "Arnold Schwarzenegger, ";
+    List<String> captions =
+        List.of(
+            "man, sunglasses, black coat, muscular, scene from Terminator",
+            "man, suit, red tie, smiling",
+            "muscular, smiling, man, flexing, black and white");
+    for (int i = 0; i < 3; i++) {
+      TestPictures.write(folder.resolve("arnold"), "0" + i, 64, 64, arnold + captions.get(i));
+    }
+    Files.writeString(
+        folder.resolve("config.yaml"),
+        """
+        instance_data_dir: arnold
+        class_data_dir: class
+        instance_token: Arnold Schwarzenegger
+        class_token: man
+        """);
+    TestPictures.write(folder.resolve("class"), "x", 512, 512, captions.get(1));
+    assertThat(Main.run("inspect", folder.resolve("config.yaml").toString())).isZero();
+    assertThat(pictureLines().stream().map(f -> f[3])).containsExactlyElementsOf(captions);
+    assertThat(pictureLines().stream().map(f -> f[2]))
+        .containsExactlyElementsOf(captions.stream().map(arnold::concat).toList());
+    assertThat(out())
+        .contains("      1       0  512x512    man, suit, red tie, smiling")
+        .contains("      1       2  in all");
+  }
+
+  @Test
+  void shouldTakeFlagsAndDiffusersSwitchesAroundTheFile() throws IOException {
+    TestPictures.write(folder.resolve("p"), "a", 64, 64, "a man");
+    Files.writeString(folder.resolve("c.yaml"), "instance_data_dir: p\nclass_token: man\n");
+    Files.createFile(folder.resolve("p/.hidden"));
+    int code =
+        Main.run(
+            "inspect",
+            "--use_8bit_adam",
+            "--offset_noise",
+            "--hflip",
+            folder.resolve("c.yaml").toString(),
+            "--resolution=256",
+            "--mixed_precision",
+            "fp16",
+            "--train_text_encoder",
+            "--num_class_images_per",
+            "3",
+            "--gradient_checkpointing");
+    assertThat(code).as(err()).isZero();
+    assertThat(pictureLines().get(0)[1]).isEqualTo("256x256");
+    assertThat(out()).contains("      0       3  in all").doesNotContain("fp16");
+    assertThat(err())
+        .contains("mixed_precision: fp16, but float32 is used")
+        .contains("use_8bit_adam: true, but AdamW with 32-bit states is used")
+        .contains("read, no effect here: gradient_checkpointing")
+        .contains("1 hidden");
+  }
+
+  @Test
+  void shouldHandOverEveryFlagAsItWasWritten() throws IOException {
+    assertThat(Main.run("inspect", "--hflip", "maybe")).isEqualTo(2);
+    assertThat(Main.run("inspect", "--stop_text_encoder=2")).isEqualTo(2);
+    assertThat(Main.run("inspect", "--use_lora", "true", "--instance_data_dir", "x")).isEqualTo(2);
+    assertThat(Main.run("inspect", "--lr_cycles", "0", "--weight_decay", "-1")).isEqualTo(2);
+    assertThat(err())
+        .contains("maybe: there is no such file")
+        .contains("--use_lora: true is not done here")
+        .contains("--stop_text_encoder: found '2', allowed is a number from 0 to 1")
+        .contains("--lr_num_cycles: found '0'")
+        .contains("--adam_weight_decay: found '-1'");
+  }
+
+  @Test
+  void shouldExitWithTheKindOfTheProblem() throws IOException {
+    assertThat(Main.run("inspect", folder.resolve("gone.yaml").toString())).isEqualTo(2);
+    assertThat(Main.run("inspect", "--resolutoin", "4")).isEqualTo(2);
+    assertThat(Main.run("inspect", "--instance_data_dir", folder.resolve("gone").toString()))
+        .isEqualTo(3);
+    assertThat(err()).contains("--resolution").contains("gone is not there").doesNotContain("\tat");
+    TestPictures.write(folder, "a", 64, 64, "");
+    assertThat(Main.run("-v", "inspect", "--instance_data_dir", folder.toString())).isEqualTo(3);
+    assertThat(err()).contains("empty caption").contains("\tat dreambooth4j");
+    assertThat(out()).isEmpty();
+  }
+
+  @Test
+  void shouldListEveryKeyUnderItsHeading() {
+    assertThat(Main.run("inspect", "--help")).isZero();
+    assertThat(out())
+        .containsSubsequence(
+            "Model:",
+            "--pretrained_model_name_or_path",
+            "Data:",
+            "--instance_data_dir",
+            "Training:",
+            "--train_batch_size",
+            "Prior loss:",
+            "--prior_loss_weight",
+            "Samples:",
+            "--n_save_sample",
+            "Output:",
+            "--output_dir")
+        .doesNotContain("use_8bit_adam");
+  }
+}

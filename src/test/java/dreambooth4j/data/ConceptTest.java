@@ -1,0 +1,115 @@
+package dreambooth4j.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.ConfigReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ConceptTest {
+  @TempDir Path folder;
+
+  private Concept scan(String... flags) {
+    Map<String, String> all = new HashMap<>();
+    all.put("instance_data_dir", folder.toString());
+    all.put("resolution", "64");
+    for (int i = 0; i < flags.length; i += 2) {
+      all.put(flags[i], flags[i + 1]);
+    }
+    return Concept.scanAll(ConfigReader.read(null, all).config()).get(0);
+  }
+
+  private String problem(String... flags) {
+    return String.valueOf(catchThrowableOfType(Problem.class, () -> scan(flags)).getMessage());
+  }
+
+  @Test
+  void shouldListPicturesByNameWithTheirPromptsAndBuckets() throws IOException {
+    TestPictures.write(folder, "b", 90, 60, "a man in a hat");
+    TestPictures.write(folder, "a", 64, 64, "sks, man, smiling");
+    Concept concept = scan("instance_token", "sks", "class_token", "man");
+    assertThat(concept.pictures())
+        .containsExactly(
+            new Picture(
+                folder.resolve("a.png"),
+                0,
+                new Bucket(64, 64),
+                "sks, man, smiling",
+                "man, smiling"),
+            new Picture(
+                folder.resolve("b.png"), 0, new Bucket(72, 48), "sks in a hat", "a man in a hat"));
+  }
+
+  @Test
+  void shouldCountWhatItSkipsByReason() throws IOException {
+    TestPictures.write(folder, "a", 64, 64, "x");
+    for (String name : List.of(".hidden.png", ".DS_Store", "Thumbs.db", "README", "alone.txt")) {
+      Files.createFile(folder.resolve(name));
+    }
+    Files.createDirectories(folder.resolve(".ipynb_checkpoints"));
+    Files.createDirectories(folder.resolve("sub"));
+    assertThat(scan().folder().skippedInWords())
+        .isEqualTo(
+            "1 caption without a picture, 1 folder, 3 hidden, 1 no picture (.db), 1 no picture (no"
+                + " extension)");
+  }
+
+  @Test
+  void shouldLeaveTheClassCaptionEmptyWhereNothingSaysWhatTheClassIs() throws IOException {
+    TestPictures.write(folder, "a", 64, 64, "a man");
+    assertThat(scan().pictures().get(0).classCaption()).isEmpty();
+    assertThat(scan("instance_token", "sks").pictures().get(0).instancePrompt())
+        .isEqualTo("sks, a man");
+    assertThat(scan("class_prompt", "a man").pictures().get(0).classCaption()).isEqualTo("a man");
+  }
+
+  @Test
+  void shouldRefuseFoldersThatAreMissingOrWithoutPictures() throws IOException {
+    assertThat(problem("instance_data_dir", folder.resolve("gone").toString()))
+        .contains("gone is not there");
+    assertThat(problem()).contains("has no pictures").contains("give another instance_data_dir");
+    Files.createFile(folder.resolve("film.mp4"));
+    assertThat(problem()).contains("only 1 no picture (.mp4)");
+    assertThat(problem("instance_data_dir", folder.resolve("film.mp4").toString()))
+        .contains("is no folder");
+  }
+
+  @Test
+  void shouldRefuseAnEmptyCaptionWhereThePromptNeedsOne() throws IOException {
+    TestPictures.write(folder, "01", 64, 64, " \n");
+    assertThat(problem("instance_token", "sks", "class_token", "man"))
+        .contains("01.png has an empty caption")
+        .contains("01.txt");
+    assertThat(scan("instance_prompt", "a photo of sks man").pictures()).hasSize(1);
+    Files.delete(folder.resolve("01.txt"));
+    assertThat(problem()).contains("01.png has an empty caption");
+  }
+
+  @Test
+  void shouldRefuseATextFileThatIsCalledAPictureAndCameraFormats() throws IOException {
+    Path text = Files.writeString(folder.resolve("x y.jpg"), "hello");
+    assertThat(problem()).contains("x y.jpg is no picture");
+    Files.delete(text);
+    Files.createFile(folder.resolve("IMG_1.HEIC"));
+    assertThat(problem()).contains("IMG_1.HEIC is a HEIC picture");
+  }
+
+  @Test
+  void shouldRefuseTokensAndFoldersThatCannotWork() throws IOException {
+    TestPictures.write(folder, "a", 64, 64, "x");
+    assertThat(problem("instance_token", "man", "class_token", "old Man"))
+        .contains("holds the instance_token");
+    assertThat(problem("class_data_dir", folder.toString(), "class_token", "man"))
+        .contains("a folder of their own");
+    assertThatExceptionOfType(Problem.class).isThrownBy(() -> scan("instance_token", "a,b"));
+  }
+}

@@ -1,0 +1,165 @@
+package dreambooth4j.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.data.PairSampler.Batch;
+import dreambooth4j.data.PairSampler.Pair;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class PairSamplerTest {
+  private static final List<Bucket> SIZES =
+      List.of(new Bucket(64, 64), new Bucket(72, 48), new Bucket(48, 72));
+
+  /** Pictures of two concepts, three sizes and a few captions, some of them shared. */
+  private static List<Picture> pictures(int count) {
+    return IntStream.range(0, count)
+        .mapToObj(
+            i ->
+                new Picture(
+                    Path.of("instance" + i),
+                    i % 2,
+                    SIZES.get(i * i % 3),
+                    "sks " + i,
+                    "man " + i % 5))
+        .toList();
+  }
+
+  /** n class images for each picture of a pool. */
+  private static Map<ClassPool, List<Path>> pools(List<Picture> pictures, int n) {
+    Map<ClassPool, List<Path>> pools = new HashMap<>();
+    for (Picture picture : pictures) {
+      List<Path> pool = pools.computeIfAbsent(picture.pool(), p -> new ArrayList<>());
+      for (int i = 0; i < n; i++) {
+        pool.add(Path.of(picture.pool() + "/" + pool.size()));
+      }
+    }
+    return pools;
+  }
+
+  private static List<Pair> pairs(List<Batch> batches) {
+    return batches.stream().map(Batch::pairs).flatMap(Collection::stream).toList();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 1", "3, 2", "7, 4", "2, 100"})
+  void shouldShowEveryInstanceOnceWithAClassImageOfItsOwnForAThousandEpochs(int n, int batchSize) {
+    List<Picture> pictures = pictures(23);
+    Map<ClassPool, List<Path>> pools = pools(pictures, n);
+    PairSampler sampler = new PairSampler(pictures, pools, batchSize, 7);
+    Map<ClassPool, Map<Path, Integer>> uses = new HashMap<>();
+    for (int epoch = 0; epoch < 1000; epoch++) {
+      List<Batch> batches = sampler.epoch(epoch);
+      assertThat(batches).hasSize(sampler.batchesPerEpoch());
+      Set<Picture> seen = new HashSet<>();
+      for (Batch batch : batches) {
+        assertThat(batch.pairs()).hasSizeBetween(1, batchSize);
+        for (Pair pair : batch.pairs()) {
+          assertThat(seen.add(pair.instance())).isTrue();
+          assertThat(pair.instance().bucket()).isEqualTo(batch.bucket());
+          Path image = pair.classImage();
+          assertThat(image).isNotNull().isIn(pools.get(pair.instance().pool()));
+          uses.computeIfAbsent(pair.instance().pool(), p -> new HashMap<>())
+              .merge(image, 1, Integer::sum);
+        }
+      }
+      assertThat(seen).hasSize(pictures.size());
+      // All are used before one repeats: no image is ever more than one use ahead of another.
+      boolean often = epoch < 20;
+      for (ClassPool pool : often ? pools.keySet() : Set.<ClassPool>of()) {
+        Map<Path, Integer> counts = uses.getOrDefault(pool, Map.of());
+        int most = counts.values().stream().mapToInt(c -> c).max().orElse(0);
+        int least =
+            pools.getOrDefault(pool, List.of()).stream()
+                .mapToInt(path -> counts.getOrDefault(path, 0))
+                .min()
+                .orElse(0);
+        assertThat(most - least).isLessThanOrEqualTo(1);
+      }
+    }
+    // A thousand epochs are a whole number of passes where n divides them.
+    if (1000 % n == 0) {
+      uses.values().forEach(counts -> assertThat(counts.values()).containsOnly(1000 / n));
+    }
+  }
+
+  @Test
+  void shouldComputeAnyEpochWithoutThoseBeforeIt() {
+    List<Picture> pictures = pictures(11);
+    Map<ClassPool, List<Path>> pools = pools(pictures, 3);
+    PairSampler first = new PairSampler(pictures, pools, 2, 7);
+    for (int epoch = 0; epoch < 40; epoch++) {
+      first.epoch(epoch);
+    }
+    PairSampler resumed = new PairSampler(pictures, pools, 2, 7);
+    assertThat(resumed.epoch(40)).isEqualTo(first.epoch(40));
+    assertThat(resumed.epoch(41)).isNotEqualTo(first.epoch(40));
+    assertThat(new PairSampler(pictures, pools, 2, 8).epoch(40)).isNotEqualTo(first.epoch(40));
+  }
+
+  @Test
+  void shouldShowTheSameClassImagesWhateverTheBatchSize() {
+    List<Picture> pictures = pictures(11);
+    Map<ClassPool, List<Path>> pools = pools(pictures, 3);
+    Set<Pair> one = new HashSet<>(pairs(new PairSampler(pictures, pools, 1, 7).epoch(5)));
+    Set<Pair> four = new HashSet<>(pairs(new PairSampler(pictures, pools, 4, 7).epoch(5)));
+    assertThat(four).isEqualTo(one);
+  }
+
+  @Test
+  void shouldKeepPicturesWithoutClassImagesInBatchesOfTheirOwn() {
+    List<Picture> pictures = pictures(12);
+    Map<ClassPool, List<Path>> pools = pools(pictures, 1);
+    pools.keySet().removeIf(pool -> pool.concept() == 1);
+    PairSampler sampler = new PairSampler(pictures, pools, 4, 7);
+    List<Batch> batches = sampler.epoch(0);
+    assertThat(batches).hasSize(sampler.batchesPerEpoch());
+    assertThat(pairs(batches)).hasSize(12);
+    for (Batch batch : batches) {
+      for (Pair pair : batch.pairs()) {
+        assertThat(pair.classImage() != null).isEqualTo(batch.hasClassImages());
+        assertThat(pair.instance().concept() == 0).isEqualTo(batch.hasClassImages());
+      }
+    }
+  }
+
+  @Test
+  void shouldUseTheOnlyClassImagesThereAreAgain() {
+    List<Picture> pictures = pictures(10);
+    ClassPool pool = pictures.get(0).pool();
+    PairSampler sampler =
+        new PairSampler(
+            List.of(pictures.get(0), pictures.get(0), pictures.get(0)),
+            Map.of(pool, List.of(Path.of("a"), Path.of("b"))),
+            8,
+            1);
+    assertThat(pairs(sampler.epoch(0)))
+        .hasSize(3)
+        .extracting(Pair::classImage)
+        .doesNotContainNull();
+    assertThat(new PairSampler(List.of(), Map.of(), 1, 1).epoch(0)).isEmpty();
+  }
+
+  @Test
+  void shouldNotAlwaysEndWithTheShortBatch() {
+    List<Picture> pictures =
+        pictures(40).stream().filter(p -> p.bucket().equals(SIZES.get(0))).limit(5).toList();
+    PairSampler sampler = new PairSampler(pictures, Map.of(), 2, 3);
+    Set<Integer> places = new HashSet<>();
+    for (int epoch = 0; epoch < 50; epoch++) {
+      List<Batch> batches = sampler.epoch(epoch);
+      places.add(IntStream.range(0, 3).filter(i -> batches.get(i).pairs().size() == 1).sum());
+    }
+    assertThat(places).containsExactlyInAnyOrder(0, 1, 2);
+  }
+}
