@@ -22,7 +22,12 @@ import picocli.CommandLine.ScopeType;
       "5:diverged",
       "130:interrupted, after saving"
     },
-    subcommands = {TrainCommand.class, InspectCommand.class, VerifyCommand.class})
+    subcommands = {
+      TrainCommand.class,
+      GenerateCommand.class,
+      InspectCommand.class,
+      VerifyCommand.class
+    })
 public final class Main {
   @Option(
       names = {"-v", "--verbose"},
@@ -37,10 +42,13 @@ public final class Main {
 
   /** Runs one command and returns its exit code. */
   public static int run(String... args) {
+    return commandLine().execute(args);
+  }
+
+  static CommandLine commandLine() {
     Main main = new Main();
     return new CommandLine(main)
-        .setExecutionExceptionHandler((error, line, parsed) -> main.explain(error, line))
-        .execute(args);
+        .setExecutionExceptionHandler((error, line, parsed) -> main.explain(error, line));
   }
 
   private int explain(Exception error, CommandLine line) {
