@@ -26,7 +26,8 @@ import picocli.CommandLine.ScopeType;
       TrainCommand.class,
       GenerateCommand.class,
       InspectCommand.class,
-      VerifyCommand.class
+      VerifyCommand.class,
+      DoctorCommand.class
     })
 public final class Main {
   @Option(
