@@ -38,7 +38,7 @@ class ConfigurationPageTest {
           key.aliases().forEach(alias -> text.append(" (`").append(alias).append("`)"));
           String standard = key.defaultText();
           text.append(" | ").append(standard == null ? "" : standard).append(" | ");
-          text.append(key.description().replace("|", "\\|")).append(" |\n");
+          text.append(key.description().replace("|", "\\|").replace("<", "&lt;")).append(" |\n");
         }
       }
     }
