@@ -1,21 +1,42 @@
 package dreambooth4j.data;
 
+import static java.awt.image.BufferedImage.TYPE_INT_RGB;
+
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Random;
 import javax.imageio.ImageIO;
 
 /** Makes folders of captioned pictures for tests. */
 public final class TestPictures {
   private TestPictures() {}
 
-  /** Writes a PNG of this size with its caption beside it; returns the PNG. */
+  /** Writes a black PNG of this size with its caption beside it; returns the PNG. */
   public static Path write(Path folder, String name, int width, int height, String caption)
+      throws IOException {
+    return save(folder, name, caption, new BufferedImage(width, height, TYPE_INT_RGB));
+  }
+
+  /** As {@link #write}, with pixels that the seed decides. */
+  public static Path paint(
+      Path folder, String name, int width, int height, String caption, int seed)
+      throws IOException {
+    BufferedImage image = new BufferedImage(width, height, TYPE_INT_RGB);
+    Random random = new Random(seed);
+    for (int y = 0; y < height; y++) {
+      for (int x = 0; x < width; x++) {
+        image.setRGB(x, y, random.nextInt(1 << 24));
+      }
+    }
+    return save(folder, name, caption, image);
+  }
+
+  private static Path save(Path folder, String name, String caption, BufferedImage image)
       throws IOException {
     Files.createDirectories(folder);
     Path file = folder.resolve(name + ".png");
-    BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
     ImageIO.write(image, "png", file.toFile());
     Files.writeString(folder.resolve(name + ".txt"), caption);
     return file;
