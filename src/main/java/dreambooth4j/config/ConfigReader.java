@@ -217,6 +217,7 @@ public final class ConfigReader {
         pictures,
         token,
         values.get(ConceptKeys.INSTANCE_PROMPT),
+        values.get(ConceptKeys.LOSS_WEIGHT),
         new ClassImages(
             classDir == null ? outputDir.resolve("class_images").resolve(name) : classDir,
             words(values.get(ConceptKeys.CLASS_TOKEN)),
@@ -225,7 +226,8 @@ public final class ConfigReader {
             total,
             values.get(ConceptKeys.CLASS_NEGATIVE_PROMPT),
             values.get(ConceptKeys.CLASS_GUIDANCE_SCALE),
-            values.get(ConceptKeys.CLASS_INFER_STEPS)),
+            values.get(ConceptKeys.CLASS_INFER_STEPS),
+            values.get(ConceptKeys.DISABLE_CLASS_MATCHING)),
         new Samples(
             values.get(ConceptKeys.N_SAVE_SAMPLE),
             values.get(ConceptKeys.SAVE_SAMPLE_PROMPT),
@@ -265,7 +267,8 @@ public final class ConfigReader {
       return false;
     }
     for (ConceptConfig concept : concepts) {
-      if (concept.classImages().wanted() && !concept.hasClass()) {
+      ConceptConfig.ClassImages images = concept.classImages();
+      if (images.wanted() && !images.unmatched() && !concept.hasClass()) {
         sources.errors.add(
             "class images of %s need a class_token or a class_prompt (or set num_class_images_per: 0)"
                 .formatted(concept.name()));

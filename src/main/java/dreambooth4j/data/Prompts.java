@@ -1,5 +1,6 @@
 package dreambooth4j.data;
 
+import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.random.CounterRandom;
 import java.util.Arrays;
 import java.util.regex.Matcher;
@@ -28,6 +29,15 @@ public record Prompts(
   public Prompts {
     instanceToken = blanks(instanceToken).strip();
     classToken = blanks(classToken).strip();
+  }
+
+  /** The prompts of a concept. */
+  public static Prompts of(ConceptConfig concept) {
+    return new Prompts(
+        concept.instanceToken(),
+        concept.classImages().token(),
+        concept.instancePrompt(),
+        concept.classTemplate());
   }
 
   /** The instance prompt of a picture with this caption. */
