@@ -114,7 +114,7 @@ public final class ConfigReader {
     return new Config(
         new ModelConfig(
             run.orNull(Keys.PRETRAINED_MODEL), run.orNull(Keys.VARIANT), run.get(Keys.CLIP_SKIP)),
-        new DataConfig(run.get(Keys.RESOLUTION), run.get(Keys.HFLIP), run.get(Keys.SHUFFLE_TAGS)),
+        data(run),
         training(run, prior),
         optimizer(run),
         new PriorConfig(
@@ -132,6 +132,19 @@ public final class ConfigReader {
             run.get(Keys.SAVE_PREVIEW_EVERY),
             run.orNull(Keys.SCHEDULER)),
         output);
+  }
+
+  private static DataConfig data(Values run) {
+    return new DataConfig(
+        run.get(Keys.RESOLUTION),
+        run.get(Keys.HFLIP),
+        new CaptionConfig(
+            List.of(run.get(Keys.CAPTION_EXTENSION).split(",")),
+            run.get(Keys.MULTILINE_CAPTIONS),
+            run.get(Keys.SHUFFLE_TAGS),
+            run.get(Keys.KEEP_TOKENS),
+            run.get(Keys.CAPTION_TAG_DROPOUT_RATE),
+            run.get(Keys.CAPTION_DROPOUT_RATE)));
   }
 
   private TrainingConfig training(Values run, boolean prior) {

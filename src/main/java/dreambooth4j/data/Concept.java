@@ -1,6 +1,7 @@
 package dreambooth4j.data;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.CaptionConfig;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import java.nio.file.Path;
@@ -54,7 +55,9 @@ public record Concept(
     }
     Prompts prompts = Prompts.of(config);
     List<Picture> pictures =
-        Parallel.map(folder.pictures(), file -> picture(file, index, config, prompts, buckets));
+        Parallel.map(
+            folder.pictures(),
+            file -> picture(file, index, config, run.data().captions(), prompts, buckets));
     return new Concept(index, config, pictures, folder);
   }
 
@@ -83,26 +86,34 @@ public record Concept(
   }
 
   private static Picture picture(
-      Path file, int index, ConceptConfig config, Prompts prompts, Buckets buckets) {
-    FoundCaption found = FoundCaption.of(config.instanceDataDir(), file);
-    String caption = found.text();
+      Path file,
+      int index,
+      ConceptConfig config,
+      CaptionConfig how,
+      Prompts prompts,
+      Buckets buckets) {
+    Caption caption = Caption.of(config.instanceDataDir(), file, how);
     boolean matched = config.hasClass() && !config.classImages().unmatched();
     boolean needed =
         config.instancePrompt().contains(Prompts.FILEWORDS)
             || (matched && config.classTemplate().contains(Prompts.FILEWORDS));
-    if (needed && Prompts.dropEmptyTags(caption).isEmpty()) {
+    if (needed && Prompts.dropEmptyTags(caption.text()).isEmpty()) {
       throw Problem.data(
           "%s has an empty caption: write what it shows into %s, or give an instance_prompt without %s"
-              .formatted(file, Caption.sidecar(file).getFileName(), Prompts.FILEWORDS));
+              .formatted(file, Caption.stem(file) + how.extensions().get(0), Prompts.FILEWORDS));
     }
     ImageReader.Size size = ImageReader.size(file);
     return new Picture(
         file,
         index,
         buckets.of(size.width(), size.height()),
-        found.repeats(),
-        List.of(
-            new Picture.Wording(
-                prompts.instancePrompt(caption), matched ? prompts.classCaption(caption) : "")));
+        caption.repeats(),
+        caption.texts().stream()
+            .map(
+                text ->
+                    new Picture.Wording(
+                        prompts.instancePrompt(text), matched ? prompts.classCaption(text) : ""))
+            .distinct()
+            .toList());
   }
 }

@@ -49,7 +49,7 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
       String what = Files.exists(folder) ? "is no folder" : "is not there";
       throw Problem.data("%s %s: give the folder that the pictures lie in".formatted(folder, what));
     }
-    Walk walk = new Walk(folder, foldersOf(config));
+    Walk walk = new Walk(folder, foldersOf(config), config.data().captions().extensions());
     try {
       Files.walkFileTree(folder, EnumSet.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, walk);
     } catch (IOException e) {
@@ -79,11 +79,13 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
   private static final class Walk extends SimpleFileVisitor<Path> {
     private final Path root;
     private final Set<Path> elsewhere;
+    private final List<String> captions;
     private final List<Path> pictures = new ArrayList<>();
     private final List<Path> companions = new ArrayList<>();
     private final Map<String, Integer> skipped = new TreeMap<>();
 
-    Walk(Path root, Set<Path> elsewhere) {
+    Walk(Path root, Set<Path> elsewhere, List<String> captions) {
+      this.captions = captions;
       this.root = root;
       this.elsewhere = elsewhere;
     }
@@ -112,7 +114,7 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
         throw PictureFile.unreadable(file, PictureFile.formatName(extension));
       } else if (PictureFile.EXTENSIONS.contains(extension)) {
         pictures.add(file);
-      } else if (extension.equals("txt") || extension.equals("json")) {
+      } else if (isCaption(extension) || extension.equals("json")) {
         companions.add(file);
       } else {
         skip("no picture (" + (extension.isEmpty() ? "no extension" : "." + extension) + ")");
@@ -141,6 +143,10 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
       return reason != null;
     }
 
+    private boolean isCaption(String extension) {
+      return captions.contains("." + extension);
+    }
+
     private void skip(String reason) {
       skipped.merge(reason, 1, Integer::sum);
     }
@@ -151,7 +157,7 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
       pictures.forEach(picture -> stems.add(picture.resolveSibling(Caption.stem(picture))));
       for (Path file : companions) {
         if (!stems.contains(file.resolveSibling(Caption.stem(file)))) {
-          boolean text = PictureFile.extension(file).equals("txt");
+          boolean text = isCaption(PictureFile.extension(file));
           skip(text ? "caption without a picture" : "no picture (.json)");
         }
       }

@@ -1,14 +1,15 @@
 package dreambooth4j.prior;
 
+import dreambooth4j.config.CaptionConfig;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.AspectBuckets;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Buckets;
+import dreambooth4j.data.Caption;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Concept;
-import dreambooth4j.data.FoundCaption;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.Parallel;
 import dreambooth4j.data.Picture;
@@ -41,12 +42,14 @@ final class ClassFolder {
 
   private final Concept concept;
   private final ConceptConfig config;
+  private final CaptionConfig captions;
   private final boolean unmatched;
   private final Prompts prompts;
   private final Buckets buckets;
   private final Set<ClassPool> wanted;
 
-  private ClassFolder(Concept concept, Buckets buckets) {
+  private ClassFolder(Config run, Concept concept) {
+    this.captions = run.data().captions();
     this.concept = concept;
     this.config = concept.config();
     this.unmatched = config.classImages().unmatched();
@@ -57,7 +60,7 @@ final class ClassFolder {
             .map(Picture::pool)
             .collect(Collectors.toUnmodifiableSet());
     Set<Bucket> own = wanted.stream().map(ClassPool::bucket).collect(Collectors.toSet());
-    this.buckets = unmatched ? new AspectBuckets(own) : buckets;
+    this.buckets = unmatched ? new AspectBuckets(own) : Buckets.of(run.data());
   }
 
   /**
@@ -74,7 +77,7 @@ final class ClassFolder {
     }
     PictureFolder folder = PictureFolder.list(dir, run);
     folder.skipped().forEach((reason, count) -> skipped.merge(reason, count, Integer::sum));
-    ClassFolder sorter = new ClassFolder(concept, Buckets.of(run.data()));
+    ClassFolder sorter = new ClassFolder(run, concept);
     for (Sorted each : Parallel.map(folder.pictures(), sorter::sorted)) {
       if (each.pool == null) {
         skipped.merge(each.reason, 1, Integer::sum);
@@ -86,7 +89,7 @@ final class ClassFolder {
   }
 
   private Sorted sorted(Path file) {
-    FoundCaption found = FoundCaption.of(config.classImages().dataDir(), file);
+    Caption found = Caption.of(config.classImages().dataDir(), file, captions);
     String prompt = prompt(found);
     if (prompt.isEmpty()) {
       return Sorted.leftOut(file, "no caption file");
@@ -102,7 +105,7 @@ final class ClassFolder {
         : Sorted.leftOut(file, "caption and size of no instance picture");
   }
 
-  private String prompt(FoundCaption found) {
+  private String prompt(Caption found) {
     boolean fixed = !config.classTemplate().contains(Prompts.FILEWORDS);
     if (unmatched) {
       return prompts.classCaption(found.written() ? found.text() : "");

@@ -293,8 +293,15 @@ class ConfigReaderTest {
         num_class_images: 7
         lr_scheduler: cosine_with_restarts
         stop_text_encoder: 0.25
+        caption_extension: "Caption, .txt"
+        multiline_captions: drawn
+        keep_tokens: 2
+        caption_tag_dropout_rate: 0.1
+        disable_class_matching: true
+        loss_weight: 0.5
         """;
     Config config = read(yaml);
+    assertThat(config.data().captions().extensions()).containsExactly(".caption", ".txt");
     Path written = folder.resolve("deeper/config.yaml");
     Files.createDirectories(folder.resolve("deeper"));
     ConfigWriter.write(config, written);

@@ -156,6 +156,15 @@ class ClassImagePlanTest {
   }
 
   @Test
+  void shouldNeedClassImagesForEveryLineThatMayBeDrawn() throws IOException {
+    TestPictures.write(folder.resolve("instances"), "2", 64, 64, "sks, man, hat\nsks at sea\n");
+    flags.put("multiline_captions", "drawn");
+    assertThat(plan().needs())
+        .extracting(n -> n.pool().caption(), n -> n.needed())
+        .containsExactly(tuple("man, hat", 6), tuple("man at sea", 2), tuple("man, sunset", 2));
+  }
+
+  @Test
   void shouldNeedNothingWithoutPriorPreservation() {
     flags.put("with_prior_preservation", "false");
     assertThat(plan().needs()).isEmpty();
