@@ -50,11 +50,10 @@ public final class InspectCommand implements Callable<Integer> {
     List<Concept> concepts = Concept.scanAll(reading.config());
     ClassImagePlan plan = ClassImagePlan.of(reading.config(), concepts);
     for (Concept concept : concepts) {
-      concept.pictures().forEach(picture -> out.println(line(picture)));
-      String skipped = concept.folder().skippedInWords();
-      if (!skipped.isEmpty()) {
-        err.printf("skipped in %s: %s%n", shown(concept.config().instanceDataDir()), skipped);
+      for (Picture picture : concept.pictures()) {
+        picture.variants().forEach(variant -> out.println(line(variant)));
       }
+      concept.notes().forEach(err::println);
     }
     out.println();
     printPlan(out, plan);

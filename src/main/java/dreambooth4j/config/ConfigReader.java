@@ -114,7 +114,7 @@ public final class ConfigReader {
     return new Config(
         new ModelConfig(
             run.orNull(Keys.PRETRAINED_MODEL), run.orNull(Keys.VARIANT), run.get(Keys.CLIP_SKIP)),
-        new DataConfig(run.get(Keys.RESOLUTION), run.get(Keys.HFLIP), run.get(Keys.SHUFFLE_TAGS)),
+        data(run),
         training(run, prior),
         optimizer(run),
         new PriorConfig(
@@ -132,6 +132,19 @@ public final class ConfigReader {
             run.get(Keys.SAVE_PREVIEW_EVERY),
             run.orNull(Keys.SCHEDULER)),
         output);
+  }
+
+  private static DataConfig data(Values run) {
+    return new DataConfig(
+        run.get(Keys.RESOLUTION),
+        run.get(Keys.HFLIP),
+        new CaptionConfig(
+            List.of(run.get(Keys.CAPTION_EXTENSION).split(",")),
+            run.get(Keys.MULTILINE_CAPTIONS),
+            run.get(Keys.SHUFFLE_TAGS),
+            run.get(Keys.KEEP_TOKENS),
+            run.get(Keys.CAPTION_TAG_DROPOUT_RATE),
+            run.get(Keys.CAPTION_DROPOUT_RATE)));
   }
 
   private TrainingConfig training(Values run, boolean prior) {
@@ -217,6 +230,7 @@ public final class ConfigReader {
         pictures,
         token,
         values.get(ConceptKeys.INSTANCE_PROMPT),
+        values.get(ConceptKeys.LOSS_WEIGHT),
         new ClassImages(
             classDir == null ? outputDir.resolve("class_images").resolve(name) : classDir,
             words(values.get(ConceptKeys.CLASS_TOKEN)),
@@ -225,7 +239,8 @@ public final class ConfigReader {
             total,
             values.get(ConceptKeys.CLASS_NEGATIVE_PROMPT),
             values.get(ConceptKeys.CLASS_GUIDANCE_SCALE),
-            values.get(ConceptKeys.CLASS_INFER_STEPS)),
+            values.get(ConceptKeys.CLASS_INFER_STEPS),
+            values.get(ConceptKeys.DISABLE_CLASS_MATCHING)),
         new Samples(
             values.get(ConceptKeys.N_SAVE_SAMPLE),
             values.get(ConceptKeys.SAVE_SAMPLE_PROMPT),
@@ -265,7 +280,8 @@ public final class ConfigReader {
       return false;
     }
     for (ConceptConfig concept : concepts) {
-      if (concept.classImages().wanted() && !concept.hasClass()) {
+      ConceptConfig.ClassImages images = concept.classImages();
+      if (images.wanted() && !images.unmatched() && !concept.hasClass()) {
         sources.errors.add(
             "class images of %s need a class_token or a class_prompt (or set num_class_images_per: 0)"
                 .formatted(concept.name()));

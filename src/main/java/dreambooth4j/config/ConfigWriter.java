@@ -47,6 +47,6 @@ public final class ConfigWriter {
   }
 
   private static Object plain(Object value) {
-    return value instanceof Path || value instanceof LrScheduler ? value.toString() : value;
+    return value instanceof Path || value instanceof Enum<?> ? value.toString() : value;
   }
 }

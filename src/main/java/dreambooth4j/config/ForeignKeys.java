@@ -99,11 +99,6 @@ public final class ForeignKeys {
     refuse("train_unet", ForeignKeys::off, "the UNet is always trained: set it to true");
     refuse(
         "split_loss", ForeignKeys::off, "the two losses are always averaged apart: set it to true");
-    refuse(
-        "disable_class_matching",
-        ForeignKeys::on,
-        "each class image has a picture's class caption: set it to false, and for one fixed"
-            + " caption give a class_prompt without [filewords]");
     refuse("tomesd", value -> !value.matches("0+(\\.0*)?|"), "no tokens are merged: set it to 0");
     refuse(
         "infer_ema", ForeignKeys::on, "the trained weights themselves are used: set it to false");

@@ -34,6 +34,7 @@ public final class Keys {
           "dpmpp_2m_karras",
           "unipc");
 
+  private static final String RATE = "a number from 0 to 1";
   private static final List<Key<Config, ?>> RUN = new ArrayList<>();
 
   // Model
@@ -87,7 +88,49 @@ public final class Keys {
           false,
           true,
           "Put all tags of a prompt but the first in a new order each time.",
-          c -> c.data().shuffleTags());
+          c -> c.data().captions().shuffleTags());
+  static final Key<Config, Integer> KEEP_TOKENS =
+      run(
+          DATA,
+          "keep_tokens",
+          ValueType.whole(0, 1000),
+          1,
+          "Tags at the start of a prompt that are neither shuffled nor left out.",
+          c -> c.data().captions().keepTokens());
+  static final Key<Config, Double> CAPTION_TAG_DROPOUT_RATE =
+      run(
+          DATA,
+          "caption_tag_dropout_rate",
+          ValueType.number(RATE, v -> v >= 0 && v <= 1),
+          0.0,
+          "How often one of the other tags is left out; those with a token always stay.",
+          c -> c.data().captions().tagDropoutRate());
+  static final Key<Config, Double> CAPTION_DROPOUT_RATE =
+      run(
+          DATA,
+          "caption_dropout_rate",
+          ValueType.number(RATE, v -> v >= 0 && v <= 1),
+          0.0,
+          "How often a picture is shown with an empty prompt.",
+          c -> c.data().captions().dropoutRate());
+  static final Key<Config, String> CAPTION_EXTENSION =
+      run(
+          DATA,
+          "caption_extension",
+          ValueType.extensions(),
+          ".txt,.caption,.cap",
+          "Extensions of caption files; the first that lies beside a picture counts.",
+          c -> String.join(",", c.data().captions().extensions()));
+  static final Key<Config, CaptionConfig.Lines> MULTILINE_CAPTIONS =
+      run(
+          DATA,
+          "multiline_captions",
+          ValueType.oneOf(
+              List.of(CaptionConfig.Lines.values()),
+              (text, folder) -> text.toLowerCase(Locale.ROOT)),
+          CaptionConfig.Lines.JOINED,
+          "Lines of a caption file: joined to one caption, the first alone, or drawn, one an epoch.",
+          c -> c.data().captions().lines());
 
   // Training
   static final Key<Config, Integer> TRAIN_BATCH_SIZE =

@@ -100,6 +100,18 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
     return new ValueType<>("a text", (text, folder) -> text, Kind.TEXT);
   }
 
+  /** File name extensions, separated by commas; written with their dots and in small letters. */
+  static ValueType<String> extensions() {
+    return new ValueType<>(
+        "file extensions separated by commas",
+        (text, folder) -> {
+          String plain = text.toLowerCase(Locale.ROOT).replaceAll("[\\s.]", "");
+          require(plain.matches("[\\w-]+(,[\\w-]+)*"));
+          return "." + plain.replace(",", ",.");
+        },
+        Kind.PLAIN);
+  }
+
   static ValueType<Path> path() {
     return new ValueType<>("a path", ValueType::resolve, Kind.TEXT);
   }

@@ -116,6 +116,7 @@ class ConfigReaderTest {
               - instance_data_dir: b
                 instance_token: s k s
                 num_class_images_per: 0
+                loss_weight: 0.5
               - instance_data_dir: c
                 instance_token: s/k/s
             """);
@@ -125,6 +126,9 @@ class ConfigReaderTest {
     assertThat(config.concepts())
         .extracting(c -> c.classImages().numPer())
         .containsExactly(3, 0, 3);
+    assertThat(config.concepts())
+        .extracting(ConceptConfig::lossWeight)
+        .containsExactly(1.0, 0.5, 1.0);
     assertThat(config.prior().withPriorPreservation()).isTrue();
     assertThat(problem(folder.resolve("config.yaml"), Map.of("instance_token", "x")))
         .contains("--instance_token: there are 3 concepts");
@@ -289,8 +293,15 @@ class ConfigReaderTest {
         num_class_images: 7
         lr_scheduler: cosine_with_restarts
         stop_text_encoder: 0.25
+        caption_extension: "Caption, .txt"
+        multiline_captions: drawn
+        keep_tokens: 2
+        caption_tag_dropout_rate: 0.1
+        disable_class_matching: true
+        loss_weight: 0.5
         """;
     Config config = read(yaml);
+    assertThat(config.data().captions().extensions()).containsExactly(".caption", ".txt");
     Path written = folder.resolve("deeper/config.yaml");
     Files.createDirectories(folder.resolve("deeper"));
     ConfigWriter.write(config, written);

@@ -10,11 +10,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 class BucketsTest {
   @Test
   void shouldListTheExtensionsSizes() {
-    assertThat(new Buckets(512).sizes().stream().map(Bucket::toString))
+    assertThat(AspectBuckets.extension(512).sizes().stream().map(Bucket::toString))
         .containsExactly(
             "360x720", "384x680", "416x624", "440x584", "456x568", "512x512", "568x456", "584x440",
             "624x416", "680x384", "720x360");
-    assertThat(new Buckets(32).sizes().stream().map(Bucket::toString))
+    assertThat(AspectBuckets.extension(32).sizes().stream().map(Bucket::toString))
         .containsExactly("16x40", "24x32", "24x40", "32x24", "32x32", "40x16", "40x24");
   }
 
@@ -29,12 +29,13 @@ class BucketsTest {
     "1, 1, 512x512"
   })
   void shouldChooseTheNearestRatio(int width, int height, String bucket) {
-    assertThat(new Buckets(512).nearest(width, height)).hasToString(bucket);
+    assertThat(AspectBuckets.extension(512).of(width, height)).hasToString(bucket);
   }
 
   @Test
   void shouldRefuseAResolutionWithoutRoomForASide() {
-    assertThatIllegalArgumentException().isThrownBy(() -> new Buckets(15));
-    assertThat(new Buckets(16).sizes()).allMatch(b -> b.width() >= 8 && b.height() >= 8);
+    assertThatIllegalArgumentException().isThrownBy(() -> AspectBuckets.extension(15));
+    assertThat(AspectBuckets.extension(16).sizes())
+        .allMatch(b -> b.width() >= 8 && b.height() >= 8);
   }
 }
