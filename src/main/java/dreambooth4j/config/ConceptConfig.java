@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param instanceToken names the subject in prompts; may be empty
  * @param instancePrompt template of its prompts; {@code [filewords]} stands for a picture's caption
  * @param lossWeight weight of its pairs, instance and prior loss alike, beside those of others
+ * @param crop where its pictures are cropped
  * @param classImages its class and the class images to make
  * @param samples the pictures drawn of it to watch the training
  */
@@ -20,6 +21,7 @@ public record ConceptConfig(
     String instanceToken,
     String instancePrompt,
     double lossWeight,
+    Crop crop,
     ClassImages classImages,
     Samples samples) {
 

@@ -50,6 +50,14 @@ final class ConceptKeys {
           1.0,
           "Weight of a concept's losses, instance and prior alike, beside those of the others.",
           ConceptConfig::lossWeight);
+  static final Key<ConceptConfig, Crop> CROP =
+      key(
+          DATA,
+          "crop",
+          ValueType.crop(),
+          Crop.CENTER,
+          "Where pictures are cropped: center, random, or a point to keep, as 0.5,0.2.",
+          ConceptConfig::crop);
   static final Key<ConceptConfig, Path> CLASS_DATA_DIR =
       key(
           PRIOR_LOSS,

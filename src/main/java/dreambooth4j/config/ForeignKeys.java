@@ -103,10 +103,7 @@ public final class ForeignKeys {
     refuse(
         "infer_ema", ForeignKeys::on, "the trained weights themselves are used: set it to false");
     refuse("use_ema", ForeignKeys::on, "no average of the weights is kept: set it to false");
-    refuse(
-        "center_crop",
-        ForeignKeys::off,
-        "pictures are always cropped about their centre: set it to true");
+    refuse("center_crop", ForeignKeys::off, "say crop: random for a place drawn each time");
     refuse("scale_lr", ForeignKeys::on, "set it to false and give the learning_rate itself");
     refuse(
         "zero_terminal_snr",

@@ -1,5 +1,6 @@
 package dreambooth4j.data;
 
+import dreambooth4j.config.BucketConfig;
 import dreambooth4j.config.DataConfig;
 
 /** Says which size in pixels a picture is scaled and cropped to. */
@@ -9,6 +10,15 @@ public interface Buckets {
 
   /** The buckets that a configuration asks for. */
   static Buckets of(DataConfig config) {
-    return AspectBuckets.extension(config.resolution());
+    BucketConfig how = config.buckets();
+    int resolution = config.resolution();
+    return switch (how.list()) {
+      case EXTENSION -> AspectBuckets.extension(resolution);
+      case ONETRAINER -> AspectBuckets.oneTrainer(resolution);
+      case KOHYA ->
+          how.noUpscale()
+              ? new OwnSizeBuckets(resolution, how.step())
+              : AspectBuckets.kohya(resolution, how.min(), how.max(), how.step());
+    };
   }
 }

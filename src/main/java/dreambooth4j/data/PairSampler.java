@@ -1,5 +1,7 @@
 package dreambooth4j.data;
 
+import dreambooth4j.Problem;
+import dreambooth4j.config.BucketConfig.Remainder;
 import dreambooth4j.random.CounterRandom;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -63,23 +65,37 @@ public final class PairSampler {
   private final Map<ClassPool, List<ClassImage>> classImages = new HashMap<>();
   private final Map<ClassPool, List<Member>> members = new LinkedHashMap<>();
   private final int batchSize;
+  private final Remainder remainder;
   private final long seed;
+
+  /** A sampler that keeps short batches. */
+  public PairSampler(
+      List<Picture> pictures,
+      Map<ClassPool, List<ClassImage>> classImages,
+      int batchSize,
+      long seed) {
+    this(pictures, classImages, batchSize, Remainder.KEEP, seed);
+  }
 
   /**
    * A sampler over these pictures.
    *
    * @param classImages the class images of each pool; a pool may be missing
    * @param batchSize pairs a batch, at most
+   * @param remainder what becomes of the pictures of a size that do not fill a batch
+   * @throws Problem if not one batch would be left
    */
   public PairSampler(
       List<Picture> pictures,
       Map<ClassPool, List<ClassImage>> classImages,
       int batchSize,
+      Remainder remainder,
       long seed) {
     if (batchSize < 1) {
       throw new IllegalArgumentException("batch size " + batchSize);
     }
     this.batchSize = batchSize;
+    this.remainder = remainder;
     this.seed = seed;
     classImages.forEach(
         (pool, images) -> {
@@ -92,6 +108,11 @@ public final class PairSampler {
       for (int i = 0; i < picture.repeats(); i++) {
         add(new Row(rows.size(), variants));
       }
+    }
+    if (!pictures.isEmpty() && batchesPerEpoch() == 0) {
+      throw Problem.usage(
+          "bucket_remainder: drop leaves no batch, no size has %d pictures: lower train_batch_size"
+              .formatted(batchSize));
     }
   }
 
@@ -108,7 +129,12 @@ public final class PairSampler {
   public int batchesPerEpoch() {
     Map<Shape, Integer> counts = new HashMap<>();
     rows.forEach(row -> counts.merge(shape(row), 1, Integer::sum));
-    return counts.values().stream().mapToInt(n -> (n + batchSize - 1) / batchSize).sum();
+    return counts.values().stream().mapToInt(this::batches).sum();
+  }
+
+  private int batches(int pictures) {
+    int whole = pictures / batchSize;
+    return pictures % batchSize == 0 || remainder == Remainder.DROP ? whole : whole + 1;
   }
 
   /** The batches of an epoch, counted from 0. One of each size may be short. */
@@ -122,10 +148,16 @@ public final class PairSampler {
     CounterRandom random = CounterRandom.at(seed, "batches", epoch, 0);
     shapes.forEach(
         (shape, all) -> {
-          int count = (all.size() + batchSize - 1) / batchSize;
+          int count = batches(all.size());
+          if (remainder == Remainder.FILL) {
+            int missing = count * batchSize - all.size();
+            for (int i = 0; i < missing; i++) {
+              all.add(all.get(i));
+            }
+          }
           // The short batch shall not always be the last that an epoch learns from.
-          int shortOne = random.uniformInt(count);
-          int shortSize = all.size() - (count - 1) * batchSize;
+          int shortOne = count == 0 ? 0 : random.uniformInt(count);
+          int shortSize = Math.min(batchSize, all.size() - (count - 1) * batchSize);
           int from = 0;
           for (int i = 0; i < count; i++) {
             int to = from + (i == shortOne ? shortSize : batchSize);

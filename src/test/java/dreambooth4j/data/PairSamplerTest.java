@@ -1,7 +1,10 @@
 package dreambooth4j.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import dreambooth4j.Problem;
+import dreambooth4j.config.BucketConfig.Remainder;
 import dreambooth4j.data.PairSampler.Batch;
 import dreambooth4j.data.PairSampler.Pair;
 import java.nio.file.Path;
@@ -218,6 +221,34 @@ class PairSamplerTest {
         });
     PairSampler resumed = new PairSampler(pictures, pools, batchSize, 7);
     assertThat(resumed.epoch(41)).isEqualTo(sampler.epoch(41));
+  }
+
+  @Test
+  void shouldDropOrFillShortBatchesIfItIsTold() {
+    List<Picture> pictures = pictures(23);
+    Map<ClassPool, List<ClassImage>> pools = pools(pictures, 2);
+    PairSampler drop = new PairSampler(pictures, pools, 4, Remainder.DROP, 7);
+    PairSampler fill = new PairSampler(pictures, pools, 4, Remainder.FILL, 7);
+    Set<Picture> ever = new HashSet<>();
+    for (int epoch = 0; epoch < 100; epoch++) {
+      assertThat(drop.epoch(epoch)).hasSize(drop.batchesPerEpoch());
+      assertThat(drop.epoch(epoch)).allMatch(batch -> batch.pairs().size() == 4);
+      List<Pair> some = pairs(drop.epoch(epoch));
+      assertThat(some).extracting(Pair::instance).doesNotHaveDuplicates();
+      some.forEach(pair -> ever.add(pair.instance()));
+      assertThat(fill.epoch(epoch)).hasSize(fill.batchesPerEpoch());
+      assertThat(fill.epoch(epoch)).allMatch(batch -> batch.pairs().size() == 4);
+      assertThat(pairs(fill.epoch(epoch))).extracting(Pair::instance).containsAll(pictures);
+      for (Pair pair : pairs(fill.epoch(epoch))) {
+        assertThat(pair.prior()).isIn(pools.get(pair.instance().pool()));
+      }
+    }
+    assertThat(ever).containsAll(pictures);
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> new PairSampler(pictures, pools, 99, Remainder.DROP, 7))
+        .withMessageContaining("train_batch_size");
+    assertThat(pairs(new PairSampler(pictures.subList(0, 1), pools, 5, Remainder.FILL, 7).epoch(0)))
+        .hasSize(5);
   }
 
   @Test
