@@ -1,7 +1,10 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.ConfigReader;
 import dreambooth4j.data.Concept;
+import dreambooth4j.data.CropBox;
+import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.Picture;
 import dreambooth4j.prior.ClassImagePlan;
 import java.io.PrintWriter;
@@ -12,6 +15,7 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -37,6 +41,11 @@ public final class InspectCommand implements Callable<Integer> {
   @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "A YAML or JSON file.")
   @Nullable Path config;
 
+  @Option(
+      names = "--boxes",
+      description = "Below each picture, show how it is scaled and where it is cropped.")
+  boolean boxes;
+
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec
   CommandSpec spec;
@@ -50,11 +59,13 @@ public final class InspectCommand implements Callable<Integer> {
     List<Concept> concepts = Concept.scanAll(reading.config());
     ClassImagePlan plan = ClassImagePlan.of(reading.config(), concepts);
     for (Concept concept : concepts) {
-      concept.pictures().forEach(picture -> out.println(line(picture)));
-      String skipped = concept.folder().skippedInWords();
-      if (!skipped.isEmpty()) {
-        err.printf("skipped in %s: %s%n", shown(concept.config().instanceDataDir()), skipped);
+      for (Picture picture : concept.pictures()) {
+        picture.variants().forEach(variant -> out.println(line(variant)));
+        if (boxes) {
+          out.println("    " + box(concept.config(), picture));
+        }
       }
+      concept.notes().forEach(err::println);
     }
     out.println();
     printPlan(out, plan);
@@ -74,6 +85,14 @@ public final class InspectCommand implements Callable<Integer> {
         picture.bucket().toString(),
         picture.instancePrompt(),
         picture.classCaption());
+  }
+
+  private static String box(ConceptConfig concept, Picture picture) {
+    ImageReader.Size size = ImageReader.size(picture.file());
+    CropBox box = CropBox.of(size, picture.bucket(), concept.crop());
+    String enlarged = box.scale() > 1 ? ", enlarged" : "";
+    String random = concept.crop().random() ? ", in training anywhere" : "";
+    return box + enlarged + random;
   }
 
   private static void printPlan(PrintWriter out, ClassImagePlan plan) {

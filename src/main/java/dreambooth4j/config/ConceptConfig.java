@@ -10,6 +10,8 @@ import org.jspecify.annotations.Nullable;
  * @param instanceDataDir the folder of its pictures
  * @param instanceToken names the subject in prompts; may be empty
  * @param instancePrompt template of its prompts; {@code [filewords]} stands for a picture's caption
+ * @param lossWeight weight of its pairs, instance and prior loss alike, beside those of others
+ * @param crop where its pictures are cropped
  * @param classImages its class and the class images to make
  * @param samples the pictures drawn of it to watch the training
  */
@@ -18,6 +20,8 @@ public record ConceptConfig(
     Path instanceDataDir,
     String instanceToken,
     String instancePrompt,
+    double lossWeight,
+    Crop crop,
     ClassImages classImages,
     Samples samples) {
 
@@ -32,6 +36,8 @@ public record ConceptConfig(
    * @param negativePrompt what class images shall not show
    * @param guidanceScale guidance of their generation
    * @param inferSteps sampler steps of their generation
+   * @param unmatched whether the folder is used whole, each picture with its own caption, and
+   *     nothing is generated
    */
   public record ClassImages(
       Path dataDir,
@@ -41,7 +47,8 @@ public record ConceptConfig(
       @Nullable Integer total,
       String negativePrompt,
       double guidanceScale,
-      int inferSteps) {
+      int inferSteps,
+      boolean unmatched) {
     /** Class images for each of so many instance pictures. */
     public int per(int pictures) {
       return total == null ? numPer : (total + pictures - 1) / pictures;
@@ -71,10 +78,13 @@ public record ConceptConfig(
       int inferSteps,
       long seed) {}
 
-  /** The template of class captions: the class prompt, else the instance prompt. */
+  /**
+   * The template of class captions: the class prompt, else the instance prompt. Class images with
+   * captions of their own have those instead of the instance prompt.
+   */
   public String classTemplate() {
     String prompt = classImages.prompt();
-    return prompt == null ? instancePrompt : prompt;
+    return prompt != null ? prompt : classImages.unmatched() ? "[filewords]" : instancePrompt;
   }
 
   /** Whether anything says what the class is: without, there is no class caption. */

@@ -42,6 +42,22 @@ final class ConceptKeys {
           "[filewords]",
           "Template of the instance prompts; [filewords] stands for a picture's caption.",
           ConceptConfig::instancePrompt);
+  static final Key<ConceptConfig, Double> LOSS_WEIGHT =
+      key(
+          DATA,
+          "loss_weight",
+          ValueType.notNegative(),
+          1.0,
+          "Weight of a concept's losses, instance and prior alike, beside those of the others.",
+          ConceptConfig::lossWeight);
+  static final Key<ConceptConfig, Crop> CROP =
+      key(
+          DATA,
+          "crop",
+          ValueType.crop(),
+          Crop.CENTER,
+          "Where pictures are cropped: center, random, or a point to keep, as 0.5,0.2.",
+          ConceptConfig::crop);
   static final Key<ConceptConfig, Path> CLASS_DATA_DIR =
       key(
           PRIOR_LOSS,
@@ -107,6 +123,14 @@ final class ConceptKeys {
           60,
           "Sampler steps with which class images are generated.",
           c -> c.classImages().inferSteps());
+  static final Key<ConceptConfig, Boolean> DISABLE_CLASS_MATCHING =
+      key(
+          PRIOR_LOSS,
+          "disable_class_matching",
+          ValueType.flag(),
+          false,
+          "Use class_data_dir whole, each picture with its own caption, and generate nothing.",
+          c -> c.classImages().unmatched());
   static final Key<ConceptConfig, Integer> N_SAVE_SAMPLE =
       key(
           SAMPLES,

@@ -22,6 +22,13 @@ public final class ConfigReader {
       List.of(
           ConceptKeys.INSTANCE_DATA_DIR, ConceptKeys.INSTANCE_TOKEN, ConceptKeys.CLASS_DATA_DIR);
 
+  private static final List<Key<Config, ?>> OF_KOHYAS_BUCKETS =
+      List.of(
+          Keys.MIN_BUCKET_RESO,
+          Keys.MAX_BUCKET_RESO,
+          Keys.BUCKET_RESO_STEPS,
+          Keys.BUCKET_NO_UPSCALE);
+
   private final Sources sources = new Sources();
   private final List<String> remarks = new ArrayList<>();
 
@@ -114,7 +121,7 @@ public final class ConfigReader {
     return new Config(
         new ModelConfig(
             run.orNull(Keys.PRETRAINED_MODEL), run.orNull(Keys.VARIANT), run.get(Keys.CLIP_SKIP)),
-        new DataConfig(run.get(Keys.RESOLUTION), run.get(Keys.HFLIP), run.get(Keys.SHUFFLE_TAGS)),
+        data(run),
         training(run, prior),
         optimizer(run),
         new PriorConfig(
@@ -132,6 +139,60 @@ public final class ConfigReader {
             run.get(Keys.SAVE_PREVIEW_EVERY),
             run.orNull(Keys.SCHEDULER)),
         output);
+  }
+
+  private DataConfig data(Values run) {
+    return new DataConfig(
+        run.get(Keys.RESOLUTION),
+        run.get(Keys.HFLIP),
+        new CaptionConfig(
+            List.of(run.get(Keys.CAPTION_EXTENSION).split(",")),
+            run.get(Keys.MULTILINE_CAPTIONS),
+            run.get(Keys.SHUFFLE_TAGS),
+            run.get(Keys.KEEP_TOKENS),
+            run.get(Keys.CAPTION_TAG_DROPOUT_RATE),
+            run.get(Keys.CAPTION_DROPOUT_RATE)),
+        buckets(run));
+  }
+
+  private BucketConfig buckets(Values run) {
+    BucketConfig config =
+        new BucketConfig(
+            run.get(Keys.BUCKETS),
+            run.get(Keys.MIN_BUCKET_RESO),
+            run.get(Keys.MAX_BUCKET_RESO),
+            run.get(Keys.BUCKET_RESO_STEPS),
+            run.get(Keys.BUCKET_NO_UPSCALE),
+            run.get(Keys.BUCKET_REMAINDER));
+    if (config.list() == BucketConfig.List.KOHYA) {
+      checkKohya(config, run.get(Keys.RESOLUTION));
+      return config;
+    }
+    for (Key<Config, ?> key : OF_KOHYAS_BUCKETS) {
+      Raw raw = run.raw(key);
+      if (raw != null && run.has(key)) {
+        sources.errors.add(
+            "%s belongs to kohya's sizes: add buckets: kohya, or remove it"
+                .formatted(raw.at(key.name())));
+      }
+    }
+    return config;
+  }
+
+  private void checkKohya(BucketConfig config, int resolution) {
+    if (config.min() > config.max()) {
+      sources.errors.add(
+          "min_bucket_reso %d is above max_bucket_reso %d".formatted(config.min(), config.max()));
+    }
+    if (config.min() % config.step() != 0 || config.max() % config.step() != 0) {
+      sources.errors.add(
+          "bucket_reso_steps: min_bucket_reso %d and max_bucket_reso %d must be multiples of %d"
+              .formatted(config.min(), config.max(), config.step()));
+    }
+    if (config.step() > resolution) {
+      sources.errors.add(
+          "bucket_reso_steps %d is above the resolution %d".formatted(config.step(), resolution));
+    }
   }
 
   private TrainingConfig training(Values run, boolean prior) {
@@ -217,6 +278,8 @@ public final class ConfigReader {
         pictures,
         token,
         values.get(ConceptKeys.INSTANCE_PROMPT),
+        values.get(ConceptKeys.LOSS_WEIGHT),
+        values.get(ConceptKeys.CROP),
         new ClassImages(
             classDir == null ? outputDir.resolve("class_images").resolve(name) : classDir,
             words(values.get(ConceptKeys.CLASS_TOKEN)),
@@ -225,7 +288,8 @@ public final class ConfigReader {
             total,
             values.get(ConceptKeys.CLASS_NEGATIVE_PROMPT),
             values.get(ConceptKeys.CLASS_GUIDANCE_SCALE),
-            values.get(ConceptKeys.CLASS_INFER_STEPS)),
+            values.get(ConceptKeys.CLASS_INFER_STEPS),
+            values.get(ConceptKeys.DISABLE_CLASS_MATCHING)),
         new Samples(
             values.get(ConceptKeys.N_SAVE_SAMPLE),
             values.get(ConceptKeys.SAVE_SAMPLE_PROMPT),
@@ -265,7 +329,8 @@ public final class ConfigReader {
       return false;
     }
     for (ConceptConfig concept : concepts) {
-      if (concept.classImages().wanted() && !concept.hasClass()) {
+      ConceptConfig.ClassImages images = concept.classImages();
+      if (images.wanted() && !images.unmatched() && !concept.hasClass()) {
         sources.errors.add(
             "class images of %s need a class_token or a class_prompt (or set num_class_images_per: 0)"
                 .formatted(concept.name()));

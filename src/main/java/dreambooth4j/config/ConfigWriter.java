@@ -47,6 +47,8 @@ public final class ConfigWriter {
   }
 
   private static Object plain(Object value) {
-    return value instanceof Path || value instanceof LrScheduler ? value.toString() : value;
+    return value instanceof Path || value instanceof Enum<?> || value instanceof Crop
+        ? value.toString()
+        : value;
   }
 }

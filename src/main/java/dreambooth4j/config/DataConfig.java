@@ -5,6 +5,13 @@ package dreambooth4j.config;
  *
  * @param resolution pixels: a bucket has about resolution x resolution of them
  * @param hflip mirror each picture at random, half of the time
- * @param shuffleTags put all tags of a prompt but the first in a new order each time it is shown
+ * @param captions how captions are read and varied
+ * @param buckets which sizes pictures are brought to
  */
-public record DataConfig(int resolution, boolean hflip, boolean shuffleTags) {}
+public record DataConfig(
+    int resolution, boolean hflip, CaptionConfig captions, BucketConfig buckets) {
+  /** As {@link CaptionConfig#shuffleTags}. */
+  public boolean shuffleTags() {
+    return captions.shuffleTags();
+  }
+}

@@ -99,19 +99,11 @@ public final class ForeignKeys {
     refuse("train_unet", ForeignKeys::off, "the UNet is always trained: set it to true");
     refuse(
         "split_loss", ForeignKeys::off, "the two losses are always averaged apart: set it to true");
-    refuse(
-        "disable_class_matching",
-        ForeignKeys::on,
-        "each class image has a picture's class caption: set it to false, and for one fixed"
-            + " caption give a class_prompt without [filewords]");
     refuse("tomesd", value -> !value.matches("0+(\\.0*)?|"), "no tokens are merged: set it to 0");
     refuse(
         "infer_ema", ForeignKeys::on, "the trained weights themselves are used: set it to false");
     refuse("use_ema", ForeignKeys::on, "no average of the weights is kept: set it to false");
-    refuse(
-        "center_crop",
-        ForeignKeys::off,
-        "pictures are always cropped about their centre: set it to true");
+    refuse("center_crop", ForeignKeys::off, "say crop: random for a place drawn each time");
     refuse("scale_lr", ForeignKeys::on, "set it to false and give the learning_rate itself");
     refuse(
         "zero_terminal_snr",

@@ -11,7 +11,6 @@ import dreambooth4j.config.Key.Group;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -34,6 +33,7 @@ public final class Keys {
           "dpmpp_2m_karras",
           "unipc");
 
+  private static final String RATE = "a number from 0 to 1";
   private static final List<Key<Config, ?>> RUN = new ArrayList<>();
 
   // Model
@@ -87,7 +87,95 @@ public final class Keys {
           false,
           true,
           "Put all tags of a prompt but the first in a new order each time.",
-          c -> c.data().shuffleTags());
+          c -> c.data().captions().shuffleTags());
+  static final Key<Config, Integer> KEEP_TOKENS =
+      run(
+          DATA,
+          "keep_tokens",
+          ValueType.whole(0, 1000),
+          1,
+          "Tags at the start of a prompt that are neither shuffled nor left out.",
+          c -> c.data().captions().keepTokens());
+  static final Key<Config, Double> CAPTION_TAG_DROPOUT_RATE =
+      run(
+          DATA,
+          "caption_tag_dropout_rate",
+          ValueType.number(RATE, v -> v >= 0 && v <= 1),
+          0.0,
+          "How often one of the other tags is left out; those with a token always stay.",
+          c -> c.data().captions().tagDropoutRate());
+  static final Key<Config, Double> CAPTION_DROPOUT_RATE =
+      run(
+          DATA,
+          "caption_dropout_rate",
+          ValueType.number(RATE, v -> v >= 0 && v <= 1),
+          0.0,
+          "How often a picture is shown with an empty prompt.",
+          c -> c.data().captions().dropoutRate());
+  static final Key<Config, String> CAPTION_EXTENSION =
+      run(
+          DATA,
+          "caption_extension",
+          ValueType.extensions(),
+          ".txt,.caption,.cap",
+          "Extensions of caption files; the first that lies beside a picture counts.",
+          c -> String.join(",", c.data().captions().extensions()));
+  static final Key<Config, CaptionConfig.Lines> MULTILINE_CAPTIONS =
+      run(
+          DATA,
+          "multiline_captions",
+          ValueType.oneOf(CaptionConfig.Lines.class),
+          CaptionConfig.Lines.JOINED,
+          "Lines of a caption file: joined to one caption, the first alone, or drawn, one an epoch.",
+          c -> c.data().captions().lines());
+  static final Key<Config, BucketConfig.List> BUCKETS =
+      run(
+          DATA,
+          "buckets",
+          ValueType.oneOf(BucketConfig.List.class),
+          BucketConfig.List.EXTENSION,
+          "Whose list of sizes pictures are brought to.",
+          c -> c.data().buckets().list());
+  static final Key<Config, Integer> MIN_BUCKET_RESO =
+      run(
+          DATA,
+          "min_bucket_reso",
+          ValueType.whole(8, 16_384),
+          256,
+          "Pixels of the shortest side, with buckets: kohya.",
+          c -> kohya(c, c.data().buckets().min()));
+  static final Key<Config, Integer> MAX_BUCKET_RESO =
+      run(
+          DATA,
+          "max_bucket_reso",
+          ValueType.whole(8, 16_384),
+          1024,
+          "Pixels of the longest side, with buckets: kohya.",
+          c -> kohya(c, c.data().buckets().max()));
+  static final Key<Config, Integer> BUCKET_RESO_STEPS =
+      run(
+          DATA,
+          "bucket_reso_steps",
+          ValueType.multipleOf(8, 1024),
+          64,
+          "What sides are multiples of, with buckets: kohya.",
+          c -> kohya(c, c.data().buckets().step()));
+  static final Key<Config, Boolean> BUCKET_NO_UPSCALE =
+      run(
+          DATA,
+          "bucket_no_upscale",
+          ValueType.flag(),
+          false,
+          "Give each picture a size of its own and enlarge none, with buckets: kohya.",
+          c -> kohya(c, c.data().buckets().noUpscale()));
+  static final Key<Config, BucketConfig.Remainder> BUCKET_REMAINDER =
+      run(
+          DATA,
+          "bucket_remainder",
+          ValueType.oneOf(BucketConfig.Remainder.class),
+          BucketConfig.Remainder.KEEP,
+          "Pictures that do not fill a batch: keep a short batch, drop them this epoch, or fill it.",
+          c -> c.data().buckets().remainder());
 
   // Training
   static final Key<Config, Integer> TRAIN_BATCH_SIZE =
@@ -170,8 +258,7 @@ public final class Keys {
       run(
           TRAINING,
           "lr_scheduler",
-          ValueType.oneOf(
-              List.of(LrScheduler.values()), (text, folder) -> text.toLowerCase(Locale.ROOT)),
+          ValueType.oneOf(LrScheduler.class),
           LrScheduler.CONSTANT_WITH_WARMUP,
           "How the learning rate changes with the step.",
           c -> c.optimizer().lrScheduler());
@@ -411,6 +498,11 @@ public final class Keys {
       case "UniPCMultistep" -> "unipc";
       default -> name;
     };
+  }
+
+  /** A parameter of kohya's list; the others have none. */
+  private static <T> @Nullable T kohya(Config config, T value) {
+    return config.data().buckets().list() == BucketConfig.List.KOHYA ? value : null;
   }
 
   private static <T> Key<Config, T> run(

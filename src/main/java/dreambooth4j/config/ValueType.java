@@ -51,6 +51,17 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
         Kind.PLAIN);
   }
 
+  static ValueType<Integer> multipleOf(int unit, int most) {
+    return new ValueType<>(
+        "a whole number up to %d that %d divides".formatted(most, unit),
+        (text, folder) -> {
+          long value = parseWhole(text);
+          require(value >= unit && value <= most && value % unit == 0);
+          return (int) value;
+        },
+        Kind.PLAIN);
+  }
+
   static ValueType<Integer> atLeast(int least) {
     return whole(least, Integer.MAX_VALUE);
   }
@@ -98,6 +109,41 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
 
   static ValueType<String> text() {
     return new ValueType<>("a text", (text, folder) -> text, Kind.TEXT);
+  }
+
+  /** File name extensions, separated by commas; written with their dots and in small letters. */
+  static ValueType<String> extensions() {
+    return new ValueType<>(
+        "file extensions separated by commas",
+        (text, folder) -> {
+          String plain = text.toLowerCase(Locale.ROOT).replaceAll("[\\s.]", "");
+          require(plain.matches("[\\w-]+(,[\\w-]+)*"));
+          return "." + plain.replace(",", ",.");
+        },
+        Kind.PLAIN);
+  }
+
+  /** A place to crop at, in words or as x,y from 0 to 1. */
+  static ValueType<Crop> crop() {
+    return new ValueType<>(
+        "center, random or two numbers from 0 to 1 for x,y",
+        (text, folder) -> {
+          String plain = text.toLowerCase(Locale.ROOT);
+          if (plain.equals("center") || plain.equals("random")) {
+            return plain.equals("center") ? Crop.CENTER : Crop.RANDOM;
+          }
+          String[] point = plain.split("\\s*,\\s*", -1);
+          require(point.length == 2);
+          Predicate<Double> inside = value -> value >= 0 && value <= 1;
+          return Crop.at(parseNumber(point[0], inside), parseNumber(point[1], inside));
+        },
+        Kind.PLAIN);
+  }
+
+  /** One of an enumeration's names, in either case of letters. */
+  static <T extends Enum<T>> ValueType<T> oneOf(Class<T> names) {
+    return oneOf(
+        List.of(names.getEnumConstants()), (text, folder) -> text.toLowerCase(Locale.ROOT));
   }
 
   static ValueType<Path> path() {

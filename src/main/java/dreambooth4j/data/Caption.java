@@ -1,40 +1,77 @@
 package dreambooth4j.data;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.CaptionConfig;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
-/** Where a picture's caption comes from: the text file beside it, else its own name. */
-public final class Caption {
+/**
+ * A picture's caption and where it comes from: the text file beside it, else its folder's name in
+ * kohya's layout, else its own name.
+ *
+ * @param texts the caption; several only where each line is one
+ * @param written whether somebody wrote it for the picture or its folder, rather than it being the
+ *     name of a file
+ * @param repeats how often its folder says that it comes in an epoch
+ */
+public record Caption(List<String> texts, boolean written, int repeats) {
   private static final Pattern NUMBERS_AT_START = Pattern.compile("^[-\\d\\s]+");
-  private static final Pattern EXTENSION = Pattern.compile("\\.[^.]*$");
   private static final long LONGEST_BYTES = 64 << 10;
 
-  private Caption() {}
-
   /**
-   * The caption of a picture: the content of the {@code .txt} of the same name, else the file name
-   * without extension and without the digits, dashes and blanks it begins with.
+   * Finds the caption of a picture. Names of files lose the digits, dashes and blanks they begin
+   * with.
    *
+   * @param root the folder that was given
    * @throws Problem if the text file cannot be read, is not UTF-8 or is no caption by its size
    */
-  public static String of(Path picture) {
-    Path sidecar = sidecar(picture);
-    return Files.isRegularFile(sidecar) ? read(sidecar) : fromName(picture);
+  public static Caption of(Path root, Path picture, CaptionConfig how) {
+    KohyaFolder folder = KohyaFolder.of(root, picture);
+    int repeats = folder == null ? 1 : folder.repeats();
+    Path file = file(picture, how.extensions());
+    if (file != null) {
+      return new Caption(split(read(file), how.lines()), true, repeats);
+    }
+    return folder == null
+        ? new Caption(List.of(fromName(picture)), false, repeats)
+        : new Caption(List.of(folder.caption()), true, repeats);
   }
 
-  /** The text file that holds a picture's caption, whether or not it exists. */
-  public static Path sidecar(Path picture) {
-    return picture.resolveSibling(stem(picture) + ".txt");
+  /** The caption as one text, its lines joined. */
+  public String text() {
+    return String.join("\n", texts);
+  }
+
+  /** The text file beside a picture; null if there is none. */
+  private static @Nullable Path file(Path picture, List<String> extensions) {
+    for (String extension : extensions) {
+      Path file = picture.resolveSibling(stem(picture) + extension);
+      if (Files.isRegularFile(file)) {
+        return file;
+      }
+    }
+    return null;
+  }
+
+  private static List<String> split(String text, CaptionConfig.Lines lines) {
+    List<String> all = text.lines().map(String::strip).filter(line -> !line.isEmpty()).toList();
+    if (lines == CaptionConfig.Lines.JOINED || all.isEmpty()) {
+      return List.of(text);
+    }
+    return lines == CaptionConfig.Lines.FIRST
+        ? List.of(all.get(0))
+        : all.stream().distinct().toList();
   }
 
   /** The content of a caption file, without white space at its ends. */
-  static String read(Path file) {
+  private static String read(Path file) {
     try {
       if (Files.size(file) > LONGEST_BYTES) {
         throw Problem.data(
@@ -58,6 +95,8 @@ public final class Caption {
 
   /** A file's name without its extension. */
   static String stem(Path file) {
-    return EXTENSION.matcher(String.valueOf(file.getFileName())).replaceFirst("");
+    String name = String.valueOf(file.getFileName());
+    int dot = name.lastIndexOf('.');
+    return dot < 0 ? name : name.substring(0, dot);
   }
 }

@@ -1,11 +1,14 @@
 package dreambooth4j.data;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.CaptionConfig;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * A subject with its pictures, as they will be trained.
@@ -22,15 +25,15 @@ public record Concept(
    *     caption is missing where the prompts need one
    */
   public static List<Concept> scanAll(Config config) {
-    Buckets buckets = new Buckets(config.data().resolution());
+    Buckets buckets = Buckets.of(config.data());
     List<Concept> concepts = new ArrayList<>();
     for (ConceptConfig concept : config.concepts()) {
-      concepts.add(scan(concepts.size(), concept, buckets));
+      concepts.add(scan(concepts.size(), concept, buckets, config));
     }
     return List.copyOf(concepts);
   }
 
-  private static Concept scan(int index, ConceptConfig config, Buckets buckets) {
+  private static Concept scan(int index, ConceptConfig config, Buckets buckets, Config run) {
     String type = config.classImages().token();
     if (Prompts.mentions(type, config.instanceToken())) {
       throw Problem.usage(
@@ -43,39 +46,74 @@ public record Concept(
           "instance_data_dir and class_data_dir are both %s: class images need a folder of their own"
               .formatted(config.instanceDataDir()));
     }
-    PictureFolder folder = PictureFolder.list(config.instanceDataDir());
+    PictureFolder folder = PictureFolder.list(config.instanceDataDir(), run);
     if (folder.pictures().isEmpty()) {
       String skipped = folder.skippedInWords();
       throw Problem.data(
           "%s has no pictures (JPEG, PNG, WebP, BMP, GIF or TIFF)%s: give another instance_data_dir"
               .formatted(config.instanceDataDir(), skipped.isEmpty() ? "" : ", only " + skipped));
     }
-    Prompts prompts =
-        new Prompts(config.instanceToken(), type, config.instancePrompt(), config.classTemplate());
+    Prompts prompts = Prompts.of(config);
     List<Picture> pictures =
-        folder.pictures().stream()
-            .map(file -> picture(file, index, config, prompts, buckets))
-            .toList();
+        Parallel.map(
+            folder.pictures(),
+            file -> picture(file, index, config, run.data().captions(), prompts, buckets));
     return new Concept(index, config, pictures, folder);
   }
 
+  /** What is worth knowing about its folder, a line each: what was skipped, what repeats. */
+  public List<String> notes() {
+    List<String> notes = new ArrayList<>();
+    if (!folder.skipped().isEmpty()) {
+      notes.add("skipped in %s: %s".formatted(config.instanceDataDir(), folder.skippedInWords()));
+    }
+    Map<String, Integer> repeated = new TreeMap<>();
+    for (Picture picture : pictures) {
+      if (KohyaFolder.of(config.instanceDataDir(), picture.file()) != null) {
+        Path top = picture.file().getName(config.instanceDataDir().getNameCount());
+        repeated.merge(top.toString(), 1, Integer::sum);
+      }
+    }
+    repeated.forEach(
+        (name, count) ->
+            notes.add(
+                "%s: its name says that each of its %d pictures comes %s times an epoch"
+                    .formatted(
+                        config.instanceDataDir().resolve(name),
+                        count,
+                        name.substring(0, name.indexOf('_')))));
+    return notes;
+  }
+
   private static Picture picture(
-      Path file, int index, ConceptConfig config, Prompts prompts, Buckets buckets) {
-    String caption = Caption.of(file);
+      Path file,
+      int index,
+      ConceptConfig config,
+      CaptionConfig how,
+      Prompts prompts,
+      Buckets buckets) {
+    Caption caption = Caption.of(config.instanceDataDir(), file, how);
+    boolean matched = config.hasClass() && !config.classImages().unmatched();
     boolean needed =
         config.instancePrompt().contains(Prompts.FILEWORDS)
-            || (config.hasClass() && config.classTemplate().contains(Prompts.FILEWORDS));
-    if (needed && Prompts.dropEmptyTags(caption).isEmpty()) {
+            || (matched && config.classTemplate().contains(Prompts.FILEWORDS));
+    if (needed && Prompts.dropEmptyTags(caption.text()).isEmpty()) {
       throw Problem.data(
           "%s has an empty caption: write what it shows into %s, or give an instance_prompt without %s"
-              .formatted(file, Caption.sidecar(file).getFileName(), Prompts.FILEWORDS));
+              .formatted(file, Caption.stem(file) + how.extensions().get(0), Prompts.FILEWORDS));
     }
     ImageReader.Size size = ImageReader.size(file);
     return new Picture(
         file,
         index,
-        buckets.nearest(size.width(), size.height()),
-        prompts.instancePrompt(caption),
-        config.hasClass() ? prompts.classCaption(caption) : "");
+        buckets.of(size.width(), size.height()),
+        caption.repeats(),
+        caption.texts().stream()
+            .map(
+                text ->
+                    new Picture.Wording(
+                        prompts.instancePrompt(text), matched ? prompts.classCaption(text) : ""))
+            .distinct()
+            .toList());
   }
 }

@@ -2,6 +2,7 @@ package dreambooth4j.data;
 
 import com.drew.imaging.FileType;
 import dreambooth4j.Problem;
+import dreambooth4j.config.Crop;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -46,27 +47,23 @@ public final class ImageReader {
    * @throws Problem if the file is no picture that we read, is damaged or has an absurd size
    */
   public static Pixels read(Path file, Bucket bucket) {
+    return read(file, bucket, Crop.CENTER);
+  }
+
+  /** As {@link #read(Path, Bucket)}, cropped elsewhere; a random crop is drawn by the caller. */
+  public static Pixels read(Path file, Bucket bucket, Crop crop) {
     return open(
         file,
         (reader, type) -> {
           checkedSize(file, reader, type);
-          return fit(decode(file, reader, type), bucket);
+          return fit(decode(file, reader, type), bucket, crop);
         });
   }
 
-  /** Scales an upright picture until it covers the bucket and crops it about its centre. */
-  private static Pixels fit(Pixels image, Bucket bucket) {
-    double scale =
-        Math.max(
-            (double) bucket.width() / image.width(), (double) bucket.height() / image.height());
-    int width = Math.max(bucket.width(), (int) Math.round(image.width() * scale));
-    int height = Math.max(bucket.height(), (int) Math.round(image.height() * scale));
-    return Lanczos.scale(image, width, height)
-        .crop(
-            (width - bucket.width()) / 2,
-            (height - bucket.height()) / 2,
-            bucket.width(),
-            bucket.height());
+  private static Pixels fit(Pixels image, Bucket bucket, Crop crop) {
+    CropBox box = CropBox.of(new Size(image.width(), image.height()), bucket, crop);
+    return Lanczos.scale(image, box.width(), box.height())
+        .crop(box.left(), box.top(), bucket.width(), bucket.height());
   }
 
   private static Pixels decode(Path file, javax.imageio.ImageReader reader, FileType type)

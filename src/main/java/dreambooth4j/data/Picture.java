@@ -1,19 +1,53 @@
 package dreambooth4j.data;
 
 import java.nio.file.Path;
+import java.util.List;
 
 /**
  * One instance picture.
  *
  * @param concept its concept's place in the configuration, from 0
  * @param bucket the size it is trained at
- * @param instancePrompt the prompt it is trained with
- * @param classCaption the prompt of its class images; empty if nothing says what its class is
+ * @param repeats how often an epoch shows it
+ * @param wordings its prompts; of several, an epoch takes one
  */
-public record Picture(
-    Path file, int concept, Bucket bucket, String instancePrompt, String classCaption) {
-  /** The pool that its class images come from. */
+public record Picture(Path file, int concept, Bucket bucket, int repeats, List<Wording> wordings) {
+  /**
+   * What one caption becomes.
+   *
+   * @param instancePrompt the prompt the picture is trained with
+   * @param classCaption the prompt of its class images; empty if nothing says what its class is, or
+   *     if class images have captions of their own
+   */
+  public record Wording(String instancePrompt, String classCaption) {}
+
+  /** A picture with one caption that comes once an epoch. */
+  public Picture(
+      Path file, int concept, Bucket bucket, String instancePrompt, String classCaption) {
+    this(file, concept, bucket, 1, List.of(new Wording(instancePrompt, classCaption)));
+  }
+
+  /** The prompt it is trained with, the first of several. */
+  public String instancePrompt() {
+    return wordings.get(0).instancePrompt();
+  }
+
+  /** The prompt of its class images, the first of several. */
+  public String classCaption() {
+    return wordings.get(0).classCaption();
+  }
+
+  /** The pool that its class images come from, for the first of several wordings. */
   public ClassPool pool() {
-    return new ClassPool(concept, bucket, classCaption);
+    return new ClassPool(concept, bucket, classCaption());
+  }
+
+  /** This picture once with each of its wordings. */
+  public List<Picture> variants() {
+    return wordings.size() == 1
+        ? List.of(this)
+        : wordings.stream()
+            .map(wording -> new Picture(file, concept, bucket, repeats, List.of(wording)))
+            .toList();
   }
 }

@@ -1,77 +1,170 @@
 package dreambooth4j.data;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.ConceptConfig;
+import dreambooth4j.config.Config;
 import java.io.IOException;
+import java.nio.file.FileVisitOption;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.stream.Stream;
 
 /**
- * The pictures in a folder, by name, and what else lies there.
+ * The pictures in a folder and the folders below it, by name, and what else lies there.
  *
- * @param pictures files with a picture's extension, sorted
- * @param skipped how many other entries there are, by reason; captions are not among them
+ * @param pictures files with a picture's extension, sorted, none of the same content as another
+ * @param skipped how many other files and folders there are, by reason; captions are not among them
  */
 public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
+  /** What other programs leave in folders of pictures. */
+  private static final Map<String, String> LEFT_BEHIND =
+      Map.of(
+          ".ipynb_checkpoints", "notebook checkpoints",
+          ".thumbnails", "thumbnails",
+          "@eaDir", "thumbnails",
+          "Thumbs.db", "thumbnails",
+          "ehthumbs.db", "thumbnails",
+          "__MACOSX", "archive leftovers (__MACOSX)");
+
   /**
-   * Lists a folder; folders in it are not entered.
+   * Lists a folder and those below it, symbolic links followed.
    *
-   * @throws Problem if it cannot be listed or holds a picture in a format that we know and do not
-   *     read, so that none is left out unnoticed
+   * @param config folders that it gives a use of their own (class images in a folder of pictures,
+   *     the output) are not entered
+   * @throws Problem if a folder cannot be listed or holds a picture in a format that we know and do
+   *     not read, so that none is left out unnoticed
    */
-  public static PictureFolder list(Path folder) {
-    List<Path> pictures = new ArrayList<>();
-    List<Path> texts = new ArrayList<>();
-    Map<String, Integer> skipped = new TreeMap<>();
-    for (Path entry : entries(folder)) {
-      String extension = PictureFile.extension(entry);
-      if (entry.getFileName().toString().startsWith(".")) {
-        skipped.merge("hidden", 1, Integer::sum);
-      } else if (Files.isDirectory(entry)) {
-        skipped.merge("folder", 1, Integer::sum);
-      } else if (PictureFile.UNREADABLE.contains(extension)) {
-        throw PictureFile.unreadable(entry, PictureFile.formatName(extension));
-      } else if (PictureFile.EXTENSIONS.contains(extension)) {
-        pictures.add(entry);
-      } else if (extension.equals("txt")) {
-        texts.add(entry);
-      } else {
-        String reason = extension.isEmpty() ? "no extension" : "." + extension;
-        skipped.merge("no picture (" + reason + ")", 1, Integer::sum);
-      }
+  public static PictureFolder list(Path folder, Config config) {
+    if (!Files.isDirectory(folder)) {
+      String what = Files.exists(folder) ? "is no folder" : "is not there";
+      throw Problem.data("%s %s: give the folder that the pictures lie in".formatted(folder, what));
     }
-    Set<Path> captions = new HashSet<>();
-    pictures.forEach(picture -> captions.add(Caption.sidecar(picture)));
-    for (Path text : texts) {
-      if (!captions.contains(text)) {
-        skipped.merge("caption without a picture", 1, Integer::sum);
-      }
+    Walk walk = new Walk(folder, foldersOf(config), config.data().captions().extensions());
+    try {
+      Files.walkFileTree(folder, EnumSet.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, walk);
+    } catch (IOException e) {
+      throw new Problem(
+          Problem.Kind.DATA, "%s cannot be listed: %s".formatted(folder, e.getMessage()), e);
     }
-    return new PictureFolder(List.copyOf(pictures), Collections.unmodifiableMap(skipped));
+    return walk.result();
   }
 
-  /** What was skipped, for people: "2 hidden, 1 folder"; empty if nothing was. */
+  private static Set<Path> foldersOf(Config config) {
+    Set<Path> folders = new HashSet<>();
+    folders.add(config.output().outputDir());
+    for (ConceptConfig concept : config.concepts()) {
+      folders.add(concept.instanceDataDir());
+      folders.add(concept.classImages().dataDir());
+    }
+    return folders;
+  }
+
+  /** What was skipped, for people: "2 hidden, 1 duplicate"; empty if nothing was. */
   public String skippedInWords() {
     return String.join(
         ", ", skipped.entrySet().stream().map(e -> e.getValue() + " " + e.getKey()).toList());
   }
 
-  private static List<Path> entries(Path folder) {
-    if (!Files.isDirectory(folder)) {
-      String what = Files.exists(folder) ? "is no folder" : "is not there";
-      throw Problem.data("%s %s: give the folder that the pictures lie in".formatted(folder, what));
+  /** Sorts what it meets into pictures, texts that may belong to one, and the rest. */
+  private static final class Walk extends SimpleFileVisitor<Path> {
+    private final Path root;
+    private final Set<Path> elsewhere;
+    private final List<String> captions;
+    private final List<Path> pictures = new ArrayList<>();
+    private final List<Path> companions = new ArrayList<>();
+    private final Map<String, Integer> skipped = new TreeMap<>();
+
+    Walk(Path root, Set<Path> elsewhere, List<String> captions) {
+      this.captions = captions;
+      this.root = root;
+      this.elsewhere = elsewhere;
     }
-    try (Stream<Path> entries = Files.list(folder)) {
-      return entries.sorted().toList();
-    } catch (IOException e) {
-      throw new Problem(Problem.Kind.DATA, folder + " cannot be listed: " + e.getMessage(), e);
+
+    @Override
+    public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) {
+      if (folder.equals(root)) {
+        return FileVisitResult.CONTINUE;
+      }
+      if (elsewhere.contains(folder)) {
+        skip("folder with a use of its own");
+        return FileVisitResult.SKIP_SUBTREE;
+      }
+      return passOver(folder) ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
+    }
+
+    @Override
+    public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+      if (passOver(file)) {
+        return FileVisitResult.CONTINUE;
+      }
+      String extension = PictureFile.extension(file);
+      if (attributes.isSymbolicLink()) {
+        skip("link that leads nowhere");
+      } else if (PictureFile.UNREADABLE.contains(extension)) {
+        throw PictureFile.unreadable(file, PictureFile.formatName(extension));
+      } else if (PictureFile.EXTENSIONS.contains(extension)) {
+        pictures.add(file);
+      } else if (isCaption(extension) || extension.equals("json")) {
+        companions.add(file);
+      } else {
+        skip("no picture (" + (extension.isEmpty() ? "no extension" : "." + extension) + ")");
+      }
+      return FileVisitResult.CONTINUE;
+    }
+
+    @Override
+    public FileVisitResult visitFileFailed(Path file, IOException failure) throws IOException {
+      if (failure instanceof java.nio.file.FileSystemLoopException) {
+        skip("link to a folder above it");
+        return FileVisitResult.CONTINUE;
+      }
+      throw failure;
+    }
+
+    private boolean passOver(Path entry) {
+      String name = String.valueOf(entry.getFileName());
+      String reason = LEFT_BEHIND.get(name);
+      if (reason == null && name.startsWith(".")) {
+        reason = "hidden";
+      }
+      if (reason != null) {
+        skip(reason);
+      }
+      return reason != null;
+    }
+
+    private boolean isCaption(String extension) {
+      return captions.contains("." + extension);
+    }
+
+    private void skip(String reason) {
+      skipped.merge(reason, 1, Integer::sum);
+    }
+
+    PictureFolder result() {
+      Collections.sort(pictures);
+      Set<Path> stems = new HashSet<>();
+      pictures.forEach(picture -> stems.add(picture.resolveSibling(Caption.stem(picture))));
+      for (Path file : companions) {
+        if (!stems.contains(file.resolveSibling(Caption.stem(file)))) {
+          boolean text = isCaption(PictureFile.extension(file));
+          skip(text ? "caption without a picture" : "no picture (.json)");
+        }
+      }
+      Set<Path> duplicates = Duplicates.among(pictures);
+      duplicates.forEach(file -> skip("duplicate"));
+      pictures.removeAll(duplicates);
+      return new PictureFolder(List.copyOf(pictures), Collections.unmodifiableMap(skipped));
     }
   }
 }

@@ -1,6 +1,8 @@
 package dreambooth4j.data;
 
+import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.random.CounterRandom;
+import java.text.Normalizer;
 import java.util.Arrays;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -10,24 +12,51 @@ import java.util.stream.Collectors;
  * Turns a caption into the two prompts that a picture needs: the instance prompt, which names the
  * subject, and the class caption, the same words with the subject taken out, from which its class
  * images are made. The rules are those of sd_dreambooth_extension's {@code create_text}, except
- * that tags left empty are dropped.
- *
- * @param instanceToken names the subject ("santa"); may be empty
- * @param classToken names its class ("man"); may be empty
- * @param instancePrompt template of the instance prompt; {@code [filewords]} stands for the caption
- * @param classPrompt template of the class caption, likewise
+ * that tags left empty are dropped. Text is compared in Unicode's composed form, which is what the
+ * tokenizer makes of it too.
  */
-public record Prompts(
-    String instanceToken, String classToken, String instancePrompt, String classPrompt) {
+public final class Prompts {
   /** What a template replaces by the caption. */
   public static final String FILEWORDS = "[filewords]";
 
   private static final Pattern BLANKS = Pattern.compile("\\s+", Pattern.UNICODE_CHARACTER_CLASS);
 
-  /** Tokens are compared word by word, so blanks at their ends or doubled between do not count. */
-  public Prompts {
-    instanceToken = blanks(instanceToken).strip();
-    classToken = blanks(classToken).strip();
+  private final String instanceToken;
+  private final String classToken;
+  private final String instancePrompt;
+  private final String classPrompt;
+  private final Pattern instanceWord;
+  private final Pattern classWord;
+  private final Pattern classWithArticle;
+
+  /**
+   * The rules for these tokens. They are compared word by word, so blanks at their ends or doubled
+   * between do not count.
+   *
+   * @param instanceToken names the subject ("santa"); may be empty
+   * @param classToken names its class ("man"); may be empty
+   * @param instancePrompt template of the instance prompt; {@code [filewords]} stands for the
+   *     caption
+   * @param classPrompt template of the class caption, likewise
+   */
+  public Prompts(
+      String instanceToken, String classToken, String instancePrompt, String classPrompt) {
+    this.instanceToken = token(instanceToken);
+    this.classToken = token(classToken);
+    this.instancePrompt = instancePrompt;
+    this.classPrompt = classPrompt;
+    this.instanceWord = Word.of(this.instanceToken);
+    this.classWord = Word.of(this.classToken);
+    this.classWithArticle = Word.withArticle(this.classToken);
+  }
+
+  /** The prompts of a concept. */
+  public static Prompts of(ConceptConfig concept) {
+    return new Prompts(
+        concept.instanceToken(),
+        concept.classImages().token(),
+        concept.instancePrompt(),
+        concept.classTemplate());
   }
 
   /** The instance prompt of a picture with this caption. */
@@ -36,11 +65,11 @@ public record Prompts(
     if (instanceToken.isEmpty()) {
       return dropEmptyTags(text);
     }
-    boolean hasInstance = !classToken.isEmpty() && word(instanceToken).matcher(text).find();
-    boolean hasClass = !classToken.isEmpty() && word(classToken).matcher(text).find();
+    boolean hasInstance = !classToken.isEmpty() && instanceWord.matcher(text).find();
+    boolean hasClass = !classToken.isEmpty() && classWord.matcher(text).find();
     if (hasClass && !hasInstance) {
-      text = withArticle(classToken).matcher(text).replaceAll(literal(classToken));
-      text = word(classToken).matcher(text).replaceAll(literal(instanceToken));
+      text = classWithArticle.matcher(text).replaceAll(literal(classToken));
+      text = classWord.matcher(text).replaceAll(literal(instanceToken));
     } else if (!hasInstance) {
       text = instanceToken + ", " + text;
     }
@@ -56,16 +85,14 @@ public record Prompts(
     if (instanceToken.isEmpty()) {
       return dropEmptyTags(classToken + ", " + text);
     }
-    Pattern instance = word(instanceToken);
-    Pattern type = word(classToken);
-    if (!type.matcher(text).find()) {
-      text = instance.matcher(text).replaceAll(literal(classToken));
+    if (!classWord.matcher(text).find()) {
+      text = instanceWord.matcher(text).replaceAll(literal(classToken));
     }
     // Taking a token out may join its neighbours to another one.
-    while (instance.matcher(text).find()) {
-      text = blanks(instance.matcher(text).replaceAll(""));
+    while (instanceWord.matcher(text).find()) {
+      text = tidy(instanceWord.matcher(text).replaceAll(""));
     }
-    if (!type.matcher(text).find()) {
+    if (!classWord.matcher(text).find()) {
       text = classToken + ", " + text;
     }
     return dropEmptyTags(text);
@@ -76,18 +103,24 @@ public record Prompts(
    * their order.
    */
   public static String shuffleTags(String prompt, CounterRandom random) {
+    return shuffleTags(prompt, 1, random);
+  }
+
+  /** Keeps so many tags at the start and puts the others in a random order. */
+  static String shuffleTags(String prompt, int kept, CounterRandom random) {
     String[] tags = prompt.split(",", -1);
-    int[] order = random.permutation(tags.length - 1);
-    StringBuilder shuffled = new StringBuilder(tags[0]);
-    for (int i : order) {
-      shuffled.append(',').append(tags[i + 1]);
+    int first = Math.min(kept, tags.length);
+    int[] order = random.permutation(tags.length - first);
+    String[] shuffled = tags.clone();
+    for (int i = 0; i < order.length; i++) {
+      shuffled[first + i] = tags[first + order[i]];
     }
-    return dropEmptyTags(shuffled.toString());
+    return dropEmptyTags(String.join(",", shuffled));
   }
 
   /** Collapses blanks and drops empty tags; leaves everything else as it was written. */
   public static String dropEmptyTags(String prompt) {
-    return Arrays.stream(blanks(prompt).split(","))
+    return Arrays.stream(tidy(prompt).split(","))
         .filter(tag -> !tag.isBlank())
         .collect(Collectors.joining(","))
         .strip();
@@ -95,28 +128,22 @@ public record Prompts(
 
   /** Whether this text holds the token as a whole word, in either case of letters. */
   public static boolean mentions(String text, String token) {
-    return !token.isEmpty() && word(token).matcher(text).find();
+    String plain = token(token);
+    return !plain.isEmpty() && Word.of(plain).matcher(tidy(text)).find();
+  }
+
+  // Captions lose their backslashes, so a token with one would be found in none.
+  private static String token(String token) {
+    return tidy(token.replace("\\", "")).strip();
   }
 
   // Blanks and backslashes go first, so that neither hides a token from the rules.
   private static String fill(String template, String caption) {
-    return blanks(template.replace(FILEWORDS, caption).replace("\\", ""));
+    return tidy(template.replace(FILEWORDS, caption).replace("\\", ""));
   }
 
-  private static String blanks(String text) {
-    return BLANKS.matcher(text).replaceAll(" ");
-  }
-
-  private static Pattern word(String token) {
-    return Pattern.compile(
-        "(?<!\\w)" + Pattern.quote(token) + "(?!\\w)",
-        Pattern.CASE_INSENSITIVE | Pattern.UNICODE_CASE | Pattern.UNICODE_CHARACTER_CLASS);
-  }
-
-  private static Pattern withArticle(String token) {
-    return Pattern.compile(
-        "(?<!\\w)(?:a|the|an) " + Pattern.quote(token) + "(?!\\w)",
-        Pattern.UNICODE_CHARACTER_CLASS);
+  private static String tidy(String text) {
+    return BLANKS.matcher(Normalizer.normalize(text, Normalizer.Form.NFC)).replaceAll(" ");
   }
 
   private static String literal(String replacement) {

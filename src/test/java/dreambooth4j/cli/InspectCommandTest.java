@@ -123,6 +123,25 @@ class InspectCommandTest {
   }
 
   @Test
+  void shouldShowBoxesBelowThePicturesIfAsked() throws IOException {
+    TestPictures.write(folder, "a", 300, 200, "a man");
+    TestPictures.write(folder, "b", 640, 640, "a man");
+    int code =
+        Main.run(
+            "inspect",
+            "--boxes",
+            "--instance_data_dir=" + folder,
+            "--buckets=kohya",
+            "--bucket_no_upscale",
+            "--crop=0.5,0");
+    assertThat(code).as(err()).isZero();
+    assertThat(pictureLines().stream().map(f -> f[1])).containsExactly("256x192", "512x512");
+    assertThat(out())
+        .contains("    300x200 scaled by 0.960 to 288x192, cropped to 256x192 at 16,0\n")
+        .contains("    640x640 scaled by 0.800 to 512x512, cropped to 512x512 at 0,0\n");
+  }
+
+  @Test
   void shouldHandOverEveryFlagAsItWasWritten() throws IOException {
     assertThat(Main.run("inspect", "--hflip", "maybe")).isEqualTo(2);
     assertThat(Main.run("inspect", "--stop_text_encoder=2")).isEqualTo(2);

@@ -116,6 +116,7 @@ class ConfigReaderTest {
               - instance_data_dir: b
                 instance_token: s k s
                 num_class_images_per: 0
+                loss_weight: 0.5
               - instance_data_dir: c
                 instance_token: s/k/s
             """);
@@ -125,6 +126,9 @@ class ConfigReaderTest {
     assertThat(config.concepts())
         .extracting(c -> c.classImages().numPer())
         .containsExactly(3, 0, 3);
+    assertThat(config.concepts())
+        .extracting(ConceptConfig::lossWeight)
+        .containsExactly(1.0, 0.5, 1.0);
     assertThat(config.prior().withPriorPreservation()).isTrue();
     assertThat(problem(folder.resolve("config.yaml"), Map.of("instance_token", "x")))
         .contains("--instance_token: there are 3 concepts");
@@ -173,6 +177,12 @@ class ConfigReaderTest {
           use_ema: true | use_ema: true is not done here
           max_token_length: 150 | max_token_length: 150 is not done here
           center_crop: false | center_crop: false is not done here
+          min_bucket_reso: 128 | min_bucket_reso belongs to kohya's sizes
+          buckets: other | allowed is one of extension, kohya, onetrainer
+          crop: 0.5 | crop: found '0.5', allowed is center, random or two numbers
+          crop: 1.5,0 | crop: found '1.5,0'
+          caption_extension: "a/b" | caption_extension: found 'a/b'
+          bucket_reso_steps: 12 | bucket_reso_steps: found '12', allowed is a whole number up to 1024 that 8 divides
           model_type: SDXL | model_type: SDXL is not done here
           instance_data_dir: b | config.yaml:2: instance_data_dir is given twice
           num_class_images_per: 2 | class images of a need a class_token or a class_prompt
@@ -195,6 +205,15 @@ class ConfigReaderTest {
     assertThat(problem(null, Map.of("resolutoin", "x")))
         .contains("--resolutoin: unknown key resolutoin; did you mean resolution?");
     assertThat(problem(null, Map.of())).contains("instance_data_dir is missing");
+  }
+
+  @Test
+  void shouldCheckThatKohyasParametersGoTogether() throws IOException {
+    String start = "instance_data_dir: a\nbuckets: kohya\n";
+    assertThat(problem(start + "bucket_reso_steps: 96\n")).contains("must be multiples of 96");
+    assertThat(problem(start + "min_bucket_reso: 512\nmax_bucket_reso: 256\n"))
+        .contains("min_bucket_reso 512 is above max_bucket_reso 256");
+    assertThat(problem(start + "resolution: 32\n")).contains("above the resolution 32");
   }
 
   @Test
@@ -289,8 +308,20 @@ class ConfigReaderTest {
         num_class_images: 7
         lr_scheduler: cosine_with_restarts
         stop_text_encoder: 0.25
+        caption_extension: "Caption, .txt"
+        multiline_captions: drawn
+        keep_tokens: 2
+        caption_tag_dropout_rate: 0.1
+        disable_class_matching: true
+        loss_weight: 0.5
+        buckets: kohya
+        bucket_reso_steps: 32
+        bucket_no_upscale: true
+        bucket_remainder: fill
+        crop: "0.25, 1"
         """;
     Config config = read(yaml);
+    assertThat(config.data().captions().extensions()).containsExactly(".caption", ".txt");
     Path written = folder.resolve("deeper/config.yaml");
     Files.createDirectories(folder.resolve("deeper"));
     ConfigWriter.write(config, written);

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.CaptionConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -14,6 +16,16 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class CaptionTest {
   @TempDir Path folder;
+
+  private Caption caption(String picture) {
+    return caption(picture, CaptionConfig.Lines.JOINED);
+  }
+
+  private Caption caption(String picture, CaptionConfig.Lines lines) {
+    List<String> extensions = List.of(".txt", ".caption");
+    return Caption.of(
+        folder, folder.resolve(picture), new CaptionConfig(extensions, lines, false, 1, 0, 0));
+  }
 
   @ParameterizedTest
   @CsvSource(
@@ -29,25 +41,45 @@ class CaptionTest {
           no extension | no extension
           """)
   void shouldReadTheFileNameWithoutTheNumberItBeginsWith(String name, String expected) {
-    assertThat(Caption.of(folder.resolve(name))).isEqualTo(expected);
+    assertThat(caption(name)).isEqualTo(new Caption(List.of(expected), false, 1));
   }
 
   @Test
   void shouldPreferTheTextBesideThePicture() throws IOException {
     Files.writeString(folder.resolve("01.txt"), "\uFEFF a man,\n in a hat \n");
-    assertThat(Caption.of(folder.resolve("01.jpg"))).isEqualTo("a man,\n in a hat");
+    assertThat(caption("01.jpg").text()).isEqualTo("a man,\n in a hat");
+    assertThat(caption("01.jpg").written()).isTrue();
+  }
+
+  @Test
+  void shouldTakeTheFirstExtensionThatThereIs() throws IOException {
+    Files.writeString(folder.resolve("01.caption"), "from .caption");
+    assertThat(caption("01.jpg").text()).isEqualTo("from .caption");
+    Files.writeString(folder.resolve("01.txt"), "from .txt");
+    assertThat(caption("01.jpg").text()).isEqualTo("from .txt");
+  }
+
+  @Test
+  void shouldTakeSeveralLinesAsItIsTold() throws IOException {
+    Files.writeString(folder.resolve("01.txt"), "\n a man\r\n\n a man in a hat \n a man\n");
+    assertThat(caption("01.jpg", CaptionConfig.Lines.JOINED).texts()).hasSize(1);
+    assertThat(caption("01.jpg", CaptionConfig.Lines.FIRST).texts()).containsExactly("a man");
+    assertThat(caption("01.jpg", CaptionConfig.Lines.DRAWN).texts())
+        .containsExactly("a man", "a man in a hat");
+    Files.writeString(folder.resolve("01.txt"), " \n");
+    assertThat(caption("01.jpg", CaptionConfig.Lines.DRAWN).texts()).containsExactly("");
   }
 
   @Test
   void shouldRefuseATextThatIsNoCaption() throws IOException {
     Files.write(folder.resolve("01.txt"), new byte[] {(byte) 0xE9, 't', 'e'});
     assertThatExceptionOfType(Problem.class)
-        .isThrownBy(() -> Caption.of(folder.resolve("01.jpg")))
+        .isThrownBy(() -> caption("01.jpg"))
         .withMessageContaining("01.txt")
         .withMessageContaining("UTF-8");
     Files.write(folder.resolve("02.txt"), new byte[70_000]);
     assertThatExceptionOfType(Problem.class)
-        .isThrownBy(() -> Caption.of(folder.resolve("02.jpg")))
+        .isThrownBy(() -> caption("02.jpg"))
         .withMessageContaining("at most 64 KiB");
   }
 }

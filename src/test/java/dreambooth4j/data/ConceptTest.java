@@ -55,12 +55,66 @@ class ConceptTest {
     for (String name : List.of(".hidden.png", ".DS_Store", "Thumbs.db", "README", "alone.txt")) {
       Files.createFile(folder.resolve(name));
     }
-    Files.createDirectories(folder.resolve(".ipynb_checkpoints"));
-    Files.createDirectories(folder.resolve("sub"));
-    assertThat(scan().folder().skippedInWords())
+    for (String name : List.of(".ipynb_checkpoints", "__MACOSX", "sub/@eaDir", ".thumbnails")) {
+      TestPictures.write(folder.resolve(name), "x", 64, 64, "x");
+    }
+    Files.copy(folder.resolve("a.png"), folder.resolve("sub/copy.png"));
+    Files.writeString(folder.resolve("sub/copy.txt"), "y");
+    Files.createSymbolicLink(folder.resolve("loop"), folder);
+    Files.createSymbolicLink(folder.resolve("nowhere.png"), folder.resolve("gone"));
+    Concept concept = scan();
+    assertThat(concept.pictures())
+        .extracting(Picture::file)
+        .containsExactly(folder.resolve("a.png"));
+    assertThat(concept.folder().skippedInWords())
         .isEqualTo(
-            "1 caption without a picture, 1 folder, 3 hidden, 1 no picture (.db), 1 no picture (no"
-                + " extension)");
+            "1 archive leftovers (__MACOSX), 1 caption without a picture, 1 duplicate, 2 hidden,"
+                + " 1 link that leads nowhere, 1 link to a folder above it, 1 no picture (no"
+                + " extension), 1 notebook checkpoints, 3 thumbnails");
+  }
+
+  @Test
+  void shouldFindPicturesInFoldersBelow() throws IOException {
+    TestPictures.write(folder, "b", 64, 64, "b");
+    TestPictures.write(folder.resolve("a/deep"), "a", 64, 64, "a");
+    Files.createSymbolicLink(folder.resolve("link.png"), folder.resolve("b.png"));
+    assertThat(scan().pictures()).extracting(Picture::instancePrompt).containsExactly("a", "b");
+    assertThat(scan().folder().skipped()).containsOnly(Map.entry("duplicate", 1));
+  }
+
+  @Test
+  void shouldNotTakeClassImagesBelowThePicturesForPictures() throws IOException {
+    TestPictures.write(folder, "a", 64, 64, "a");
+    TestPictures.write(folder.resolve("class"), "c", 64, 64, "c");
+    TestPictures.write(folder.resolve("out/class_images/x"), "d", 64, 64, "d");
+    String output = folder.resolve("out").toString();
+    Concept concept =
+        scan(
+            "class_token",
+            "man",
+            "class_data_dir",
+            folder.resolve("class").toString(),
+            "output_dir",
+            output);
+    assertThat(concept.pictures()).hasSize(1);
+    assertThat(concept.folder().skippedInWords()).isEqualTo("2 folder with a use of its own");
+  }
+
+  @Test
+  void shouldTakeRepeatsAndCaptionsFromKohyasFolders() throws IOException {
+    TestPictures.write(folder.resolve("10_sks man"), "a", 64, 64, "sks, man, hat");
+    TestPictures.write(folder.resolve("10_sks man"), "b", 64, 64, "");
+    Files.delete(folder.resolve("10_sks man/b.txt"));
+    TestPictures.write(folder.resolve("2023_summer"), "c", 64, 64, "c");
+    TestPictures.write(folder.resolve("01_first"), "d", 64, 64, "d");
+    Concept concept = scan("instance_token", "sks", "class_token", "man");
+    assertThat(concept.pictures()).extracting(Picture::repeats).containsExactly(1, 10, 10, 1);
+    assertThat(concept.pictures().get(2).instancePrompt()).isEqualTo("sks man");
+    assertThat(concept.pictures().get(2).classCaption()).isEqualTo("man");
+    assertThat(concept.notes())
+        .containsExactly(
+            folder.resolve("10_sks man")
+                + ": its name says that each of its 2 pictures comes 10 times an epoch");
   }
 
   @Test

@@ -6,6 +6,7 @@ import dreambooth4j.random.CounterRandom;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -58,6 +59,91 @@ class PromptsTest {
     assertThat(ARNOLD.instancePrompt(caption)).isEqualTo(expected);
   }
 
+  /** The rules of {@code create_text}, in the order in which they apply. */
+  @ParameterizedTest(name = "{0}")
+  @CsvSource(
+      delimiter = '|',
+      nullValues = "-",
+      emptyValue = "",
+      textBlock =
+          """
+          tokens are whole words                   | sks | man | sksy manly        | sks, sksy manly    | man, sksy manly
+          tokens are of either case                | sks | man | SKS, Man          | SKS, Man           | Man
+          class: both: subject goes                | sks | man | hat, sks, man     | hat, sks, man      | hat, man
+          class: both: every time                  | sks | man | sks, man, sks hat | sks, man, sks hat  | man, hat
+          class: subject alone becomes the class   | sks | man | sks in a hat      | sks in a hat       | man in a hat
+          class: every time                        | sks | man | sks and sks       | sks and sks        | man and man
+          class: neither: the class goes before    | sks | man | sunset            | sks, sunset        | man, sunset
+          instance: the class becomes the subject  | sks | man | man in a hat      | sks in a hat       | man in a hat
+          instance: its article goes: a            | sks | man | a man             | sks                | a man
+          instance: its article goes: the          | sks | man | see the man       | see sks            | see the man
+          instance: its article goes: an           | sks | ox  | an ox             | sks                | an ox
+          instance: only as it is written          | sks | man | A man, a Man      | A sks, a sks       | A man, a Man
+          instance: only a whole article           | sks | man | extra man         | extra sks          | extra man
+          one token: instance always prefixed      | sks | -   | sks, hat          | sks, sks, hat      | sks, hat
+          one token: class always prefixed         | -   | man | man, hat          | man, hat           | man, man, hat
+          no token: left alone                     | -   | -   | a man, sks        | a man, sks         | a man, sks
+          runs of spaces collapse                  | sks | man | sks,  a   hat     | sks, a hat         | man, a hat
+          backslashes go                           | sks | man | sks \\(a\\)       | sks (a)            | man (a)
+          no tag is left empty                     | sks | man | sks, man, , hat,  | sks, man, hat      | man, hat
+          """)
+  void shouldFollowEachRule(
+      String rule,
+      @Nullable String instanceToken,
+      @Nullable String classToken,
+      String caption,
+      String instancePrompt,
+      String classCaption) {
+    Prompts prompts =
+        new Prompts(
+            instanceToken == null ? "" : instanceToken,
+            classToken == null ? "" : classToken,
+            "[filewords]",
+            "[filewords]");
+    assertThat(prompts.instancePrompt(caption)).isEqualTo(instancePrompt);
+    assertThat(prompts.classCaption(caption)).isEqualTo(classCaption);
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          Greek            | Νίκος      | άνδρας  | ΝΊΚΟΣ, καπέλο          | ΝΊΚΟΣ, καπέλο           | άνδρας, καπέλο
+          Cyrillic         | Иван       | мужчина | иван и Иванов          | иван и Иванов           | мужчина и Иванов
+          accents apart    | Élodie     | femme   | Élodie, plage    | Élodie, plage           | femme, plage
+          a mark follows   | e          | man     | ét, e            | ét, e                   | ét, man
+          German           | Jürgen     | Mann    | JÜRGEN am Fluß         | JÜRGEN am Fluß          | Mann am Fluß
+          Arabic           | سامي       | رجل     | سامي، في البحر         | سامي، في البحر          | رجل، في البحر
+          Hebrew           | דוד        | איש     | דוד בכובע              | דוד בכובע               | איש בכובע
+          Devanagari       | राम        | आदमी    | राम, रामा              | राम, रामा               | आदमी, रामा
+          Chinese          | 小明       | 男人    | 小明在雪地里           | 小明在雪地里            | 男人在雪地里
+          Chinese, class   | 小明       | 男人    | 一个男人在海边         | 一个小明在海边          | 一个男人在海边
+          Japanese         | 太郎       | 男性    | 雪の中の太郎さん       | 雪の中の太郎さん        | 雪の中の男性さん
+          Katakana         | サンタ     | 男      | サンタの家, サンタクロース | サンタの家, サンタクロース | 男の家, サンタクロース
+          Thai             | สมชาย      | ผู้ชาย  | สมชายใส่หมวก           | สมชายใส่หมวก            | ผู้ชายใส่หมวก
+          Latin beside Han | sks        | 男人    | sks在海边              | sks在海边               | 男人在海边
+          Korean           | 철수       | 남자    | 철수, 모자             | 철수, 모자              | 남자, 모자
+          emoji            | 🎅         | man     | 🎅, hat                | 🎅, hat                 | man, hat
+          emoji with tone  | 🎅         | man     | 🎅🏽, hat               | 🎅, 🎅🏽, hat             | man, 🎅🏽, hat
+          punctuation      | <sks-1>    | man     | photo of <SKS-1>, hat  | photo of <SKS-1>, hat   | photo of man, hat
+          no letters       | *          | man     | a photo of *.          | a photo of *.           | a photo of man.
+          hyphen           | Mary-Ann   | woman   | mary-ann and Mary      | mary-ann and Mary       | woman and Mary
+          apostrophe       | D'Arcy     | man     | D'Arcy's hat           | D'Arcy's hat            | man's hat
+          several words    | John Q. Public | man | john  q. public, tie   | john q. public, tie     | man, tie
+          """)
+  void shouldKnowWordsInEveryScript(
+      String script,
+      String instanceToken,
+      String classToken,
+      String caption,
+      String instancePrompt,
+      String classCaption) {
+    Prompts prompts = new Prompts(instanceToken, classToken, "[filewords]", "[filewords]");
+    assertThat(prompts.instancePrompt(caption)).isEqualTo(instancePrompt);
+    assertThat(prompts.classCaption(caption)).isEqualTo(classCaption);
+  }
+
   @Test
   void shouldAlwaysPrefixWhereOnlyOneTokenIsSet() {
     Prompts instanceOnly = new Prompts("sks", "", "[filewords]", "[filewords]");
@@ -108,14 +194,27 @@ class PromptsTest {
       {"Arnold man", "man"},
       {"s.s", "m+n"},
       {"élan", "Σ"},
-      {"a a", "b a"}
+      {"a a", "b a"},
+      {"小明", "男人"},
+      {"明小", "小"},
+      {"サンタ", "男"},
+      {"สม", "ชาย"},
+      {"<a>", "a"},
+      {"*", "man"},
+      {"🎅", "man"},
+      {"e\u0301", "e"},
+      {"D'A", "o'o"},
+      {"a-b", "x-y"}
     };
     String[] pieces = {
       " ", ",", ", ", "\\", "a", "b", "c", "sks", "SKS", "man", "manhole", "Arnold", "s.s", "sxs",
-      "m+n", "élan", "ÉLAN", "Σ", "σ", "\t", "\n", "\u00a0", "$1", "(", "-", "_", "1", "the", "an"
+      "m+n", "élan", "ÉLAN", "Σ", "σ", "\t", "\n", "\u00a0", "$1", "(", "-", "_", "1", "the", "an",
+      "小", "明", "小明", "男", "人", "サンタ", "ー", "の", "สม", "ชาย", "\u0e34", "<", ">", "<a>", "*", "**",
+      "🎅", "🏽", "\u200d", "e", "\u0301", "é", "'", "D'A", "o'o", "x-y", "，", "\u3000", "\u1100",
+      "\u1161"
     };
     SplittableRandom random = new SplittableRandom(20261122);
-    for (int trial = 0; trial < 50_000; trial++) {
+    for (int trial = 0; trial < 100_000; trial++) {
       String[] pair = tokens[random.nextInt(tokens.length)];
       StringBuilder caption = new StringBuilder();
       for (int n = random.nextInt(12); n > 0; n--) {

@@ -16,7 +16,11 @@ public final class TestPictures {
   /** Writes a black PNG of this size with its caption beside it; returns the PNG. */
   public static Path write(Path folder, String name, int width, int height, String caption)
       throws IOException {
-    return save(folder, name, caption, new BufferedImage(width, height, TYPE_INT_RGB));
+    BufferedImage image = new BufferedImage(width, height, TYPE_INT_RGB);
+    // No two alike: duplicates are set aside.
+    image.setRGB(0, 0, folder.resolve(name).toString().hashCode());
+    image.setRGB(1, 0, name.hashCode());
+    return save(folder, name, caption, image);
   }
 
   /** As {@link #write}, with pixels that the seed decides. */
@@ -35,8 +39,8 @@ public final class TestPictures {
 
   private static Path save(Path folder, String name, String caption, BufferedImage image)
       throws IOException {
-    Files.createDirectories(folder);
     Path file = folder.resolve(name + ".png");
+    Files.createDirectories(file.resolveSibling("."));
     ImageIO.write(image, "png", file.toFile());
     Files.writeString(folder.resolve(name + ".txt"), caption);
     return file;

@@ -1,10 +1,13 @@
 package dreambooth4j.prior;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.tuple;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
+import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.TestPictures;
 import java.io.IOException;
@@ -69,7 +72,6 @@ class ClassImagePlanTest {
     classImage("e", 64, 64, "man, beach");
     classImage("f", 48, 72, "man, hat");
     classImage("g", 32, 32, "man, hat");
-    Files.delete(Files.copy(folder.resolve("class/a.png"), folder.resolve("class/h.png")));
     classImage("h", 64, 64, "x");
     Files.delete(folder.resolve("class/h.txt"));
     ClassImagePlan plan = plan();
@@ -81,7 +83,7 @@ class ClassImagePlanTest {
         .containsEntry("smaller than its bucket", 1)
         .containsEntry("no caption file", 1);
     assertThat(plan.pools().values().iterator().next())
-        .containsExactly(folder.resolve("class/a.png"));
+        .containsExactly(new ClassImage(folder.resolve("class/a.png"), "man, hat", 1));
   }
 
   @Test
@@ -95,6 +97,71 @@ class ClassImagePlanTest {
     assertThat(plan.needs())
         .extracting(n -> n.pool().bucket().toString(), n -> n.needed(), n -> n.missing())
         .containsExactly(tuple("64x64", 9, 8), tuple("72x48", 3, 3));
+  }
+
+  @Test
+  void shouldUseAFolderWholeWithTheCaptionsOfItsOwn() throws IOException {
+    flags.put("disable_class_matching", "true");
+    assertThatExceptionOfType(Problem.class).isThrownBy(this::plan).withMessageContaining("class");
+    classImage("a", 512, 512, "a woman in a coat");
+    classImage("b", 30, 20, "sks, man, hat");
+    classImage("5_sks man/c", 20, 90, "");
+    Files.delete(folder.resolve("class/5_sks man/c.txt"));
+    classImage("d", 64, 64, "x");
+    Files.delete(folder.resolve("class/d.txt"));
+    ClassImagePlan plan = plan();
+    assertThat(plan.missing()).isZero();
+    assertThat(plan.needs())
+        .extracting(n -> n.pool().bucket().toString(), n -> n.pool().caption(), n -> n.needed())
+        .containsExactly(tuple("64x64", "", 0), tuple("72x48", "", 0));
+    assertThat(plan.needs().get(0).present())
+        .extracting(ClassImage::prompt, ClassImage::repeats)
+        .containsExactly(tuple("man", 5), tuple("man, a woman in a coat", 1), tuple("man", 1));
+    assertThat(plan.needs().get(1).present())
+        .extracting(ClassImage::prompt)
+        .containsExactly("man, hat");
+    assertThat(plan.skipped()).isEmpty();
+    Config config = ConfigReader.read(null, flags).config();
+    assertThat(Concept.scanAll(config).get(0).pictures().get(0).pool())
+        .isEqualTo(plan.needs().get(0).pool());
+  }
+
+  @Test
+  void shouldTakeTheClassPromptForAFolderUsedWhole() throws IOException {
+    flags.put("disable_class_matching", "true");
+    flags.put("class_prompt", "photo of a man, [filewords]");
+    classImage("a", 64, 64, "hat");
+    assertThat(plan().needs().get(0).present())
+        .extracting(ClassImage::prompt)
+        .containsExactly("photo of a man, hat");
+    flags.put("class_prompt", "a photo of a man");
+    assertThat(plan().needs().get(0).present())
+        .extracting(ClassImage::prompt)
+        .containsExactly("a photo of a man");
+  }
+
+  @Test
+  void shouldAcceptARegularisationSetLaidOutForKohya() throws IOException {
+    flags.put("class_prompt", "man");
+    classImage("1_man/a", 64, 64, "x");
+    classImage("1_man/b", 90, 60, "x");
+    Files.delete(folder.resolve("class/1_man/a.txt"));
+    Files.delete(folder.resolve("class/1_man/b.txt"));
+    ClassImagePlan plan = plan();
+    assertThat(plan.present()).isEqualTo(2);
+    assertThat(plan.skipped()).isEmpty();
+    assertThat(plan.needs())
+        .extracting(n -> n.pool().caption(), n -> n.present().size())
+        .containsExactly(tuple("man", 1), tuple("man", 1));
+  }
+
+  @Test
+  void shouldNeedClassImagesForEveryLineThatMayBeDrawn() throws IOException {
+    TestPictures.write(folder.resolve("instances"), "2", 64, 64, "sks, man, hat\nsks at sea\n");
+    flags.put("multiline_captions", "drawn");
+    assertThat(plan().needs())
+        .extracting(n -> n.pool().caption(), n -> n.needed())
+        .containsExactly(tuple("man, hat", 6), tuple("man at sea", 2), tuple("man, sunset", 2));
   }
 
   @Test
