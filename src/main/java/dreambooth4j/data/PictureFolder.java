@@ -71,7 +71,7 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
     try (Stream<Path> entries = Files.list(folder)) {
       return entries.sorted().toList();
     } catch (IOException e) {
-      throw new Problem(Problem.Kind.DATA, folder + " cannot be listed: " + e.getMessage(), e);
+      throw new Problem(Problem.Kind.DATA, folder + " cannot be listed: " + Problem.why(e), e);
     }
   }
 }
