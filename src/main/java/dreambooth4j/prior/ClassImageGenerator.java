@@ -1,5 +1,6 @@
 package dreambooth4j.prior;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Bucket;
@@ -20,6 +21,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -34,6 +36,9 @@ public final class ClassImageGenerator {
     /** So many of all that were missing are on disk. */
     void made(int done, int missing);
   }
+
+  /** Two seeds may give one picture, but not so many. */
+  private static final int MOST_IN_VAIN = 50;
 
   private final Config config;
   private final TextToImage pipeline;
@@ -50,27 +55,45 @@ public final class ClassImageGenerator {
   /**
    * Makes what the plan misses.
    *
-   * @param stop looked at after each batch: true leaves the rest for another time
-   * @throws dreambooth4j.Problem when a picture cannot be written
+   * @param stop looked at after each sampler step: true leaves the rest for another time
+   * @throws Problem when a picture cannot be written, or the model makes the same one again and
+   *     again
    */
   public void generate(Arena run, ClassImagePlan plan, Listener listener, BooleanSupplier stop) {
     int done = 0;
-    for (ClassImagePlan.Need need : plan.needs()) {
-      int number = need.present().size();
-      int left = need.missing();
-      while (left > 0 && !stop.getAsBoolean()) {
-        int count = Math.min(left, config.prior().sampleBatchSize());
-        int fresh = write(need, batch(run, need, number, count));
-        number += count;
-        left -= fresh;
-        done += fresh;
-        listener.made(done, plan.missing());
+    try {
+      for (ClassImagePlan.Need need : plan.needs()) {
+        int number = need.present().size();
+        int left = need.missing();
+        int vain = 0;
+        while (left > 0 && !stop.getAsBoolean()) {
+          int count = Math.min(left, config.prior().sampleBatchSize());
+          int fresh = write(need, batch(run, need, number, count, stop));
+          vain = fresh > 0 ? 0 : vain + count;
+          requireVariety(need, vain);
+          number += count;
+          left -= fresh;
+          done += fresh;
+          listener.made(done, plan.missing());
+        }
       }
+    } catch (CancellationException e) {
+      return; // what is not written yet is made another time
+    }
+  }
+
+  private static void requireVariety(ClassImagePlan.Need need, int vain) {
+    if (vain > MOST_IN_VAIN + need.present().size()) {
+      throw new Problem(
+          Problem.Kind.FAILED,
+          "class images of '%s': the last %d pictures that the base model made were all there already. Raise class_infer_steps, or ask for fewer."
+              .formatted(need.pool().caption(), vain));
     }
   }
 
   /** Pictures {@code first} to first + count − 1 of a pool; each is a function of its number. */
-  private List<Pixels> batch(Arena run, ClassImagePlan.Need need, int first, int count) {
+  private List<Pixels> batch(
+      Arena run, ClassImagePlan.Need need, int first, int count, BooleanSupplier stop) {
     ConceptConfig.ClassImages how = need.concept().classImages();
     Bucket bucket = need.pool().bucket();
     List<Long> seeds = new ArrayList<>();
@@ -89,7 +112,7 @@ public final class ClassImageGenerator {
             how.guidanceScale(),
             sampler);
     try (TorchNoise noise = TorchNoise.ofRows(seeds)) {
-      return pipeline.generate(run, request, count, noise, step -> {});
+      return pipeline.generate(run, request, count, noise, TextToImage.until(stop));
     }
   }
 
