@@ -22,7 +22,12 @@ import picocli.CommandLine.ScopeType;
       "5:diverged",
       "130:interrupted, after saving"
     },
-    subcommands = {TrainCommand.class, InspectCommand.class, VerifyCommand.class})
+    subcommands = {
+      TrainCommand.class,
+      ClassImagesCommand.class,
+      InspectCommand.class,
+      VerifyCommand.class
+    })
 public final class Main {
   @Option(
       names = {"-v", "--verbose"},
