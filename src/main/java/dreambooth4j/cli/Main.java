@@ -25,8 +25,10 @@ import picocli.CommandLine.ScopeType;
     subcommands = {
       TrainCommand.class,
       ClassImagesCommand.class,
+      GenerateCommand.class,
       InspectCommand.class,
-      VerifyCommand.class
+      VerifyCommand.class,
+      DoctorCommand.class
     })
 public final class Main {
   @Option(
@@ -42,10 +44,13 @@ public final class Main {
 
   /** Runs one command and returns its exit code. */
   public static int run(String... args) {
+    return commandLine().execute(args);
+  }
+
+  static CommandLine commandLine() {
     Main main = new Main();
     return new CommandLine(main)
-        .setExecutionExceptionHandler((error, line, parsed) -> main.explain(error, line))
-        .execute(args);
+        .setExecutionExceptionHandler((error, line, parsed) -> main.explain(error, line));
   }
 
   private int explain(Exception error, CommandLine line) {

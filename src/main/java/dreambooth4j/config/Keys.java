@@ -43,7 +43,7 @@ public final class Keys {
           "pretrained_model_name_or_path",
           ValueType.pathOrName(),
           null,
-          "Base model: a folder, a file, or a name in the Hugging Face cache.",
+          "Base model: a folder, or a name in the Hugging Face cache.",
           c -> c.model().pretrainedModelNameOrPath());
   static final Key<Config, String> VARIANT =
       run(

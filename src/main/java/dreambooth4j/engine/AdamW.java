@@ -23,26 +23,31 @@ public final class AdamW {
    */
   public record State(Parameters parameters, Tensor mean, Tensor variance, Tensor steps) {}
 
+  /** A group that still trains, and which parts of it do. */
+  private record Active(State state, List<Parameters.Span> spans) {}
+
   private final Settings settings;
   private final List<State> states = new ArrayList<>();
-  private final List<State> active;
+  private final List<Active> active = new ArrayList<>();
   private final Tensor gradientDivisor;
 
   /**
    * Moments are allocated in {@code arena}, all zero; the groups must be allocated and trainable.
+   * Parameters that are frozen by now stay as they are: they do not decay either.
    */
   public AdamW(Arena arena, Settings settings, List<Parameters> groups) {
     this.settings = settings;
     for (Parameters each : groups) {
       DType dtype = each.dtype();
-      states.add(
+      State state =
           new State(
               each,
               arena.zeros("adam mean", dtype, each.flatCount()),
               arena.zeros("adam variance", dtype, each.flatCount()),
-              arena.zeros("adam steps", DType.F32, 1)));
+              arena.zeros("adam steps", DType.F32, 1));
+      states.add(state);
+      active.add(new Active(state, each.trainedSpans()));
     }
-    active = new ArrayList<>(states);
     gradientDivisor = arena.zeros("gradient divisor", DType.F32, 1);
   }
 
@@ -54,8 +59,8 @@ public final class AdamW {
   /** The Euclidean norm of all gradients of all groups that train, together. */
   public double gradientNorm() {
     double sum = 0;
-    for (State each : active) {
-      sum += squares(each.parameters().gradients());
+    for (Active each : active) {
+      sum += squares(each.state.parameters().gradients());
     }
     return Math.sqrt(sum);
   }
@@ -84,22 +89,25 @@ public final class AdamW {
    * @param clip what the gradients are multiplied with first, such as the factor of norm clipping
    */
   public void step(double learningRate, double clip) {
-    for (State each : active) {
-      Native.run("adamw", () -> step(each, learningRate, clip));
+    Native.run(
+        "adamw", () -> gradientDivisor.at().fill_(new org.bytedeco.pytorch.Scalar(1 / clip)));
+    for (Active each : active) {
+      Native.run("adamw", () -> each.state.steps().at().add_(new org.bytedeco.pytorch.Scalar(1)));
+      for (Parameters.Span span : each.spans) {
+        Native.run("adamw", () -> step(each.state, span, learningRate, clip));
+      }
     }
   }
 
-  private void step(State state, double learningRate, double clip) {
-    gradientDivisor.at().fill_(new org.bytedeco.pytorch.Scalar(1 / clip));
-    state.steps().at().add_(new org.bytedeco.pytorch.Scalar(1));
+  private void step(State state, Parameters.Span span, double learningRate, double clip) {
     Boxed.call(
         "_fused_adamw_",
-        list(state.parameters().weights()),
-        list(state.parameters().gradients()),
-        list(state.mean()),
-        list(state.variance()),
+        list(state.parameters().weights(), span),
+        list(state.parameters().gradients(), span),
+        list(state.mean(), span),
+        list(state.variance(), span),
         new org.bytedeco.pytorch.Tensor[0],
-        list(state.steps()),
+        new org.bytedeco.pytorch.Tensor[] {state.steps().at()},
         learningRate,
         settings.beta1(),
         settings.beta2(),
@@ -111,19 +119,19 @@ public final class AdamW {
         null);
   }
 
-  private static org.bytedeco.pytorch.Tensor[] list(Tensor tensor) {
-    return new org.bytedeco.pytorch.Tensor[] {tensor.at()};
+  private static org.bytedeco.pytorch.Tensor[] list(Tensor flat, Parameters.Span span) {
+    return new org.bytedeco.pytorch.Tensor[] {flat.at().narrow(0, span.from(), span.length())};
   }
 
   /** Leaves a group as it is from now on; what is remembered of it stays. */
   public void freeze(Parameters group) {
-    active.removeIf(state -> state.parameters() == group);
+    active.removeIf(each -> each.state.parameters() == group);
   }
 
   /** Sets all gradients to zero. */
   public void zeroGradients() {
-    for (State each : active) {
-      each.parameters().gradients().zero_();
+    for (Active each : active) {
+      each.state.parameters().gradients().zero_();
     }
   }
 }

@@ -40,6 +40,11 @@ public final class Boxed {
     return results;
   }
 
+  /** Handles that were looked up so far: native objects that are meant to stay. */
+  static int handles() {
+    return OPERATORS.size();
+  }
+
   private static OperatorHandle operator(String name) {
     return OPERATORS.computeIfAbsent(
         name,

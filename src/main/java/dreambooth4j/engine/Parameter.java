@@ -70,6 +70,11 @@ public final class Parameter {
     return bound;
   }
 
+  /** No gradient gathers for it from now on, and optimizers made later leave it as it is. */
+  public void freeze() {
+    gradient = null;
+  }
+
   /** Whether gradients gather for it. */
   public boolean isTrainable() {
     return gradient != null;

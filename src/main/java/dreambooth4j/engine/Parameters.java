@@ -1,5 +1,6 @@
 package dreambooth4j.engine;
 
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -76,6 +77,27 @@ public final class Parameters {
   /** Elements of all weights, without the gaps. */
   public long count() {
     return byName.values().stream().mapToLong(Parameter::count).sum();
+  }
+
+  /** Part of the flat buffers. */
+  record Span(long from, long length) {}
+
+  /** The parts of the flat buffers that train, as few as can be, gaps between slices included. */
+  List<Span> trainedSpans() {
+    List<Span> spans = new ArrayList<>();
+    List<Parameter> all = all();
+    for (int i = 0; i < all.size(); ) {
+      int first = i;
+      while (i < all.size() && all.get(i).isTrainable() == all.get(first).isTrainable()) {
+        i++;
+      }
+      if (all.get(first).isTrainable()) {
+        long from = all.get(first).offset();
+        long end = i < all.size() ? all.get(i).offset() : elements;
+        spans.add(new Span(from, end - from));
+      }
+    }
+    return spans;
   }
 
   /** All weights in one buffer. */

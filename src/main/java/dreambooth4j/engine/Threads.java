@@ -1,5 +1,6 @@
 package dreambooth4j.engine;
 
+import org.bytedeco.openblas.presets.openblas_nolapack;
 import org.bytedeco.pytorch.global.torch;
 
 /** How many threads libtorch's CPU kernels use. */
@@ -21,6 +22,7 @@ public final class Threads {
   public static void fit(long weights) {
     if (System.getenv("OMP_NUM_THREADS") == null && weights < WEIGHTS_FOR_ONE_THREAD) {
       torch.set_num_threads(1);
+      openblas_nolapack.blas_set_num_threads(1); // it has a pool of its own
     }
   }
 }

@@ -20,10 +20,12 @@ public final class TextEncoder {
   private final Parameter positions;
   private final List<Layer> layers = new ArrayList<>();
   private final TokenNorm finalNorm;
+  private final Parameters parameters;
 
   /** Declares its weights under transformers' names, without the old {@code text_model.} prefix. */
   public TextEncoder(TextEncoderConfig config, Parameters parameters) {
     this.config = config;
+    this.parameters = parameters;
     Scope scope = Scope.of(parameters);
     Scope embeddings = scope.in("embeddings");
     tokens = embeddings.parameter("token_embedding.weight", config.vocabulary(), config.width());
@@ -48,11 +50,7 @@ public final class TextEncoder {
    * @return [B, N, width]
    */
   public Var forward(Tape tape, Tensor ids, int clipSkip) {
-    if (clipSkip < 1 || clipSkip > layers.size()) {
-      throw Problem.usage(
-          "clip_skip is %d, but this text encoder has %d layers"
-              .formatted(clipSkip, layers.size()));
-    }
+    int used = used(clipSkip);
     return tape.block(
         () -> {
           Tensor places = places(tape, ids);
@@ -62,11 +60,33 @@ public final class TextEncoder {
                   Embedding.apply(tape, ids, tokens),
                   Embedding.apply(tape, places, positions));
           places.release();
-          for (Layer layer : layers.subList(0, layers.size() - clipSkip + 1)) {
+          for (Layer layer : layers.subList(0, used)) {
             x = layer.on(tape, x);
           }
           return finalNorm.on(tape, x);
         });
+  }
+
+  /**
+   * Takes the layers that {@code clipSkip} passes over out of training: no gradient reaches them,
+   * and as with torch's optimizers what has no gradient does not decay either.
+   */
+  public void freezeSkipped(int clipSkip) {
+    for (int i = used(clipSkip); i < layers.size(); i++) {
+      String prefix = "encoder.layers." + i + ".";
+      parameters.all().stream()
+          .filter(each -> each.name().startsWith(prefix))
+          .forEach(Parameter::freeze);
+    }
+  }
+
+  private int used(int clipSkip) {
+    if (clipSkip < 1 || clipSkip > layers.size()) {
+      throw Problem.usage(
+          "clip_skip is %d, but this text encoder has %d layers"
+              .formatted(clipSkip, layers.size()));
+    }
+    return layers.size() - clipSkip + 1;
   }
 
   /** 0, 1, 2 … for each prompt: I64 [B, N]. */

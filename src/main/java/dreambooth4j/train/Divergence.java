@@ -56,7 +56,8 @@ final class Divergence {
   private static @Nullable Parameter firstBad(List<Parameters> groups, boolean gradients) {
     for (Parameters group : groups) {
       for (Parameter each : group.all()) {
-        if (!(gradients ? each.gradient() : each.weight()).isFinite()) {
+        boolean looked = !gradients || each.isTrainable();
+        if (looked && !(gradients ? each.gradient() : each.weight()).isFinite()) {
           return each;
         }
       }

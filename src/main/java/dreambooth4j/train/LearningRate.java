@@ -1,5 +1,7 @@
 package dreambooth4j.train;
 
+import dreambooth4j.Problem;
+import dreambooth4j.config.LrScheduler;
 import dreambooth4j.config.OptimizerConfig;
 
 /** The learning rate of each step, by the rules and names of diffusers' {@code get_scheduler}. */
@@ -10,8 +12,17 @@ public final class LearningRate {
   private final OptimizerConfig config;
   private final int steps;
 
-  /** A run of so many steps. */
+  /**
+   * A run of so many steps.
+   *
+   * @throws Problem when polynomial is to fall from where it ends, or from below
+   */
   public LearningRate(OptimizerConfig config, int steps) {
+    if (config.lrScheduler() == LrScheduler.POLYNOMIAL && config.learningRate() <= POLYNOMIAL_END) {
+      throw Problem.usage(
+          "learning_rate %s: lr_scheduler polynomial falls to %s, so begin above it"
+              .formatted(config.learningRate(), POLYNOMIAL_END));
+    }
     this.config = config;
     this.steps = steps;
   }

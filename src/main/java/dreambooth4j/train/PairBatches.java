@@ -6,7 +6,7 @@ import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
 import dreambooth4j.data.Pixels;
-import dreambooth4j.data.Prompts;
+import dreambooth4j.data.PromptDraw;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.pipeline.LatentCache;
@@ -29,7 +29,7 @@ final class PairBatches {
   record Drawn(TrainingStep.Rows rows, TrainingStep.Draws draws) {}
 
   /** One row of a batch before it is tensors. */
-  private record Row(Path file, String prompt, int number) {}
+  private record Row(Path file, String prompt, double lossWeight, int number) {}
 
   /** Names a picture as it is seen. */
   private record Seen(Path file, Bucket bucket, boolean mirrored) {}
@@ -39,11 +39,14 @@ final class PairBatches {
   private final LatentCache latents;
   private final PromptCache prompts;
   private final PromptEncoder encoder;
+  private final List<PromptDraw> draws;
   private final int trainTimesteps;
 
   /** What is computed once is held in {@code run}; timesteps are drawn from 0 to their number. */
   PairBatches(Arena run, Config config, StableDiffusion model, int timesteps) {
     this.trainTimesteps = timesteps;
+    this.draws =
+        config.concepts().stream().map(c -> new PromptDraw(config.data().captions(), c)).toList();
     this.config = config;
     this.model = model;
     this.latents = new LatentCache(run, model);
@@ -85,7 +88,8 @@ final class PairBatches {
         new TrainingStep.Rows(
             arena.floats("latents", z, shape),
             prompts(arena, rows, textEncoderTrains),
-            batch.pairs().size()),
+            batch.pairs().size(),
+            rows.stream().mapToDouble(Row::lossWeight).toArray()),
         new TrainingStep.Draws(
             arena.floats("noise", noise, shape),
             timesteps,
@@ -103,9 +107,11 @@ final class PairBatches {
     int number = 2 * firstPair;
     for (PairSampler.Pair pair : batch.pairs()) {
       Picture picture = pair.instance();
-      instances.add(row(picture.file(), picture.instancePrompt(), step, number));
-      if (pair.classImage() != null) {
-        priors.add(row(pair.classImage(), picture.classCaption(), step, number + 1));
+      int concept = picture.concept();
+      instances.add(row(concept, picture.file(), picture.instancePrompt(), step, number));
+      Path classImage = pair.classImage();
+      if (classImage != null) {
+        priors.add(row(concept, classImage, pair.classPrompt(), step, number + 1));
       }
       number += 2;
     }
@@ -113,10 +119,12 @@ final class PairBatches {
     return instances;
   }
 
-  private Row row(Path file, String prompt, int step, int number) {
-    Row row = new Row(file, prompt, number);
-    return config.data().shuffleTags()
-        ? new Row(file, Prompts.shuffleTags(prompt, random("tags", step, row)), number)
+  private Row row(int concept, Path file, String prompt, int step, int number) {
+    double lossWeight = config.concepts().get(concept).lossWeight();
+    Row row = new Row(file, prompt, lossWeight, number);
+    return config.data().captions().varies()
+        ? new Row(
+            file, draws.get(concept).draw(prompt, random("tags", step, row)), lossWeight, number)
         : row;
   }
 
@@ -135,9 +143,11 @@ final class PairBatches {
     if (textEncoderTrains) {
       return tape -> encoder.encode(tape, texts);
     }
-    // Shuffled tags seldom come twice in the same order: not worth remembering.
+    // Tags that are drawn anew seldom come twice in the same way: not worth remembering.
     Tensor states =
-        config.data().shuffleTags() ? encoder.encode(arena, texts) : prompts.get(arena, texts);
+        config.data().captions().varies()
+            ? encoder.encode(arena, texts)
+            : prompts.get(arena, texts);
     return tape -> tape.constant(states);
   }
 }

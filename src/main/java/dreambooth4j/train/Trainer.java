@@ -63,6 +63,7 @@ public final class Trainer {
         new TrainingStep(model.unet(), objective(schedule), config.training().offsetNoise());
     trained.add(model.unetParameters());
     if (config.training().trainTextEncoder()) {
+      model.textEncoder().freezeSkipped(config.model().clipSkip());
       trained.add(model.textParameters());
     }
     OptimizerConfig o = config.optimizer();

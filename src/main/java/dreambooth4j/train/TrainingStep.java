@@ -32,8 +32,16 @@ public final class TrainingStep {
    * What is learnt from: instance rows first, then as many or fewer prior rows.
    *
    * @param latents F32 [B, h, w, channels], scaled
+   * @param lossWeights what each row's error is multiplied with beside the objective's own weights
    */
-  public record Rows(Tensor latents, Prompts prompts, int instanceRows) {}
+  @SuppressWarnings("ArrayRecordComponent") // a carrier from draw to step, never compared
+  public record Rows(Tensor latents, Prompts prompts, int instanceRows, double[] lossWeights) {
+    /** Rows that all count the same. */
+    public Rows(Tensor latents, Prompts prompts, int instanceRows) {
+      this(latents, prompts, instanceRows, new double[(int) latents.size(0)]);
+      Arrays.fill(lossWeights, 1);
+    }
+  }
 
   /**
    * What is drawn at random.
@@ -95,11 +103,11 @@ public final class TrainingStep {
     Tensor target = objective.target(arena, rows.latents(), noise, timesteps);
     Var prediction =
         unet.forward(tape, tape.constant(noisy), floats(arena, timesteps), rows.prompts().on(tape));
-    return SquaredError.apply(
-        tape,
-        prediction,
-        target,
-        objective.rowWeights(timesteps, rows.instanceRows(), priorLossWeight));
+    double[] weights = objective.rowWeights(timesteps, rows.instanceRows(), priorLossWeight);
+    for (int i = 0; i < weights.length; i++) {
+      weights[i] *= rows.lossWeights()[i];
+    }
+    return SquaredError.apply(tape, prediction, target, weights);
   }
 
   private static Tensor floats(Arena arena, long[] timesteps) {

@@ -18,11 +18,7 @@ public final class Verifier implements AutoCloseable {
 
     /** The comparison that comes closest to its limit or is furthest beyond. */
     public Check worst() {
-      return checks.stream()
-          .max(
-              Comparator.comparingDouble(
-                  c -> Double.isNaN(c.error()) ? Double.MAX_VALUE : c.error() / c.limit()))
-          .orElseThrow();
+      return checks.stream().max(Comparator.comparingDouble(Check::shareOfLimit)).orElseThrow();
     }
   }
 

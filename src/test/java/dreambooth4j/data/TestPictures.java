@@ -1,24 +1,46 @@
 package dreambooth4j.data;
 
+import static java.awt.image.BufferedImage.TYPE_INT_RGB;
+
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Random;
 import javax.imageio.ImageIO;
 
 /** Makes folders of captioned pictures for tests. */
 public final class TestPictures {
   private TestPictures() {}
 
-  /** Writes a PNG of this size with its caption beside it; returns the PNG. */
+  /** Writes a nearly black PNG of this size with its caption beside it; returns the PNG. */
   public static Path write(Path folder, String name, int width, int height, String caption)
+      throws IOException {
+    BufferedImage image = new BufferedImage(width, height, TYPE_INT_RGB);
+    // No two alike: duplicates are set aside.
+    image.setRGB(0, 0, folder.resolve(name).toString().hashCode());
+    image.setRGB(1, 0, name.hashCode());
+    return save(folder, name, caption, image);
+  }
+
+  /** As {@link #write}, with pixels that the seed decides. */
+  public static Path paint(
+      Path folder, String name, int width, int height, String caption, int seed)
+      throws IOException {
+    BufferedImage image = new BufferedImage(width, height, TYPE_INT_RGB);
+    Random random = new Random(seed);
+    for (int y = 0; y < height; y++) {
+      for (int x = 0; x < width; x++) {
+        image.setRGB(x, y, random.nextInt(1 << 24));
+      }
+    }
+    return save(folder, name, caption, image);
+  }
+
+  private static Path save(Path folder, String name, String caption, BufferedImage image)
       throws IOException {
     Path file = folder.resolve(name + ".png");
     Files.createDirectories(file.resolveSibling("."));
-    BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
-    // No two alike: duplicates are set aside.
-    image.setRGB(0, 0, file.toString().hashCode());
-    image.setRGB(1, 0, name.hashCode());
     ImageIO.write(image, "png", file.toFile());
     Files.writeString(folder.resolve(name + ".txt"), caption);
     return file;

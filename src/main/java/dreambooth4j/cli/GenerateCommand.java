@@ -1,0 +1,140 @@
+package dreambooth4j.cli;
+
+import dreambooth4j.diffusion.SamplerKind;
+import dreambooth4j.pipeline.Generation;
+import dreambooth4j.report.ProgressLine;
+import dreambooth4j.weights.ModelFolder;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Makes pictures of a prompt. */
+@Command(
+    name = "generate",
+    mixinStandardHelpOptions = true,
+    description = "Makes pictures of a prompt.",
+    footer = {
+      "",
+      "One picture is written to OUT. Of several, OUT is their grid, and the single pictures lie"
+          + " beside it: out.png, out-1.png, out-2.png ...",
+      "The same seed gives the picture that diffusers gives with"
+          + " torch.Generator(\"cpu\").manual_seed(seed) and num_images_per_prompt=n.",
+      "",
+      "  dreambooth generate weights/emoji32 \"robot, yellow background\" -o robot.png -n 4"
+    })
+final class GenerateCommand implements Callable<Integer> {
+  @Spec
+  @SuppressWarnings("NullAway.Init") // set by picocli, as all that follows
+  private CommandSpec spec;
+
+  @Parameters(index = "0", paramLabel = "MODEL", description = "The model: a diffusers folder.")
+  @SuppressWarnings("NullAway.Init")
+  private String model;
+
+  @Parameters(index = "1", paramLabel = "PROMPT", description = "What to draw.")
+  @SuppressWarnings("NullAway.Init")
+  private String prompt;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "OUT",
+      defaultValue = "out.png",
+      description = "PNG file to write (${DEFAULT-VALUE}).")
+  @SuppressWarnings("NullAway.Init")
+  private Path output;
+
+  @Option(names = "-n", paramLabel = "N", description = "Pictures to make (1).")
+  private @Nullable Integer count;
+
+  @Option(names = "--seed", description = "Seed of the noise (a random one, which is printed).")
+  private @Nullable Long seed;
+
+  @Option(
+      names = "--steps",
+      defaultValue = "50",
+      description = "Steps of the sampler (${DEFAULT-VALUE}).")
+  private int steps;
+
+  @Option(
+      names = "--guidance",
+      defaultValue = "7.5",
+      description =
+          "Classifier-free guidance (${DEFAULT-VALUE}); 1 or less is without, and twice as fast.")
+  private double guidance;
+
+  @Option(
+      names = "--sampler",
+      description =
+          "ddpm, ddim, pndm, euler, euler_ancestral, dpmpp_2m, dpmpp_2m_karras or unipc (the"
+              + " model's own).")
+  private @Nullable String sampler;
+
+  @Option(names = "--width", description = "Pixels (what the model was trained on).")
+  private @Nullable Integer width;
+
+  @Option(names = "--height", description = "Pixels (what the model was trained on).")
+  private @Nullable Integer height;
+
+  @Option(
+      names = "--negative",
+      defaultValue = "",
+      description = "What not to draw; needs guidance above 1.")
+  @SuppressWarnings("NullAway.Init")
+  private String negative;
+
+  @Option(
+      names = "--latents",
+      paramLabel = "FILE",
+      description = "safetensors file whose tensor 'latents' [n,4,h,w] is begun from.")
+  private @Nullable Path latents;
+
+  @Option(names = "--variant", description = "Which of several sets of weights, such as fp16.")
+  private @Nullable String variant;
+
+  @Option(
+      names = "--clip-skip",
+      defaultValue = "1",
+      description =
+          "1 takes the text encoder's last layer, 2 the one before it (${DEFAULT-VALUE}).")
+  private int clipSkip;
+
+  @Override
+  public Integer call() {
+    PrintWriter out = spec.commandLine().getOut();
+    long chosenSeed = seed == null ? new SecureRandom().nextInt(Integer.MAX_VALUE) : seed;
+    Generation.Wish wish =
+        new Generation.Wish(
+            prompt,
+            negative,
+            count,
+            width,
+            height,
+            steps,
+            guidance,
+            sampler == null ? null : SamplerKind.named(sampler),
+            clipSkip,
+            chosenSeed,
+            latents);
+    ModelFolder folder = ModelFolder.find(model, variant);
+    List<Path> files;
+    PrintStream err = System.err;
+    boolean terminal = Boolean.getBoolean("dreambooth.terminal"); // the launcher says
+    try (ProgressLine line = new ProgressLine(err, "generate", 0, steps, terminal)) {
+      // Some samplers take a step more than they were asked for.
+      files = Generation.write(folder, wish, output, step -> line.at(Math.min(step, steps), ""));
+    }
+    files.forEach(out::println);
+    out.println("seed " + chosenSeed);
+    out.flush();
+    return 0;
+  }
+}

@@ -1,0 +1,105 @@
+package dreambooth4j.engine;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.pytorch.global.torch;
+
+/** What libtorch says of itself and of the machine it runs on. */
+public final class Platform {
+  /** One thing in words. */
+  public record Fact(String name, String value) {
+    /** Asks; what fails is a fact too, and says why in one line. */
+    public static Fact of(String name, Supplier<String> question) {
+      try {
+        return new Fact(name, question.get());
+      } catch (RuntimeException | LinkageError e) {
+        return new Fact(
+            name,
+            "not available: " + String.valueOf(e.getMessage()).lines().findFirst().orElse(""));
+      }
+    }
+  }
+
+  private static final Pattern VERSION = Pattern.compile("TORCH_VERSION=([^,]+)");
+  private static final Pattern BLAS = Pattern.compile("BLAS_INFO=([^,]+)");
+
+  private Platform() {}
+
+  /** Versions, kernels, threads, where the native libraries came from. Never fails. */
+  public static List<Fact> facts() {
+    List<Fact> facts = new ArrayList<>();
+    facts.add(Fact.of("libtorch", Platform::libtorch));
+    facts.add(Fact.of("BLAS", Platform::blas));
+    facts.add(
+        Fact.of("oneDNN", () -> torch.hasMKLDNN() ? text(torch::get_mkldnn_version) : "none"));
+    facts.add(Fact.of("CPU kernels", () -> text(torch::get_cpu_capability)));
+    facts.add(Fact.of("threads", Platform::threads));
+    facts.add(Fact.of("CUDA", Platform::cuda));
+    facts.add(Fact.of("natives", Platform::natives));
+    return facts;
+  }
+
+  private static String libtorch() {
+    return "%s (bindings %s, JavaCPP %s)"
+        .formatted(
+            found(VERSION, text(torch::show_config)), version("pytorch"), version("javacpp"));
+  }
+
+  private static String version(String artifact) {
+    try {
+      return Loader.getVersion("org.bytedeco", artifact);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static String blas() {
+    if (torch.hasMKL()) {
+      return "MKL";
+    }
+    String kind = found(BLAS, text(torch::show_config));
+    return kind.equals("open") ? "OpenBLAS " + version("openblas") : kind;
+  }
+
+  private static String threads() {
+    String environment = System.getenv("OMP_NUM_THREADS");
+    return "%d of %d processors (OMP_NUM_THREADS %s; small models train on one)"
+        .formatted(
+            torch.get_num_threads(),
+            Runtime.getRuntime().availableProcessors(),
+            environment == null ? "is not set" : "= " + environment);
+  }
+
+  private static String cuda() {
+    if (!torch.hasCUDA()) {
+      return "this libtorch is built for the CPU only";
+    }
+    return torch.cuda_is_available()
+        ? torch.cuda_device_count() + " device(s)"
+        : "in this libtorch, but no device can be used";
+  }
+
+  private static String natives() {
+    Map<String, String> loaded = Loader.getLoadedLibraries();
+    String torchLibrary = loaded.get("torch_cpu");
+    return "%s, %d libraries, libtorch from %s"
+        .formatted(Loader.getPlatform(), loaded.size(), torchLibrary);
+  }
+
+  private static String found(Pattern pattern, String text) {
+    Matcher matcher = pattern.matcher(text);
+    return matcher.find() ? matcher.group(1).strip() : "of an unknown kind";
+  }
+
+  private static String text(Supplier<BytePointer> question) {
+    return Native.call("platform", () -> question.get().getString());
+  }
+}

@@ -1,0 +1,183 @@
+package dreambooth4j.pipeline;
+
+import dreambooth4j.Problem;
+import dreambooth4j.data.Grid;
+import dreambooth4j.data.Pixels;
+import dreambooth4j.data.Png;
+import dreambooth4j.diffusion.SamplerKind;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.TorchNoise;
+import dreambooth4j.engine.op.ChannelsLast;
+import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.Safetensors;
+import dreambooth4j.weights.StagedFiles;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.IntConsumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Pictures of a model into files, as {@code generate} is asked for them. The picture equals
+ * diffusers' with {@code torch.Generator("cpu").manual_seed(seed)} and {@code
+ * num_images_per_prompt=count}.
+ */
+public final class Generation {
+  private static final String LATENTS = "latents";
+
+  /**
+   * What is asked for.
+   *
+   * @param count pictures, made together; null for as many as there are latents, or one
+   * @param width pixels; null for what the model was trained on, or the latents' width. Height
+   *     likewise
+   * @param sampler null for the model's own
+   * @param latents a safetensors file whose tensor {@code latents} [n, channels, height, width]
+   *     takes the place of the first draw; null to draw it
+   */
+  public record Wish(
+      String prompt,
+      String negative,
+      @Nullable Integer count,
+      @Nullable Integer width,
+      @Nullable Integer height,
+      int steps,
+      double guidance,
+      @Nullable SamplerKind sampler,
+      int clipSkip,
+      long seed,
+      @Nullable Path latents) {}
+
+  private final StableDiffusion model;
+  private final Arena run;
+  private final Wish wish;
+
+  private Generation(Arena run, StableDiffusion model, Wish wish) {
+    this.run = run;
+    this.model = model;
+    this.wish = wish;
+  }
+
+  /**
+   * Makes the pictures and writes them, all or none: one picture to {@code output}; of several,
+   * their grid to {@code output} and the single ones beside it, {@code NAME-1.png} and so on.
+   *
+   * @param progress is told each step's number, from 1
+   * @return the files written
+   * @throws Problem when the wish cannot be met or a file not be written
+   */
+  public static List<Path> write(ModelFolder folder, Wish wish, Path output, IntConsumer progress) {
+    if (wish.count != null && wish.count < 1) {
+      throw Problem.usage("the number of pictures must be at least 1, found " + wish.count);
+    }
+    try (Arena run = Arena.open("generate");
+        StableDiffusion model = StableDiffusion.load(run, folder, false, false);
+        StagedFiles files = new StagedFiles()) {
+      Generation generation = new Generation(run, model, wish);
+      List<Pixels> pictures = generation.pictures(progress);
+      List<Path> written = generation.stage(pictures, output, files);
+      files.commit();
+      return written;
+    }
+  }
+
+  private List<Pixels> pictures(IntConsumer progress) {
+    TextToImage textToImage = new TextToImage(model, wish.clipSkip);
+    try (TorchNoise noise = TorchNoise.ofBatch(wish.seed)) {
+      if (wish.latents == null) {
+        int count = wish.count == null ? 1 : wish.count;
+        int usual = model.unet().config().sampleSize() * model.vae().config().factor();
+        return textToImage.generate(run, request(usual, usual), count, noise, progress);
+      }
+      Tensor latents = latents(wish.latents);
+      int factor = model.vae().config().factor();
+      TextToImage.Request request =
+          request((int) latents.size(2) * factor, (int) latents.size(1) * factor);
+      requireLatents(wish.latents, latents, request);
+      return textToImage.generate(run, request, latents, noise, progress);
+    }
+  }
+
+  private TextToImage.Request request(int usualWidth, int usualHeight) {
+    return new TextToImage.Request(
+        wish.prompt,
+        wish.negative,
+        wish.width == null ? usualWidth : wish.width,
+        wish.height == null ? usualHeight : wish.height,
+        wish.steps,
+        wish.guidance,
+        wish.sampler);
+  }
+
+  /** The given latents: F32 [n, h, w, channels]. */
+  private Tensor latents(Path path) {
+    try (Safetensors file = Safetensors.open(path)) {
+      Tensor stored = file.read(run, LATENTS);
+      long channels = model.unet().config().inChannels();
+      if (stored.rank() != 4 || stored.size(1) != channels || stored.count() == 0) {
+        throw Problem.data(
+            "%s: expected %s of shape [n, %d, height, width], found %s"
+                .formatted(path, LATENTS, channels, stored));
+      }
+      Tensor floats = run.allocate(LATENTS, DType.F32, stored.shape());
+      floats.copyFrom(stored);
+      return ChannelsLast.of(run, floats);
+    }
+  }
+
+  private void requireLatents(Path path, Tensor latents, TextToImage.Request request) {
+    int factor = model.vae().config().factor();
+    boolean asWide = request.width() == latents.size(2) * factor;
+    boolean asHigh = request.height() == latents.size(1) * factor;
+    boolean asMany = wish.count == null || wish.count == latents.size(0);
+    if (!asWide || !asHigh || !asMany) {
+      throw Problem.usage(
+          "%s: holds latents of %d pictures of %dx%d; leave out number and size, or ask for these"
+              .formatted(
+                  path, latents.size(0), latents.size(2) * factor, latents.size(1) * factor));
+    }
+  }
+
+  private List<Path> stage(List<Pixels> pictures, Path output, StagedFiles files) {
+    List<Path> staged = new ArrayList<>();
+    staged.add(output);
+    files.add(output, Png.encode(Grid.of(pictures), texts(pictures, "")));
+    if (pictures.size() > 1) {
+      String name = String.valueOf(output.getFileName());
+      String stem =
+          name.toLowerCase(Locale.ROOT).endsWith(".png")
+              ? name.substring(0, name.length() - 4)
+              : name;
+      for (int i = 0; i < pictures.size(); i++) {
+        Path single = output.resolveSibling(stem + "-" + (i + 1) + ".png");
+        staged.add(single);
+        files.add(single, Png.encode(pictures.get(i), texts(pictures, ", Batch pos: " + i)));
+      }
+    }
+    return staged;
+  }
+
+  /** What made the pictures, in the words that web interfaces write and read. */
+  private Map<String, String> texts(List<Pixels> pictures, String place) {
+    StringBuilder text = new StringBuilder(wish.prompt);
+    if (!wish.negative.isEmpty()) {
+      text.append("\nNegative prompt: ").append(wish.negative);
+    }
+    text.append("\nSteps: ").append(wish.steps);
+    if (wish.sampler != null) {
+      text.append(", Sampler: ").append(wish.sampler.label());
+    }
+    text.append(", CFG scale: ").append(wish.guidance);
+    text.append(", Seed: ").append(wish.seed);
+    text.append(", Size: %dx%d".formatted(pictures.get(0).width(), pictures.get(0).height()));
+    text.append(", Clip skip: ").append(wish.clipSkip);
+    if (pictures.size() > 1) {
+      text.append(", Batch size: ").append(pictures.size()).append(place);
+    }
+    return Map.of("parameters", text.toString());
+  }
+}

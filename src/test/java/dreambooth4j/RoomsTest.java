@@ -1,0 +1,138 @@
+package dreambooth4j;
+
+import static com.tngtech.archunit.base.DescribedPredicate.not;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.belongToAnyOf;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import dreambooth4j.engine.Boxed;
+import dreambooth4j.engine.Native;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Var;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The rooms of the design, one a package, and the doors between them. */
+class RoomsTest {
+  private static final String ROOT = "dreambooth4j";
+  private static final String[] ENGINE = {ROOT + ".engine..", ROOT + ".distributed.."};
+
+  /** From top to bottom: a room may touch those below it. */
+  private static final List<String> ROOMS =
+      List.of(
+          "cli",
+          "report",
+          "web",
+          "evaluate",
+          "verify",
+          "train",
+          "prior",
+          "pipeline",
+          "data",
+          "config",
+          "diffusion",
+          "model",
+          "weights",
+          "distributed",
+          "engine",
+          "random");
+
+  /** Rooms that may touch fewer. */
+  private static final Map<String, Set<String>> LESS =
+      Map.of(
+          "data", Set.of("config", "random"),
+          "config", Set.of(),
+          "diffusion", Set.of("engine"),
+          "model", Set.of("engine", "weights"),
+          "weights", Set.of("engine"),
+          "distributed", Set.of("engine"),
+          "engine", Set.of());
+
+  private static final JavaClasses ALL =
+      new ClassFileImporter()
+          .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+          .importPackages(ROOT);
+
+  static Stream<String> rooms() {
+    return ALL.stream()
+        .map(JavaClass::getPackageName)
+        .filter(name -> !name.equals(ROOT))
+        .map(name -> name.substring(ROOT.length() + 1).replaceFirst("\\..*", ""))
+        .distinct();
+  }
+
+  @ParameterizedTest
+  @MethodSource("rooms")
+  void shouldTouchOnlyTheRoomsBelow(String room) {
+    assertThat(ROOMS).contains(room);
+    Set<String> below =
+        LESS.getOrDefault(room, Set.copyOf(ROOMS.subList(ROOMS.indexOf(room) + 1, ROOMS.size())));
+    String[] allowed =
+        Stream.concat(Stream.of(room), below.stream())
+            .map(each -> ROOT + "." + each + "..")
+            .toArray(String[]::new);
+    classes()
+        .that()
+        .resideInAPackage(ROOT + "." + room + "..")
+        .should()
+        .onlyDependOnClassesThat(
+            not(resideInAPackage(ROOT + ".."))
+                .or(resideInAPackage(ROOT)) // Problem
+                .or(resideInAnyPackage(allowed)))
+        .check(ALL);
+  }
+
+  @Test
+  void shouldHaveNoCycles() {
+    slices().matching(ROOT + ".(**)").should().beFreeOfCycles().check(ALL);
+  }
+
+  @Test
+  void shouldSpeakToLibtorchInTheEngineOnly() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages(ENGINE)
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("org.bytedeco..")
+        .check(ALL);
+  }
+
+  @Test
+  void shouldKeepHandlesInTheEngine() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages(ENGINE)
+        .should()
+        .callMethod(Tensor.class, "at")
+        .orShould()
+        .callMethod(Var.class, "at")
+        .orShould()
+        .dependOnClassesThat(belongToAnyOf(Native.class, Boxed.class))
+        .check(ALL);
+  }
+
+  @Test
+  void shouldParseCommandLinesInOneRoomOnly() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage(ROOT + ".cli")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("picocli..")
+        .check(ALL);
+  }
+}

@@ -1,0 +1,20 @@
+package dreambooth4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+
+class DoctorCommandTest {
+  @Test
+  void shouldSayWhatThereIsAndThatItTrains() {
+    Ran ran = Ran.of("doctor");
+
+    assertThat(ran.exitCode()).isZero();
+    assertThat(ran.out())
+        .contains("Java ", "memory ", "CPU features ", "GPU ", "natives ", "libraries ")
+        .containsPattern("libtorch +\\d+\\.\\d+")
+        .containsPattern("threads +\\d+ of \\d+ processors")
+        .contains("training      works: ")
+        .doesNotContain("not available");
+  }
+}

@@ -1,0 +1,185 @@
+package dreambooth4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.TorchNoise;
+import dreambooth4j.engine.op.ChannelsLast;
+import dreambooth4j.weights.SafetensorsWriter;
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import javax.imageio.ImageReader;
+import javax.imageio.stream.ImageInputStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.w3c.dom.Element;
+
+/** The expected pictures are diffusers': see src/test/python/make_pictures.py. */
+class GenerateCommandTest {
+  private static final String MODEL = "src/test/resources/goldens/sd1/model";
+  private static final Path EXPECTED = Path.of("src/test/resources/generate");
+  private static final String PROMPT = "a cat, red background";
+
+  @TempDir private Path folder;
+
+  private Ran generate(String... more) {
+    List<String> args = new ArrayList<>(List.of("generate", MODEL, PROMPT));
+    args.addAll(List.of("-o", folder.resolve("out.png").toString()));
+    args.addAll(List.of(more));
+    if (!args.contains("--steps")) {
+      args.addAll(List.of("--steps", "4"));
+    }
+    return Ran.of(args.toArray(String[]::new));
+  }
+
+  private Ran generateAsRecorded(String sampler, String guidance, String... more) {
+    List<String> args = new ArrayList<>(List.of("--sampler", sampler, "--guidance", guidance));
+    args.addAll(List.of("--seed", "5", "--negative", "dog"));
+    args.addAll(List.of(more));
+    return generate(args.toArray(String[]::new));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"ddim, 1.0", "pndm, 7.5", "euler_ancestral, 3.0", "dpmpp_2m, 3.0"})
+  void shouldDrawThePicturesThatDiffusersDraws(String sampler, String guidance) throws IOException {
+    Ran ran = generateAsRecorded(sampler, guidance, "-n", "2", "--width", "64", "--height", "48");
+
+    assertThat(ran.err()).isEmpty();
+    assertThat(ran.exitCode()).isZero();
+    assertThat(ran.out()).contains("out.png", "out-1.png", "out-2.png", "seed 5");
+    BufferedImage grid = read(folder.resolve("out.png"));
+    assertThat(grid.getWidth()).isEqualTo(128);
+    assertThat(grid.getHeight()).isEqualTo(48);
+    for (int i = 1; i <= 2; i++) {
+      BufferedImage expected = read(EXPECTED.resolve(sampler + "-" + guidance + "-" + i + ".png"));
+      BufferedImage single = read(folder.resolve("out-" + i + ".png"));
+      assertThat(furthest(single, expected)).isLessThanOrEqualTo(1);
+      assertThat(furthest(grid.getSubimage((i - 1) * 64, 0, 64, 48), single)).isZero();
+    }
+  }
+
+  @Test
+  void shouldBeginFromGivenLatents() throws IOException {
+    Path latents = folder.resolve("latents.safetensors");
+    try (Arena arena = Arena.open("test");
+        TorchNoise noise = TorchNoise.ofBatch(5)) {
+      Tensor drawn = noise.draw(arena, 2, 12, 16, 4);
+      new SafetensorsWriter().add("latents", ChannelsLast.undo(arena, drawn)).write(arena, latents);
+    }
+
+    Ran ran = generateAsRecorded("ddim", "1.0", "--latents", latents.toString());
+
+    assertThat(ran.err()).isEmpty();
+    BufferedImage expected = read(EXPECTED.resolve("ddim-1.0-2.png"));
+    assertThat(furthest(read(folder.resolve("out-2.png")), expected)).isLessThanOrEqualTo(1);
+  }
+
+  @Test
+  void shouldSayInThePictureHowItWasMade() throws IOException {
+    generate(
+        "--seed", "7", "--sampler", "ddim", "--negative", "犬", "--width", "32", "--height", "32");
+
+    assertThat(parameters(folder.resolve("out.png")))
+        .isEqualTo(
+            PROMPT
+                + "\nNegative prompt: 犬\nSteps: 4, Sampler: ddim, CFG scale: 7.5, Seed: 7, Size:"
+                + " 32x32, Clip skip: 1");
+  }
+
+  @Test
+  void shouldDrawTheUsualSizeOfASeedThatItPrints() throws IOException {
+    Ran ran = generate();
+
+    assertThat(ran.out()).containsPattern("seed \\d+");
+    assertThat(read(folder.resolve("out.png")).getWidth()).isEqualTo(64);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--width, 30, 2, must be multiples of 4",
+    "--steps, -1, 2, steps must be from 1 to 1000",
+    "--steps, many, 2, Invalid value",
+    "--sampler, eulr, 2, there are ddpm",
+    "--clip-skip, 9, 2, clip_skip is 9",
+    "-n, 0, 2, at least 1",
+    "--variant, fp16, 3, variant fp16",
+    "--latents, nowhere.safetensors, 3, found nothing",
+  })
+  void shouldRefuse(String option, String value, int exitCode, String message) throws IOException {
+    Ran ran = generate(option, value);
+
+    assertThat(ran.err()).contains(message).doesNotContain("\tat ");
+    assertThat(ran.exitCode()).isEqualTo(exitCode);
+    assertThat(written()).isEmpty();
+  }
+
+  @Test
+  void shouldRefuseLatentsOfAnotherShapeOrSize() throws IOException {
+    Path latents = folder.resolve("latents.safetensors");
+    try (Arena arena = Arena.open("test")) {
+      Tensor flat = arena.zeros("latents", DType.F32, 4, 8, 8);
+      new SafetensorsWriter().add("latents", flat).write(arena, latents);
+      assertThat(generate("--latents", latents.toString()).err())
+          .contains("expected latents of shape [n, 4, height, width], found F32[4, 8, 8]");
+      new SafetensorsWriter().add("latents", flat.reshaped(1, 4, 8, 8)).write(arena, latents);
+    }
+    Ran ran = generate("--latents", latents.toString(), "--width", "64");
+    assertThat(ran.err()).contains("holds latents of 1 pictures of 32x32");
+    assertThat(ran.exitCode()).isEqualTo(2);
+    Files.delete(latents);
+    assertThat(written()).isEmpty();
+  }
+
+  @Test
+  void shouldRefuseAModelThatIsNotThere() {
+    Ran ran = Ran.of("generate", "no/such/model", PROMPT);
+
+    assertThat(ran.exitCode()).isEqualTo(3);
+    assertThat(ran.err()).contains("no/such/model: expected a model folder, found nothing");
+  }
+
+  private List<Path> written() throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.toList();
+    }
+  }
+
+  private static BufferedImage read(Path file) throws IOException {
+    return ImageIO.read(file.toFile());
+  }
+
+  /** The largest difference of two samples. */
+  private static int furthest(BufferedImage a, BufferedImage b) {
+    int furthest = 0;
+    for (int y = 0; y < b.getHeight(); y++) {
+      for (int x = 0; x < b.getWidth(); x++) {
+        for (int shift = 0; shift < 24; shift += 8) {
+          int difference = (a.getRGB(x, y) >> shift & 0xFF) - (b.getRGB(x, y) >> shift & 0xFF);
+          furthest = Math.max(furthest, Math.abs(difference));
+        }
+      }
+    }
+    return furthest;
+  }
+
+  private static String parameters(Path file) throws IOException {
+    ImageReader reader = ImageIO.getImageReadersByFormatName("png").next();
+    try (ImageInputStream in = ImageIO.createImageInputStream(file.toFile())) {
+      reader.setInput(in);
+      Element root = (Element) reader.getImageMetadata(0).getAsTree("javax_imageio_1.0");
+      Element entry = (Element) root.getElementsByTagName("TextEntry").item(0);
+      assertThat(entry.getAttribute("keyword")).isEqualTo("parameters");
+      return entry.getAttribute("value");
+    }
+  }
+}

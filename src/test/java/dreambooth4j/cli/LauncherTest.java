@@ -1,0 +1,138 @@
+package dreambooth4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The launcher in a home of its own, where the Maven wrapper only notes that it was called. */
+@DisabledOnOs(OS.WINDOWS)
+class LauncherTest {
+  @TempDir private Path folder;
+  private Path home = Path.of("");
+  private Path builds = Path.of("");
+
+  /** A home whose path has a space, and whose build takes the classes of this test's classpath. */
+  @BeforeEach
+  void makeHome() throws IOException {
+    home = Files.createDirectories(folder.resolve("my home"));
+    builds = home.resolve("builds");
+    Files.createDirectories(home.resolve("src/main"));
+    Files.writeString(home.resolve("pom.xml"), "");
+    List<String> classpath = classpath();
+    Files.writeString(home.resolve("the classpath"), String.join(File.pathSeparator, classpath));
+    script(
+        home.resolve("mvnw"),
+        """
+        #!/bin/sh
+        echo "$@" >> builds
+        mkdir -p target
+        cp -R '%s' target/
+        cp 'the classpath' target/classpath
+        """
+            .formatted(Path.of("target/classes").toAbsolutePath()));
+    script(home.resolve("dreambooth"), Files.readString(Path.of("dreambooth")));
+  }
+
+  /** The jars alone, as Maven's own build writes them. */
+  private static List<String> classpath() {
+    String all =
+        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    return Arrays.stream(all.split(File.pathSeparator, -1))
+        .filter(entry -> entry.endsWith(".jar"))
+        .collect(Collectors.toList());
+  }
+
+  private static void script(Path file, String text) throws IOException {
+    Files.writeString(file, text);
+    assertThat(file.toFile().setExecutable(true)).isTrue();
+  }
+
+  private Ran run(Path launcher, String... args) throws Exception {
+    List<String> command = new ArrayList<>(List.of(launcher.toString()));
+    command.addAll(List.of(args));
+    Path err = folder.resolve("err");
+    ProcessBuilder builder = new ProcessBuilder(command).directory(folder.toFile());
+    builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
+    Process process = builder.redirectError(err.toFile()).start();
+    String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    return new Ran(process.waitFor(), out, Files.readString(err));
+  }
+
+  private Ran run(String... args) throws Exception {
+    return run(home.resolve("dreambooth"), args);
+  }
+
+  @Test
+  void shouldBuildOnce() throws Exception {
+    assertThat(run("--version").err()).startsWith("Building dreambooth4j");
+    Ran second = run("--version");
+
+    assertThat(second.exitCode()).isZero();
+    assertThat(second.out()).startsWith("dreambooth4j ");
+    assertThat(second.err()).isEmpty();
+    assertThat(builds).hasContent("-B -q -Dlauncher -DskipTests process-classes");
+  }
+
+  @Test
+  void shouldBuildAgainWhenASourceIsNewer() throws Exception {
+    run("--version");
+    Path source = Files.writeString(home.resolve("src/main/New.java"), "");
+    Files.setLastModifiedTime(source, FileTime.from(Instant.now().plusSeconds(60)));
+    run("--version");
+
+    assertThat(Files.readAllLines(builds)).hasSize(2);
+  }
+
+  @Test
+  void shouldBuildAgainWhenAJarHasGone() throws Exception {
+    Path classpath = home.resolve("the classpath");
+    String jars = Files.readString(classpath);
+    Files.writeString(classpath, jars + File.pathSeparator + home.resolve("gone.jar"));
+    run("--version");
+    run("--version");
+
+    assertThat(Files.readAllLines(builds)).hasSize(2);
+  }
+
+  @Test
+  void shouldRunThroughASymbolicLinkFromAnotherFolder() throws Exception {
+    Path link = Files.createSymbolicLink(folder.resolve("db"), home.resolve("dreambooth"));
+
+    assertThat(run(link, "--version").out()).startsWith("dreambooth4j ");
+  }
+
+  @Test
+  void shouldSayThatTheBuildFailed() throws Exception {
+    script(home.resolve("mvnw"), "#!/bin/sh\necho 'no network'\nexit 1\n");
+
+    Ran ran = run("--version");
+
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.out()).isEmpty();
+    assertThat(ran.err()).contains("no network", "error: the build failed");
+    assertThat(home.resolve("target/launcher.stamp")).doesNotExist();
+  }
+
+  @Test
+  void shouldHandOnArgumentsAndExitCodes() throws Exception {
+    Ran ran = run("generate", "no such model", "a prompt of words");
+
+    assertThat(ran.exitCode()).isEqualTo(3);
+    assertThat(ran.err()).contains("error: no such model: expected a model folder");
+  }
+}

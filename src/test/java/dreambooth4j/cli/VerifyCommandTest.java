@@ -1,0 +1,178 @@
+package dreambooth4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.op.WeightedSum;
+import dreambooth4j.weights.Safetensors;
+import dreambooth4j.weights.SafetensorsWriter;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class VerifyCommandTest {
+  private static final Path GOLDENS = Path.of("src/test/resources/goldens");
+  private static final Path SD1 = GOLDENS.resolve("sd1");
+
+  @TempDir private Path folder;
+
+  @ParameterizedTest
+  @ValueSource(strings = {"sd1", "sd2"})
+  void shouldReproduceEveryRecordedCase(String family) throws IOException {
+    Path goldens = GOLDENS.resolve(family);
+    List<String> args = new ArrayList<>(List.of("verify", goldens.resolve("model").toString()));
+    try (Stream<Path> files = Files.list(goldens)) {
+      files.filter(Files::isRegularFile).map(Path::toString).sorted().forEach(args::add);
+    }
+
+    Ran ran = Ran.of(args.toArray(String[]::new));
+
+    assertThat(ran.out().lines()).hasSize(args.size() - 2 + 1);
+    assertThat(ran.out()).doesNotContain("FAIL").endsWith("All within limits.\n");
+    assertThat(ran.exitCode()).isZero();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "unet.safetensors, output.sample",
+    "unet.safetensors, grad.sample",
+    "unet.safetensors, grad.encoder_hidden_states",
+    "unet.safetensors, grad.conv_in.weight",
+    "unet.safetensors, grad.mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight",
+    "unet_odd.safetensors, output.sample",
+    "text_encoder.safetensors, output.last_hidden_state",
+    "text_encoder.safetensors, output.clip_skip.2",
+    "vae.safetensors, output.image",
+    "schedulers.safetensors, output.noisy",
+    "schedulers.safetensors, output.unipc.path",
+    "adamw.safetensors, output.parameter",
+    "train_prior.safetensors, output.loss",
+    "train_snr_offset_accum.safetensors, output.grad_norm",
+  })
+  void shouldNoticeATensorThatIsOffByAThousandth(String name, String tensor) {
+    Path changed = rewrite(SD1.resolve(name), tensor, 1.001, UnaryOperator.identity());
+
+    Ran ran = verify(SD1.resolve("model"), changed);
+
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.out()).contains("FAIL", " in " + tensor, "NOT within limits.");
+  }
+
+  @Test
+  void shouldNoticeATokenThatDiffers() throws IOException {
+    Path changed = folder.resolve("tokenizer.json");
+    String recorded = Files.readString(SD1.resolve("tokenizer.json"));
+    Files.writeString(changed, recorded.replaceFirst("(?s)(\"input_ids\": \\[\\s*\\d+)", "$19"));
+
+    Ran ran = verify(SD1.resolve("model"), changed);
+
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.out()).contains("ids that differ 1.0e+00");
+  }
+
+  @Test
+  void shouldNameAParameterThatTheModelLacks() throws IOException {
+    Path model = folder.resolve("model");
+    copyFolder(SD1.resolve("model"), model);
+    Path weights = model.resolve("unet/diffusion_pytorch_model.safetensors");
+    Files.move(
+        rewrite(weights, "conv_in.bias", 0, UnaryOperator.identity()),
+        weights,
+        StandardCopyOption.REPLACE_EXISTING);
+
+    Ran ran = verify(model, SD1.resolve("unet.safetensors"));
+
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.err()).contains("conv_in.bias", weights.toString());
+  }
+
+  @Test
+  void shouldNotPassOverAComponentThatItDoesNotKnow() {
+    Path changed =
+        rewrite(
+            SD1.resolve("adamw.safetensors"),
+            null,
+            1,
+            settings -> settings.replace("\"adamw\"", "\"lion\""));
+
+    Ran ran = verify(SD1.resolve("model"), changed);
+
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.out()).contains("not understood: component lion");
+  }
+
+  @Test
+  void shouldNotPassOverATensorThatNothingComputes() {
+    Path changed = folder.resolve("adamw.safetensors");
+    try (Arena arena = Arena.open("test");
+        Safetensors file = Safetensors.open(SD1.resolve("adamw.safetensors"))) {
+      SafetensorsWriter writer = new SafetensorsWriter();
+      file.metadata().forEach(writer::metadata);
+      file.tensors().keySet().forEach(name -> writer.add(name, file.read(arena, name)));
+      writer.add("output.surplus", arena.floats("surplus", new float[] {1}, 1));
+      writer.write(arena, changed);
+    }
+
+    Ran ran = verify(SD1.resolve("model"), changed);
+
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.out()).contains("not understood: nothing here computes output.surplus");
+  }
+
+  @Test
+  void shouldGoOnAfterACaseThatIsMissing() {
+    Ran ran =
+        verify(SD1.resolve("model"), Path.of("no.safetensors"), SD1.resolve("adamw.safetensors"));
+
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.out()).contains("FAIL  no.safetensors", "ok    adamw.safetensors");
+  }
+
+  private static Ran verify(Path model, Path... cases) {
+    List<String> args = new ArrayList<>(List.of("verify", model.toString()));
+    Stream.of(cases).map(Path::toString).forEach(args::add);
+    return Ran.of(args.toArray(String[]::new));
+  }
+
+  /** A copy with one tensor multiplied by a factor, or left out where that is 0. */
+  private Path rewrite(
+      Path source, @Nullable String tensor, double factor, UnaryOperator<String> metadata) {
+    Path target = folder.resolve("changed.safetensors");
+    try (Arena arena = Arena.open("test");
+        Safetensors file = Safetensors.open(source)) {
+      assertThat(tensor == null || file.tensors().containsKey(tensor)).isTrue();
+      SafetensorsWriter writer = new SafetensorsWriter();
+      file.metadata().forEach((key, value) -> writer.metadata(key, metadata.apply(value)));
+      for (String name : file.tensors().keySet()) {
+        Tensor stored = file.read(arena, name);
+        if (!name.equals(tensor)) {
+          writer.add(name, stored);
+        } else if (factor != 0) {
+          writer.add(name, WeightedSum.of(arena, new double[] {factor}, stored));
+        }
+      }
+      writer.write(arena, target);
+    }
+    return target;
+  }
+
+  private static void copyFolder(Path from, Path to) throws IOException {
+    try (Stream<Path> files = Files.walk(from)) {
+      for (Path each : files.toList()) {
+        Files.copy(each, to.resolve(from.relativize(each)));
+      }
+    }
+  }
+}

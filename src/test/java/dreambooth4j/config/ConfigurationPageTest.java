@@ -1,0 +1,51 @@
+package dreambooth4j.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.TreeSet;
+import org.junit.jupiter.api.Test;
+
+/** docs/configuration.md lists the keys that the code knows, as the code describes them. */
+class ConfigurationPageTest {
+  private static final Path PAGE = Path.of("docs/configuration.md");
+  private static final String BEGIN = "<!-- keys: written by ConfigurationPageTest -->\n";
+  private static final String END = "<!-- end of keys -->\n";
+
+  @Test
+  void shouldListEveryKey() throws IOException {
+    String page = Files.readString(PAGE);
+    int from = page.indexOf(BEGIN) + BEGIN.length();
+    int to = page.indexOf(END);
+    if (System.getenv("DOCS_WRITE") != null) {
+      Files.writeString(PAGE, page.substring(0, from) + keys() + page.substring(to));
+      return;
+    }
+    assertThat(page.substring(from, to))
+        .as("run: DOCS_WRITE=1 ./mvnw test -Dtest=ConfigurationPageTest")
+        .isEqualTo(keys());
+  }
+
+  private static String keys() {
+    StringBuilder text = new StringBuilder();
+    for (Key.Group group : Key.Group.values()) {
+      text.append("\n## ").append(group.heading()).append("\n| key | default | |\n|---|---|---|\n");
+      for (Key<?, ?> key : Keys.all()) {
+        if (key.group() == group) {
+          text.append("| `").append(key.name()).append('`');
+          key.aliases().forEach(alias -> text.append(" (`").append(alias).append("`)"));
+          String standard = key.defaultText();
+          text.append(" | ").append(standard == null ? "" : standard).append(" | ");
+          text.append(key.description().replace("|", "\\|").replace("<", "&lt;")).append(" |\n");
+        }
+      }
+    }
+    text.append("\n## Read, no effect here, or refused by name where the value asks for more\n");
+    for (String name : new TreeSet<>(ForeignKeys.names())) {
+      text.append('`').append(name).append("` ");
+    }
+    return text.append("\n\n").toString();
+  }
+}

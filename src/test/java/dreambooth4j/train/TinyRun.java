@@ -1,0 +1,101 @@
+package dreambooth4j.train;
+
+import dreambooth4j.config.Config;
+import dreambooth4j.config.ConfigReader;
+import dreambooth4j.data.TestPictures;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A training run of a second: the goldens' model of random weights and five small pictures of two
+ * sizes, in a folder of the test's own.
+ */
+public final class TinyRun {
+  /** The base model. */
+  public static final Path MODEL = Path.of("src/test/resources/goldens/sd1/model");
+
+  private static final String[] TAGS = {"hat", "beach, dog", "hat", "snow, tree", "red scarf"};
+
+  private final Path folder;
+  private final Map<String, String> flags = new LinkedHashMap<>();
+
+  /** Paints the pictures; the run writes to {@code folder/out}. */
+  public TinyRun(Path folder) throws IOException {
+    this.folder = folder;
+    for (int i = 0; i < TAGS.length; i++) {
+      int width = i < 3 ? 32 : 48;
+      TestPictures.paint(pictures(), "p" + i, width, 32, "sks, man, " + TAGS[i], i);
+    }
+    with("pretrained_model_name_or_path", MODEL.toString());
+    with("instance_data_dir", pictures().toString());
+    with("output_dir", output().toString());
+    with("instance_token", "sks");
+    with("class_token", "man");
+    with("resolution", "32");
+    with("class_infer_steps", "2");
+    with("save_infer_steps", "2");
+    with("n_save_sample", "1");
+    with("validation_steps", "0");
+    with("learning_rate", "0.001");
+  }
+
+  /** Where the instance pictures lie. */
+  public Path pictures() {
+    return folder.resolve("pictures");
+  }
+
+  /** What the run leaves. */
+  public Path output() {
+    return folder.resolve("out");
+  }
+
+  /** Where its class images lie unless class_data_dir says otherwise. */
+  public Path classImages() {
+    return output().resolve("class_images/sks");
+  }
+
+  /** Sets a key of the configuration. */
+  public TinyRun with(String key, Object value) {
+    flags.put(key, value.toString());
+    return this;
+  }
+
+  /** Leaves a key at its default. */
+  public TinyRun without(String key) {
+    flags.remove(key);
+    return this;
+  }
+
+  /** Without class images: no class, no prior loss. */
+  public TinyRun withoutClass() {
+    return without("class_token").without("class_data_dir");
+  }
+
+  /** As many class images as are needed, painted rather than generated. */
+  public TinyRun withPaintedClassImages() throws IOException {
+    Path dir = folder.resolve("class");
+    for (int i = 0; i < TAGS.length; i++) {
+      int width = i < 3 ? 32 : 48;
+      TestPictures.paint(dir, "c" + i, width, 32, "man, " + TAGS[i], 100 + i);
+    }
+    return with("class_data_dir", dir);
+  }
+
+  /** The configuration as it is set. */
+  public Config config() {
+    return ConfigReader.read(null, flags).config();
+  }
+
+  /** The command line of a run. */
+  public List<String> arguments(String command, String... more) {
+    List<String> arguments = new ArrayList<>(List.of(command));
+    flags.forEach((key, value) -> arguments.add("--" + key + "=" + value));
+    arguments.addAll(Arrays.asList(more));
+    return arguments;
+  }
+}

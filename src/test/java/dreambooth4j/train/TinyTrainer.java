@@ -1,0 +1,98 @@
+package dreambooth4j.train;
+
+import dreambooth4j.config.Config;
+import dreambooth4j.data.Concept;
+import dreambooth4j.data.PairSampler;
+import dreambooth4j.data.Picture;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.weights.ModelFolder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** A trainer of a {@link TinyRun} with its model in memory, and what it reported so far. */
+final class TinyTrainer implements AutoCloseable {
+  final Arena run = Arena.open("run");
+  final Config config;
+  final StableDiffusion model;
+  final PairSampler pairs;
+  final Trainer trainer;
+  final List<Trainer.StepReport> reports = new ArrayList<>();
+
+  TinyTrainer(TinyRun tiny) {
+    config = tiny.config();
+    List<Concept> concepts = Concept.scanAll(config);
+    List<Picture> pictures = concepts.stream().flatMap(c -> c.pictures().stream()).toList();
+    pairs =
+        new PairSampler(
+            pictures,
+            ClassImagePlan.of(config, concepts).pools(),
+            config.training().trainBatchSize(),
+            config.training().seed());
+    model =
+        StableDiffusion.load(
+            run, ModelFolder.open(TinyRun.MODEL, null), true, config.training().trainTextEncoder());
+    trainer = new Trainer(run, config, model, pairs);
+  }
+
+  /** Trains to the end. */
+  TinyTrainer train() {
+    return train(Integer.MAX_VALUE);
+  }
+
+  /** Trains until so many steps are done. */
+  TinyTrainer train(int until) {
+    trainer.train(until, reports::add, () -> false);
+    return this;
+  }
+
+  /** What each step said, but for its time. */
+  List<Trainer.StepReport> timeless() {
+    return reports.stream()
+        .map(
+            r ->
+                new Trainer.StepReport(
+                    r.step(),
+                    r.epoch(),
+                    r.losses(),
+                    r.gradientNorm(),
+                    r.learningRate(),
+                    r.priorLossWeight(),
+                    r.pictures(),
+                    0))
+        .toList();
+  }
+
+  /** The UNet's weights by name; copies. */
+  Map<String, List<Float>> unet() {
+    return values(model.unetParameters());
+  }
+
+  /** The text encoder's weights by name; copies. */
+  Map<String, List<Float>> text() {
+    return values(model.textParameters());
+  }
+
+  private static Map<String, List<Float>> values(Parameters parameters) {
+    Map<String, List<Float>> values = new TreeMap<>();
+    for (Parameter each : parameters.all()) {
+      List<Float> list = new ArrayList<>();
+      for (float value : each.weight().toFloats()) {
+        list.add(value);
+      }
+      values.put(each.name(), list);
+    }
+    return values;
+  }
+
+  @Override
+  public void close() {
+    model.close();
+    run.close();
+  }
+}

@@ -1,0 +1,271 @@
+package dreambooth4j.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dreambooth4j.Problem;
+import dreambooth4j.data.PairSampler;
+import dreambooth4j.data.TestPictures;
+import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.diffusion.Objective;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class TrainerTest {
+  @TempDir Path folder;
+
+  @SuppressWarnings("NullAway.Init")
+  private TinyRun tiny;
+
+  @BeforeEach
+  void pictures() throws IOException {
+    tiny = new TinyRun(folder).withPaintedClassImages().with("num_train_epochs", 2);
+  }
+
+  private static Set<String> changed(
+      Map<String, List<Float>> now, Map<String, List<Float>> before) {
+    Set<String> names = new TreeSet<>(now.keySet());
+    names.removeIf(name -> Objects.equals(now.get(name), before.get(name)));
+    return names;
+  }
+
+  @Test
+  void shouldGiveTheSameWeightsForTheSameSeedBitForBit() {
+    tiny.with("train_text_encoder", true).with("train_batch_size", 2).with("shuffle_tags", true);
+    try (TinyTrainer first = new TinyTrainer(tiny).train();
+        TinyTrainer again = new TinyTrainer(tiny).train()) {
+      assertThat(again.timeless()).isEqualTo(first.timeless());
+      assertThat(again.unet()).isEqualTo(first.unet());
+      assertThat(again.text()).isEqualTo(first.text());
+      try (TinyTrainer other = new TinyTrainer(tiny.with("seed", 43)).train()) {
+        assertThat(changed(other.unet(), first.unet())).isEqualTo(first.unet().keySet());
+      }
+    }
+  }
+
+  /** Three pictures of one size and two of another: batches of 2, 1 and 2 pairs. */
+  @Test
+  void shouldShowEveryPictureOnceAnEpochAndKeepShortBatches() {
+    try (TinyTrainer trained = new TinyTrainer(tiny.with("train_batch_size", 2)).train()) {
+      assertThat(trained.reports).extracting(r -> r.step()).containsExactly(1, 2, 3, 4, 5, 6);
+      for (int epoch = 0; epoch < 2; epoch++) {
+        assertThat(trained.reports.subList(3 * epoch, 3 * epoch + 3))
+            .extracting(r -> r.pictures())
+            .containsExactlyInAnyOrder(4, 2, 4);
+      }
+      assertThat(trained.reports)
+          .allSatisfy(
+              r -> {
+                assertThat(r.losses().prior()).isPositive();
+                assertThat(r.losses().total())
+                    .isCloseTo(r.losses().instance() + 0.4 * r.losses().prior(), within(1e-6));
+              });
+    }
+  }
+
+  /** More class images change which are seen, never how many. */
+  @Test
+  void shouldSeeAsManyClassImagesAsInstancesHoweverManyThereAre() throws IOException {
+    tiny.withPaintedClassImages().with("num_class_images_per", 1);
+    for (int i = 0; i < 5; i++) {
+      TestPictures.paint(folder.resolve("class"), "more" + i, 32, 32, "man, hat", 200 + i);
+    }
+    try (TinyTrainer trained = new TinyTrainer(tiny.with("train_batch_size", 3)).train()) {
+      assertThat(trained.reports).extracting(r -> r.pictures()).containsOnly(6, 4);
+    }
+  }
+
+  @Test
+  void shouldTrainWithoutClassImages() {
+    try (TinyTrainer trained = new TinyTrainer(tiny.withoutClass()).train(3)) {
+      assertThat(trained.reports).extracting(r -> r.pictures()).containsOnly(1);
+      assertThat(trained.reports).extracting(r -> r.losses().prior()).containsOnly(0.0);
+      assertThat(trained.reports)
+          .allMatch(r -> r.losses().total() == r.losses().instance() && r.gradientNorm() > 0);
+    }
+  }
+
+  @Test
+  void shouldLetThePriorLossWeightFallWithTheEpoch() {
+    tiny.with("prior_loss_scale", true)
+        .with("prior_loss_target", 2)
+        .with("prior_loss_weight_min", 0)
+        .with("train_batch_size", 3)
+        .with("num_train_epochs", 3);
+    try (TinyTrainer trained = new TinyTrainer(tiny).train()) {
+      assertThat(trained.reports)
+          .extracting(r -> r.priorLossWeight())
+          .containsExactly(0.4, 0.4, 0.2, 0.2, 0.0, 0.0);
+      assertThat(trained.reports.subList(4, 6))
+          .allMatch(r -> r.losses().total() == r.losses().instance());
+    }
+  }
+
+  /** The same pairs with the same draws, in one batch of two and in two of one. */
+  @Test
+  void shouldGatherTheSameGradientsFromOneBatchAsFromItsParts() {
+    tiny.with("train_batch_size", 2).with("train_text_encoder", true).with("offset_noise", 0.1);
+    try (TinyTrainer tried = new TinyTrainer(tiny)) {
+      NoiseSchedule schedule = NoiseSchedule.of(tried.model.scheduler());
+      PairBatches batches =
+          new PairBatches(tried.run, tried.config, tried.model, schedule.timesteps());
+      TrainingStep step = new TrainingStep(tried.model.unet(), Objective.minSnr(schedule, 5), 0.1);
+      PairSampler.Batch both =
+          tried.pairs.epoch(0).stream()
+              .filter(b -> b.pairs().size() == 2)
+              .findFirst()
+              .orElseThrow();
+      gather(tried, step, batches, both, 0, 1);
+      float[] whole = tried.model.unetParameters().gradients().toFloats();
+      float[] wholeText = tried.model.textParameters().gradients().toFloats();
+      tried.model.unetParameters().gradients().zero_();
+      tried.model.textParameters().gradients().zero_();
+      for (int i = 0; i < 2; i++) {
+        List<PairSampler.Pair> one = both.pairs().subList(i, i + 1);
+        gather(tried, step, batches, new PairSampler.Batch(both.bucket(), one), i, 0.5);
+      }
+      assertThat(error(tried.model.unetParameters().gradients().toFloats(), whole))
+          .isLessThan(1e-5);
+      assertThat(error(tried.model.textParameters().gradients().toFloats(), wholeText))
+          .isLessThan(1e-5);
+    }
+  }
+
+  private static void gather(
+      TinyTrainer tried,
+      TrainingStep step,
+      PairBatches batches,
+      PairSampler.Batch batch,
+      int firstPair,
+      double share) {
+    PairBatches.Drawn drawn = batches.draw(tried.run, batch, 7, firstPair, true);
+    step.gather(tried.run, drawn.rows(), drawn.draws(), 0.4, share);
+  }
+
+  private static double error(float[] actual, float[] expected) {
+    double difference = 0;
+    double size = 0;
+    for (int i = 0; i < expected.length; i++) {
+      difference += Math.pow(actual[i] - expected[i], 2);
+      size += Math.pow(expected[i], 2);
+    }
+    assertThat(size).isPositive();
+    return Math.sqrt(difference / size);
+  }
+
+  @Test
+  void shouldCountAccumulatedBatchesAsOneStep() {
+    tiny.with("gradient_accumulation_steps", 2).with("max_train_steps", 4);
+    try (TinyTrainer trained = new TinyTrainer(tiny).train()) {
+      assertThat(trained.reports).extracting(r -> r.pictures()).containsExactly(4, 4, 2, 4);
+      assertThat(trained.reports).extracting(r -> r.epoch()).containsExactly(0, 0, 0, 1);
+    }
+  }
+
+  @Test
+  void shouldGoOnFromACheckpointAsIfItHadNotStopped() {
+    tiny.with("stop_text_encoder", 0.6)
+        .with("shuffle_tags", true)
+        .with("hflip", true)
+        .with("offset_noise", 0.1)
+        .with("snr_gamma", 5)
+        .with("train_batch_size", 2)
+        .with("lr_scheduler", "cosine")
+        .with("lr_warmup_steps", 2)
+        .with("num_train_epochs", 4);
+    for (int stopped : new int[] {4, 10}) { // while the text encoder trains, and after
+      Path checkpoint = folder.resolve("checkpoint-" + stopped);
+      try (TinyTrainer whole = new TinyTrainer(tiny).train();
+          TinyTrainer first = new TinyTrainer(tiny).train(stopped)) {
+        first.trainer.save(checkpoint);
+        try (TinyTrainer second = new TinyTrainer(tiny)) {
+          second.trainer.resume(checkpoint);
+          assertThat(second.trainer.done()).isEqualTo(stopped);
+          second.train();
+          assertThat(second.timeless())
+              .isEqualTo(whole.timeless().subList(stopped, whole.reports.size()));
+          assertThat(second.unet()).isEqualTo(whole.unet());
+          assertThat(second.text()).isEqualTo(whole.text());
+          whole.trainer.save(folder.resolve("whole"));
+          second.trainer.save(folder.resolve("second"));
+          assertThat(folder.resolve("second/training_state.safetensors"))
+              .hasSameBinaryContentAs(folder.resolve("whole/training_state.safetensors"));
+        }
+      }
+    }
+  }
+
+  @Test
+  void shouldRefuseAForeignCheckpoint() {
+    Path checkpoint = folder.resolve("checkpoint");
+    try (TinyTrainer first = new TinyTrainer(tiny)) {
+      first.trainer.save(checkpoint);
+    }
+    try (TinyTrainer other = new TinyTrainer(tiny.with("seed", 1))) {
+      assertThatThrownBy(() -> other.trainer.resume(checkpoint))
+          .isInstanceOf(Problem.class)
+          .hasMessageContaining("expected the seed of this run, 1, found 42");
+    }
+    tiny.with("seed", 42).with("train_text_encoder", true);
+    try (TinyTrainer other = new TinyTrainer(tiny)) {
+      assertThatThrownBy(() -> other.trainer.resume(checkpoint))
+          .isInstanceOf(Problem.class)
+          .hasMessageContaining("layout of the trained weights");
+    }
+  }
+
+  /** As with diffusers, where what gets no gradient is left alone: no moments, no decay. */
+  @Test
+  void shouldLeaveTheTextEncoderAloneAfterItsPart() {
+    tiny.with("stop_text_encoder", 0.5)
+        .with("adam_weight_decay", 0.1)
+        .with("train_batch_size", 3)
+        .with("num_train_epochs", 2);
+    try (TinyTrainer trained = new TinyTrainer(tiny)) {
+      Map<String, List<Float>> before = trained.text();
+      Map<String, List<Float>> atStop = trained.train(2).text();
+      assertThat(changed(atStop, before)).isEqualTo(before.keySet());
+      Map<String, List<Float>> unet = trained.unet();
+      trained.train();
+      assertThat(trained.text()).isEqualTo(atStop);
+      assertThat(changed(trained.unet(), unet)).isEqualTo(unet.keySet());
+    }
+  }
+
+  @Test
+  void shouldLeaveAFrozenTextEncoderAsItIs() {
+    try (TinyTrainer trained = new TinyTrainer(tiny)) {
+      Map<String, List<Float>> before = trained.text();
+      assertThat(trained.train(3).text()).isEqualTo(before);
+    }
+  }
+
+  @Test
+  void shouldNotEvenDecayTheLayersThatClipSkipPassesOver() {
+    tiny.with("train_text_encoder", true).with("clip_skip", 2).with("adam_weight_decay", 0.1);
+    try (TinyTrainer trained = new TinyTrainer(tiny)) {
+      Map<String, List<Float>> before = trained.text();
+      Set<String> expected = new TreeSet<>(before.keySet());
+      expected.removeIf(name -> name.startsWith("encoder.layers.2."));
+      assertThat(expected).hasSizeLessThan(before.size());
+      assertThat(changed(trained.train(2).text(), before)).isEqualTo(expected);
+    }
+  }
+
+  @Test
+  void shouldRefuseAClipSkipBeyondTheModelsLayers() {
+    tiny.with("train_text_encoder", true).with("clip_skip", 5);
+    assertThatThrownBy(() -> new TinyTrainer(tiny))
+        .isInstanceOf(Problem.class)
+        .hasMessage("clip_skip is 5, but this text encoder has 3 layers");
+  }
+}
