@@ -89,7 +89,7 @@ public final class Platform {
 
   private static String natives() {
     Map<String, String> loaded = Loader.getLoadedLibraries();
-    String torchLibrary = loaded.get("torch_cpu");
+    String torchLibrary = loaded.getOrDefault("torch_cpu", "nowhere: it did not load");
     return "%s, %d libraries, libtorch from %s"
         .formatted(Loader.getPlatform(), loaded.size(), torchLibrary);
   }

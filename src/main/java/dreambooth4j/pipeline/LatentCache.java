@@ -34,13 +34,16 @@ public final class LatentCache {
    * @param picture reads it, where it is not known yet
    */
   public Tensor moments(Object key, Supplier<Pixels> picture) {
-    return moments.computeIfAbsent(key, k -> encode(picture.get()));
+    return moments.computeIfAbsent(key, k -> encode(arena, picture.get()));
   }
 
-  private Tensor encode(Pixels picture) {
+  /**
+   * The moments of a picture that will not come again, as {@link #moments}; the caller holds them.
+   */
+  public Tensor encode(Arena step, Pixels picture) {
     Tensor pixels =
-        arena.floats("picture", picture.toFloats(), 1, picture.height(), picture.width(), 3);
-    try (Tape tape = Tape.inference(arena)) {
+        step.floats("picture", picture.toFloats(), 1, picture.height(), picture.width(), 3);
+    try (Tape tape = Tape.inference(step)) {
       return model.vae().encode(tape, tape.constant(pixels)).value().retain();
     } finally {
       pixels.release();

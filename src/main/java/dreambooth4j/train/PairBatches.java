@@ -1,6 +1,8 @@
 package dreambooth4j.train;
 
+import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.Crop;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
@@ -17,6 +19,7 @@ import dreambooth4j.random.CounterRandom;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * Pairs of pictures as a step takes them: latents, prompts, noise and timesteps. Every draw is a
@@ -29,10 +32,10 @@ final class PairBatches {
   record Drawn(TrainingStep.Rows rows, TrainingStep.Draws draws) {}
 
   /** One row of a batch before it is tensors. */
-  private record Row(Path file, String prompt, double lossWeight, int number) {}
+  private record Row(Path file, String prompt, Crop crop, double lossWeight, int number) {}
 
   /** Names a picture as it is seen. */
-  private record Seen(Path file, Bucket bucket, boolean mirrored) {}
+  private record Seen(Path file, Bucket bucket, Crop crop, boolean mirrored) {}
 
   private final Config config;
   private final StableDiffusion model;
@@ -77,7 +80,7 @@ final class PairBatches {
     for (int i = 0; i < rows.size(); i++) {
       Row row = rows.get(i);
       random("latents", step, row).normal(draw, 0, each);
-      latents.draw(moments(row, batch.bucket(), step), draw, z, i * each);
+      latents.draw(moments(arena, row, batch.bucket(), step), draw, z, i * each);
       random("noise", step, row).normal(noise, i * each, each);
       random("offset noise", step, row).normal(offset, i * channels, channels);
       timesteps[i] = random("timesteps", step, row).uniformInt(trainTimesteps);
@@ -120,22 +123,28 @@ final class PairBatches {
   }
 
   private Row row(int concept, Path file, String prompt, int step, int number) {
-    double lossWeight = config.concepts().get(concept).lossWeight();
-    Row row = new Row(file, prompt, lossWeight, number);
-    return config.data().captions().varies()
-        ? new Row(
-            file, draws.get(concept).draw(prompt, random("tags", step, row)), lossWeight, number)
-        : row;
+    ConceptConfig how = config.concepts().get(concept);
+    Row row = new Row(file, prompt, how.crop(), how.lossWeight(), number);
+    if (!config.data().captions().varies()) {
+      return row;
+    }
+    String drawn = draws.get(concept).draw(prompt, random("tags", step, row));
+    return new Row(file, drawn, how.crop(), how.lossWeight(), number);
   }
 
-  private Tensor moments(Row row, Bucket bucket, int step) {
+  /** A picture that is cropped anew each time is encoded anew; the others' moments are kept. */
+  private Tensor moments(Arena arena, Row row, Bucket bucket, int step) {
     boolean mirrored = config.data().hflip() && random("hflip", step, row).uniform() < 0.5;
-    return latents.moments(
-        new Seen(row.file, bucket, mirrored),
+    CounterRandom place = random("crop", step, row);
+    Crop crop = row.crop.drawn(place.uniform(), place.uniform());
+    Supplier<Pixels> picture =
         () -> {
-          Pixels picture = ImageReader.read(row.file, bucket);
-          return mirrored ? picture.hflip() : picture;
-        });
+          Pixels pixels = ImageReader.read(row.file, bucket, crop);
+          return mirrored ? pixels.hflip() : pixels;
+        };
+    return row.crop.random()
+        ? latents.encode(arena, picture.get())
+        : latents.moments(new Seen(row.file, bucket, crop, mirrored), picture);
   }
 
   private TrainingStep.Prompts prompts(Arena arena, List<Row> rows, boolean textEncoderTrains) {

@@ -92,6 +92,7 @@ public final class TrainingRun {
                   pictures,
                   plan.pools(),
                   config.training().trainBatchSize(),
+                  config.data().buckets().remainder(),
                   config.training().seed()));
       if (resumed != null) {
         trainer.resume(resumed);
