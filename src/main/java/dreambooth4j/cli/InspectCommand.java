@@ -10,7 +10,6 @@ import dreambooth4j.prior.ClassImagePlan;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -68,10 +67,8 @@ public final class InspectCommand implements Callable<Integer> {
       concept.notes().forEach(err::println);
     }
     out.println();
-    printPlan(out, plan);
-    for (Map.Entry<String, Integer> skipped : plan.skipped().entrySet()) {
-      err.printf("class pictures not used: %d %s%n", skipped.getValue(), skipped.getKey());
-    }
+    ClassImageTable.print(out, plan);
+    ClassImageTable.printSkipped(err, plan);
     out.flush();
     err.flush();
     return 0;
@@ -81,7 +78,7 @@ public final class InspectCommand implements Callable<Integer> {
     // Captions hold no tab: their blanks were collapsed.
     return String.join(
         "\t",
-        shown(picture.file()).replaceAll("[\t\r\n]", " "),
+        ClassImageTable.shown(picture.file()).replaceAll("[\t\r\n]", " "),
         picture.bucket().toString(),
         picture.instancePrompt(),
         picture.classCaption());
@@ -93,32 +90,5 @@ public final class InspectCommand implements Callable<Integer> {
     String enlarged = box.scale() > 1 ? ", enlarged" : "";
     String random = concept.crop().random() ? ", in training anywhere" : "";
     return box + enlarged + random;
-  }
-
-  private static void printPlan(PrintWriter out, ClassImagePlan plan) {
-    if (plan.needs().isEmpty()) {
-      out.println("Class images: none, the run trains without prior preservation");
-      return;
-    }
-    out.println("Class images");
-    out.printf("%7s %7s  %-9s  %s%n", "there", "missing", "bucket", "class caption");
-    Path folder = null;
-    for (ClassImagePlan.Need need : plan.needs()) {
-      Path itsFolder = need.concept().classImages().dataDir();
-      if (!itsFolder.equals(folder)) {
-        folder = itsFolder;
-        out.printf("in %s:%n", shown(folder));
-      }
-      out.printf(
-          "%7d %7d  %-9s  %s%n",
-          need.present().size(), need.missing(), need.pool().bucket(), need.pool().caption());
-    }
-    out.printf("%7d %7d  in all%n", plan.present(), plan.missing());
-  }
-
-  /** A path as the user would type it here. */
-  private static String shown(Path path) {
-    Path here = Path.of("").toAbsolutePath();
-    return path.startsWith(here) ? here.relativize(path).toString() : path.toString();
   }
 }

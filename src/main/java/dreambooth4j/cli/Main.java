@@ -29,6 +29,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     },
     subcommands = {
       TrainCommand.class,
+      ClassImagesCommand.class,
       GenerateCommand.class,
       InspectCommand.class,
       VerifyCommand.class,

@@ -4,6 +4,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Bucket;
+import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.diffusion.SamplerKind;
@@ -12,6 +13,7 @@ import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.random.CounterRandom;
+import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.StagedFiles;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -28,7 +30,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Makes the class images that are missing, with the base model: at their bucket's size, a batch at
  * once, each picture from a seed of its own, so that it does not depend on the batch. A picture is
- * {@code <sha1 of its pixels>.png}, its prompt the {@code .txt} beside it; both appear together.
+ * {@code <sha1 of its pixels>.png}, beside it its prompt as {@code .txt} and how it was made as
+ * {@code .json}; all three appear together.
  */
 public final class ClassImageGenerator {
   /** Is told what happens. */
@@ -41,12 +44,14 @@ public final class ClassImageGenerator {
   private static final int MOST_IN_VAIN = 50;
 
   private final Config config;
+  private final StableDiffusion model;
   private final TextToImage pipeline;
   private final @Nullable SamplerKind sampler;
 
   /** A generator for this run; {@code model} has the base weights. */
   public ClassImageGenerator(Config config, StableDiffusion model) {
     this.config = config;
+    this.model = model;
     this.pipeline = new TextToImage(model, config.model().clipSkip());
     String scheduler = config.samples().scheduler();
     this.sampler = scheduler == null ? null : SamplerKind.named(scheduler);
@@ -61,6 +66,7 @@ public final class ClassImageGenerator {
    */
   public void generate(Arena run, ClassImagePlan plan, Listener listener, BooleanSupplier stop) {
     int done = 0;
+    String fingerprint = plan.missing() > 0 ? fingerprint() : "";
     try {
       for (ClassImagePlan.Need need : plan.needs()) {
         int number = need.present().size();
@@ -68,7 +74,8 @@ public final class ClassImageGenerator {
         int vain = 0;
         while (left > 0 && !stop.getAsBoolean()) {
           int count = Math.min(left, config.prior().sampleBatchSize());
-          int fresh = write(need, batch(run, need, number, count, stop));
+          List<Long> seeds = seeds(need.pool(), number, count);
+          int fresh = write(need, seeds, batch(run, need, seeds, stop), fingerprint);
           vain = fresh > 0 ? 0 : vain + count;
           requireVariety(need, vain);
           number += count;
@@ -91,17 +98,26 @@ public final class ClassImageGenerator {
     }
   }
 
-  /** Pictures {@code first} to first + count − 1 of a pool; each is a function of its number. */
-  private List<Pixels> batch(
-      Arena run, ClassImagePlan.Need need, int first, int count, BooleanSupplier stop) {
-    ConceptConfig.ClassImages how = need.concept().classImages();
-    Bucket bucket = need.pool().bucket();
+  private String fingerprint() {
+    ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+    return BaseModel.fingerprint(base, config.model().variant());
+  }
+
+  /** The seeds of pictures {@code first} to first + count − 1 of a pool. */
+  private List<Long> seeds(ClassPool pool, int first, int count) {
+    String purpose = "class image " + pool.bucket() + " " + pool.caption();
     List<Long> seeds = new ArrayList<>();
     for (int i = first; i < first + count; i++) {
-      String purpose = "class image " + bucket + " " + need.pool().caption();
       CounterRandom random = CounterRandom.at(config.training().seed(), purpose, i, 0);
       seeds.add(random.nextInt() & 0xFFFFFFFFL);
     }
+    return seeds;
+  }
+
+  private List<Pixels> batch(
+      Arena run, ClassImagePlan.Need need, List<Long> seeds, BooleanSupplier stop) {
+    ConceptConfig.ClassImages how = need.concept().classImages();
+    Bucket bucket = need.pool().bucket();
     TextToImage.Request request =
         new TextToImage.Request(
             need.pool().caption(),
@@ -112,15 +128,17 @@ public final class ClassImageGenerator {
             how.guidanceScale(),
             sampler);
     try (TorchNoise noise = TorchNoise.ofRows(seeds)) {
-      return pipeline.generate(run, request, count, noise, TextToImage.until(stop));
+      return pipeline.generate(run, request, seeds.size(), noise, TextToImage.until(stop));
     }
   }
 
   /** Writes those that are not there yet, and counts them: two seeds may give one picture. */
-  private static int write(ClassImagePlan.Need need, List<Pixels> pictures) {
+  private int write(
+      ClassImagePlan.Need need, List<Long> seeds, List<Pixels> pictures, String fingerprint) {
     Path folder = need.concept().classImages().dataDir();
     int fresh = 0;
-    for (Pixels each : pictures) {
+    for (int i = 0; i < pictures.size(); i++) {
+      Pixels each = pictures.get(i);
       String name = sha1(each);
       Path file = folder.resolve(name + ".png");
       if (Files.exists(file)) {
@@ -129,12 +147,30 @@ public final class ClassImageGenerator {
       try (StagedFiles files = new StagedFiles()) {
         byte[] caption = need.pool().caption().getBytes(StandardCharsets.UTF_8);
         files.add(folder.resolve(name + ".txt"), caption);
+        files.add(ClassImageRecord.file(file), record(need, seeds.get(i), fingerprint).json());
+        // The picture last: what is counted is whole.
         files.add(file, Png.encode(each));
         files.commit();
       }
       fresh++;
     }
     return fresh;
+  }
+
+  private ClassImageRecord record(ClassImagePlan.Need need, long seed, String fingerprint) {
+    ConceptConfig.ClassImages how = need.concept().classImages();
+    Bucket bucket = need.pool().bucket();
+    String named = config.samples().scheduler();
+    return new ClassImageRecord(
+        need.pool().caption(),
+        how.negativePrompt(),
+        seed,
+        named == null ? model.scheduler().className() : named,
+        how.inferSteps(),
+        how.guidanceScale(),
+        bucket.width(),
+        bucket.height(),
+        fingerprint);
   }
 
   private static String sha1(Pixels picture) {

@@ -13,7 +13,7 @@ import javax.imageio.ImageIO;
 public final class TestPictures {
   private TestPictures() {}
 
-  /** Writes a black PNG of this size with its caption beside it; returns the PNG. */
+  /** Writes a nearly black PNG of this size with its caption beside it; returns the PNG. */
   public static Path write(Path folder, String name, int width, int height, String caption)
       throws IOException {
     BufferedImage image = new BufferedImage(width, height, TYPE_INT_RGB);

@@ -1,0 +1,102 @@
+package dreambooth4j.cli;
+
+import dreambooth4j.config.Config;
+import dreambooth4j.config.ConfigReader;
+import dreambooth4j.data.Concept;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.prior.BaseModel;
+import dreambooth4j.prior.ClassImageGenerator;
+import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.report.ProgressLine;
+import dreambooth4j.weights.ModelFolder;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Shows which class images a run needs, and makes those that are missing. */
+@Command(
+    name = "class-images",
+    mixinStandardHelpOptions = true,
+    modelTransformer = ConfigFlags.class,
+    customSynopsis = "dreambooth class-images [CONFIG] [--plan] [--KEY VALUE]...",
+    description =
+        "Shows which class images a run needs, has and misses, for each concept, size and class"
+            + " caption, and makes those that are missing with the base model. Beside each picture"
+            + " lie its caption (.txt) and how it was made (.json).",
+    footer = {
+      "",
+      "Ctrl-C stops after the batch at hand; started again, it goes on where it was.",
+      "",
+      "Examples:",
+      "  dreambooth class-images config.yaml --plan",
+      "  dreambooth class-images config.yaml --sample_batch_size 8"
+    },
+    sortOptions = false)
+final class ClassImagesCommand implements Callable<Integer> {
+  @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "A YAML or JSON file.")
+  @Nullable Path config;
+
+  @Option(names = "--plan", description = "Only show what is needed, there and missing.")
+  boolean planOnly;
+
+  @SuppressWarnings("NullAway.Init") // picocli sets it
+  @Spec
+  CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter err = spec.commandLine().getErr();
+    ConfigReader.Reading reading = ConfigReader.read(config, ConfigFlags.given(spec));
+    reading.notes().forEach(err::println);
+    Config resolved = reading.config();
+    List<Concept> concepts = Concept.scanAll(resolved);
+    concepts.forEach(concept -> concept.notes().forEach(err::println));
+    ClassImagePlan plan = ClassImagePlan.of(resolved, concepts);
+    ClassImageTable.print(out, plan);
+    ClassImageTable.printSkipped(err, plan);
+    out.flush();
+    String model = resolved.model().pretrainedModelNameOrPath();
+    if (plan.present() > 0 && model != null) {
+      noteOtherModels(err, resolved, ModelFolder.find(model, resolved.model().variant()), plan);
+    }
+    err.flush();
+    return planOnly || plan.missing() == 0 ? 0 : generate(resolved, plan);
+  }
+
+  private static void noteOtherModels(
+      PrintWriter err, Config config, ModelFolder base, ClassImagePlan plan) {
+    int others = BaseModel.madeByOthers(plan, base, config.model().variant());
+    if (others > 0) {
+      err.printf(
+          "%d of the class images that are there were made by another base model than %s: they are"
+              + " used as they are; delete them to have them made again%n",
+          others, ClassImageTable.shown(base.path()));
+    }
+  }
+
+  private int generate(Config config, ClassImagePlan plan) {
+    ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+    PrintStream err = System.err;
+    Main main = spec.root().commandLine().getCommand();
+    main.interrupt.listen();
+    try (Arena run = Arena.open("run");
+        StableDiffusion model = StableDiffusion.load(run, base, false, false);
+        ProgressLine progress =
+            new ProgressLine(
+                err, "class images", plan.missing(), ProgressLine.Terminal.current())) {
+      new ClassImageGenerator(config, model)
+          .generate(run, plan, (done, missing) -> progress.at(done), main.interrupt::requested);
+      return main.interrupt.requested() ? Interrupt.EXIT_CODE : 0;
+    }
+  }
+}
