@@ -104,7 +104,7 @@ class ClassImagesCommandTest {
   @Test
   void shouldMakeWhatIsMissingEachWithItsCaptionAndItsRecord() throws IOException {
     assertThat(run()).as(err()).isZero();
-    assertThat(err()).contains("class images 6/6").contains("images/s");
+    assertThat(err()).contains("class images 6/6").contains("it/s");
     Map<String, String> files = files();
     assertThat(files.keySet().stream().map(name -> name.substring(name.length() - 3)))
         .hasSize(18)

@@ -70,7 +70,7 @@ class TrainCommandTest {
     assertThat(Files.mismatch(output.resolve(UNET), base.resolve(UNET))).isNotNegative();
     assertThat(names(output.resolve("samples")))
         .containsExactly("000000-santa.png", "000002-santa.png", "000003-santa.png");
-    assertThat(names(output.resolve("class_images/santa"))).hasSize(16);
+    assertThat(names(output.resolve("class_images/santa"))).hasSize(24);
     assertThat(metrics(output)).extracting(m -> m.path("step").asInt()).containsExactly(1, 2, 3);
     assertThat(metrics(output))
         .allSatisfy(

@@ -115,15 +115,16 @@ class ClassImageGeneratorTest {
     tiny.with("num_class_images_per", 2);
     generate(() -> false);
     Map<String, String> whole = files();
-    assertThat(whole).hasSize(20);
+    assertThat(whole).hasSize(30);
     for (Path file : pictures()) {
       Files.delete(file);
       Files.delete(Path.of(file.toString().replace(".png", ".txt")));
+      Files.delete(Path.of(file.toString().replace(".png", ".json")));
     }
     AtomicInteger looks = new AtomicInteger();
     generate(() -> looks.incrementAndGet() > 10); // in the middle of a batch
     assertThat(pictures()).hasSizeBetween(2, 8);
-    assertThat(files()).hasSize(2 * pictures().size());
+    assertThat(files()).hasSize(3 * pictures().size());
     assertThat(whole).containsAllEntriesOf(files());
     generate(() -> false);
     assertThat(files()).isEqualTo(whole);
