@@ -48,7 +48,7 @@ final class Duplicates {
     try {
       return Files.size(file);
     } catch (IOException e) {
-      throw new Problem(Problem.Kind.DATA, file + " cannot be read: " + e.getMessage(), e);
+      throw new Problem(Problem.Kind.DATA, file + " cannot be read: " + Problem.why(e), e);
     }
   }
 
@@ -60,7 +60,7 @@ final class Duplicates {
       }
       return HexFormat.of().formatHex(sha256.digest());
     } catch (IOException e) {
-      throw new Problem(Problem.Kind.DATA, file + " cannot be read: " + e.getMessage(), e);
+      throw new Problem(Problem.Kind.DATA, file + " cannot be read: " + Problem.why(e), e);
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException(e);
     }

@@ -54,7 +54,7 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
       Files.walkFileTree(folder, EnumSet.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, walk);
     } catch (IOException e) {
       throw new Problem(
-          Problem.Kind.DATA, "%s cannot be listed: %s".formatted(folder, e.getMessage()), e);
+          Problem.Kind.DATA, "%s cannot be listed: %s".formatted(folder, Problem.why(e)), e);
     }
     return walk.result();
   }

@@ -113,6 +113,11 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   }
 
   @Override
+  public void sampling(int step, int pictures) {
+    say("Drawing %s after step %d ...", counted(pictures, "sample"), step);
+  }
+
+  @Override
   public void sampled(int step, List<SamplePictures.Sample> samples) {
     Path folder = output.resolve("samples");
     try (StagedFiles files = new StagedFiles()) {

@@ -78,6 +78,11 @@ public final class SamplePictures {
     return wanted >= 0 ? wanted : config.training().seed();
   }
 
+  /** Pictures that are drawn each time. */
+  int count() {
+    return wishes.stream().mapToInt(Wish::count).sum();
+  }
+
   /**
    * Draws them with the weights as they are.
    *

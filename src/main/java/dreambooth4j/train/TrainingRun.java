@@ -36,6 +36,9 @@ public final class TrainingRun {
     /** All is in memory; training begins after {@code trainer.done()} steps. */
     void ready(Trainer trainer, Arena run);
 
+    /** So many samples are about to be drawn, which can take a while. */
+    void sampling(int step, int pictures);
+
     /** Samples were drawn after so many steps. */
     void sampled(int step, List<SamplePictures.Sample> samples);
 
@@ -168,6 +171,10 @@ public final class TrainingRun {
   }
 
   private void sample(Arena run, SamplePictures samples, int step) {
+    if (samples.count() == 0) {
+      return;
+    }
+    listener.sampling(step, samples.count());
     try {
       listener.sampled(step, samples.draw(run, stop));
     } catch (CancellationException e) {

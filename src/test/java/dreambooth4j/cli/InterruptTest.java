@@ -25,7 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(120)
 class InterruptTest {
   private static final String UNET = "unet/diffusion_pytorch_model.safetensors";
-  private static final int STEPS = 120;
+  private static final int STEPS = 80;
 
   @TempDir Path folder;
 

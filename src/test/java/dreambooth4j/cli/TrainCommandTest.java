@@ -82,6 +82,7 @@ class TrainCommandTest {
     assertThat(ran.err())
         .contains("Concept santa: 8 pictures of 3 sizes in ")
         .contains("Class images: 0 there, 8 to make")
+        .contains("Drawing 2 samples after step 2 ...")
         .contains("step 3/3 | ")
         .contains("Saved after step 3: " + output)
         .contains("Peak memory: tensors ")
