@@ -1,5 +1,11 @@
 package dreambooth4j;
 
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -56,6 +62,21 @@ public final class Problem extends RuntimeException {
   /** A picture, a caption or a model file is at fault. */
   public static Problem data(String message) {
     return new Problem(Kind.DATA, message);
+  }
+
+  /** Why a file could not be read or written, in words: Java's own are often the bare path. */
+  public static String why(IOException e) {
+    if (e instanceof NoSuchFileException) {
+      return "there is no such file or folder";
+    }
+    if (e instanceof AccessDeniedException) {
+      return "permission denied";
+    }
+    if (e instanceof FileAlreadyExistsException || e instanceof NotDirectoryException) {
+      return "something that is no folder is in its place";
+    }
+    String reason = e instanceof FileSystemException f ? f.getReason() : e.getMessage();
+    return reason == null ? e.getClass().getSimpleName() : reason;
   }
 
   /** What is at fault. */

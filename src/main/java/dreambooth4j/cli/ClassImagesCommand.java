@@ -14,7 +14,6 @@ import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -85,23 +84,19 @@ final class ClassImagesCommand implements Callable<Integer> {
     }
   }
 
-  private static int generate(Config config, ClassImagePlan plan) {
+  private int generate(Config config, ClassImagePlan plan) {
     ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
     PrintStream err = System.err;
-    boolean terminal = Boolean.getBoolean("dreambooth.terminal"); // the launcher says
-    try (Interrupt interrupt = new Interrupt();
-        Arena run = Arena.open("run");
+    Main main = spec.root().commandLine().getCommand();
+    main.interrupt.listen();
+    try (Arena run = Arena.open("run");
         StableDiffusion model = StableDiffusion.load(run, base, false, false);
         ProgressLine progress =
-            new ProgressLine(err, "class images", 0, plan.missing(), terminal)) {
-      long start = System.nanoTime();
-      ClassImageGenerator.Listener listener =
-          (done, missing) -> {
-            double rate = done / Math.max(1e-9, (System.nanoTime() - start) / 1e9);
-            progress.at(done, String.format(Locale.ROOT, "%.2f images/s", rate));
-          };
-      new ClassImageGenerator(config, model).generate(run, plan, listener, interrupt::requested);
-      return interrupt.requested() ? Interrupt.EXIT_CODE : 0;
+            new ProgressLine(
+                err, "class images", plan.missing(), ProgressLine.Terminal.current())) {
+      new ClassImageGenerator(config, model)
+          .generate(run, plan, (done, missing) -> progress.at(done), main.interrupt::requested);
+      return main.interrupt.requested() ? Interrupt.EXIT_CODE : 0;
     }
   }
 }

@@ -127,10 +127,10 @@ final class GenerateCommand implements Callable<Integer> {
     ModelFolder folder = ModelFolder.find(model, variant);
     List<Path> files;
     PrintStream err = System.err;
-    boolean terminal = Boolean.getBoolean("dreambooth.terminal"); // the launcher says
-    try (ProgressLine line = new ProgressLine(err, "generate", 0, steps, terminal)) {
+    try (ProgressLine line =
+        new ProgressLine(err, "generate", steps, ProgressLine.Terminal.current())) {
       // Some samplers take a step more than they were asked for.
-      files = Generation.write(folder, wish, output, step -> line.at(Math.min(step, steps), ""));
+      files = Generation.write(folder, wish, output, step -> line.at(Math.min(step, steps)));
     }
     files.forEach(out::println);
     out.println("seed " + chosenSeed);

@@ -3,19 +3,24 @@ package dreambooth4j.cli;
 import java.util.concurrent.CountDownLatch;
 
 /**
- * Ctrl-C or a termination signal as a wish to stop: while this is open, the process ends only after
- * it was closed, so that what is under way can be saved.
+ * Ctrl-C or a termination signal as a wish to stop: from {@link #listen} on, the process ends only
+ * after {@link #finish}, so that what is under way can be saved and said. The Java machine heeds
+ * the first signal alone; a second one cannot break into the saving.
  */
-final class Interrupt implements AutoCloseable {
+final class Interrupt {
   /** The exit code after an interruption; the Java machine gives the same for Ctrl-C. */
   static final int EXIT_CODE = 130;
 
   private final CountDownLatch finished = new CountDownLatch(1);
   private final Thread hook = new Thread(this::request, "interrupt");
+  private boolean listening;
   private volatile boolean requested;
+  private volatile int exitCode;
 
-  Interrupt() {
+  /** Signals are wishes from now on. */
+  void listen() {
     Runtime.getRuntime().addShutdownHook(hook);
+    listening = true;
   }
 
   /** Whether someone wants it to stop. */
@@ -25,18 +30,24 @@ final class Interrupt implements AutoCloseable {
 
   private void request() {
     requested = true;
-    System.err.println("\nStopping: the step is finished and saved first ...");
+    System.err.printf(
+        "%nStopping: the step is finished and saved first (kill -9 %d gives it up) ...%n",
+        ProcessHandle.current().pid());
     try {
       finished.await();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+    if (exitCode != 0 && exitCode != EXIT_CODE) {
+      Runtime.getRuntime().halt(exitCode); // it could not be saved: the signal's code would hide it
+    }
   }
 
-  @Override
-  public void close() {
+  /** All is saved and said: the process may end. */
+  void finish(int code) {
+    exitCode = code;
     finished.countDown();
-    if (!requested) {
+    if (listening && !requested) {
       try {
         Runtime.getRuntime().removeShutdownHook(hook);
       } catch (IllegalStateException e) {

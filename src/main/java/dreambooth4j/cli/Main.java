@@ -1,10 +1,15 @@
 package dreambooth4j.cli;
 
 import dreambooth4j.Problem;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.TypeConversionException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line: every command is one class beside this one. */
 @Command(
@@ -37,6 +42,9 @@ public final class Main {
       description = "Show stack traces and more of what is done.")
   boolean verbose;
 
+  /** How a command that saves what it has done learns of Ctrl-C. */
+  final Interrupt interrupt = new Interrupt();
+
   /** Runs one command and exits with its code. */
   public static void main(String[] args) {
     System.exit(run(args));
@@ -44,13 +52,56 @@ public final class Main {
 
   /** Runs one command and returns its exit code. */
   public static int run(String... args) {
-    return commandLine().execute(args);
+    return run(commandLine(), args);
+  }
+
+  static int run(CommandLine line, String... args) {
+    Main main = line.getCommand();
+    int code = Problem.Kind.FAILED.exitCode();
+    try {
+      code = line.execute(args);
+    } catch (OutOfMemoryError e) {
+      code =
+          main.explain(
+              new Problem(
+                  Problem.Kind.DEVICE,
+                  "out of memory (%s): give Java more, DREAMBOOTH_JAVA_OPTS=-Xmx8g"
+                      .formatted(e.getMessage()),
+                  e),
+              line);
+    } finally {
+      main.interrupt.finish(code);
+    }
+    return code;
   }
 
   static CommandLine commandLine() {
     Main main = new Main();
     return new CommandLine(main)
+        .registerConverter(Path.class, Main::path)
+        .setParameterExceptionHandler((error, args) -> misused(error))
         .setExecutionExceptionHandler((error, line, parsed) -> main.explain(error, line));
+  }
+
+  private static Path path(String text) {
+    try {
+      return Path.of(text);
+    } catch (InvalidPathException e) {
+      throw new TypeConversionException("'%s' is no path: %s".formatted(text, e.getReason()));
+    }
+  }
+
+  /** One message; the help of a command is longer than a screen and would push it out of sight. */
+  private static int misused(ParameterException error) {
+    CommandLine line = error.getCommandLine();
+    line.getErr().println(line.getColorScheme().errorText("error: " + error.getMessage()));
+    UnmatchedArgumentException.printSuggestions(error, line.getErr());
+    if (line.getParent() == null) {
+      line.usage(line.getErr());
+    } else {
+      line.getErr().println("See " + line.getCommandSpec().qualifiedName() + " --help");
+    }
+    return Problem.Kind.USAGE.exitCode();
   }
 
   private int explain(Exception error, CommandLine line) {

@@ -2,6 +2,7 @@ package dreambooth4j.cli;
 
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
+import dreambooth4j.report.ProgressLine;
 import dreambooth4j.report.RunReport;
 import dreambooth4j.train.TrainingRun;
 import java.io.PrintStream;
@@ -46,10 +47,11 @@ final class TrainCommand implements Callable<Integer> {
     reading.notes().forEach(System.err::println);
     Config resolved = reading.config();
     PrintStream err = System.err;
-    boolean terminal = Boolean.getBoolean("dreambooth.terminal"); // the launcher says
-    try (Interrupt interrupt = new Interrupt();
-        RunReport report = new RunReport(err, resolved.output().outputDir(), terminal)) {
-      boolean done = new TrainingRun(resolved, report, interrupt::requested).run();
+    Main main = spec.root().commandLine().getCommand();
+    main.interrupt.listen();
+    try (RunReport report =
+        new RunReport(err, resolved.output().outputDir(), ProgressLine.Terminal.current())) {
+      boolean done = new TrainingRun(resolved, report, main.interrupt::requested).run();
       return done ? 0 : Interrupt.EXIT_CODE;
     }
   }

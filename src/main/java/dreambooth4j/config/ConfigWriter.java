@@ -1,7 +1,5 @@
 package dreambooth4j.config;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,11 +26,6 @@ public final class ConfigWriter {
             .build();
     return "# As it was resolved: defaults, then the file, then the flags.\n"
         + new Dump(settings).dumpToString(top);
-  }
-
-  /** Writes the configuration into a file. */
-  public static void write(Config config, Path file) throws IOException {
-    Files.writeString(file, toYaml(config));
   }
 
   private static <S> Map<String, Object> map(List<Key<S, ?>> keys, S subject) {

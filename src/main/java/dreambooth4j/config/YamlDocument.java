@@ -87,7 +87,7 @@ final class YamlDocument {
     } catch (CharacterCodingException e) {
       throw new Problem(Problem.Kind.USAGE, file + " is not UTF-8 text", e);
     } catch (IOException e) {
-      throw new Problem(Problem.Kind.USAGE, file + " cannot be read: " + e.getMessage(), e);
+      throw new Problem(Problem.Kind.USAGE, file + " cannot be read: " + Problem.why(e), e);
     }
   }
 

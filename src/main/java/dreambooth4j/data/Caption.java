@@ -85,7 +85,7 @@ public record Caption(List<String> texts, boolean written, int repeats) {
       throw new Problem(
           Problem.Kind.DATA, file + " is not UTF-8 text: save the caption as UTF-8", e);
     } catch (IOException e) {
-      throw new Problem(Problem.Kind.DATA, file + " cannot be read: " + e.getMessage(), e);
+      throw new Problem(Problem.Kind.DATA, file + " cannot be read: " + Problem.why(e), e);
     }
   }
 

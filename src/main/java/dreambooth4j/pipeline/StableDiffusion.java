@@ -3,6 +3,7 @@ package dreambooth4j.pipeline;
 import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Threads;
 import dreambooth4j.model.TextEncoder;
@@ -17,6 +18,9 @@ import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.TensorSource;
 import dreambooth4j.weights.WeightLoader;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A Stable Diffusion model in memory, in F32. Its weights are the arena's; close it for its
@@ -118,6 +122,22 @@ public final class StableDiffusion implements AutoCloseable {
   /** Weights of the VAE. */
   public Parameters vaeParameters() {
     return vaeParameters;
+  }
+
+  /** The first weight that is not finite, in the order of computation; null if all are. */
+  public @Nullable String firstBadWeight() {
+    Map<Component, Parameters> components = new LinkedHashMap<>();
+    components.put(Component.TEXT_ENCODER, textParameters);
+    components.put(Component.UNET, unetParameters);
+    components.put(Component.VAE, vaeParameters);
+    for (Map.Entry<Component, Parameters> component : components.entrySet()) {
+      for (Parameter each : component.getValue().all()) {
+        if (!each.weight().isFinite()) {
+          return "the weight %s of the %s".formatted(each, component.getKey().folder());
+        }
+      }
+    }
+    return null;
   }
 
   @Override

@@ -15,6 +15,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -50,6 +52,17 @@ public final class TextToImage {
     this.encoder = new PromptEncoder(model, clipSkip);
   }
 
+  /**
+   * A progress that ends the work with a {@link CancellationException} once {@code stop} is true.
+   */
+  public static IntConsumer until(BooleanSupplier stop) {
+    return step -> {
+      if (stop.getAsBoolean()) {
+        throw new CancellationException("stopped at step " + step);
+      }
+    };
+  }
+
   /** Makes {@code count} pictures of noise drawn here. */
   public List<Pixels> generate(
       Arena run, Request request, int count, TorchNoise noise, IntConsumer progress) {
@@ -79,7 +92,7 @@ public final class TextToImage {
    *
    * @param latents F32 [n, h, w, channels], unit noise
    * @param noise for samplers that draw more on the way
-   * @param progress is told each step's number, from 1
+   * @param progress is told each step's number, from 1; what it throws ends the work
    */
   public List<Pixels> generate(
       Arena run, Request request, Tensor latents, TorchNoise noise, IntConsumer progress) {
@@ -163,6 +176,9 @@ public final class TextToImage {
       Tensor rows = unscaled.rows(from, Math.min(atOnce, latents.size(0) - from));
       try (Tape tape = Tape.inference(arena)) {
         Tensor decoded = model.vae().decode(tape, tape.constant(rows)).value();
+        if (!decoded.isFinite()) {
+          throw notFinite();
+        }
         float[] values = decoded.toFloats();
         int width = (int) decoded.size(2);
         int height = (int) decoded.size(1);
@@ -173,6 +189,15 @@ public final class TextToImage {
       rows.release();
     }
     return pictures;
+  }
+
+  /** Bytes cannot hold it: the picture would be black, and trained on if it is a class image. */
+  private Problem notFinite() {
+    String weight = model.firstBadWeight();
+    return new Problem(
+        Problem.Kind.DIVERGED,
+        "the model draws numbers that are not finite; first bad tensor: %s. Get the model anew, or take an earlier one."
+            .formatted(weight == null ? "none among the weights" : weight));
   }
 
   /** −1..1 to bytes as diffusers rounds them. */

@@ -23,6 +23,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -39,8 +40,8 @@ public final class ClassImageGenerator {
     void made(int done, int missing);
   }
 
-  /** So many batches without one new picture: there is nothing more to be had. */
-  private static final int VAIN_BATCHES = 50;
+  /** Two seeds may give one picture, but not so many. */
+  private static final int MOST_IN_VAIN = 50;
 
   private final Config config;
   private final StableDiffusion model;
@@ -59,32 +60,41 @@ public final class ClassImageGenerator {
   /**
    * Makes what the plan misses.
    *
-   * @param stop looked at after each batch: true leaves the rest for another time
-   * @throws dreambooth4j.Problem when a picture cannot be written
+   * @param stop looked at after each sampler step: true leaves the rest for another time
+   * @throws Problem when a picture cannot be written, or the model makes the same one again and
+   *     again
    */
   public void generate(Arena run, ClassImagePlan plan, Listener listener, BooleanSupplier stop) {
     int done = 0;
-    int vain = 0;
     String fingerprint = plan.missing() > 0 ? fingerprint() : "";
-    for (ClassImagePlan.Need need : plan.needs()) {
-      int number = need.present().size();
-      int left = need.missing();
-      while (left > 0 && !stop.getAsBoolean()) {
-        int count = Math.min(left, config.prior().sampleBatchSize());
-        List<Long> seeds = seeds(need.pool(), number, count);
-        int fresh = write(need, seeds, batch(run, need, seeds), fingerprint);
-        vain = fresh > 0 ? 0 : vain + 1;
-        if (vain == VAIN_BATCHES) {
-          throw new Problem(
-              Problem.Kind.FAILED,
-              "the base model makes the same pictures of '%s' whatever the seed: is it damaged?"
-                  .formatted(need.pool().caption()));
+    try {
+      for (ClassImagePlan.Need need : plan.needs()) {
+        int number = need.present().size();
+        int left = need.missing();
+        int vain = 0;
+        while (left > 0 && !stop.getAsBoolean()) {
+          int count = Math.min(left, config.prior().sampleBatchSize());
+          List<Long> seeds = seeds(need.pool(), number, count);
+          int fresh = write(need, seeds, batch(run, need, seeds, stop), fingerprint);
+          vain = fresh > 0 ? 0 : vain + count;
+          requireVariety(need, vain);
+          number += count;
+          left -= fresh;
+          done += fresh;
+          listener.made(done, plan.missing());
         }
-        number += count;
-        left -= fresh;
-        done += fresh;
-        listener.made(done, plan.missing());
       }
+    } catch (CancellationException e) {
+      return; // what is not written yet is made another time
+    }
+  }
+
+  private static void requireVariety(ClassImagePlan.Need need, int vain) {
+    if (vain > MOST_IN_VAIN + need.present().size()) {
+      throw new Problem(
+          Problem.Kind.FAILED,
+          "class images of '%s': the last %d pictures that the base model made were all there already. Raise class_infer_steps, or ask for fewer."
+              .formatted(need.pool().caption(), vain));
     }
   }
 
@@ -104,7 +114,8 @@ public final class ClassImageGenerator {
     return seeds;
   }
 
-  private List<Pixels> batch(Arena run, ClassImagePlan.Need need, List<Long> seeds) {
+  private List<Pixels> batch(
+      Arena run, ClassImagePlan.Need need, List<Long> seeds, BooleanSupplier stop) {
     ConceptConfig.ClassImages how = need.concept().classImages();
     Bucket bucket = need.pool().bucket();
     TextToImage.Request request =
@@ -117,7 +128,7 @@ public final class ClassImageGenerator {
             how.guidanceScale(),
             sampler);
     try (TorchNoise noise = TorchNoise.ofRows(seeds)) {
-      return pipeline.generate(run, request, seeds.size(), noise, step -> {});
+      return pipeline.generate(run, request, seeds.size(), noise, TextToImage.until(stop));
     }
   }
 

@@ -1,16 +1,17 @@
 package dreambooth4j.report;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dreambooth4j.Problem;
 import dreambooth4j.train.Trainer;
+import dreambooth4j.weights.StagedFiles;
 import java.io.BufferedWriter;
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 
 /**
@@ -20,6 +21,7 @@ import java.util.Map;
 public final class MetricsFile implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
 
+  private final Path file;
   private final BufferedWriter out;
 
   /**
@@ -29,20 +31,32 @@ public final class MetricsFile implements AutoCloseable {
    *     starts anew
    */
   public MetricsFile(Path file, int done) {
+    this.file = file;
     try {
-      List<String> kept = new ArrayList<>();
-      if (done > 0 && Files.exists(file)) {
-        for (String line : Files.readAllLines(file)) {
-          if (JSON.readTree(line).path("step").asInt() <= done) {
-            kept.add(line);
-          }
-        }
+      byte[] kept = done > 0 && Files.exists(file) ? kept(file, done) : new byte[0];
+      try (StagedFiles files = new StagedFiles()) {
+        files.add(file, kept);
+        files.commit();
       }
-      Files.write(file, kept);
       out = Files.newBufferedWriter(file, StandardOpenOption.APPEND);
     } catch (IOException e) {
-      throw new UncheckedIOException(file + " cannot be written: " + e.getMessage(), e);
+      throw unwritable(e);
     }
+  }
+
+  /** The lines of the steps that count; a line that a crash cut short is of none of them. */
+  private static byte[] kept(Path file, int done) throws IOException {
+    StringBuilder kept = new StringBuilder();
+    String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+    for (String line : text.lines().toList()) {
+      try {
+        int step = JSON.readTree(line).path("step").asInt(Integer.MAX_VALUE);
+        kept.append(step <= done ? line + "\n" : "");
+      } catch (JsonProcessingException e) {
+        // That is such a line: the step is done again.
+      }
+    }
+    return kept.toString().getBytes(StandardCharsets.UTF_8);
   }
 
   /** Appends a step. */
@@ -63,8 +77,13 @@ public final class MetricsFile implements AutoCloseable {
       out.write('\n');
       out.flush();
     } catch (IOException e) {
-      throw new UncheckedIOException("metrics.jsonl cannot be written: " + e.getMessage(), e);
+      throw unwritable(e);
     }
+  }
+
+  private Problem unwritable(IOException e) {
+    return new Problem(
+        Problem.Kind.FAILED, "%s cannot be written: %s".formatted(file, Problem.why(e)), e);
   }
 
   @Override
@@ -72,7 +91,7 @@ public final class MetricsFile implements AutoCloseable {
     try {
       out.close();
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      throw unwritable(e);
     }
   }
 }

@@ -3,109 +3,176 @@ package dreambooth4j.report;
 import dreambooth4j.train.Trainer;
 import java.io.PrintStream;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
-import me.tongfei.progressbar.ProgressBar;
-import me.tongfei.progressbar.ProgressBarBuilder;
-import me.tongfei.progressbar.ProgressBarStyle;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How far a long task is: a bar on a terminal, elsewhere a plain line now and then. Goes to
- * standard error.
+ * How far a long task is, on standard error: one line that is drawn over and over on a terminal,
+ * elsewhere a line now and then. What matters most stands first; what does not fit a terminal's
+ * width is left out, so that the line never wraps.
  */
 public final class ProgressLine implements AutoCloseable {
   private static final Duration BETWEEN_LINES = Duration.ofSeconds(5);
+  private static final Duration BETWEEN_DRAWINGS = Duration.ofMillis(100);
+  private static final int LEAST_COLUMNS = 20;
+
+  /** A terminal to draw on. */
+  public record Terminal(int columns) {
+    private static final int USUAL_COLUMNS = 80;
+
+    /** The terminal that standard error is, as the launcher tells; null if it is none. */
+    public static @Nullable Terminal current() {
+      if (!Boolean.getBoolean("dreambooth.terminal")) {
+        return null;
+      }
+      int columns = Integer.getInteger("dreambooth.columns", USUAL_COLUMNS);
+      return new Terminal(columns > 0 ? columns : USUAL_COLUMNS); // some terminals say 0
+    }
+  }
 
   private final PrintStream err;
   private final String task;
   private final int total;
-  private final @Nullable ProgressBar bar;
-  private final long start = System.nanoTime();
-  private final int startedAt;
-  private long lastLine;
-  private double smoothed = Double.NaN;
+  private final @Nullable Terminal terminal;
+  private final LongSupplier clock;
+  private long firstTime;
+  private int first = -1;
+  private long shownTime;
+  private int shownDone = -1;
+  private int drawnLength;
+  private double average = Double.NaN;
 
-  /**
-   * Starts.
-   *
-   * @param done what an earlier run has done of {@code total}
-   * @param terminal whether there is a terminal to draw a bar on
-   */
-  public ProgressLine(PrintStream err, String task, int done, int total, boolean terminal) {
+  /** Starts; {@code terminal} is null where there is none to draw on. */
+  public ProgressLine(PrintStream err, String task, int total, @Nullable Terminal terminal) {
+    this(err, task, total, terminal, System::nanoTime);
+  }
+
+  ProgressLine(
+      PrintStream err, String task, int total, @Nullable Terminal terminal, LongSupplier clock) {
     this.err = err;
     this.task = task;
     this.total = total;
-    this.startedAt = done;
-    this.bar =
-        terminal
-            ? new ProgressBarBuilder()
-                .setTaskName(task)
-                .setInitialMax(total)
-                .startsFrom(done, Duration.ZERO)
-                .setStyle(ProgressBarStyle.ASCII)
-                .setUpdateIntervalMillis(200)
-                .continuousUpdate()
-                .build()
-            : null;
+    this.terminal = terminal;
+    this.clock = clock;
   }
 
   /** A step of training is done. */
   public void step(Trainer.StepReport report) {
     double loss = report.losses().total();
-    smoothed = Double.isNaN(smoothed) ? loss : 0.98 * smoothed + 0.02 * loss;
-    String memory =
-        ProcessMemory.now().isPresent()
-            ? " | mem " + ProcessMemory.shown(ProcessMemory.now().getAsLong())
-            : "";
-    at(
-        report.step(),
-        String.format(
-            Locale.ROOT,
-            "loss %.4f (avg %.4f) | inst %.4f prior %.4f | norm %.3f | lr %.2e%s",
-            loss,
-            smoothed,
-            report.losses().instance(),
-            report.losses().prior(),
-            report.gradientNorm(),
-            report.learningRate(),
-            memory));
+    average = Double.isNaN(average) ? loss : 0.98 * average + 0.02 * loss;
+    List<String> parts = new ArrayList<>();
+    parts.add(number("inst %.3f", report.losses().instance()));
+    parts.add(number("prior %.3f", report.losses().prior()));
+    parts.add(number("norm %.2f", report.gradientNorm()));
+    parts.add("lr " + exponent(report.learningRate()));
+    ProcessMemory.now().ifPresent(bytes -> parts.add("mem " + ProcessMemory.shown(bytes)));
+    parts.add(number("avg loss %.4f", average));
+    at(report.step(), parts);
   }
 
   /** So much is done. */
-  public void at(int done, String more) {
-    if (bar != null) {
-      bar.stepTo(done);
-      bar.setExtraMessage(" " + more);
+  public void at(int done) {
+    at(done, List.of());
+  }
+
+  private void at(int done, List<String> more) {
+    long now = clock.getAsLong();
+    if (first < 0) {
+      first = done;
+      firstTime = now;
+    }
+    Duration pause = terminal == null ? BETWEEN_LINES : BETWEEN_DRAWINGS;
+    boolean due = shownDone < 0 || done == total || now - shownTime > pause.toNanos();
+    if (!due || done == shownDone) {
       return;
     }
-    long now = System.nanoTime();
-    if (done == total || done == startedAt + 1 || now - lastLine > BETWEEN_LINES.toNanos()) {
-      lastLine = now;
-      double rate = (done - startedAt) / Math.max(1e-9, (now - start) / 1e9);
-      err.println(
-          String.format(
-              Locale.ROOT,
-              "%s %d/%d%s | %.2f it/s | left %s",
-              task,
-              done,
-              total,
-              more.isEmpty() ? "" : " | " + more,
-              rate,
-              shown((total - done) / Math.max(1e-9, rate))));
+    shownTime = now;
+    shownDone = done;
+    List<String> parts = new ArrayList<>();
+    parts.add("%s %d/%d".formatted(task, done, total));
+    if (done > first && now > firstTime) {
+      // Without the first one, which also sets up what the others find ready.
+      double rate = (done - first) / ((now - firstTime) / 1e9);
+      parts.add(time((total - done) / rate) + " left");
+      parts.add(rate(rate) + " it/s");
+    }
+    parts.addAll(more);
+    if (terminal == null) {
+      err.println(String.join(" | ", parts));
+    } else {
+      draw(parts, Math.max(LEAST_COLUMNS, terminal.columns) - 1);
     }
   }
 
-  /** Hours, minutes, seconds. */
-  static String shown(double seconds) {
-    Duration d = Duration.ofSeconds(Math.round(seconds));
-    return String.format(
-        Locale.ROOT, "%d:%02d:%02d", d.toHours(), d.toMinutesPart(), d.toSecondsPart());
+  private void draw(List<String> parts, int columns) {
+    // A second blank between the parts reads better, where it costs none of them.
+    int shown = fitting(parts, 1, columns);
+    int blanks = fitting(parts, 2, columns) == shown ? 2 : 1;
+    String line = String.join(" ".repeat(blanks), parts.subList(0, shown));
+    line = line.substring(0, Math.min(line.length(), columns));
+    String over = " ".repeat(Math.max(0, drawnLength - line.length()));
+    err.print("\r" + line + over);
+    err.flush();
+    drawnLength = line.length();
   }
 
+  /** How many parts fit; the first is shown in any case. */
+  private static int fitting(List<String> parts, int blanks, int columns) {
+    int length = parts.get(0).length();
+    int count = 1;
+    while (count < parts.size()) {
+      length += blanks + parts.get(count).length();
+      if (length > columns) {
+        break;
+      }
+      count++;
+    }
+    return count;
+  }
+
+  /** Prints a line of its own; on a terminal the progress moves below it, unless it is done. */
+  public void say(String line) {
+    if (shownDone == total) {
+      close();
+    } else if (drawnLength > 0) {
+      err.print("\r" + " ".repeat(drawnLength) + "\r");
+      drawnLength = 0;
+      shownDone = -1;
+    }
+    err.println(line);
+  }
+
+  private static String number(String format, double value) {
+    return String.format(Locale.ROOT, format, value);
+  }
+
+  /** 1e-4, 2.5e-6. */
+  private static String exponent(double value) {
+    return value == 0 ? "0" : number("%.2e", value).replaceAll("\\.?0*e([-+])0*(\\d)", "e$1$2");
+  }
+
+  private static String rate(double rate) {
+    return number(rate >= 100 ? "%.0f" : rate >= 1 ? "%.1f" : "%.3f", rate);
+  }
+
+  /** Hours if there are any, minutes, seconds. */
+  static String time(double seconds) {
+    Duration d = Duration.ofSeconds(Math.round(seconds));
+    return d.toHours() > 0
+        ? String.format(
+            Locale.ROOT, "%d:%02d:%02d", d.toHours(), d.toMinutesPart(), d.toSecondsPart())
+        : String.format(Locale.ROOT, "%d:%02d", d.toMinutesPart(), d.toSecondsPart());
+  }
+
+  /** Leaves the last state standing. */
   @Override
   public void close() {
-    if (bar != null) {
-      bar.close();
+    if (drawnLength > 0) {
+      err.println();
+      drawnLength = 0;
     }
   }
 }

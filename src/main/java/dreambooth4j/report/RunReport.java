@@ -26,14 +26,14 @@ import org.jspecify.annotations.Nullable;
 public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   private final PrintStream err;
   private final Path output;
-  private final boolean terminal;
+  private final ProgressLine.@Nullable Terminal terminal;
   private final OptionalLong memoryBefore = ProcessMemory.now();
   private @Nullable ProgressLine progress;
   private @Nullable MetricsFile metrics;
   private @Nullable Arena run;
 
-  /** Reports on a run that writes to {@code output}. */
-  public RunReport(PrintStream err, Path output, boolean terminal) {
+  /** Reports on a run that writes to {@code output}; {@code terminal} as the progress takes it. */
+  public RunReport(PrintStream err, Path output, ProgressLine.@Nullable Terminal terminal) {
     this.err = err;
     this.output = output;
     this.terminal = terminal;
@@ -44,10 +44,10 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     for (Concept concept : concepts) {
       long buckets = concept.pictures().stream().map(p -> p.bucket()).distinct().count();
       say(
-          "Concept %s: %d pictures in %d bucket sizes, %s",
+          "Concept %s: %s of %s in %s",
           concept.config().name(),
-          concept.pictures().size(),
-          buckets,
+          counted(concept.pictures().size(), "picture"),
+          counted(buckets, "size"),
           concept.config().instanceDataDir());
       String skipped = concept.folder().skippedInWords();
       if (!skipped.isEmpty()) {
@@ -66,9 +66,9 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   @Override
   public void made(int done, int missing) {
     if (progress == null) {
-      progress = new ProgressLine(err, "class images", 0, missing, terminal);
+      progress = new ProgressLine(err, "class images", missing, terminal);
     }
-    progress.at(done, "");
+    progress.at(done);
     if (done == missing) {
       endProgress();
     }
@@ -86,19 +86,20 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     }
     long frozen = arena.liveBytes() - weights - gradients - 2 * weights;
     say(
-        "Memory before the first step: trained weights %s, gradients %s, optimizer %s, the rest of the"
-            + " model %s, in all %s; activations come on top",
+        "Memory before the first step: %s, and the activations come on top",
+        ProcessMemory.shown(arena.liveBytes()));
+    say(
+        "  trained weights %s, gradients %s, optimizer %s, what is frozen %s",
         ProcessMemory.shown(weights),
         ProcessMemory.shown(gradients),
         ProcessMemory.shown(2 * weights),
-        ProcessMemory.shown(frozen),
-        ProcessMemory.shown(arena.liveBytes()));
+        ProcessMemory.shown(frozen));
     say(
         "Training: %d steps, %d an epoch, from step %d",
         trainer.steps(), trainer.stepsPerEpoch(), trainer.done() + 1);
     metrics = new MetricsFile(output.resolve("metrics.jsonl"), trainer.done());
     arena.resetPeak();
-    progress = new ProgressLine(err, "step", trainer.done(), trainer.steps(), terminal);
+    progress = new ProgressLine(err, "step", trainer.steps(), terminal);
   }
 
   @Override
@@ -152,6 +153,10 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     }
   }
 
+  private static String counted(long count, String what) {
+    return count + " " + what + (count == 1 ? "" : "s");
+  }
+
   private void endProgress() {
     if (progress != null) {
       progress.close();
@@ -160,6 +165,11 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   }
 
   private void say(String format, Object... arguments) {
-    err.println(String.format(Locale.ROOT, format, arguments));
+    String line = String.format(Locale.ROOT, format, arguments);
+    if (progress != null) {
+      progress.say(line);
+    } else {
+      err.println(line);
+    }
   }
 }

@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
@@ -44,6 +45,11 @@ final class Checkpoint {
     return Files.isRegularFile(folder.resolve(FILE));
   }
 
+  /** When a complete checkpoint was written. */
+  static FileTime written(Path folder) throws IOException {
+    return Files.getLastModifiedTime(folder.resolve(FILE));
+  }
+
   /** Removes a checkpoint, and its folder unless something else lies there. */
   static void delete(Path folder) {
     try {
@@ -52,7 +58,7 @@ final class Checkpoint {
     } catch (DirectoryNotEmptyException e) {
       return; // not ours to remove
     } catch (IOException e) {
-      throw Problem.data(folder + " cannot be removed: " + e.getMessage());
+      throw Problem.data(folder + " cannot be removed: " + Problem.why(e));
     }
   }
 
@@ -66,8 +72,15 @@ final class Checkpoint {
       expect(path, "layout of the trained weights", layout(states), file.metadata().get("layout"));
       expect(path, "seed", Long.toString(seed), file.metadata().get("seed"));
       tensors(states).forEach((name, tensor) -> file.readInto(tensor, name));
-      return Integer.parseInt(file.metadata().getOrDefault("step", "0"));
+      return step(path, file.metadata().get("step"));
     }
+  }
+
+  private static int step(Path path, @Nullable String text) {
+    if (text == null || !text.matches("\\d{1,9}")) {
+      throw Problem.data("%s: expected the number of its step, found %s".formatted(path, text));
+    }
+    return Integer.parseInt(text);
   }
 
   private static void expect(Path path, String what, String expected, @Nullable String found) {

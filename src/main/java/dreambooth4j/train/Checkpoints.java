@@ -1,12 +1,18 @@
 package dreambooth4j.train;
 
+import static java.util.Objects.requireNonNull;
+
 import dreambooth4j.Problem;
 import dreambooth4j.config.OutputConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -33,7 +39,10 @@ final class Checkpoints {
       return null;
     }
     if (!wanted.equals(LATEST)) {
-      return Path.of(wanted);
+      Path path = Path.of(wanted);
+      // As diffusers reads it, checkpoint-500 is one of this run's own.
+      Path own = config.outputDir().resolve(path);
+      return Files.isDirectory(own) ? own : path;
     }
     List<Path> all = all();
     if (all.isEmpty()) {
@@ -58,19 +67,28 @@ final class Checkpoints {
     return folder;
   }
 
-  /** Complete ones, by step. */
+  /**
+   * Complete ones, the last one written last: an earlier run in the same folder may have got
+   * further than this one, and what was copied may all be of one time.
+   */
   private List<Path> all() {
     if (!Files.isDirectory(config.outputDir())) {
       return List.of();
     }
+    List<Path> found = new ArrayList<>();
+    Map<Path, FileTime> written = new HashMap<>();
     try (Stream<Path> files = Files.list(config.outputDir())) {
-      return files
-          .filter(f -> step(f) >= 0 && Checkpoint.isComplete(f))
-          .sorted(Comparator.comparingLong(Checkpoints::step))
-          .toList();
+      for (Path file : files.filter(f -> step(f) >= 0 && Checkpoint.isComplete(f)).toList()) {
+        found.add(file);
+        written.put(file, Checkpoint.written(file));
+      }
     } catch (IOException e) {
-      throw Problem.data(config.outputDir() + " cannot be read: " + e.getMessage());
+      throw Problem.data(config.outputDir() + " cannot be read: " + Problem.why(e));
     }
+    found.sort(
+        Comparator.comparing((Path f) -> requireNonNull(written.get(f)))
+            .thenComparing(Checkpoints::step));
+    return found;
   }
 
   private static long step(Path folder) {

@@ -11,6 +11,7 @@ import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextToImage;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -77,8 +78,13 @@ public final class SamplePictures {
     return wanted >= 0 ? wanted : config.training().seed();
   }
 
-  /** Draws them with the weights as they are. */
-  List<Sample> draw(Arena run) {
+  /**
+   * Draws them with the weights as they are.
+   *
+   * @throws java.util.concurrent.CancellationException when {@code stop} says so, looked at after
+   *     each sampler step
+   */
+  List<Sample> draw(Arena run, BooleanSupplier stop) {
     List<Sample> samples = new ArrayList<>();
     for (Wish wish : wishes) {
       List<Long> seeds = new ArrayList<>();
@@ -90,7 +96,7 @@ public final class SamplePictures {
             new Sample(
                 wish.name,
                 wish.request.prompt(),
-                pipeline.generate(run, wish.request, wish.count, noise, step -> {})));
+                pipeline.generate(run, wish.request, wish.count, noise, TextToImage.until(stop))));
       }
     }
     return samples;

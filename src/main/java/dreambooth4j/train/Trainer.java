@@ -1,5 +1,6 @@
 package dreambooth4j.train;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.data.PairSampler;
@@ -116,6 +117,11 @@ public final class Trainer {
   /** Goes on from a folder that {@link #save} wrote. */
   public void resume(Path checkpoint) {
     done = Checkpoint.read(checkpoint, config.training().seed(), optimizer.states());
+    if (done > steps) {
+      throw Problem.usage(
+          "%s has %d steps done and this run ends at %d: raise max_train_steps or num_train_epochs, or resume from an earlier one"
+              .formatted(checkpoint, done, steps));
+    }
   }
 
   /**
@@ -156,7 +162,7 @@ public final class Trainer {
         TrainingStep.Losses losses =
             step.gather(arena, drawn.rows(), drawn.draws(), priorLossWeight, 1.0 / parts.size());
         if (!Double.isFinite(losses.total())) {
-          throw Divergence.ofLoss(arena, step, drawn, priorLossWeight, trained, done + 1);
+          throw Divergence.ofLoss(arena, model, step, drawn, priorLossWeight, done + 1);
         }
         total += losses.total() / parts.size();
         instance += losses.instance() / parts.size();

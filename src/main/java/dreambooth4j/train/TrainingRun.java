@@ -3,22 +3,24 @@ package dreambooth4j.train;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigWriter;
-import dreambooth4j.config.OutputConfig;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
 import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.Parameters;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.ModelWriter;
+import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -49,7 +51,7 @@ public final class TrainingRun {
   private final BooleanSupplier stop;
   private final Path output;
 
-  /** {@code stop} is looked at after each step and batch; true saves and ends the run. */
+  /** {@code stop} is looked at after each step; true saves what was learnt and ends the run. */
   public TrainingRun(Config config, Listener listener, BooleanSupplier stop) {
     this.config = config;
     this.listener = listener;
@@ -71,10 +73,11 @@ public final class TrainingRun {
     requireOtherFolder(base);
     Checkpoints checkpoints = new Checkpoints(config.output());
     Path resumed = checkpoints.toResume();
-    writeConfig();
+    makeOutput();
     try (Arena run = Arena.open("run");
         StableDiffusion model =
             StableDiffusion.load(run, base, true, config.training().trainTextEncoder())) {
+      writeConfig();
       if (plan.missing() > 0) {
         new ClassImageGenerator(config, model).generate(run, plan, listener, stop);
         plan = ClassImagePlan.of(config, concepts);
@@ -118,7 +121,8 @@ public final class TrainingRun {
     if (trainer.done() == 0) {
       sample(run, samples, 0);
     }
-    int sampled = trainer.done();
+    int begun = trainer.done();
+    int sampled = begun;
     try {
       while (trainer.done() < trainer.steps() && !stop.getAsBoolean()) {
         int next = Math.min(after(trainer.done(), sampleEvery), after(trainer.done(), saveEvery));
@@ -136,12 +140,15 @@ public final class TrainingRun {
         }
       }
     } catch (Problem e) {
-      if (e.kind() == Problem.Kind.DIVERGED) {
+      if (e.kind() == Problem.Kind.DIVERGED && trainer.done() > begun) {
         keepLastGood(run, trainer, base, model);
       }
       throw e;
     }
     if (trainer.done() < trainer.steps()) {
+      if (trainer.done() == begun) {
+        return; // stopped before anything was learnt: a model that lies there is worth more
+      }
       listener.saved(checkpoints.save(trainer), trainer.done());
     }
     saveModel(run, trainer, base, model);
@@ -162,7 +169,9 @@ public final class TrainingRun {
 
   private void sample(Arena run, SamplePictures samples, int step) {
     try {
-      listener.sampled(step, samples.draw(run));
+      listener.sampled(step, samples.draw(run, stop));
+    } catch (CancellationException e) {
+      return; // in a hurry: what was learnt is saved, pictures can be drawn of it
     } catch (Problem | IllegalStateException e) {
       listener.warning("no samples after step " + step + ": " + e.getMessage());
     }
@@ -178,18 +187,20 @@ public final class TrainingRun {
   }
 
   /**
-   * The weights are those before the step that failed; they are worth keeping if all are finite.
+   * The weights are those before the step that failed. Finite as they are, they may be on their way
+   * out: they never take the place of a model that was there before.
    */
   private void keepLastGood(Arena run, Trainer trainer, ModelFolder base, StableDiffusion model) {
-    for (Parameters group : trainer.trained()) {
-      if (!group.weights().isFinite()) {
-        listener.warning(
-            "the weights hold numbers that are not finite: nothing is written, what was saved before"
-                + " is as it was");
-        return;
-      }
+    if (Files.exists(output.resolve("model_index.json"))) {
+      listener.warning("nothing is written: the model in " + output + " stays as it was");
+    } else if (model.firstBadWeight() != null) {
+      listener.warning("nothing is written: the weights hold numbers that are not finite");
+    } else {
+      saveModel(run, trainer, base, model);
+      listener.warning(
+          "saved are the weights before step %d; those of an earlier checkpoint may be better"
+              .formatted(trainer.done() + 1));
     }
-    saveModel(run, trainer, base, model);
   }
 
   private void requireOtherFolder(ModelFolder base) {
@@ -200,18 +211,32 @@ public final class TrainingRun {
                 .formatted(output));
       }
     } catch (IOException e) {
-      throw Problem.data(output + " cannot be read: " + e.getMessage());
+      throw Problem.data(output + " cannot be read: " + Problem.why(e));
+    }
+  }
+
+  /** Before hours of work are spent on what cannot be kept. */
+  private void makeOutput() {
+    try {
+      Files.createDirectories(output);
+      if (!Files.isWritable(output)) {
+        throw new AccessDeniedException(output.toString());
+      }
+    } catch (IOException e) {
+      throw new Problem(
+          Problem.Kind.FAILED,
+          "output_dir %s cannot be written: %s. Give another output_dir."
+              .formatted(output, Problem.why(e)),
+          e);
     }
   }
 
   private void writeConfig() {
-    OutputConfig out = config.output();
-    try {
-      Files.createDirectories(out.outputDir());
-      ConfigWriter.write(config, out.outputDir().resolve("config.yaml"));
-    } catch (IOException e) {
-      throw new Problem(
-          Problem.Kind.FAILED, "output_dir %s cannot be written: %s".formatted(output, e), e);
+    try (StagedFiles files = new StagedFiles()) {
+      files.add(
+          output.resolve("config.yaml"),
+          ConfigWriter.toYaml(config).getBytes(StandardCharsets.UTF_8));
+      files.commit();
     }
   }
 }

@@ -139,13 +139,10 @@ public final class StagedFiles implements AutoCloseable {
   }
 
   private static Problem unwritable(Path target, IOException e) {
-    String why =
-        e.getMessage() == null || e instanceof java.nio.file.FileSystemException
-            ? e.toString()
-            : e.getMessage();
     return new Problem(
         Problem.Kind.FAILED,
-        "%s: cannot be written: %s. What was there before is unchanged.".formatted(target, why),
+        "%s: cannot be written: %s. What was there before is unchanged."
+            .formatted(target, Problem.why(e)),
         e);
   }
 

@@ -324,11 +324,11 @@ class ConfigReaderTest {
     assertThat(config.data().captions().extensions()).containsExactly(".caption", ".txt");
     Path written = folder.resolve("deeper/config.yaml");
     Files.createDirectories(folder.resolve("deeper"));
-    ConfigWriter.write(config, written);
+    Files.writeString(written, ConfigWriter.toYaml(config));
     assertThat(ConfigReader.read(written, Map.of()).config()).isEqualTo(config);
     Config extension =
         ConfigReader.read(Path.of("src/test/resources/config/db_config.json"), Map.of()).config();
-    ConfigWriter.write(extension, written);
+    Files.writeString(written, ConfigWriter.toYaml(extension));
     assertThat(ConfigReader.read(written, Map.of()).config()).isEqualTo(extension);
   }
 

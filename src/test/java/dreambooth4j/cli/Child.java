@@ -1,0 +1,95 @@
+package dreambooth4j.cli;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** A command in a process of its own, for signals and limits. */
+final class Child implements AutoCloseable {
+  private static final List<String> OPTIONS =
+      List.of(
+          "-Dorg.bytedeco.javacpp.nopointergc=true",
+          "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0",
+          "-DRUST_FLAVOR=cpu",
+          "-Djava.awt.headless=true",
+          "-XX:-UsePerfData",
+          "-Xmx512m",
+          "-Xshare:auto");
+
+  private final Process process;
+  private final BufferedReader output;
+  private final StringBuilder said = new StringBuilder();
+
+  private Child(List<String> command) throws IOException {
+    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.environment().put("OMP_NUM_THREADS", "1");
+    process = builder.start();
+    output = process.inputReader(StandardCharsets.UTF_8);
+  }
+
+  /** Starts the command. */
+  static Child of(List<String> arguments) throws IOException {
+    return new Child(java(arguments));
+  }
+
+  /** Starts the command so that no file it writes can grow beyond so many KiB. */
+  static Child withFilesUpTo(int kibibytes, List<String> arguments) throws IOException {
+    List<String> command = new ArrayList<>();
+    command.addAll(List.of("bash", "-c", "ulimit -f " + kibibytes + " && exec \"$@\"", "bash"));
+    command.addAll(java(arguments));
+    return new Child(command);
+  }
+
+  private static List<String> java(List<String> arguments) {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(OPTIONS);
+    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+    command.add(Main.class.getName());
+    command.addAll(arguments);
+    return command;
+  }
+
+  /** Reads on until it has said this. */
+  Child waitFor(String text) throws IOException {
+    while (!said.toString().contains(text)) {
+      String line = output.readLine();
+      if (line == null) {
+        throw new AssertionError("it ended before it said '" + text + "':\n" + said);
+      }
+      said.append(line).append('\n');
+    }
+    return this;
+  }
+
+  /** Sends a signal, such as INT. */
+  Child signal(String name) throws IOException, InterruptedException {
+    new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start().waitFor();
+    return this;
+  }
+
+  /** Waits for its end; the exit code. */
+  int exitCode() throws IOException, InterruptedException {
+    for (String line = output.readLine(); line != null; line = output.readLine()) {
+      said.append(line).append('\n');
+    }
+    if (!process.waitFor(1, TimeUnit.MINUTES)) {
+      throw new AssertionError("it does not end:\n" + said);
+    }
+    return process.exitValue();
+  }
+
+  /** All that it has said so far, on both streams. */
+  String said() {
+    return said.toString();
+  }
+
+  @Override
+  public void close() {
+    process.destroyForcibly();
+  }
+}

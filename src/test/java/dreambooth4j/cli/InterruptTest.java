@@ -1,0 +1,136 @@
+package dreambooth4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.data.Bucket;
+import dreambooth4j.data.ImageReader;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.train.TinyModel;
+import dreambooth4j.train.TinyRun;
+import dreambooth4j.weights.ModelFolder;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What a run leaves when it is ended from outside, in processes of their own. */
+@DisabledOnOs(OS.WINDOWS)
+@Timeout(120)
+class InterruptTest {
+  private static final String UNET = "unet/diffusion_pytorch_model.safetensors";
+  private static final int STEPS = 120;
+
+  @TempDir Path folder;
+
+  private TinyRun longRun(String name) throws IOException {
+    return new TinyRun(folder.resolve(name))
+        .withPaintedClassImages()
+        .with("n_save_sample", 0)
+        .with("max_train_steps", STEPS);
+  }
+
+  private static List<Path> files(Path folder) throws IOException {
+    try (Stream<Path> all = Files.walk(folder)) {
+      return all.filter(Files::isRegularFile).toList();
+    }
+  }
+
+  private static void assertLoads(Path folder) {
+    try (Arena run = Arena.open("run");
+        StableDiffusion model =
+            StableDiffusion.load(run, ModelFolder.open(folder, null), false, false)) {
+      assertThat(model.firstBadWeight()).isNull();
+    }
+  }
+
+  @Test
+  void shouldSaveOnCtrlCAndGoOnToTheSameWeights() throws Exception {
+    TinyRun whole = longRun("whole");
+    assertThat(Ran.of(whole.arguments("train")).exitCode()).isZero();
+    TinyRun stopped = longRun("stopped");
+    try (Child child = Child.of(stopped.arguments("train"))) {
+      child.waitFor("step 1/" + STEPS).signal("INT").signal("INT"); // an impatient user
+      assertThat(child.exitCode()).as(child.said()).isEqualTo(Interrupt.EXIT_CODE);
+      assertThat(child.said())
+          .contains("Stopping: ")
+          .containsPattern("Saved after step \\d+: \\S+checkpoint-")
+          .contains("Peak memory")
+          .doesNotContain("step " + STEPS + "/");
+    }
+    assertLoads(stopped.output());
+    Ran resumed = Ran.of(stopped.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(resumed.exitCode()).as(resumed.err()).isZero();
+    assertThat(stopped.output().resolve(UNET)).hasSameBinaryContentAs(whole.output().resolve(UNET));
+    assertThat(Files.readAllLines(stopped.output().resolve("metrics.jsonl"))).hasSize(STEPS);
+  }
+
+  @Test
+  void shouldSaveWhenItIsTerminated() throws Exception {
+    TinyRun stopped = longRun("stopped");
+    try (Child child = Child.of(stopped.arguments("train"))) {
+      child.waitFor("step 1/" + STEPS).signal("TERM");
+      assertThat(child.exitCode()).as(child.said()).isEqualTo(143);
+      assertThat(child.said()).containsPattern("Saved after step \\d+: \\S+checkpoint-");
+    }
+    assertLoads(stopped.output());
+  }
+
+  @Test
+  void shouldLeaveWholeClassImagesOnly() throws Exception {
+    TinyRun tiny =
+        new TinyRun(folder).with("num_class_images_per", 40).with("sample_batch_size", 1);
+    try (Child child = Child.of(tiny.arguments("train"))) {
+      child.waitFor("class images 1/200").signal("INT");
+      assertThat(child.exitCode()).as(child.said()).isEqualTo(Interrupt.EXIT_CODE);
+    }
+    List<Path> left = files(tiny.classImages());
+    assertThat(left).hasSizeBetween(2, 398);
+    for (Path file : left) {
+      assertThat(file.toString()).matches(".*/[0-9a-f]{40}\\.(png|txt)");
+      if (file.toString().endsWith(".png")) {
+        ImageReader.read(file, new Bucket(32, 32));
+        assertThat(Path.of(file.toString().replace(".png", ".txt"))).exists();
+      }
+    }
+    assertThat(tiny.output().resolve("unet")).doesNotExist();
+  }
+
+  @Test
+  void shouldKeepTheOldModelWholeWhenTheDiskIsFull() throws Exception {
+    TinyRun tiny = longRun("full").with("max_train_steps", 2);
+    TinyModel.copy(tiny.output());
+    long size = Files.size(tiny.output().resolve(UNET));
+    try (Child child = Child.withFilesUpTo((int) (size / 2048), tiny.arguments("train"))) {
+      assertThat(child.exitCode()).as(child.said()).isEqualTo(1);
+      assertThat(child.said())
+          .contains("error: ")
+          .contains("cannot be written: File too large. What was there before is unchanged.")
+          .doesNotContain("\tat ");
+    }
+    for (Path file : files(TinyRun.MODEL)) {
+      Path kept = tiny.output().resolve(TinyRun.MODEL.relativize(file));
+      assertThat(kept).hasSameBinaryContentAs(file);
+    }
+    assertThat(files(tiny.output())).noneMatch(file -> file.toString().endsWith(".part"));
+    assertLoads(tiny.output());
+  }
+
+  /** Saving fails after Ctrl-C: the exit code must not say that it was saved. */
+  @Test
+  void shouldNotCallItSavedWhenItCouldNotBe() throws Exception {
+    TinyRun tiny = longRun("full");
+    long size = Files.size(TinyRun.MODEL.resolve(UNET));
+    try (Child child = Child.withFilesUpTo((int) (size / 2048), tiny.arguments("train"))) {
+      child.waitFor("step 1/" + STEPS).signal("INT");
+      assertThat(child.exitCode()).as(child.said()).isEqualTo(1);
+      assertThat(child.said()).contains("error: ").contains("File too large");
+    }
+  }
+}

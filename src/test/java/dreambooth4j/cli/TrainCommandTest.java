@@ -1,0 +1,171 @@
+package dreambooth4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dreambooth4j.train.TinyRun;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class TrainCommandTest {
+  private static final String UNET = "unet/diffusion_pytorch_model.safetensors";
+
+  @TempDir Path folder;
+
+  private static List<JsonNode> metrics(Path output) throws IOException {
+    List<JsonNode> lines = new ArrayList<>();
+    for (String line : Files.readAllLines(output.resolve("metrics.jsonl"))) {
+      lines.add(new ObjectMapper().readTree(line));
+    }
+    return lines;
+  }
+
+  private static List<String> names(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(f -> f.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  /** The example that the README begins with, cut short. */
+  @Test
+  void shouldTrainTheExampleToACompleteFolder() throws IOException {
+    Path output = folder.resolve("santa");
+    Ran ran =
+        Ran.of(
+            "train",
+            "src/examples/santa/config.yaml",
+            "--output_dir",
+            output.toString(),
+            "--max_train_steps=3",
+            "--num_class_images_per=1",
+            "--class_infer_steps=2",
+            "--save_infer_steps=2",
+            "--n_save_sample=2",
+            "--validation_steps=2");
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(names(output))
+        .containsExactly(
+            "class_images",
+            "config.yaml",
+            "metrics.jsonl",
+            "model_index.json",
+            "samples",
+            "scheduler",
+            "text_encoder",
+            "tokenizer",
+            "unet",
+            "vae");
+    Path base = Path.of("weights/emoji32");
+    for (String same : List.of("model_index.json", "unet/config.json", "vae/config.json")) {
+      assertThat(output.resolve(same)).hasSameTextualContentAs(base.resolve(same));
+    }
+    assertThat(Files.mismatch(output.resolve(UNET), base.resolve(UNET))).isNotNegative();
+    assertThat(names(output.resolve("samples")))
+        .containsExactly("000000-santa.png", "000002-santa.png", "000003-santa.png");
+    assertThat(names(output.resolve("class_images/santa"))).hasSize(16);
+    assertThat(metrics(output)).extracting(m -> m.path("step").asInt()).containsExactly(1, 2, 3);
+    assertThat(metrics(output))
+        .allSatisfy(
+            m -> {
+              assertThat(m.path("instance_loss").asDouble()).isPositive();
+              assertThat(m.path("prior_loss").asDouble()).isPositive();
+              assertThat(m.path("grad_norm").asDouble()).isPositive();
+            });
+    assertThat(ran.err())
+        .contains("Concept santa: 8 pictures of 3 sizes in ")
+        .contains("Class images: 0 there, 8 to make")
+        .contains("step 3/3 | ")
+        .contains("Saved after step 3: " + output)
+        .contains("Peak memory: tensors ")
+        .doesNotContain("\r")
+        .doesNotContain("\u001b")
+        .doesNotContain("NaN");
+  }
+
+  /** Written beside the model: what was run can be run again. */
+  @Test
+  void shouldRepeatARunFromTheConfigurationItLeft() throws IOException {
+    TinyRun tiny = new TinyRun(folder).with("max_train_steps", 2).with("train_text_encoder", true);
+    assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
+    Path again = folder.resolve("again");
+    Ran ran =
+        Ran.of(
+            "train",
+            tiny.output().resolve("config.yaml").toString(),
+            "--output_dir",
+            again.toString());
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err()).contains("Class images: 5 there, 0 to make");
+    for (String same : List.of(UNET, "text_encoder/model.safetensors")) {
+      assertThat(again.resolve(same)).hasSameBinaryContentAs(tiny.output().resolve(same));
+    }
+  }
+
+  @Test
+  void shouldGoOnFromTheLatestCheckpointAndContinueItsMetrics() throws IOException {
+    TinyRun whole = new TinyRun(folder.resolve("whole")).with("max_train_steps", 5);
+    whole.with("checkpointing_steps", 2).with("checkpoints_total_limit", 1);
+    assertThat(Ran.of(whole.arguments("train")).exitCode()).isZero();
+    assertThat(names(whole.output()))
+        .contains("checkpoint-4")
+        .doesNotContain("checkpoint-2", "checkpoint-5");
+    byte[] model = Files.readAllBytes(whole.output().resolve(UNET));
+    List<JsonNode> before = metrics(whole.output());
+    // As a crash leaves it: a line half written.
+    Files.writeString(
+        whole.output().resolve("metrics.jsonl"),
+        Files.readString(whole.output().resolve("metrics.jsonl")) + "{\"step\":6,\"lo");
+    for (String from : List.of("latest", "checkpoint-4")) {
+      Ran ran = Ran.of(whole.arguments("train", "--resume_from_checkpoint=" + from));
+      assertThat(ran.exitCode()).as(ran.err()).isZero();
+      assertThat(ran.err()).contains("Training: 5 steps, 5 an epoch, from step 5");
+      assertThat(whole.output().resolve(UNET)).hasBinaryContent(model);
+      assertThat(metrics(whole.output()))
+          .extracting(m -> m.path("step").asInt(), m -> m.path("loss").asDouble())
+          .isEqualTo(
+              before.stream()
+                  .map(m -> tuple(m.path("step").asInt(), m.path("loss").asDouble()))
+                  .toList());
+    }
+  }
+
+  @Test
+  void shouldResumeWhatWasWrittenLastNotWhatWentFurthest() throws IOException {
+    TinyRun tiny = new TinyRun(folder).withoutClass().with("n_save_sample", 0);
+    tiny.with("max_train_steps", 4).with("checkpointing_steps", 3);
+    assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
+    tiny.with("checkpointing_steps", 2)
+        .with("max_train_steps", 3)
+        .with("checkpoints_total_limit", 1);
+    assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
+    assertThat(names(tiny.output())).contains("checkpoint-2").doesNotContain("checkpoint-3");
+  }
+
+  @Test
+  void shouldRefuseWhatCannotBeResumed() throws IOException {
+    TinyRun tiny = new TinyRun(folder).withoutClass().with("n_save_sample", 0);
+    Ran none = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(none.exitCode()).isEqualTo(3);
+    assertThat(none.err()).contains("has no checkpoint to resume from");
+    Ran gone = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=checkpoint-7"));
+    assertThat(gone.exitCode()).isEqualTo(3);
+    assertThat(gone.err()).contains("checkpoint-7: expected a checkpoint");
+    tiny.with("checkpointing_steps", 2).with("max_train_steps", 3);
+    assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
+    Ran seed = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest", "--seed=7"));
+    assertThat(seed.exitCode()).isEqualTo(3);
+    assertThat(seed.err()).contains("expected the seed of this run, 7, found 42");
+    tiny.with("max_train_steps", 1);
+    Ran beyond = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(beyond.exitCode()).isEqualTo(2);
+    assertThat(beyond.err()).contains("has 2 steps done and this run ends at 1");
+  }
+}

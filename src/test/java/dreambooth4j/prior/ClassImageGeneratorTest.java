@@ -1,0 +1,198 @@
+package dreambooth4j.prior;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.Config;
+import dreambooth4j.data.Bucket;
+import dreambooth4j.data.Concept;
+import dreambooth4j.data.ImageReader;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.train.TinyModel;
+import dreambooth4j.train.TinyRun;
+import dreambooth4j.weights.ModelFolder;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ClassImageGeneratorTest {
+  @TempDir Path folder;
+
+  @SuppressWarnings("NullAway.Init")
+  private TinyRun tiny;
+
+  @BeforeEach
+  void fivePicturesOfTwoSizes() throws IOException {
+    tiny = new TinyRun(folder).with("sample_batch_size", 2);
+  }
+
+  private ClassImagePlan plan() {
+    return ClassImagePlan.of(tiny.config(), Concept.scanAll(tiny.config()));
+  }
+
+  /** Makes what is missing; how many were made after each batch. */
+  private List<Integer> generate(BooleanSupplier stop) {
+    return generate(TinyRun.MODEL, stop);
+  }
+
+  private List<Integer> generate(Path base, BooleanSupplier stop) {
+    Config config = tiny.config();
+    List<Integer> made = new ArrayList<>();
+    try (Arena run = Arena.open("run");
+        StableDiffusion model =
+            StableDiffusion.load(run, ModelFolder.open(base, null), false, false)) {
+      long before = run.liveCount();
+      new ClassImageGenerator(config, model)
+          .generate(run, plan(), (done, missing) -> made.add(done), stop);
+      assertThat(run.liveCount()).isEqualTo(before);
+    }
+    return made;
+  }
+
+  /** Every file of the class folder with its content. */
+  private Map<String, String> files() throws IOException {
+    Map<String, String> files = new TreeMap<>();
+    try (Stream<Path> all = Files.list(tiny.classImages())) {
+      for (Path file : all.toList()) {
+        files.put(
+            file.getFileName().toString(), HexFormat.of().formatHex(Files.readAllBytes(file)));
+      }
+    }
+    return files;
+  }
+
+  private List<Path> pictures() throws IOException {
+    try (Stream<Path> all = Files.list(tiny.classImages())) {
+      return all.filter(f -> f.toString().endsWith(".png")).sorted().toList();
+    }
+  }
+
+  @Test
+  void shouldMakeAllThatAreAskedForAndNoneTheNextTime() throws Exception {
+    // 32 for 5 pictures: 7 for each, and 2 of them share caption and size.
+    tiny.with("num_class_images", 32);
+    assertThat(plan().missing()).isEqualTo(35);
+    List<Integer> made = generate(() -> false);
+    assertThat(made.get(made.size() - 1)).isEqualTo(35);
+    assertThat(pictures()).hasSize(35);
+    Map<String, Integer> sizes = new TreeMap<>();
+    for (Path picture : pictures()) {
+      ImageReader.Size size = ImageReader.size(picture);
+      byte[] pixels = ImageReader.read(picture, new Bucket(size.width(), size.height())).rgb();
+      String name = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-1").digest(pixels));
+      assertThat(picture).hasFileName(name + ".png");
+      String caption = Files.readString(picture.resolveSibling(name + ".txt"));
+      sizes.merge(size.width() + "x" + size.height() + " " + caption, 1, Integer::sum);
+    }
+    assertThat(sizes)
+        .containsOnly(
+            Map.entry("32x32 man, hat", 14),
+            Map.entry("32x32 man, beach, dog", 7),
+            Map.entry("32x24 man, snow, tree", 7),
+            Map.entry("32x24 man, red scarf", 7));
+    assertThat(plan().missing()).isZero();
+    Map<String, String> before = files();
+    assertThat(generate(() -> false)).isEmpty();
+    assertThat(files()).isEqualTo(before);
+  }
+
+  @Test
+  void shouldGiveTheSameFilesWhenItWasInterruptedHalfWay() throws IOException {
+    tiny.with("num_class_images_per", 2);
+    generate(() -> false);
+    Map<String, String> whole = files();
+    assertThat(whole).hasSize(20);
+    for (Path file : pictures()) {
+      Files.delete(file);
+      Files.delete(Path.of(file.toString().replace(".png", ".txt")));
+    }
+    AtomicInteger looks = new AtomicInteger();
+    generate(() -> looks.incrementAndGet() > 10); // in the middle of a batch
+    assertThat(pictures()).hasSizeBetween(2, 8);
+    assertThat(files()).hasSize(2 * pictures().size());
+    assertThat(whole).containsAllEntriesOf(files());
+    generate(() -> false);
+    assertThat(files()).isEqualTo(whole);
+  }
+
+  @Test
+  void shouldMakeExactlyOneAgainForOneThatWasDeleted() throws IOException {
+    generate(() -> false);
+    List<Path> all = pictures();
+    Files.delete(all.get(2));
+    assertThat(plan().missing()).isEqualTo(1);
+    assertThat(generate(() -> false)).endsWith(1);
+    assertThat(pictures()).hasSameSizeAs(all).containsAll(all.subList(3, 5));
+    assertThat(plan().missing()).isZero();
+  }
+
+  @Test
+  void shouldMakeNewOnesForAChangedCaption() throws IOException {
+    generate(() -> false);
+    Files.writeString(tiny.pictures().resolve("p3.txt"), "sks, man, night");
+    assertThat(plan().missing()).isEqualTo(1);
+    generate(() -> false);
+    assertThat(pictures()).hasSize(6);
+    assertThat(plan().skipped()).containsEntry("caption and size of no instance picture", 1);
+  }
+
+  /** A batch of another size rounds otherwise, yet not so much that a byte changes. */
+  @Test
+  void shouldNotDependOnTheBatchSize() throws IOException {
+    tiny.with("num_class_images_per", 2);
+    generate(() -> false);
+    Map<String, String> two = files();
+    for (Path file : pictures()) {
+      Files.delete(file);
+    }
+    tiny.with("sample_batch_size", 3);
+    generate(() -> false);
+    assertThat(files()).isEqualTo(two);
+  }
+
+  /** A class folder whose pictures lost their captions: they are there, yet none counts. */
+  @Test
+  void shouldMakeOthersWhereTheSamePicturesLieUnderAnotherCaption() throws IOException {
+    generate(() -> false);
+    for (Path file : pictures()) {
+      Files.writeString(Path.of(file.toString().replace(".png", ".txt")), "something else");
+    }
+    generate(() -> false);
+    assertThat(plan().missing()).isZero();
+    assertThat(pictures()).hasSize(10);
+  }
+
+  @Test
+  void shouldGiveUpWhenTheModelDrawsTheSamePictureForEverySeed() throws IOException {
+    Path flat = folder.resolve("flat");
+    TinyModel.copyWith(flat, "vae", "decoder.conv_out.weight", 0f);
+    assertThatThrownBy(() -> generate(flat, () -> false))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("class images of 'man, hat': the last ")
+        .hasMessageContaining("were all there already");
+  }
+
+  @Test
+  void shouldWriteNoPictureOfNumbersThatAreNotFinite() throws IOException {
+    Path bad = folder.resolve("bad");
+    TinyModel.copyWith(bad, "unet", "conv_in.bias", Float.NaN);
+    assertThatThrownBy(() -> generate(bad, () -> false))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("first bad tensor: the weight conv_in.bias[8] of the unet");
+    assertThat(tiny.classImages()).doesNotExist();
+  }
+}

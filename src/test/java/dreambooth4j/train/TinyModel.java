@@ -1,0 +1,58 @@
+package dreambooth4j.train;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.weights.Safetensors;
+import dreambooth4j.weights.SafetensorsWriter;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** Copies of {@link TinyRun#MODEL} with something done to them. */
+public final class TinyModel {
+  private TinyModel() {}
+
+  /** A whole copy in {@code target}. */
+  public static void copy(Path target) throws IOException {
+    List<Path> files;
+    try (Stream<Path> all = Files.walk(TinyRun.MODEL)) {
+      files = all.filter(Files::isRegularFile).toList();
+    }
+    for (Path file : files) {
+      Path place = target.resolve(TinyRun.MODEL.relativize(file));
+      Files.createDirectories(place.getParent());
+      Files.copy(file, place);
+    }
+  }
+
+  /**
+   * A copy in which every element of one tensor has this value.
+   *
+   * @param value null leaves the tensor out
+   */
+  public static void copyWith(Path target, String component, String name, @Nullable Float value)
+      throws IOException {
+    copy(target);
+    Path file = target.resolve(component).resolve("diffusion_pytorch_model.safetensors");
+    SafetensorsWriter writer = new SafetensorsWriter();
+    try (Arena arena = Arena.open("copy");
+        Safetensors source = Safetensors.open(file)) {
+      for (String each : source.tensors().keySet()) {
+        Tensor tensor = source.read(arena, each);
+        if (each.equals(name) && value != null) {
+          float[] values = new float[(int) tensor.count()];
+          Arrays.fill(values, value);
+          tensor.copyFrom(values);
+        }
+        if (!each.equals(name) || value != null) {
+          writer.add(each, tensor);
+        }
+      }
+      writer.write(arena, file);
+    }
+  }
+}
