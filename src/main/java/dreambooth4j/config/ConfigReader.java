@@ -24,10 +24,10 @@ public final class ConfigReader {
 
   private static final List<Key<Config, ?>> OF_KOHYAS_BUCKETS =
       List.of(
-          Keys.MIN_BUCKET_RESO,
-          Keys.MAX_BUCKET_RESO,
-          Keys.BUCKET_RESO_STEPS,
-          Keys.BUCKET_NO_UPSCALE);
+          DataKeys.MIN_BUCKET_RESO,
+          DataKeys.MAX_BUCKET_RESO,
+          DataKeys.BUCKET_RESO_STEPS,
+          DataKeys.BUCKET_NO_UPSCALE);
 
   private final Sources sources = new Sources();
   private final List<String> remarks = new ArrayList<>();
@@ -143,29 +143,29 @@ public final class ConfigReader {
 
   private DataConfig data(Values run) {
     return new DataConfig(
-        run.get(Keys.RESOLUTION),
-        run.get(Keys.HFLIP),
+        run.get(DataKeys.RESOLUTION),
+        run.get(DataKeys.HFLIP),
         new CaptionConfig(
-            List.of(run.get(Keys.CAPTION_EXTENSION).split(",")),
-            run.get(Keys.MULTILINE_CAPTIONS),
-            run.get(Keys.SHUFFLE_TAGS),
-            run.get(Keys.KEEP_TOKENS),
-            run.get(Keys.CAPTION_TAG_DROPOUT_RATE),
-            run.get(Keys.CAPTION_DROPOUT_RATE)),
+            List.of(run.get(DataKeys.CAPTION_EXTENSION).split(",")),
+            run.get(DataKeys.MULTILINE_CAPTIONS),
+            run.get(DataKeys.SHUFFLE_TAGS),
+            run.get(DataKeys.KEEP_TOKENS),
+            run.get(DataKeys.CAPTION_TAG_DROPOUT_RATE),
+            run.get(DataKeys.CAPTION_DROPOUT_RATE)),
         buckets(run));
   }
 
   private BucketConfig buckets(Values run) {
     BucketConfig config =
         new BucketConfig(
-            run.get(Keys.BUCKETS),
-            run.get(Keys.MIN_BUCKET_RESO),
-            run.get(Keys.MAX_BUCKET_RESO),
-            run.get(Keys.BUCKET_RESO_STEPS),
-            run.get(Keys.BUCKET_NO_UPSCALE),
-            run.get(Keys.BUCKET_REMAINDER));
+            run.get(DataKeys.BUCKETS),
+            run.get(DataKeys.MIN_BUCKET_RESO),
+            run.get(DataKeys.MAX_BUCKET_RESO),
+            run.get(DataKeys.BUCKET_RESO_STEPS),
+            run.get(DataKeys.BUCKET_NO_UPSCALE),
+            run.get(DataKeys.BUCKET_REMAINDER));
     if (config.list() == BucketConfig.List.KOHYA) {
-      checkKohya(config, run.get(Keys.RESOLUTION));
+      checkKohya(config, run.get(DataKeys.RESOLUTION));
       return config;
     }
     for (Key<Config, ?> key : OF_KOHYAS_BUCKETS) {

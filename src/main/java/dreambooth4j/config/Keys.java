@@ -1,6 +1,5 @@
 package dreambooth4j.config;
 
-import static dreambooth4j.config.Key.Group.DATA;
 import static dreambooth4j.config.Key.Group.MODEL;
 import static dreambooth4j.config.Key.Group.OUTPUT;
 import static dreambooth4j.config.Key.Group.PRIOR_LOSS;
@@ -33,7 +32,6 @@ public final class Keys {
           "dpmpp_2m_karras",
           "unipc");
 
-  private static final String RATE = "a number from 0 to 1";
   private static final List<Key<Config, ?>> RUN = new ArrayList<>();
 
   // Model
@@ -61,121 +59,6 @@ public final class Keys {
           1,
           "Which layer of the text encoder is used, counted from the end.",
           c -> c.model().clipSkip());
-
-  // Data
-  static final Key<Config, Integer> RESOLUTION =
-      run(
-          DATA,
-          "resolution",
-          ValueType.whole(16, 4096),
-          512,
-          "Pixels: pictures are scaled and cropped to about resolution x resolution of them.",
-          c -> c.data().resolution());
-  static final Key<Config, Boolean> HFLIP =
-      run(
-          DATA,
-          "hflip",
-          ValueType.flag(),
-          false,
-          "Mirror each picture at random.",
-          c -> c.data().hflip());
-  static final Key<Config, Boolean> SHUFFLE_TAGS =
-      run(
-          DATA,
-          "shuffle_tags",
-          ValueType.flag(),
-          false,
-          true,
-          "Put all tags of a prompt but the first in a new order each time.",
-          c -> c.data().captions().shuffleTags());
-  static final Key<Config, Integer> KEEP_TOKENS =
-      run(
-          DATA,
-          "keep_tokens",
-          ValueType.whole(0, 1000),
-          1,
-          "Tags at the start of a prompt that are neither shuffled nor left out.",
-          c -> c.data().captions().keepTokens());
-  static final Key<Config, Double> CAPTION_TAG_DROPOUT_RATE =
-      run(
-          DATA,
-          "caption_tag_dropout_rate",
-          ValueType.number(RATE, v -> v >= 0 && v <= 1),
-          0.0,
-          "How often one of the other tags is left out; those with a token always stay.",
-          c -> c.data().captions().tagDropoutRate());
-  static final Key<Config, Double> CAPTION_DROPOUT_RATE =
-      run(
-          DATA,
-          "caption_dropout_rate",
-          ValueType.number(RATE, v -> v >= 0 && v <= 1),
-          0.0,
-          "How often a picture is shown with an empty prompt.",
-          c -> c.data().captions().dropoutRate());
-  static final Key<Config, String> CAPTION_EXTENSION =
-      run(
-          DATA,
-          "caption_extension",
-          ValueType.extensions(),
-          ".txt,.caption,.cap",
-          "Extensions of caption files; the first that lies beside a picture counts.",
-          c -> String.join(",", c.data().captions().extensions()));
-  static final Key<Config, CaptionConfig.Lines> MULTILINE_CAPTIONS =
-      run(
-          DATA,
-          "multiline_captions",
-          ValueType.oneOf(CaptionConfig.Lines.class),
-          CaptionConfig.Lines.JOINED,
-          "Lines of a caption file: joined to one caption, the first alone, or drawn, one an epoch.",
-          c -> c.data().captions().lines());
-  static final Key<Config, BucketConfig.List> BUCKETS =
-      run(
-          DATA,
-          "buckets",
-          ValueType.oneOf(BucketConfig.List.class),
-          BucketConfig.List.EXTENSION,
-          "Whose list of sizes pictures are brought to.",
-          c -> c.data().buckets().list());
-  static final Key<Config, Integer> MIN_BUCKET_RESO =
-      run(
-          DATA,
-          "min_bucket_reso",
-          ValueType.whole(8, 16_384),
-          256,
-          "Pixels of the shortest side, with buckets: kohya.",
-          c -> kohya(c, c.data().buckets().min()));
-  static final Key<Config, Integer> MAX_BUCKET_RESO =
-      run(
-          DATA,
-          "max_bucket_reso",
-          ValueType.whole(8, 16_384),
-          1024,
-          "Pixels of the longest side, with buckets: kohya.",
-          c -> kohya(c, c.data().buckets().max()));
-  static final Key<Config, Integer> BUCKET_RESO_STEPS =
-      run(
-          DATA,
-          "bucket_reso_steps",
-          ValueType.multipleOf(8, 1024),
-          64,
-          "What sides are multiples of, with buckets: kohya.",
-          c -> kohya(c, c.data().buckets().step()));
-  static final Key<Config, Boolean> BUCKET_NO_UPSCALE =
-      run(
-          DATA,
-          "bucket_no_upscale",
-          ValueType.flag(),
-          false,
-          "Give each picture a size of its own and enlarge none, with buckets: kohya.",
-          c -> kohya(c, c.data().buckets().noUpscale()));
-  static final Key<Config, BucketConfig.Remainder> BUCKET_REMAINDER =
-      run(
-          DATA,
-          "bucket_remainder",
-          ValueType.oneOf(BucketConfig.Remainder.class),
-          BucketConfig.Remainder.KEEP,
-          "Pictures that do not fill a batch: keep a short batch, drop them this epoch, or fill it.",
-          c -> c.data().buckets().remainder());
 
   // Training
   static final Key<Config, Integer> TRAIN_BATCH_SIZE =
@@ -477,12 +360,12 @@ public final class Keys {
 
   /** The keys of a run, in the order of {@code --help}. */
   static List<Key<Config, ?>> ofRun() {
-    return List.copyOf(RUN);
+    return Stream.concat(DataKeys.all().stream(), RUN.stream()).toList();
   }
 
   /** All keys: each works in a file and as a flag. */
   public static List<Key<?, ?>> all() {
-    return Stream.<Key<?, ?>>concat(RUN.stream(), ConceptKeys.all().stream()).toList();
+    return Stream.<Key<?, ?>>concat(ofRun().stream(), ConceptKeys.all().stream()).toList();
   }
 
   /** The sampler that diffusers or the extension calls by this name. */
@@ -498,11 +381,6 @@ public final class Keys {
       case "UniPCMultistep" -> "unipc";
       default -> name;
     };
-  }
-
-  /** A parameter of kohya's list; the others have none. */
-  private static <T> @Nullable T kohya(Config config, T value) {
-    return config.data().buckets().list() == BucketConfig.List.KOHYA ? value : null;
   }
 
   private static <T> Key<Config, T> run(
