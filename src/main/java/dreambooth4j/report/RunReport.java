@@ -60,6 +60,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
       say(
           "Class images: %d there, %d to make, prior loss weight %s",
           plan.present(), plan.missing(), config.prior().priorLossWeight());
+      plan.skipped().forEach((reason, count) -> say("  not used: %d, %s", count, reason));
     }
   }
 

@@ -4,6 +4,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.data.Concept;
+import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
 import dreambooth4j.engine.Arena;
@@ -76,6 +77,7 @@ public final class TrainingRun {
     requireOtherFolder(base);
     Checkpoints checkpoints = new Checkpoints(config.output());
     Path resumed = checkpoints.toResume();
+    requireReadable(concepts);
     makeOutput();
     try (Arena run = Arena.open("run");
         StableDiffusion model =
@@ -208,6 +210,14 @@ public final class TrainingRun {
           "saved are the weights before step %d; those of an earlier checkpoint may be better"
               .formatted(trainer.done() + 1));
     }
+  }
+
+  /** A damaged picture is found here, not after hours of class images. */
+  private static void requireReadable(List<Concept> concepts) {
+    concepts.stream()
+        .flatMap(concept -> concept.pictures().stream())
+        .parallel()
+        .forEach(picture -> ImageReader.read(picture.file(), picture.bucket()));
   }
 
   private void requireOtherFolder(ModelFolder base) {
