@@ -1,7 +1,6 @@
 package dreambooth4j.cli;
 
 import dreambooth4j.config.Config;
-import dreambooth4j.config.ConfigReader;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
@@ -12,14 +11,12 @@ import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.ModelFolder;
 import java.io.PrintStream;
 import java.io.PrintWriter;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** Shows which class images a run needs, and makes those that are missing. */
@@ -42,8 +39,7 @@ import picocli.CommandLine.Spec;
     },
     sortOptions = false)
 final class ClassImagesCommand implements Callable<Integer> {
-  @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "A YAML or JSON file.")
-  @Nullable Path config;
+  @Mixin private final ConfigArguments arguments = new ConfigArguments();
 
   @Option(names = "--plan", description = "Only show what is needed, there and missing.")
   boolean planOnly;
@@ -56,21 +52,19 @@ final class ClassImagesCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
-    ConfigReader.Reading reading = ConfigReader.read(config, ConfigFlags.given(spec));
-    reading.notes().forEach(err::println);
-    Config resolved = reading.config();
-    List<Concept> concepts = Concept.scanAll(resolved);
+    Config config = arguments.read();
+    List<Concept> concepts = Concept.scanAll(config);
     concepts.forEach(concept -> concept.notes().forEach(err::println));
-    ClassImagePlan plan = ClassImagePlan.of(resolved, concepts);
+    ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     ClassImageTable.print(out, plan);
     ClassImageTable.printSkipped(err, plan);
     out.flush();
-    String model = resolved.model().pretrainedModelNameOrPath();
+    String model = config.model().pretrainedModelNameOrPath();
     if (plan.present() > 0 && model != null) {
-      noteOtherModels(err, resolved, ModelFolder.find(model, resolved.model().variant()), plan);
+      noteOtherModels(err, config, ModelFolder.find(model, config.model().variant()), plan);
     }
     err.flush();
-    return planOnly || plan.missing() == 0 ? 0 : generate(resolved, plan);
+    return planOnly || plan.missing() == 0 ? 0 : generate(config, plan);
   }
 
   private static void noteOtherModels(
@@ -94,7 +88,7 @@ final class ClassImagesCommand implements Callable<Integer> {
         ProgressLine progress =
             new ProgressLine(
                 err, "class images", plan.missing(), ProgressLine.Terminal.current())) {
-      new ClassImageGenerator(config, model)
+      new ClassImageGenerator(config, base, model)
           .generate(run, plan, (done, missing) -> progress.at(done), main.interrupt::requested);
       return main.interrupt.requested() ? Interrupt.EXIT_CODE : 0;
     }

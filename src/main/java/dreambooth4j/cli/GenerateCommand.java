@@ -120,7 +120,7 @@ final class GenerateCommand implements Callable<Integer> {
             height,
             steps,
             guidance,
-            sampler == null ? null : SamplerKind.named(sampler),
+            SamplerKind.chosen(sampler),
             clipSkip,
             chosenSeed,
             latents);

@@ -1,21 +1,19 @@
 package dreambooth4j.cli;
 
 import dreambooth4j.config.ConceptConfig;
-import dreambooth4j.config.ConfigReader;
+import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.CropBox;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.Picture;
 import dreambooth4j.prior.ClassImagePlan;
 import java.io.PrintWriter;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** Shows what a run would do with its pictures, before anything runs. */
@@ -37,8 +35,7 @@ import picocli.CommandLine.Spec;
     },
     sortOptions = false)
 public final class InspectCommand implements Callable<Integer> {
-  @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "A YAML or JSON file.")
-  @Nullable Path config;
+  @Mixin private final ConfigArguments arguments = new ConfigArguments();
 
   @Option(
       names = "--boxes",
@@ -53,10 +50,9 @@ public final class InspectCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
-    ConfigReader.Reading reading = ConfigReader.read(config, ConfigFlags.given(spec));
-    reading.notes().forEach(err::println);
-    List<Concept> concepts = Concept.scanAll(reading.config());
-    ClassImagePlan plan = ClassImagePlan.of(reading.config(), concepts);
+    Config config = arguments.read();
+    List<Concept> concepts = Concept.scanAll(config);
+    ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     for (Concept concept : concepts) {
       for (Picture picture : concept.pictures()) {
         picture.variants().forEach(variant -> out.println(line(variant)));

@@ -1,17 +1,14 @@
 package dreambooth4j.cli;
 
 import dreambooth4j.config.Config;
-import dreambooth4j.config.ConfigReader;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.report.RunReport;
 import dreambooth4j.train.TrainingRun;
 import java.io.PrintStream;
-import java.nio.file.Path;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** Trains. */
@@ -34,8 +31,7 @@ import picocli.CommandLine.Spec;
     },
     sortOptions = false)
 final class TrainCommand implements Callable<Integer> {
-  @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "A YAML or JSON file.")
-  @Nullable Path config;
+  @Mixin private final ConfigArguments arguments = new ConfigArguments();
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec
@@ -43,15 +39,13 @@ final class TrainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    ConfigReader.Reading reading = ConfigReader.read(config, ConfigFlags.given(spec));
-    reading.notes().forEach(System.err::println);
-    Config resolved = reading.config();
+    Config config = arguments.read();
     PrintStream err = System.err;
     Main main = spec.root().commandLine().getCommand();
     main.interrupt.listen();
     try (RunReport report =
-        new RunReport(err, resolved.output().outputDir(), ProgressLine.Terminal.current())) {
-      boolean done = new TrainingRun(resolved, report, main.interrupt::requested).run();
+        new RunReport(err, config.output().outputDir(), ProgressLine.Terminal.current())) {
+      boolean done = new TrainingRun(config, report, main.interrupt::requested).run();
       return done ? 0 : Interrupt.EXIT_CODE;
     }
   }

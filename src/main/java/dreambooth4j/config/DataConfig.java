@@ -9,9 +9,4 @@ package dreambooth4j.config;
  * @param buckets which sizes pictures are brought to
  */
 public record DataConfig(
-    int resolution, boolean hflip, CaptionConfig captions, BucketConfig buckets) {
-  /** As {@link CaptionConfig#shuffleTags}. */
-  public boolean shuffleTags() {
-    return captions.shuffleTags();
-  }
-}
+    int resolution, boolean hflip, CaptionConfig captions, BucketConfig buckets) {}

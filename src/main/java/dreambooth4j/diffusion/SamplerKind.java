@@ -51,6 +51,11 @@ public enum SamplerKind {
     throw Problem.usage("no sampler is named '%s'; there are %s".formatted(label, labels()));
   }
 
+  /** As {@link #named}; null, for the model's own, where none is chosen. */
+  public static @Nullable SamplerKind chosen(@Nullable String label) {
+    return label == null ? null : named(label);
+  }
+
   private static String labels() {
     return Arrays.stream(values()).map(SamplerKind::label).collect(Collectors.joining(", "));
   }

@@ -32,6 +32,7 @@ public final class Tape implements AutoCloseable {
   private final Deque<List<Var>> blocks = new ArrayDeque<>();
   private final List<Step> steps = new ArrayList<>();
   private final List<Var> inputs = new ArrayList<>();
+  private int ops;
 
   private Tape(Arena arena, boolean recording, boolean checked) {
     this.arena = arena;
@@ -100,14 +101,12 @@ public final class Tape implements AutoCloseable {
     if (checked && output.value().dtype().isFloat() && !output.value().isFinite()) {
       throw new Problem(
           Problem.Kind.DIVERGED,
-          "the output of op %d, %s %s, is not finite".formatted(checks, op, output.value()));
+          "the output of op %d, %s %s, is not finite".formatted(ops, op, output.value()));
     }
-    checks++;
+    ops++;
     innermost().add(output);
     return output;
   }
-
-  private int checks;
 
   private List<Var> innermost() {
     List<Var> block = blocks.peek();

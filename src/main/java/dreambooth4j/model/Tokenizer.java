@@ -88,11 +88,6 @@ public final class Tokenizer implements AutoCloseable {
     return length;
   }
 
-  /** The number of the token that begins a text. */
-  public long beginToken() {
-    return begin;
-  }
-
   /** The number of the token that ends a text. */
   public long endToken() {
     return end;

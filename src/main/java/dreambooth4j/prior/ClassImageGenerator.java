@@ -44,17 +44,18 @@ public final class ClassImageGenerator {
   private static final int MOST_IN_VAIN = 50;
 
   private final Config config;
+  private final ModelFolder base;
   private final StableDiffusion model;
   private final TextToImage pipeline;
   private final @Nullable SamplerKind sampler;
 
-  /** A generator for this run; {@code model} has the base weights. */
-  public ClassImageGenerator(Config config, StableDiffusion model) {
+  /** A generator for this run; {@code model} has the weights of {@code base}. */
+  public ClassImageGenerator(Config config, ModelFolder base, StableDiffusion model) {
     this.config = config;
+    this.base = base;
     this.model = model;
     this.pipeline = new TextToImage(model, config.model().clipSkip());
-    String scheduler = config.samples().scheduler();
-    this.sampler = scheduler == null ? null : SamplerKind.named(scheduler);
+    this.sampler = SamplerKind.chosen(config.samples().scheduler());
   }
 
   /**
@@ -66,7 +67,8 @@ public final class ClassImageGenerator {
    */
   public void generate(Arena run, ClassImagePlan plan, Listener listener, BooleanSupplier stop) {
     int done = 0;
-    String fingerprint = plan.missing() > 0 ? fingerprint() : "";
+    String fingerprint =
+        plan.missing() > 0 ? BaseModel.fingerprint(base, config.model().variant()) : "";
     try {
       for (ClassImagePlan.Need need : plan.needs()) {
         int number = need.present().size();
@@ -96,11 +98,6 @@ public final class ClassImageGenerator {
           "class images of '%s': the last %d pictures that the base model made were all there already. Raise class_infer_steps, or ask for fewer."
               .formatted(need.pool().caption(), vain));
     }
-  }
-
-  private String fingerprint() {
-    ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
-    return BaseModel.fingerprint(base, config.model().variant());
   }
 
   /** The seeds of pictures {@code first} to first + count − 1 of a pool. */

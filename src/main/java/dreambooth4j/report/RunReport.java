@@ -49,10 +49,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
           counted(concept.pictures().size(), "picture"),
           counted(buckets, "size"),
           concept.config().instanceDataDir());
-      String skipped = concept.folder().skippedInWords();
-      if (!skipped.isEmpty()) {
-        say("  skipped: %s", skipped);
-      }
+      concept.notes().forEach(note -> say("  %s", note));
     }
     if (plan.needs().isEmpty()) {
       say("Class images: none, there is no prior preservation");

@@ -34,8 +34,7 @@ public final class SamplePictures {
 
   SamplePictures(Config config, StableDiffusion model, List<Concept> concepts) {
     pipeline = new TextToImage(model, config.model().clipSkip());
-    String scheduler = config.samples().scheduler();
-    SamplerKind sampler = scheduler == null ? null : SamplerKind.named(scheduler);
+    SamplerKind sampler = SamplerKind.chosen(config.samples().scheduler());
     for (Concept concept : concepts) {
       ConceptConfig.Samples how = concept.config().samples();
       if (how.count() > 0) {

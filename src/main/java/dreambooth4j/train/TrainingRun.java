@@ -84,7 +84,7 @@ public final class TrainingRun {
             StableDiffusion.load(run, base, true, config.training().trainTextEncoder())) {
       writeConfig();
       if (plan.missing() > 0) {
-        new ClassImageGenerator(config, model).generate(run, plan, listener, stop);
+        new ClassImageGenerator(config, base, model).generate(run, plan, listener, stop);
         plan = ClassImagePlan.of(config, concepts);
       }
       if (stop.getAsBoolean()) {

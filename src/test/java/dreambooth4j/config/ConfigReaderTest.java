@@ -56,7 +56,7 @@ class ConfigReaderTest {
     assertThat(config.training().numTrainEpochs()).isEqualTo(100);
     assertThat(config.training().maxTrainSteps()).isNull();
     assertThat(config.training().trainTextEncoder()).isFalse();
-    assertThat(config.data().shuffleTags()).isFalse();
+    assertThat(config.data().captions().shuffleTags()).isFalse();
     ConceptConfig concept = config.concepts().get(0);
     assertThat(concept.instancePrompt()).isEqualTo("[filewords]");
     assertThat(concept.classImages().numPer()).isEqualTo(1);
@@ -264,7 +264,7 @@ class ConfigReaderTest {
     assertThat(config.prior().withPriorPreservation()).isTrue();
     assertThat(config.prior().priorLossWeight()).isEqualTo(0.75);
     assertThat(config.training().stopTextEncoder()).isEqualTo(1);
-    assertThat(config.data().shuffleTags()).isTrue();
+    assertThat(config.data().captions().shuffleTags()).isTrue();
     assertThat(config.optimizer().lrWarmupSteps()).isEqualTo(500);
     assertThat(reading.noEffect()).contains("attention", "use_ema", "graph_smoothing", "revision");
     assertThat(reading.remarks())

@@ -52,11 +52,11 @@ class ClassImageGeneratorTest {
   private List<Integer> generate(Path base, BooleanSupplier stop) {
     Config config = tiny.config();
     List<Integer> made = new ArrayList<>();
+    ModelFolder folder = ModelFolder.open(base, null);
     try (Arena run = Arena.open("run");
-        StableDiffusion model =
-            StableDiffusion.load(run, ModelFolder.open(base, null), false, false)) {
+        StableDiffusion model = StableDiffusion.load(run, folder, false, false)) {
       long before = run.liveCount();
-      new ClassImageGenerator(config, model)
+      new ClassImageGenerator(config, folder, model)
           .generate(run, plan(), (done, missing) -> made.add(done), stop);
       assertThat(run.liveCount()).isEqualTo(before);
     }
