@@ -15,6 +15,7 @@ import dreambooth4j.pipeline.LatentCache;
 import dreambooth4j.pipeline.PromptCache;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.random.CounterRandom;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -53,7 +54,7 @@ final class PairBatches {
     this.config = config;
     this.model = model;
     this.latents = new LatentCache(run, model);
-    this.encoder = new PromptEncoder(model, config.model().clipSkip());
+    this.encoder = new PromptEncoder(model, TextEncoding.of(config.model()));
     this.prompts = new PromptCache(run, encoder);
   }
 
