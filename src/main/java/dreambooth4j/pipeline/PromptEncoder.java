@@ -25,6 +25,11 @@ public final class PromptEncoder {
     this.how = how;
   }
 
+  /** As it was given. */
+  int clipSkip() {
+    return how.clipSkip();
+  }
+
   /** What a prompt becomes, however long it is: 77, 152 or 227 tokens. */
   int tokens() {
     return how.windows() * (model.tokenizer().length() - 2) + 2;

@@ -123,7 +123,7 @@ class TrainerTest {
     try (TinyTrainer tried = new TinyTrainer(tiny)) {
       NoiseSchedule schedule = NoiseSchedule.of(tried.model.scheduler());
       PairBatches batches =
-          new PairBatches(tried.run, tried.config, tried.model, schedule.timesteps());
+          new PairBatches(tried.config, tried.model, tried.caches, schedule.timesteps());
       TrainingStep step = new TrainingStep(tried.model.unet(), Objective.minSnr(schedule, 5), 0.1);
       PairSampler.Batch both =
           tried.pairs.epoch(0).stream()
@@ -296,7 +296,7 @@ class TrainerTest {
   }
 
   private static float[] states(TinyTrainer tried, int step) {
-    PairBatches batches = new PairBatches(tried.run, tried.config, tried.model, 1000);
+    PairBatches batches = new PairBatches(tried.config, tried.model, tried.caches, 1000);
     PairSampler.Batch batch = tried.pairs.epoch(0).get(0);
     try (Tape tape = Tape.inference(tried.run)) {
       return batches
