@@ -27,11 +27,13 @@ public final class Thumbnail {
   private final byte[] file;
   private final String mediaType;
   private final ImageReader.Size source;
+  private final Likeness likeness;
 
-  private Thumbnail(byte[] file, String mediaType, ImageReader.Size source) {
+  private Thumbnail(byte[] file, String mediaType, ImageReader.Size source, Likeness likeness) {
     this.file = file;
     this.mediaType = mediaType;
     this.source = source;
+    this.likeness = likeness;
   }
 
   /**
@@ -47,9 +49,10 @@ public final class Thumbnail {
     double scale = Math.min(1, (double) maxSide / Math.max(source.width(), source.height()));
     Pixels small =
         Lanczos.scale(pixels, scaled(source.width(), scale), scaled(source.height(), scale));
+    Likeness likeness = Likeness.of(small);
     return small.width() * small.height() <= FEW_PIXELS
-        ? new Thumbnail(Png.encode(small), "image/png", source)
-        : new Thumbnail(jpeg(Rgb.image(small)), "image/jpeg", source);
+        ? new Thumbnail(Png.encode(small), "image/png", source, likeness)
+        : new Thumbnail(jpeg(Rgb.image(small)), "image/jpeg", source, likeness);
   }
 
   private static int scaled(int side, double scale) {
@@ -86,5 +89,10 @@ public final class Thumbnail {
   /** The size of the picture it was made of, upright. */
   public ImageReader.Size source() {
     return source;
+  }
+
+  /** What tells whether another picture is nearly the same. */
+  public Likeness likeness() {
+    return likeness;
   }
 }

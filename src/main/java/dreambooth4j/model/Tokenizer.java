@@ -1,5 +1,6 @@
 package dreambooth4j.model;
 
+import ai.djl.huggingface.tokenizers.Encoding;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -117,6 +118,20 @@ public final class Tokenizer implements AutoCloseable {
   /** How many tokens the text has, begin and end not counted, and nothing cut. */
   public int tokenCount(String text) {
     return words(text).length;
+  }
+
+  /** How many tokens the text has, and what of it does not fit into so many windows. */
+  public TokenCount count(String text, int windows) {
+    Encoding encoding = library.encode(text, false, false);
+    int tokens = encoding.getIds().length;
+    int limit = windows * (length - 2);
+    if (tokens <= limit) {
+      return new TokenCount(tokens, limit, "");
+    }
+    // The library counts code points.
+    int start = encoding.getCharTokenSpans()[limit].getStart();
+    String cutOff = text.substring(text.offsetByCodePoints(0, start));
+    return new TokenCount(tokens, limit, cutOff.strip());
   }
 
   private long[] words(String text) {
