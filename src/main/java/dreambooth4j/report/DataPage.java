@@ -3,6 +3,7 @@ package dreambooth4j.report;
 import com.samskivert.mustache.Mustache;
 import com.samskivert.mustache.Template;
 import dreambooth4j.Problem;
+import dreambooth4j.Sha256;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
@@ -22,11 +23,10 @@ import java.io.Writer;
 import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -406,12 +406,7 @@ final class DataPage {
   }
 
   private static String hash(String text) {
-    try {
-      MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
-      byte[] digest = sha256.digest(text.getBytes(StandardCharsets.UTF_8));
-      return "'sha256-" + Base64.getEncoder().encodeToString(digest) + "'";
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
+    byte[] digest = HexFormat.of().parseHex(Sha256.of(text));
+    return "'sha256-" + Base64.getEncoder().encodeToString(digest) + "'";
   }
 }
