@@ -125,12 +125,11 @@ class DataReportTest {
     Document page = page(report);
     assertThat(page.select(".card")).hasSize(8);
     assertThat(page.select(".card h4").eachText()).contains("broken.jpg", "half.png");
-    Element cut = page.select(".card:has(h4:containsOwn(long.png)) .prompt mark").first();
-    assertThat(cut).isNotNull();
+    Element cut = page.expectFirst(".card:has(h4:containsOwn(long.png)) .prompt mark");
     assertThat(cut.text()).endsWith("w59").doesNotContain("w0,");
     for (Element link : page.select("#warnings a")) {
       String anchor = link.attr("href").substring(1);
-      assertThat(page.getElementById(anchor).text()).contains(link.text());
+      assertThat(page.expectFirst("#" + anchor).text()).contains(link.text());
     }
   }
 
@@ -163,12 +162,12 @@ class DataReportTest {
     paint("wide", 200, 100, "sks, man, a");
     paint("square", 90, 90, "sks, man, b");
     Document page = page(report("crop", "0.5,1"));
-    Element wide = page.select(".card:has(h4:containsOwn(wide.png))").first();
+    Element wide = page.expectFirst(".card:has(h4:containsOwn(wide.png))");
     assertThat(wide.select("svg").attr("viewBox")).isEqualTo("0 0 88 44");
     assertThat(wide.select(".frame").attr("d")).isEqualTo("M0 4V44H88V4Z");
     assertThat(wide.select(".facts").text())
         .isEqualTo("200×100 scaled by 0.440 into 88x40, 9 % cut away (crop at 0,4)");
-    Element square = page.select(".card:has(h4:containsOwn(square.png))").first();
+    Element square = page.expectFirst(".card:has(h4:containsOwn(square.png))");
     assertThat(square.select(".facts").text()).endsWith("nothing cut away");
     assertThat(square.select("dd").eachText())
         .containsExactly(
@@ -192,7 +191,7 @@ class DataReportTest {
     assertThat(page.select("img")).hasSize(1);
     assertThat(page.select("img").attr("alt")).isEqualTo(name + ".png");
     assertThat(page.select("[onerror]")).isEmpty();
-    assertThat(page.select(".card dd").first().text()).isEqualTo(evil);
+    assertThat(page.expectFirst(".card dd").text()).isEqualTo(evil);
     assertThat(page.select(".card h4").eachText()).containsExactly("<b>broken.png", name + ".png");
   }
 
@@ -207,13 +206,13 @@ class DataReportTest {
       assertThat(each.attr("href")).startsWith("#");
     }
     assertThat(page.select("link, iframe, object, embed, base, form, [style]")).isEmpty();
-    String style = page.select("style").first().data();
+    String style = page.expectFirst("style").data();
     assertThat(style).doesNotContain("url(").doesNotContain("@import");
     String policy = page.select("meta[http-equiv=Content-Security-Policy]").attr("content");
     assertThat(policy)
         .isEqualTo(
             "default-src 'none'; img-src data:; style-src %s; script-src %s"
-                .formatted(hash(style), hash(page.select("script").first().data())));
+                .formatted(hash(style), hash(page.expectFirst("script").data())));
   }
 
   private static String hash(String text) throws Exception {
