@@ -56,7 +56,8 @@ final class ConceptKeys {
           "crop",
           ValueType.crop(),
           Crop.CENTER,
-          "Where pictures are cropped: center, random, or a point to keep, as 0.5,0.2.",
+          "Where pictures are cropped: center, random, or a point to keep, as 0.5,0.2; 01.crop with"
+              + " one of these overrides it for 01.jpg.",
           ConceptConfig::crop);
   static final Key<ConceptConfig, Path> CLASS_DATA_DIR =
       key(

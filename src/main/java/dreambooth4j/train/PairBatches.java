@@ -1,6 +1,5 @@
 package dreambooth4j.train;
 
-import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.Crop;
 import dreambooth4j.data.Bucket;
@@ -107,10 +106,12 @@ final class PairBatches {
     for (PairSampler.Pair pair : batch.pairs()) {
       Picture picture = pair.instance();
       int concept = picture.concept();
-      instances.add(row(concept, picture.file(), picture.instancePrompt(), step, number));
+      instances.add(
+          row(concept, picture.file(), picture.instancePrompt(), picture.crop(), step, number));
       Path classImage = pair.classImage();
       if (classImage != null) {
-        priors.add(row(concept, classImage, pair.classPrompt(), step, number + 1));
+        Crop crop = config.concepts().get(concept).crop();
+        priors.add(row(concept, classImage, pair.classPrompt(), crop, step, number + 1));
       }
       number += 2;
     }
@@ -118,14 +119,14 @@ final class PairBatches {
     return instances;
   }
 
-  private Row row(int concept, Path file, String prompt, int step, int number) {
-    ConceptConfig how = config.concepts().get(concept);
-    Row row = new Row(file, prompt, how.crop(), how.lossWeight(), number);
+  private Row row(int concept, Path file, String prompt, Crop crop, int step, int number) {
+    double lossWeight = config.concepts().get(concept).lossWeight();
+    Row row = new Row(file, prompt, crop, lossWeight, number);
     if (!config.data().captions().varies()) {
       return row;
     }
     String drawn = draws.get(concept).draw(prompt, random("tags", step, row));
-    return new Row(file, drawn, how.crop(), how.lossWeight(), number);
+    return new Row(file, drawn, crop, lossWeight, number);
   }
 
   private View view(Row row, Bucket bucket, int step) {

@@ -142,6 +142,53 @@ class InspectCommandTest {
   }
 
   @Test
+  void shouldWarnAndWriteAPageThoughAPictureIsDamaged() throws IOException {
+    TestPictures.paint(folder.resolve("p"), "a", 64, 64, "sks, man, hat", 1);
+    TestPictures.paint(folder.resolve("p"), "b", 256, 128, "sks, man, beard", 2);
+    Files.writeString(folder.resolve("p/b.crop"), "0,0.5");
+    Files.writeString(folder.resolve("p/c\t\u001b[2J.png"), "no picture");
+    Path page = folder.resolve("new/report.html");
+    int code =
+        Main.run(
+            "inspect",
+            "--boxes",
+            "--html=" + page,
+            "--pretrained_model_name_or_path=weights/emoji32",
+            "--instance_data_dir=" + folder.resolve("p"),
+            "--instance_token=sks",
+            "--class_token=man",
+            "--output_dir=" + folder.resolve("out"),
+            "--resolution=128");
+    assertThat(code).as(err()).isEqualTo(3);
+    assertThat(pictureLines()).hasSize(2);
+    assertThat(out())
+        .contains("256x128 scaled by 0.688 to 176x88, cropped to 176x88 at 0,0")
+        .contains("- 1 picture cannot be trained; train would stop there: ")
+        .contains("c  [2J.png (is no picture")
+        .contains("- 1 picture enlarged to fill the bucket")
+        .contains("a.png (2.00 times)")
+        .contains("Report: " + page);
+    assertThat(err()).isEmpty();
+    assertThat(page).content().contains("of 75 tokens");
+  }
+
+  @Test
+  void shouldInspectWithoutABaseModel() throws IOException {
+    TestPictures.paint(folder, "a", 64, 64, "a man", 1);
+    int code =
+        Main.run(
+            "inspect",
+            "--pretrained_model_name_or_path=nobody/nothing",
+            "--resolution=64",
+            "--instance_data_dir=" + folder);
+    assertThat(code).isZero();
+    assertThat(out()).contains("Warnings: none");
+    assertThat(err())
+        .contains("tokens of the prompts are not counted: ")
+        .contains("hf download nobody/nothing");
+  }
+
+  @Test
   void shouldHandOverEveryFlagAsItWasWritten() throws IOException {
     assertThat(Main.run("inspect", "--hflip", "maybe")).isEqualTo(2);
     assertThat(Main.run("inspect", "--stop_text_encoder=2")).isEqualTo(2);
