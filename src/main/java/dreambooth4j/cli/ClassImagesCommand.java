@@ -7,9 +7,10 @@ import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.prior.Forecast;
+import dreambooth4j.report.ClassImageProgress;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.ModelFolder;
-import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -41,7 +42,9 @@ import picocli.CommandLine.Spec;
 final class ClassImagesCommand implements Callable<Integer> {
   @Mixin private final ConfigArguments arguments = new ConfigArguments();
 
-  @Option(names = "--plan", description = "Only show what is needed, there and missing.")
+  @Option(
+      names = "--plan",
+      description = "Only show what is needed, there and missing, and how long it will take.")
   boolean planOnly;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
@@ -64,7 +67,29 @@ final class ClassImagesCommand implements Callable<Integer> {
       noteOtherModels(err, config, ModelFolder.find(model, config.model().variant()), plan);
     }
     err.flush();
-    return planOnly || plan.missing() == 0 ? 0 : generate(config, plan);
+    if (plan.missing() == 0) {
+      return 0;
+    }
+    if (planOnly) {
+      out.println(forecast(config, plan));
+      return 0;
+    }
+    return generate(config, plan);
+  }
+
+  private static String forecast(Config config, ClassImagePlan plan) {
+    String model = config.model().pretrainedModelNameOrPath();
+    if (model == null) {
+      return "How long it will take can be said with a base model: pretrained_model_name_or_path";
+    }
+    ModelFolder base = ModelFolder.find(model, config.model().variant());
+    try (Arena run = Arena.open("run");
+        StableDiffusion loaded = StableDiffusion.load(run, base, false, false)) {
+      Forecast forecast =
+          new ClassImageGenerator(config, base, loaded).forecast(run, plan, System::nanoTime);
+      return "Making them takes about %s here: measured with one sampler step of %d at once at %s"
+          .formatted(forecast.inWords(), forecast.speed().pictures(), forecast.speed().bucket());
+    }
   }
 
   private static void noteOtherModels(
@@ -80,16 +105,14 @@ final class ClassImagesCommand implements Callable<Integer> {
 
   private int generate(Config config, ClassImagePlan plan) {
     ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
-    PrintStream err = System.err;
     Main main = spec.root().commandLine().getCommand();
     main.interrupt.listen();
     try (Arena run = Arena.open("run");
         StableDiffusion model = StableDiffusion.load(run, base, false, false);
-        ProgressLine progress =
-            new ProgressLine(
-                err, "class images", plan.missing(), ProgressLine.Terminal.current())) {
+        ClassImageProgress progress =
+            new ClassImageProgress(System.err, ProgressLine.Terminal.current())) {
       new ClassImageGenerator(config, base, model)
-          .generate(run, plan, (done, missing) -> progress.at(done), main.interrupt::requested);
+          .generate(run, plan, progress, main.interrupt::requested);
       return main.interrupt.requested() ? Interrupt.EXIT_CODE : 0;
     }
   }

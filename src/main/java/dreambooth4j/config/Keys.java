@@ -260,10 +260,10 @@ public final class Keys {
       run(
           PRIOR_LOSS,
           "sample_batch_size",
-          ValueType.whole(1, 4096),
-          4,
+          ValueType.whole(0, 4096),
+          0,
           1,
-          "Class images generated at once.",
+          "Class images generated at once; 0 for what memory allows and is of use.",
           c -> c.prior().sampleBatchSize());
 
   // Samples

@@ -8,7 +8,7 @@ package dreambooth4j.config;
  * @param priorLossScale whether that weight falls with the epoch
  * @param priorLossTarget the epoch at which it has fallen to priorLossWeightMin
  * @param priorLossWeightMin where it stays from then on
- * @param sampleBatchSize class images generated at once
+ * @param sampleBatchSize class images generated at once; 0 leaves it to the memory
  */
 public record PriorConfig(
     boolean withPriorPreservation,

@@ -7,6 +7,7 @@ import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.train.SamplePictures;
 import dreambooth4j.train.Trainer;
@@ -29,6 +30,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   private final ProgressLine.@Nullable Terminal terminal;
   private final OptionalLong memoryBefore = ProcessMemory.now();
   private @Nullable ProgressLine progress;
+  private @Nullable ClassImageProgress making;
   private @Nullable MetricsFile metrics;
   private @Nullable Arena run;
 
@@ -63,18 +65,33 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
 
   @Override
   public void made(int done, int missing) {
-    if (progress == null) {
-      progress = new ProgressLine(err, "class images", missing, terminal);
+    if (making == null) {
+      rest();
+      making = new ClassImageProgress(err, terminal);
     }
-    progress.at(done);
+    making.made(done, missing);
     if (done == missing) {
-      endProgress();
+      endMaking();
+    }
+  }
+
+  @Override
+  public void lessAtOnce(int count) {
+    if (making != null) {
+      making.lessAtOnce(count);
+    }
+  }
+
+  private void endMaking() {
+    if (making != null) {
+      making.close();
+      making = null;
     }
   }
 
   @Override
   public void ready(Trainer trainer, Arena arena) {
-    endProgress();
+    endMaking();
     run = arena;
     long weights = 0;
     long gradients = 0;
@@ -141,7 +158,9 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   /** The last line: what the run's peak memory was. */
   @Override
   public void close() {
-    endProgress();
+    endMaking();
+    rest();
+    progress = null;
     if (metrics != null) {
       metrics.close();
     }
@@ -160,10 +179,10 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     return count + " " + what + (count == 1 ? "" : "s");
   }
 
-  private void endProgress() {
+  /** Leaves the progress as it stands; it may be drawn again below. */
+  private void rest() {
     if (progress != null) {
       progress.close();
-      progress = null;
     }
   }
 
