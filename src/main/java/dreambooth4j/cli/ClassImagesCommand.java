@@ -94,12 +94,9 @@ final class ClassImagesCommand implements Callable<Integer> {
 
   private static void noteOtherModels(
       PrintWriter err, Config config, ModelFolder base, ClassImagePlan plan) {
-    int others = BaseModel.madeByOthers(plan, base, config.model().variant());
-    if (others > 0) {
-      err.printf(
-          "%d of the class images that are there were made by another base model than %s: they are"
-              + " used as they are; delete them to have them made again%n",
-          others, ClassImageTable.shown(base.path()));
+    String note = BaseModel.noteOfOthers(plan, base, config.model().variant());
+    if (note != null) {
+      err.println(note);
     }
   }
 

@@ -115,6 +115,7 @@ public final class ConfigReader {
             run.get(Keys.CHECKPOINTING_STEPS),
             run.get(Keys.SAVE_EMBEDDING_EVERY),
             run.orNull(Keys.CHECKPOINTS_TOTAL_LIMIT),
+            run.get(Keys.SAVE_STATE_AFTER),
             run.orNull(Keys.RESUME_FROM_CHECKPOINT));
     List<ConceptConfig> concepts = concepts(conceptValues, output.outputDir());
     boolean prior = withPriorPreservation(run, conceptValues, concepts);

@@ -347,6 +347,14 @@ public final class Keys {
           null,
           "Checkpoints kept.",
           c -> c.output().checkpointsTotalLimit());
+  static final Key<Config, Boolean> SAVE_STATE_AFTER =
+      run(
+          OUTPUT,
+          "save_state_after",
+          ValueType.flag(),
+          false,
+          "Write a checkpoint at the end too, so that more steps can follow; 3 times the weights.",
+          c -> c.output().saveStateAfter());
   static final Key<Config, String> RESUME_FROM_CHECKPOINT =
       run(
           OUTPUT,

@@ -50,8 +50,20 @@ public final class BaseModel {
     return HexFormat.of().formatHex(all.digest());
   }
 
-  /** How many of the class images that are there have a record of another base model. */
-  public static int madeByOthers(ClassImagePlan plan, ModelFolder model, @Nullable String variant) {
+  /**
+   * Says that class images are there with a record of another base model; null if there are none.
+   */
+  public static @Nullable String noteOfOthers(
+      ClassImagePlan plan, ModelFolder model, @Nullable String variant) {
+    int others = madeByOthers(plan, model, variant);
+    return others == 0
+        ? null
+        : "%d of the class images that are there were made by another base model than %s: they are used as they are; delete them to have them made again"
+            .formatted(others, model.path());
+  }
+
+  private static int madeByOthers(
+      ClassImagePlan plan, ModelFolder model, @Nullable String variant) {
     List<ClassImage> there = plan.needs().stream().flatMap(n -> n.present().stream()).toList();
     List<String> makers =
         Parallel.map(there, image -> Optional.ofNullable(ClassImageRecord.beside(image.file())))

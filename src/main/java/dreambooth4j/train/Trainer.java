@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.DecidingKeys;
 import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.diffusion.NoiseSchedule;
@@ -13,6 +14,8 @@ import dreambooth4j.pipeline.StableDiffusion;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 
 /** The loop: epochs of pairs, one optimizer update a step. */
@@ -111,17 +114,43 @@ public final class Trainer {
    * all.
    */
   public void save(Path checkpoint) {
-    Checkpoint.write(run, checkpoint, done, config.training().seed(), optimizer.states());
+    Checkpoint.write(
+        run, checkpoint, done, config.training().seed(), settings(), optimizer.states());
   }
 
-  /** Goes on from a folder that {@link #save} wrote. */
-  public void resume(Path checkpoint) {
-    done = Checkpoint.read(checkpoint, config.training().seed(), optimizer.states());
+  /** What decides where the run goes: keys of the configuration, and its pictures in short. */
+  private Map<String, String> settings() {
+    Map<String, String> settings = new TreeMap<>(DecidingKeys.of(config));
+    settings.putAll(pairs.contents());
+    return settings;
+  }
+
+  /**
+   * Goes on from a folder that {@link #save} wrote.
+   *
+   * @return what decides where the run goes and is not as it was there, each with both values: with
+   *     anything in it the run goes on, but not as the first would have
+   */
+  public List<String> resume(Path checkpoint) {
+    Checkpoint.Restored restored =
+        Checkpoint.read(checkpoint, config.training().seed(), optimizer.states());
+    done = restored.step();
     if (done > steps) {
       throw Problem.usage(
           "%s has %d steps done and this run ends at %d: raise max_train_steps or num_train_epochs, or resume from an earlier one"
               .formatted(checkpoint, done, steps));
     }
+    Map<String, String> now = settings();
+    List<String> changed = new ArrayList<>();
+    restored
+        .settings()
+        .forEach(
+            (name, then) -> {
+              if (!then.equals(now.getOrDefault(name, then))) {
+                changed.add("%s was '%s', is '%s'".formatted(name, then, now.get(name)));
+              }
+            });
+    return changed;
   }
 
   /**

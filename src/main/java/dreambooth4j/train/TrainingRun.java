@@ -2,27 +2,24 @@ package dreambooth4j.train;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
-import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.ModelWriter;
-import dreambooth4j.weights.StagedFiles;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A whole run: scan, class images, training with samples and checkpoints, and the trained model at
@@ -74,15 +71,14 @@ public final class TrainingRun {
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
     ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
-    requireOtherFolder(base);
     Checkpoints checkpoints = new Checkpoints(config.output());
     Path resumed = checkpoints.toResume();
     requireReadable(concepts);
-    makeOutput();
-    try (Arena run = Arena.open("run");
+    try (OutputFolder folder = OutputFolder.take(output, base);
+        Arena run = Arena.open("run");
         StableDiffusion model =
             StableDiffusion.load(run, base, true, config.training().trainTextEncoder())) {
-      writeConfig();
+      warn(BaseModel.noteOfOthers(plan, base, config.model().variant()));
       if (plan.missing() > 0) {
         new ClassImageGenerator(config, base, model).generate(run, plan, listener, stop);
         plan = ClassImagePlan.of(config, concepts);
@@ -103,11 +99,40 @@ public final class TrainingRun {
                   config.data().buckets().remainder(),
                   config.training().seed()));
       if (resumed != null) {
-        trainer.resume(resumed);
+        resume(trainer, resumed);
       }
+      warn(continues(resumed) ? null : folder.setAside());
+      folder.write(config);
       listener.ready(trainer, run);
       train(run, trainer, new SamplePictures(config, model, concepts), base, model, checkpoints);
       return trainer.done() == trainer.steps();
+    }
+  }
+
+  /**
+   * Whether it goes on with what this folder holds, rather than with a checkpoint from elsewhere.
+   */
+  private boolean continues(@Nullable Path resumed) {
+    return resumed != null && resumed.toAbsolutePath().normalize().startsWith(output);
+  }
+
+  private void warn(@Nullable String message) {
+    if (message != null) {
+      listener.warning(message);
+    }
+  }
+
+  private void resume(Trainer trainer, Path checkpoint) {
+    List<String> changed = trainer.resume(checkpoint);
+    if (!changed.isEmpty()) {
+      listener.warning(
+          "it goes on from %s with other settings than that was made with: %s"
+              .formatted(checkpoint, String.join("; ", changed)));
+    }
+    if (trainer.done() == trainer.steps()) {
+      listener.warning(
+          "all %d steps are done: raise max_train_steps or num_train_epochs to train on"
+              .formatted(trainer.steps()));
     }
   }
 
@@ -137,7 +162,7 @@ public final class TrainingRun {
           break;
         }
         if (done % saveEvery == 0) {
-          listener.saved(checkpoints.save(trainer), done);
+          saveState(trainer, model, checkpoints);
         }
         if (done % sampleEvery == 0) {
           sample(run, samples, done);
@@ -154,9 +179,13 @@ public final class TrainingRun {
       if (trainer.done() == begun) {
         return; // stopped before anything was learnt: a model that lies there is worth more
       }
-      listener.saved(checkpoints.save(trainer), trainer.done());
+      saveState(trainer, model, checkpoints);
     }
     saveModel(run, trainer, base, model);
+    boolean trained = trainer.done() > begun;
+    if (trainer.done() == trainer.steps() && trained && config.output().saveStateAfter()) {
+      saveState(trainer, model, checkpoints);
+    }
     if (trainer.done() == trainer.steps() && sampled < trainer.done()) {
       sample(run, samples, trainer.done());
     }
@@ -186,7 +215,13 @@ public final class TrainingRun {
     }
   }
 
+  private void saveState(Trainer trainer, StableDiffusion model, Checkpoints checkpoints) {
+    Divergence.requireFinite(model, trainer.done());
+    listener.saved(checkpoints.save(trainer), trainer.done());
+  }
+
   private void saveModel(Arena run, Trainer trainer, ModelFolder base, StableDiffusion model) {
+    Divergence.requireFinite(model, trainer.done());
     ModelWriter writer = new ModelWriter(base).with(Component.UNET, model.unetParameters());
     if (config.training().trainTextEncoder()) {
       writer.with(Component.TEXT_ENCODER, model.textParameters());
@@ -218,42 +253,5 @@ public final class TrainingRun {
         .flatMap(concept -> concept.pictures().stream())
         .parallel()
         .forEach(picture -> ImageReader.read(picture.file(), picture.bucket()));
-  }
-
-  private void requireOtherFolder(ModelFolder base) {
-    try {
-      if (Files.exists(output) && Files.isSameFile(output, base.path())) {
-        throw Problem.usage(
-            "output_dir is the base model's own folder, %s: it would be overwritten. Give another output_dir."
-                .formatted(output));
-      }
-    } catch (IOException e) {
-      throw Problem.data(output + " cannot be read: " + Problem.why(e));
-    }
-  }
-
-  /** Before hours of work are spent on what cannot be kept. */
-  private void makeOutput() {
-    try {
-      Files.createDirectories(output);
-      if (!Files.isWritable(output)) {
-        throw new AccessDeniedException(output.toString());
-      }
-    } catch (IOException e) {
-      throw new Problem(
-          Problem.Kind.FAILED,
-          "output_dir %s cannot be written: %s. Give another output_dir."
-              .formatted(output, Problem.why(e)),
-          e);
-    }
-  }
-
-  private void writeConfig() {
-    try (StagedFiles files = new StagedFiles()) {
-      files.add(
-          output.resolve("config.yaml"),
-          ConfigWriter.toYaml(config).getBytes(StandardCharsets.UTF_8));
-      files.commit();
-    }
   }
 }

@@ -53,6 +53,7 @@ class TrainCommandTest {
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(names(output))
         .containsExactly(
+            ".lock",
             "class_images",
             "config.yaml",
             "metrics.jsonl",
@@ -148,6 +149,88 @@ class TrainCommandTest {
         .with("checkpoints_total_limit", 1);
     assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
     assertThat(names(tiny.output())).contains("checkpoint-2").doesNotContain("checkpoint-3");
+  }
+
+  @Test
+  void shouldSayWhatIsNotAsItWasWhenItGoesOn() throws IOException {
+    TinyRun tiny = new TinyRun(folder).withPaintedClassImages().with("n_save_sample", 0);
+    tiny.with("max_train_steps", 3).with("checkpointing_steps", 2);
+    assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
+    Ran same = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(same.exitCode()).as(same.err()).isZero();
+    assertThat(same.err()).doesNotContain("warning:");
+    tiny.with("learning_rate", "0.002").with("train_batch_size", 2);
+    Files.writeString(tiny.pictures().resolve("p3.txt"), "sks, man, snow");
+    Ran ran = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err())
+        .contains("warning: it goes on from ", "with other settings than that was made with: ")
+        .contains("learning_rate was '0.001', is '0.002'", "train_batch_size was '1', is '2'")
+        .containsPattern("instance pictures was '5 [0-9a-f]{8}', is '5 [0-9a-f]{8}'")
+        .doesNotContain("seed was", "prior_loss_weight was");
+  }
+
+  @Test
+  void shouldExtendAFinishedRunThatKeptItsState() throws IOException {
+    TinyRun whole = new TinyRun(folder.resolve("whole")).withPaintedClassImages();
+    whole.with("max_train_steps", 5).with("n_save_sample", 0);
+    assertThat(Ran.of(whole.arguments("train")).exitCode()).isZero();
+    Ran none = Ran.of(whole.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(none.exitCode()).isEqualTo(3);
+    assertThat(none.err()).contains("only a finished model (save_state_after: true would have");
+    TinyRun part = new TinyRun(folder.resolve("part")).withPaintedClassImages();
+    part.with("max_train_steps", 2).with("n_save_sample", 0).with("save_state_after", true);
+    assertThat(Ran.of(part.arguments("train")).exitCode()).isZero();
+    assertThat(names(part.output())).contains("checkpoint-2");
+    Ran again = Ran.of(part.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(again.exitCode()).as(again.err()).isZero();
+    assertThat(again.err()).contains("all 2 steps are done: raise max_train_steps");
+    part.with("max_train_steps", 5);
+    Ran ran = Ran.of(part.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err()).contains("max_train_steps was '2', is '5'");
+    assertThat(part.output().resolve(UNET)).hasSameBinaryContentAs(whole.output().resolve(UNET));
+    assertThat(metrics(part.output())).hasSize(5);
+    assertThat(names(part.output())).contains("checkpoint-5").doesNotContain("metrics-1.jsonl");
+  }
+
+  @Test
+  void shouldKeepWhatAnEarlierRunLeftOfItself() throws IOException {
+    TinyRun tiny = new TinyRun(folder).withoutClass().with("max_train_steps", 3);
+    assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
+    for (int steps : new int[] {2, 1}) {
+      Ran ran = Ran.of(tiny.with("max_train_steps", steps).arguments("train"));
+      assertThat(ran.exitCode()).as(ran.err()).isZero();
+      assertThat(ran.err())
+          .contains("kept as metrics-%d.jsonl and so on".formatted(3 - steps))
+          .contains("its model is replaced at the end");
+    }
+    assertThat(names(tiny.output())).contains("config-1.yaml", "config-2.yaml", "samples-2");
+    assertThat(Files.readAllLines(tiny.output().resolve("metrics-1.jsonl"))).hasSize(3);
+    assertThat(Files.readAllLines(tiny.output().resolve("metrics-2.jsonl"))).hasSize(2);
+    assertThat(metrics(tiny.output())).hasSize(1);
+    assertThat(names(tiny.output().resolve("samples-1"))).contains("000003-sks.png");
+    assertThat(names(tiny.output().resolve("samples"))).doesNotContain("000003-sks.png");
+  }
+
+  @Test
+  void shouldSayThatAnotherBaseModelMadeTheClassImages() throws IOException {
+    TinyRun tiny = new TinyRun(folder).with("n_save_sample", 0).with("max_train_steps", 1);
+    Ran own = Ran.of(tiny.arguments("train"));
+    assertThat(own.exitCode()).as(own.err()).isZero();
+    for (String name : names(tiny.classImages())) {
+      if (name.endsWith(".json")) {
+        Path record = tiny.classImages().resolve(name);
+        String text = Files.readString(record);
+        Files.writeString(record, text.replaceFirst("\"model\" : \"\\w", "\"model\" : \"x"));
+      }
+    }
+    Ran ran = Ran.of(tiny.arguments("train"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err())
+        .contains("warning: 5 of the class images that are there were made by another base model")
+        .contains("Class images: 5 there, 0 to make");
+    assertThat(own.err()).doesNotContain("another base model");
   }
 
   @Test
