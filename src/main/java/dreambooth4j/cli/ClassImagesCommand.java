@@ -11,6 +11,7 @@ import dreambooth4j.prior.Forecast;
 import dreambooth4j.report.ClassImageProgress;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.ModelFolder;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -102,12 +103,13 @@ final class ClassImagesCommand implements Callable<Integer> {
 
   private int generate(Config config, ClassImagePlan plan) {
     ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+    PrintStream err = System.err;
     Main main = spec.root().commandLine().getCommand();
     main.interrupt.listen();
     try (Arena run = Arena.open("run");
         StableDiffusion model = StableDiffusion.load(run, base, false, false);
         ClassImageProgress progress =
-            new ClassImageProgress(System.err, ProgressLine.Terminal.current())) {
+            new ClassImageProgress(err, ProgressLine.Terminal.current())) {
       new ClassImageGenerator(config, base, model)
           .generate(run, plan, progress, main.interrupt::requested);
       return main.interrupt.requested() ? Interrupt.EXIT_CODE : 0;

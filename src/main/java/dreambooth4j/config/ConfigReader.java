@@ -131,7 +131,8 @@ public final class ConfigReader {
             run.get(Keys.PRIOR_LOSS_SCALE),
             run.get(Keys.PRIOR_LOSS_TARGET),
             run.get(Keys.PRIOR_LOSS_WEIGHT_MIN),
-            run.get(Keys.SAMPLE_BATCH_SIZE)),
+            run.get(Keys.SAMPLE_BATCH_SIZE),
+            run.get(Keys.CLASS_IMAGES_REFRESH_EPOCHS)),
         concepts,
         new SamplesConfig(
             run.orNull(Keys.VALIDATION_PROMPT),

@@ -266,6 +266,15 @@ public final class Keys {
           "Class images generated at once; 0 for what memory allows and is of use.",
           c -> c.prior().sampleBatchSize());
 
+  static final Key<Config, Integer> CLASS_IMAGES_REFRESH_EPOCHS =
+      run(
+          PRIOR_LOSS,
+          "class_images_refresh_epochs",
+          ValueType.atLeast(0),
+          0,
+          "Epochs after which the base model makes all class images anew; 0 for never.",
+          c -> c.prior().refreshEpochs());
+
   // Samples
   static final Key<Config, String> VALIDATION_PROMPT =
       run(

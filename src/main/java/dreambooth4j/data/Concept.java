@@ -61,6 +61,13 @@ public record Concept(
     return new Concept(index, config, pictures, folder);
   }
 
+  /** This concept with its class images elsewhere, unless its class folder is used whole. */
+  public Concept withClassFolder(Path dir) {
+    return config.classImages().unmatched()
+        ? this
+        : new Concept(index, config.withClassDataDir(dir), pictures, folder);
+  }
+
   /** What is worth knowing about its folder, a line each: what was skipped, what repeats. */
   public List<String> notes() {
     List<String> notes = new ArrayList<>();

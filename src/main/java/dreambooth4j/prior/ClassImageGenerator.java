@@ -57,9 +57,16 @@ public final class ClassImageGenerator {
   private final TextToImage pipeline;
   private final @Nullable SamplerKind sampler;
   private final BatchSize batchSize;
+  private final int generation;
 
   /** A generator for this run; {@code model} has the weights of {@code base}. */
   public ClassImageGenerator(Config config, ModelFolder base, StableDiffusion model) {
+    this(config, base, model, 0);
+  }
+
+  /** {@code generation}: each has seeds of its own. */
+  ClassImageGenerator(Config config, ModelFolder base, StableDiffusion model, int generation) {
+    this.generation = generation;
     this.config = config;
     this.base = base;
     this.model = model;
@@ -119,7 +126,7 @@ public final class ClassImageGenerator {
     String purpose = "class image " + pool.bucket() + " " + pool.caption();
     List<Long> seeds = new ArrayList<>();
     for (int i = first; i < first + count; i++) {
-      CounterRandom random = CounterRandom.at(config.training().seed(), purpose, i, 0);
+      CounterRandom random = CounterRandom.at(config.training().seed(), purpose, i, generation);
       seeds.add(random.nextInt() & 0xFFFFFFFFL);
     }
     return seeds;

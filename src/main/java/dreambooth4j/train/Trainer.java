@@ -40,7 +40,7 @@ public final class Trainer {
   private final Arena run;
   private final Config config;
   private final StableDiffusion model;
-  private final PairSampler pairs;
+  private PairSampler pairs;
   private final PairBatches batches;
   private final TrainingStep step;
   private final AdamW optimizer;
@@ -104,6 +104,14 @@ public final class Trainer {
     return done;
   }
 
+  /** Goes on with other class images of the same pools: the epochs keep their order. */
+  void show(PairSampler others) {
+    if (others.batchesPerEpoch() != pairs.batchesPerEpoch()) {
+      throw new IllegalArgumentException("an epoch has other batches with these class images");
+    }
+    pairs = others;
+  }
+
   /** What trains: the UNet, and the text encoder if it does. */
   public List<Parameters> trained() {
     return List.copyOf(trained);
@@ -122,6 +130,9 @@ public final class Trainer {
   private Map<String, String> settings() {
     Map<String, String> settings = new TreeMap<>(DecidingKeys.of(config));
     settings.putAll(pairs.contents());
+    if (config.prior().refreshEpochs() > 0) {
+      settings.remove("class images"); // the checkpoint's are as old as it is
+    }
     return settings;
   }
 

@@ -5,12 +5,12 @@ import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
-import dreambooth4j.data.Picture;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.prior.FreshClassImages;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.ModelWriter;
@@ -86,27 +86,49 @@ public final class TrainingRun {
       if (stop.getAsBoolean()) {
         return false;
       }
-      List<Picture> pictures = concepts.stream().flatMap(c -> c.pictures().stream()).toList();
-      Trainer trainer =
-          new Trainer(
-              run,
-              config,
-              model,
-              new PairSampler(
-                  pictures,
-                  plan.pools(),
-                  config.training().trainBatchSize(),
-                  config.data().buckets().remainder(),
-                  config.training().seed()));
+      Trainer trainer = new Trainer(run, config, model, pairs(concepts, plan));
       if (resumed != null) {
         resume(trainer, resumed);
       }
       warn(continues(resumed) ? null : folder.setAside());
       folder.write(config);
       listener.ready(trainer, run);
-      train(run, trainer, new SamplePictures(config, model, concepts), base, model, checkpoints);
+      Refresh refresh = refresh(trainer, concepts, base);
+      SamplePictures samples = new SamplePictures(config, model, concepts);
+      train(run, trainer, samples, base, model, checkpoints, refresh);
       return trainer.done() == trainer.steps();
     }
+  }
+
+  private PairSampler pairs(List<Concept> concepts, ClassImagePlan plan) {
+    return new PairSampler(
+        concepts.stream().flatMap(c -> c.pictures().stream()).toList(),
+        plan.pools(),
+        config.training().trainBatchSize(),
+        config.data().buckets().remainder(),
+        config.training().seed());
+  }
+
+  /**
+   * Makes the class images of the steps to come, if others than those at hand: to be asked at the
+   * beginning and every so many steps.
+   */
+  private record Refresh(int every, Runnable now) {}
+
+  private Refresh refresh(Trainer trainer, List<Concept> concepts, ModelFolder base) {
+    int every = interval(0, config.prior().refreshEpochs(), trainer);
+    FreshClassImages fresh = new FreshClassImages(config, concepts, base);
+    Runnable now =
+        () -> {
+          int generation = trainer.done() / every;
+          if (generation > 0 && trainer.done() < trainer.steps()) {
+            ClassImagePlan made = fresh.make(generation, listener, stop);
+            if (made.missing() == 0) {
+              trainer.show(pairs(concepts, made));
+            }
+          }
+        };
+    return new Refresh(every, now);
   }
 
   /**
@@ -142,7 +164,8 @@ public final class TrainingRun {
       SamplePictures samples,
       ModelFolder base,
       StableDiffusion model,
-      Checkpoints checkpoints) {
+      Checkpoints checkpoints,
+      Refresh refresh) {
     int sampleEvery =
         interval(config.samples().validationSteps(), config.samples().savePreviewEvery(), trainer);
     int saveEvery =
@@ -154,8 +177,10 @@ public final class TrainingRun {
     int begun = trainer.done();
     int sampled = begun;
     try {
+      refresh.now.run();
       while (trainer.done() < trainer.steps() && !stop.getAsBoolean()) {
         int next = Math.min(after(trainer.done(), sampleEvery), after(trainer.done(), saveEvery));
+        next = Math.min(next, after(trainer.done(), refresh.every));
         trainer.train(next, listener, stop);
         int done = trainer.done();
         if (done == trainer.steps() || stop.getAsBoolean()) {
@@ -167,6 +192,9 @@ public final class TrainingRun {
         if (done % sampleEvery == 0) {
           sample(run, samples, done);
           sampled = done;
+        }
+        if (done % refresh.every == 0) {
+          refresh(refresh, trainer, model, checkpoints);
         }
       }
     } catch (Problem e) {
@@ -188,6 +216,17 @@ public final class TrainingRun {
     }
     if (trainer.done() == trainer.steps() && sampled < trainer.done()) {
       sample(run, samples, trainer.done());
+    }
+  }
+
+  private void refresh(
+      Refresh refresh, Trainer trainer, StableDiffusion model, Checkpoints checkpoints) {
+    try {
+      refresh.now.run();
+    } catch (Problem e) {
+      saveState(
+          trainer, model, checkpoints); // a full disk or memory shall not cost what was learnt
+      throw e;
     }
   }
 

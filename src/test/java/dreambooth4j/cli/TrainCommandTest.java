@@ -233,6 +233,59 @@ class TrainCommandTest {
     assertThat(own.err()).doesNotContain("another base model");
   }
 
+  /** Five steps an epoch: another generation of class images after 5 steps and after 10. */
+  private TinyRun refreshed(String name) throws IOException {
+    return new TinyRun(folder.resolve(name))
+        .withPaintedClassImages()
+        .with("class_images_refresh_epochs", 1)
+        .with("checkpointing_steps", 7)
+        .with("max_train_steps", 12)
+        .with("n_save_sample", 0);
+  }
+
+  @Test
+  void shouldMakeClassImagesAnewAndGoOnToTheSameWeights() throws IOException {
+    TinyRun tiny = refreshed("fresh");
+    Ran ran = Ran.of(tiny.arguments("train"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err().lines().filter(line -> line.startsWith("Made 5 class images"))).hasSize(2);
+    byte[] model = Files.readAllBytes(tiny.output().resolve(UNET));
+    List<JsonNode> metrics = metrics(tiny.output());
+    List<String> second = names(tiny.output().resolve("class_images-2/sks"));
+    assertThat(second).hasSize(15);
+    assertThat(tiny.output().resolve("class_images-1")).doesNotExist();
+    Ran resumed = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(resumed.exitCode()).as(resumed.err()).isZero();
+    assertThat(resumed.err()).contains("from step 8", "Made 5 class").doesNotContain("warning:");
+    assertThat(tiny.output().resolve(UNET)).hasBinaryContent(model);
+    assertThat(names(tiny.output().resolve("class_images-2/sks"))).isEqualTo(second);
+
+    // The base model makes them, not what it has become.
+    TinyRun faster = refreshed("faster").with("learning_rate", "0.01");
+    assertThat(Ran.of(faster.arguments("train")).exitCode()).isZero();
+    assertThat(names(faster.output().resolve("class_images-2/sks"))).isEqualTo(second);
+
+    TinyRun stale = refreshed("stale").with("class_images_refresh_epochs", 0);
+    assertThat(Ran.of(stale.arguments("train")).exitCode()).isZero();
+    for (int i = 0; i < 12; i++) {
+      double loss = metrics.get(i).path("prior_loss").asDouble();
+      double staleLoss = metrics(stale.output()).get(i).path("prior_loss").asDouble();
+      assertThat(loss == staleLoss).as("step %d", i + 1).isEqualTo(i < 5);
+    }
+  }
+
+  @Test
+  void shouldSaveWhatWasLearntWhenClassImagesCannotBeMadeAnew() throws IOException {
+    TinyRun tiny = refreshed("blocked");
+    Files.createDirectories(tiny.output());
+    Files.createFile(tiny.output().resolve("class_images-1"));
+    Ran ran = Ran.of(tiny.arguments("train"));
+    assertThat(ran.exitCode()).as(ran.err()).isEqualTo(1);
+    assertThat(ran.err())
+        .contains("class_images-1/sks/", "cannot be written", "Saved after step 5");
+    assertThat(names(tiny.output())).contains("checkpoint-5");
+  }
+
   @Test
   void shouldRefuseWhatCannotBeResumed() throws IOException {
     TinyRun tiny = new TinyRun(folder).withoutClass().with("n_save_sample", 0);
