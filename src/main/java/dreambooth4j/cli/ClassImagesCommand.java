@@ -63,46 +63,43 @@ final class ClassImagesCommand implements Callable<Integer> {
     ClassImageTable.print(out, plan);
     ClassImageTable.printSkipped(err, plan);
     out.flush();
-    String model = config.model().pretrainedModelNameOrPath();
-    if (plan.present() > 0 && model != null) {
-      noteOtherModels(err, config, ModelFolder.find(model, config.model().variant()), plan);
-    }
     err.flush();
+    String model = config.model().pretrainedModelNameOrPath();
+    if (model == null && planOnly && plan.missing() > 0) {
+      out.println("How long it takes can be said with a base model: pretrained_model_name_or_path");
+    }
+    boolean complete = planOnly || plan.missing() == 0;
+    if (complete && (model == null || plan.present() + plan.missing() == 0)) {
+      return 0;
+    }
+    ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+    String note = BaseModel.noteOfOthers(plan, base);
+    if (note != null) {
+      err.println(note);
+      err.flush();
+    }
     if (plan.missing() == 0) {
       return 0;
     }
-    if (planOnly) {
-      out.println(forecast(config, plan));
+    return planOnly ? forecast(config, base, plan) : generate(config, base, plan);
+  }
+
+  private int forecast(Config config, ModelFolder base, ClassImagePlan plan) {
+    try (Arena run = Arena.open("run");
+        StableDiffusion model = StableDiffusion.load(run, base, false, false)) {
+      Forecast forecast =
+          new ClassImageGenerator(config, base, model).forecast(run, plan, System::nanoTime);
+      spec.commandLine()
+          .getOut()
+          .printf(
+              "Making them takes about %s here: measured with one sampler step of %d at once at"
+                  + " %s%n",
+              forecast.inWords(), forecast.speed().pictures(), forecast.speed().bucket());
       return 0;
     }
-    return generate(config, plan);
   }
 
-  private static String forecast(Config config, ClassImagePlan plan) {
-    String model = config.model().pretrainedModelNameOrPath();
-    if (model == null) {
-      return "How long it will take can be said with a base model: pretrained_model_name_or_path";
-    }
-    ModelFolder base = ModelFolder.find(model, config.model().variant());
-    try (Arena run = Arena.open("run");
-        StableDiffusion loaded = StableDiffusion.load(run, base, false, false)) {
-      Forecast forecast =
-          new ClassImageGenerator(config, base, loaded).forecast(run, plan, System::nanoTime);
-      return "Making them takes about %s here: measured with one sampler step of %d at once at %s"
-          .formatted(forecast.inWords(), forecast.speed().pictures(), forecast.speed().bucket());
-    }
-  }
-
-  private static void noteOtherModels(
-      PrintWriter err, Config config, ModelFolder base, ClassImagePlan plan) {
-    String note = BaseModel.noteOfOthers(plan, base, config.model().variant());
-    if (note != null) {
-      err.println(note);
-    }
-  }
-
-  private int generate(Config config, ClassImagePlan plan) {
-    ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+  private int generate(Config config, ModelFolder base, ClassImagePlan plan) {
     PrintStream err = System.err;
     Main main = spec.root().commandLine().getCommand();
     main.interrupt.listen();

@@ -14,6 +14,8 @@ import org.jspecify.annotations.Nullable;
  * @param checkpointsTotalLimit checkpoints kept, older ones are deleted; null keeps all
  * @param saveStateAfter whether a checkpoint is written at the run's end too
  * @param resumeFromCheckpoint "latest" or an absolute path; null starts anew
+ * @param cacheDir where latents and prompts are kept from one run to the next; null keeps them in
+ *     memory
  */
 public record OutputConfig(
     Path outputDir,
@@ -21,4 +23,5 @@ public record OutputConfig(
     int saveEmbeddingEvery,
     @Nullable Integer checkpointsTotalLimit,
     boolean saveStateAfter,
-    @Nullable String resumeFromCheckpoint) {}
+    @Nullable String resumeFromCheckpoint,
+    @Nullable Path cacheDir) {}

@@ -88,7 +88,7 @@ public final class ClassImageGenerator {
       return;
     }
     listener.made(0, plan.missing());
-    String fingerprint = BaseModel.fingerprint(base, config.model().variant());
+    String fingerprint = BaseModel.fingerprint(base);
     try {
       for (ClassImagePlan.Need need : plan.needs()) {
         int number = need.present().size();

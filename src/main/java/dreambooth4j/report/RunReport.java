@@ -90,6 +90,29 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   }
 
   @Override
+  public void cached(String what, int there, int all, Path folder) {
+    endMaking();
+    endProgress();
+    String title = what.substring(0, 1).toUpperCase(Locale.ROOT) + what.substring(1);
+    say("%s: %d of %d from the cache in %s, %d to encode", title, there, all, folder, all - there);
+  }
+
+  @Override
+  public void encoded(String what, int done, int missing) {
+    progress(what, done, missing);
+  }
+
+  private void progress(String task, int done, int total) {
+    if (progress == null) {
+      progress = new ProgressLine(err, task, total, terminal);
+    }
+    progress.at(done);
+    if (done == total) {
+      endProgress();
+    }
+  }
+
+  @Override
   public void ready(Trainer trainer, Arena arena) {
     endMaking();
     run = arena;
@@ -159,8 +182,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   @Override
   public void close() {
     endMaking();
-    rest();
-    progress = null;
+    endProgress();
     if (metrics != null) {
       metrics.close();
     }
@@ -177,6 +199,11 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
 
   private static String counted(long count, String what) {
     return count + " " + what + (count == 1 ? "" : "s");
+  }
+
+  private void endProgress() {
+    rest();
+    progress = null;
   }
 
   /** Leaves the progress as it stands; it may be drawn again below. */

@@ -6,6 +6,7 @@ import dreambooth4j.data.Concept;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
@@ -27,7 +28,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TrainingRun {
   /** Is told what happens, on the training thread. */
-  public interface Listener extends Trainer.Listener, ClassImageGenerator.Listener {
+  public interface Listener
+      extends Trainer.Listener, ClassImageGenerator.Listener, Caches.Listener {
     /** What will be trained, after the pictures were looked through. */
     void planned(Config config, List<Concept> concepts, ClassImagePlan plan);
 
@@ -78,7 +80,7 @@ public final class TrainingRun {
         Arena run = Arena.open("run");
         StableDiffusion model =
             StableDiffusion.load(run, base, true, config.training().trainTextEncoder())) {
-      warn(BaseModel.noteOfOthers(plan, base, config.model().variant()));
+      warn(BaseModel.noteOfOthers(plan, base));
       if (plan.missing() > 0) {
         new ClassImageGenerator(config, base, model).generate(run, plan, listener, stop);
         plan = ClassImagePlan.of(config, concepts);
@@ -86,9 +88,14 @@ public final class TrainingRun {
       if (stop.getAsBoolean()) {
         return false;
       }
-      Trainer trainer = new Trainer(run, config, model, pairs(concepts, plan));
+      Caches caches = new Caches(run, config, base, model, listener::warning);
+      Trainer trainer = new Trainer(run, config, model, pairs(concepts, plan), caches);
       if (resumed != null) {
         resume(trainer, resumed);
+      }
+      trainer.fillCaches(listener, stop);
+      if (stop.getAsBoolean()) {
+        return false;
       }
       warn(continues(resumed) ? null : folder.setAside());
       folder.write(config);

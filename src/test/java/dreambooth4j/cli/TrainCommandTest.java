@@ -54,6 +54,7 @@ class TrainCommandTest {
     assertThat(names(output))
         .containsExactly(
             ".lock",
+            "cache",
             "class_images",
             "config.yaml",
             "metrics.jsonl",
