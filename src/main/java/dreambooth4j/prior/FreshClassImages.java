@@ -86,7 +86,7 @@ public final class FreshClassImages {
           }
           Files.delete(dir);
         } catch (DirectoryNotEmptyException e) {
-          continue; // not ours to remove
+          // What else lies there is not ours to remove.
         } catch (IOException e) {
           throw Problem.data(dir + " cannot be removed: " + Problem.why(e));
         }
@@ -95,7 +95,7 @@ public final class FreshClassImages {
     try {
       Files.deleteIfExists(generation);
     } catch (IOException e) {
-      return; // something else lies there
+      // As above.
     }
   }
 }
