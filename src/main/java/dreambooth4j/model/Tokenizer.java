@@ -31,6 +31,7 @@ public final class Tokenizer implements AutoCloseable {
     System.setProperty("OPT_OUT_TRACKING", "true");
   }
 
+  private final Path file;
   private final HuggingFaceTokenizer library;
   private final int length;
   private final long begin;
@@ -38,6 +39,7 @@ public final class Tokenizer implements AutoCloseable {
   private final long pad;
 
   private Tokenizer(TokenizerJson json, ObjectNode settings) {
+    this.file = json.file();
     this.length = length(settings);
     this.begin = json.special(special(settings, "bos_token", "<|startoftext|>"));
     this.end = json.special(special(settings, "eos_token", "<|endoftext|>"));
@@ -49,7 +51,7 @@ public final class Tokenizer implements AutoCloseable {
               new ByteArrayInputStream(text),
               Map.of("truncation", "do_not_truncate", "padding", "false"));
     } catch (IOException | RuntimeException e) {
-      throw new Problem(Problem.Kind.DATA, json.file() + ": not a tokenizer: " + e.getMessage(), e);
+      throw damaged(file, e);
     }
   }
 
@@ -120,7 +122,17 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   private long[] words(String text) {
-    return library.encode(text, false, false).getIds();
+    try {
+      return library.encode(text, false, false).getIds();
+    } catch (RuntimeException e) {
+      // Such as an unknown token that the vocabulary lacks: the library finds out when it meets
+      // one.
+      throw damaged(file, e);
+    }
+  }
+
+  private static Problem damaged(Path file, Exception e) {
+    return new Problem(Problem.Kind.DATA, file + ": not a tokenizer: " + e.getMessage(), e);
   }
 
   /** Frees the native memory. */
