@@ -58,7 +58,6 @@ public final class ForeignKeys {
     ignore(
         "how their programs use memory, devices and disks",
         "attention",
-        "cache_latents",
         "gradient_checkpointing",
         "gradient_set_to_none",
         "set_grads_to_none",
@@ -69,8 +68,7 @@ public final class ForeignKeys {
         "local_rank",
         "pre_compute_text_embeddings",
         "use_cpu",
-        "not_cache_latents",
-        "cache_dir");
+        "not_cache_latents");
     ignore("a run repeats bit for bit here whatever it says", "deterministic");
     ignore(
         "what the extension has named, counted or shown",
@@ -210,8 +208,10 @@ public final class ForeignKeys {
     refuse("text_encoder_use_attention_mask", ForeignKeys::on, "set it to false");
     refuse("class_labels_conditioning", ForeignKeys::set, "remove it");
     refuse("model_type", value -> value.equals("sdxl"), "Stable Diffusion 1 and 2 are trained");
-    refuse("max_token_length", value -> !value.matches("75|"), "set it to 75");
-    refuse("tokenizer_max_length", value -> !value.matches("77|"), "remove it");
+    refuse(
+        "tokenizer_max_length",
+        value -> !value.matches("77|"),
+        "remove it, and set max_token_length to 150 or 225 for long captions");
   }
 
   /** What the file or the flags hold of these keys. */
@@ -297,10 +297,10 @@ public final class ForeignKeys {
     return List.copyOf(remarks);
   }
 
-  // There, the average is kept beside the weights and used only with infer_ema, captions are cut
-  // at 75 tokens whatever the setting, and the revision counts pictures that were shown.
+  // There, the average is kept beside the weights and used only with infer_ema, and the revision
+  // counts pictures that were shown.
   private static boolean hasNoEffectInTheExtension(String key) {
-    return Set.of("use_ema", "max_token_length", "revision").contains(key);
+    return key.equals("use_ema") || key.equals("revision");
   }
 
   private static boolean never(String value) {

@@ -21,7 +21,7 @@ import org.snakeyaml.engine.v2.nodes.SequenceNode;
  */
 final class MergeKeys {
   /** Each map may be merged into many others: more entries than this are no configuration. */
-  private static final int MOST_ENTRIES = 100_000;
+  private static final int MOST_ENTRIES = 10_000;
 
   private final List<String> errors;
   private final IdentityHashMap<MappingNode, List<NodeTuple>> done = new IdentityHashMap<>();
@@ -47,7 +47,8 @@ final class MergeKeys {
       if (isMerge(tuple)) {
         for (MappingNode source : sources(file, tuple)) {
           for (NodeTuple taken : entries(file, source)) {
-            if (names.add(name(taken)) && ++entries <= MOST_ENTRIES) {
+            if (entries <= MOST_ENTRIES && names.add(name(taken))) {
+              entries++;
               all.add(taken);
             }
           }

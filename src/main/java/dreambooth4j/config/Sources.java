@@ -156,8 +156,7 @@ final class Sources {
   }
 
   /** Adds a map's keys to a layer; those of STRUCTURE, which only the top level has, go there. */
-  private void addMapping(
-      MappingNode map, Path file, Layer layer, @Nullable Map<String, Node> structure) {
+  void addMapping(MappingNode map, Path file, Layer layer, @Nullable Map<String, Node> structure) {
     for (NodeTuple tuple : merges.entries(file, map)) {
       String name = MergeKeys.name(tuple);
       String origin = at(file, tuple.getKeyNode());
