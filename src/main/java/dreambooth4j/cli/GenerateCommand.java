@@ -26,7 +26,8 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "One picture is written to OUT. Of several, OUT is their grid, and the single pictures lie"
-          + " beside it: out.png, out-1.png, out-2.png ...",
+          + " beside it: out.png, out-1.png, out-2.png ... If OUT is a folder, they are named for"
+          + " the seed there: 7.png, 7-1.png ...",
       "The same seed gives the picture that diffusers gives with"
           + " torch.Generator(\"cpu\").manual_seed(seed) and num_images_per_prompt=n.",
       "",
@@ -49,7 +50,7 @@ final class GenerateCommand implements Callable<Integer> {
       names = {"-o", "--output"},
       paramLabel = "OUT",
       defaultValue = "out.png",
-      description = "PNG file to write (${DEFAULT-VALUE}).")
+      description = "PNG file to write, or a folder that is there (${DEFAULT-VALUE}).")
   @SuppressWarnings("NullAway.Init")
   private Path output;
 

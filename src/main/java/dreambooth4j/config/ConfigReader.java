@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -127,8 +128,11 @@ public final class ConfigReader {
   }
 
   private void failIfWrong() {
-    if (!sources.errors.isEmpty()) {
-      throw Problem.usage(String.join("\n", sources.errors.stream().distinct().toList()));
+    List<String> errors = sources.errors.stream().distinct().toList();
+    if (!errors.isEmpty()) {
+      int more = errors.size() - Sources.MOST_ERRORS;
+      String shown = String.join("\n", errors.subList(0, errors.size() - Math.max(0, more)));
+      throw Problem.usage(more > 0 ? shown + "\nand %d more".formatted(more) : shown);
     }
   }
 
@@ -238,13 +242,39 @@ public final class ConfigReader {
         run.get(Keys.GRADIENT_ACCUMULATION_STEPS),
         run.get(Keys.NUM_TRAIN_EPOCHS),
         run.orNull(Keys.MAX_TRAIN_STEPS),
-        run.get(Keys.STOP_TEXT_ENCODER),
+        stopTextEncoder(run),
         run.get(Keys.SNR_GAMMA),
         run.get(Keys.OFFSET_NOISE),
         run.get(Keys.SEED));
   }
 
-  private static OptimizerConfig optimizer(Values run) {
+  /**
+   * diffusers says whether the text encoder is trained, the extension for how long. Both together
+   * must agree; where a flag and the file do not, the flag decides.
+   */
+  private double stopTextEncoder(Values run) {
+    double stop = run.get(Keys.STOP_TEXT_ENCODER);
+    Boolean trained = run.orNull(Keys.TRAIN_TEXT_ENCODER);
+    if (trained == null || !run.has(Keys.STOP_TEXT_ENCODER)) {
+      return trained == null ? stop : trained ? 1 : 0;
+    }
+    if (trained == stop > 0) {
+      return stop;
+    }
+    int place = run.layer(Keys.TRAIN_TEXT_ENCODER) - run.layer(Keys.STOP_TEXT_ENCODER);
+    Raw raw = run.raw(Keys.TRAIN_TEXT_ENCODER);
+    if (place == 0 && raw != null) {
+      sources.errors.add(
+          "%s: %s contradicts stop_text_encoder: %s; remove one of the two"
+              .formatted(raw.at(Keys.TRAIN_TEXT_ENCODER.name()), trained, stop));
+    }
+    return place < 0 ? stop : trained ? 1 : 0;
+  }
+
+  private OptimizerConfig optimizer(Values run) {
+    if (sources.extension) {
+      checkExtensionsSchedule(run);
+    }
     return new OptimizerConfig(
         run.get(Keys.LEARNING_RATE),
         run.get(Keys.LR_SCHEDULER),
@@ -256,6 +286,30 @@ public final class ConfigReader {
         run.get(Keys.ADAM_WEIGHT_DECAY),
         run.get(Keys.ADAM_EPSILON),
         run.get(Keys.MAX_GRAD_NORM));
+  }
+
+  /** Three schedules of the extension have the names of others here. */
+  private void checkExtensionsSchedule(Values run) {
+    Raw raw = run.raw(Keys.LR_SCHEDULER);
+    String name = raw == null || raw.text() == null ? "" : raw.text().toLowerCase(Locale.ROOT);
+    String advice =
+        switch (name) {
+          case "constant" -> "begins at a part of the learning rate: say constant_with_warmup";
+          case "linear" -> "rises to the learning rate: say linear_with_warmup, which falls to 0";
+          case "cosine" -> "rises again after each fall: say cosine_with_restarts";
+          default -> "";
+        };
+    if (raw != null && sources.flags.get(Keys.LR_SCHEDULER) == null && !advice.isEmpty()) {
+      sources.errors.add(
+          "%s: %s is not done here as the extension does it, where it %s"
+              .formatted(raw.at(Keys.LR_SCHEDULER.name()), name, advice));
+    }
+    int warmup = run.get(Keys.LR_WARMUP_STEPS);
+    if (warmup > 0 && sources.flags.get(Keys.LR_WARMUP_STEPS) == null) {
+      remarks.add(
+          "lr_warmup_steps: %d counts pictures in the extension; here it is %d steps"
+              .formatted(warmup, warmup));
+    }
   }
 
   /** The extension counts rows, of which a pair has two. */

@@ -24,13 +24,18 @@ public final class ForeignKeys {
   /**
    * What becomes of one key.
    *
+   * @param reason why it may be ignored; of those that are refused or noted, empty
    * @param refused the values that are refused
    * @param advice what to do about a refused one
    * @param noted the values that are worth a remark
    * @param remark what is done instead
    */
   private record Rule(
-      Predicate<String> refused, String advice, Predicate<String> noted, String remark) {}
+      String reason,
+      Predicate<String> refused,
+      String advice,
+      Predicate<String> noted,
+      String remark) {}
 
   /** Those that diffusers' scripts take without a value. */
   private static final Set<String> SWITCHES =
@@ -50,46 +55,117 @@ public final class ForeignKeys {
   private static final Map<String, Rule> RULES = new HashMap<>();
 
   static {
-    // How the extension's and diffusers' own code uses memory, devices and disks.
-    ignore("attention", "gradient_checkpointing", "gradient_set_to_none");
-    ignore("set_grads_to_none", "enable_xformers_memory_efficient_attention", "allow_tf32");
-    ignore("dataloader_num_workers", "local_rank", "pre_compute_text_embeddings", "use_cpu");
-    ignore("tf32_enable", "not_cache_latents", "deterministic");
-    // Where its interface stands, what it has counted and named.
-    ignore("epoch", "revision", "initial_revision", "lifetime_revision", "total_steps", "is_valid");
-    ignore("epoch_pause_frequency", "epoch_pause_time", "graph_smoothing", "disable_logging");
-    ignore("model_name", "model_dir", "model_path", "src", "v2", "has_ema", "custom_model_name");
-    ignore("shared_diffusers_path", "use_shared_src", "use_subdir", "half_model", "snapshot");
-    ignore("sanity_prompt", "sanity_seed", "save_sample_template", "file_prompt_contents");
-    ignore("save_class_txt", "save_use_global_counts", "save_use_epochs", "max_steps");
-    // What is saved: here always a diffusers folder in safetensors.
-    ignore("save_ckpt_after", "save_ckpt_cancel", "save_ckpt_during", "save_ema");
-    ignore("save_lora_after", "save_lora_cancel", "save_lora_during", "save_lora_for_extra_net");
-    ignore("save_state_cancel", "save_state_during", "save_safetensors");
-    ignore("skip_save_text_encoder", "push_to_hub", "hub_token", "hub_model_id", "logging_dir");
-    ignore("report_to", "validation_images", "prior_generation_precision", "validation_epochs");
-    // Parts of features that are off unless another key, refused below, turns them on.
-    ignore("lora_learning_rate", "lora_model_name", "lora_txt_learning_rate", "lora_txt_rank");
-    ignore("lora_unet_rank", "lora_weight", "lora_txt_weight", "lora_use_buggy_requires_grad");
-    ignore("use_lora_extended", "lora_rank", "half_lora", "rank", "lora_dropout");
-    ignore("dream_detail_preservation");
-    // Dead, or without effect on the weights, in the extension itself.
-    ignore("ema_predict", "input_pertubation", "train_unfrozen", "txt_learning_rate");
-    ignore("tenc_weight_decay", "tenc_grad_clip_norm", "freeze_clip_normalization");
-    ignore("noise_scheduler", "learning_rate_min", "lr_factor", "lr_scale_pos");
+    ignore(
+        "how their programs use memory, devices and disks",
+        "attention",
+        "gradient_checkpointing",
+        "gradient_set_to_none",
+        "set_grads_to_none",
+        "enable_xformers_memory_efficient_attention",
+        "allow_tf32",
+        "tf32_enable",
+        "dataloader_num_workers",
+        "local_rank",
+        "pre_compute_text_embeddings",
+        "use_cpu",
+        "not_cache_latents");
+    ignore("a run repeats bit for bit here whatever it says", "deterministic");
+    ignore(
+        "what the extension has named, counted or shown",
+        "epoch",
+        "initial_revision",
+        "lifetime_revision",
+        "total_steps",
+        "is_valid",
+        "graph_smoothing",
+        "disable_logging",
+        "model_name",
+        "model_dir",
+        "model_path",
+        "src",
+        "has_ema",
+        "custom_model_name",
+        "use_shared_src",
+        "use_subdir",
+        "save_class_txt",
+        "save_use_global_counts",
+        "save_use_epochs",
+        "max_steps");
+    ignore("pauses in which nothing is computed", "epoch_pause_frequency", "epoch_pause_time");
+    ignore("the base model's own files say what it is", "v2");
+    ignore(
+        "sample pictures of the extension's own: see save_sample_prompt and validation_prompt",
+        "sanity_prompt",
+        "sanity_seed",
+        "save_sample_template",
+        "validation_images",
+        "validation_epochs");
+    ignore(
+        "what is saved: here a diffusers folder in safetensors, and checkpoints",
+        "save_ckpt_after",
+        "save_ckpt_cancel",
+        "save_ckpt_during",
+        "save_ema",
+        "save_lora_after",
+        "save_lora_cancel",
+        "save_lora_during",
+        "save_lora_for_extra_net",
+        "save_state_cancel",
+        "save_state_during",
+        "save_safetensors",
+        "skip_save_text_encoder",
+        "push_to_hub",
+        "hub_token",
+        "hub_model_id",
+        "logging_dir",
+        "report_to");
+    ignore(
+        "a part of LoRA, which use_lora alone turns on",
+        "lora_learning_rate",
+        "lora_model_name",
+        "lora_txt_learning_rate",
+        "lora_txt_rank",
+        "lora_unet_rank",
+        "lora_weight",
+        "lora_txt_weight",
+        "lora_use_buggy_requires_grad",
+        "use_lora_extended",
+        "lora_rank",
+        "half_lora");
+    ignore("a part of DREAM, which use_dream alone turns on", "dream_detail_preservation");
+    ignore(
+        "without effect on the weights in the extension itself",
+        "ema_predict",
+        "input_pertubation",
+        "train_unfrozen",
+        "txt_learning_rate",
+        "tenc_weight_decay",
+        "tenc_grad_clip_norm");
+    ignore("CLIP's text encoder has nothing that it would freeze", "freeze_clip_normalization");
+    ignore("all of them add the same noise", "noise_scheduler");
+    ignore(
+        "a part of lr_schedulers that are refused",
+        "learning_rate_min",
+        "lr_factor",
+        "lr_scale_pos");
 
     remark("mixed_precision", value -> !value.matches("no|fp32|"), "float32 is used");
     remark("full_mixed_precision", ForeignKeys::on, "float32 is used");
+    remark("prior_generation_precision", value -> !value.matches("no|fp32|"), "float32 is used");
+    remark("half_model", ForeignKeys::on, "the model is saved in float32");
     remark("use_8bit_adam", ForeignKeys::on, "AdamW with 32-bit states is used");
     RULES.put(
         "optimizer",
         new Rule(
+            "",
             value -> !value.isEmpty() && !ADAMW.matcher(value).matches(),
             "the optimizer is AdamW: remove the key and choose learning_rate for AdamW",
             value -> !value.matches("(torch )?adamw|"),
             "AdamW with 32-bit states is used"));
 
     refuse("use_lora", ForeignKeys::on, "all weights are trained: set it to false");
+    refuse("rank", ForeignKeys::set, "all weights are trained, without LoRA: remove it");
+    refuse("lora_dropout", ForeignKeys::some, "all weights are trained, without LoRA: remove it");
     refuse("use_dream", ForeignKeys::on, "the plain objective is trained: set it to false");
     refuse("freeze_spectral_norm", ForeignKeys::on, "set it to false");
     refuse("train_imagic", ForeignKeys::on, "set it to false");
@@ -99,7 +175,7 @@ public final class ForeignKeys {
     refuse("train_unet", ForeignKeys::off, "the UNet is always trained: set it to true");
     refuse(
         "split_loss", ForeignKeys::off, "the two losses are always averaged apart: set it to true");
-    refuse("tomesd", value -> !value.matches("0+(\\.0*)?|"), "no tokens are merged: set it to 0");
+    refuse("tomesd", ForeignKeys::some, "no tokens are merged: set it to 0");
     refuse(
         "infer_ema", ForeignKeys::on, "the trained weights themselves are used: set it to false");
     refuse("use_ema", ForeignKeys::on, "no average of the weights is kept: set it to false");
@@ -113,6 +189,20 @@ public final class ForeignKeys {
         "pretrained_vae_name_or_path",
         ForeignKeys::set,
         "put the VAE into the base model's folder");
+    refuse("shared_diffusers_path", ForeignKeys::set, "give it as pretrained_model_name_or_path");
+    refuse(
+        "snapshot",
+        ForeignKeys::set,
+        "the extension's snapshots are not read: remove it, or go on from a checkpoint of ours by"
+            + " resume_from_checkpoint");
+    refuse(
+        "revision",
+        value -> !value.matches("\\d*|main"),
+        "give that revision's folder as pretrained_model_name_or_path");
+    refuse(
+        "file_prompt_contents",
+        value -> !value.matches("|description"),
+        "say in instance_prompt and class_prompt what stands around [filewords]");
     refuse("tokenizer_name", ForeignKeys::set, "put the tokenizer into the base model's folder");
     refuse("text_encoder_use_attention_mask", ForeignKeys::on, "set it to false");
     refuse("class_labels_conditioning", ForeignKeys::set, "remove it");
@@ -142,6 +232,30 @@ public final class ForeignKeys {
     return SWITCHES.contains(key);
   }
 
+  /** What becomes of a key in a db_config.json, and why, in a line. */
+  static Fate fate(String key) {
+    Rule rule = rule(key);
+    if (hasNoEffectInTheExtension(key)) {
+      return new Fate("no effect", "without effect on the weights in the extension itself");
+    }
+    if (!rule.reason.isEmpty()) {
+      return new Fate("no effect", rule.reason);
+    }
+    return rule.advice.isEmpty()
+        ? new Fate("noted", rule.remark)
+        : new Fate(
+            "refused", rule.remark.isEmpty() ? rule.advice : rule.advice + "; " + rule.remark);
+  }
+
+  /**
+   * What becomes of a key.
+   *
+   * @param word "works"; "no effect"; "noted": said at the start, where its value asks for
+   *     something else than what is done; or "refused", where it asks for other weights
+   * @param reason why, or what to do
+   */
+  record Fate(String word, String reason) {}
+
   /**
    * Takes note of a key.
    *
@@ -150,10 +264,7 @@ public final class ForeignKeys {
    * @return why it is refused, or null if it is not
    */
   @Nullable String take(String key, String value, boolean extension) {
-    Rule rule = RULES.get(key);
-    if (rule == null) {
-      throw new IllegalArgumentException(key);
-    }
+    Rule rule = rule(key);
     String plain = value.toLowerCase(Locale.ROOT);
     boolean harmless = extension && hasNoEffectInTheExtension(key);
     if (rule.refused.test(plain) && !harmless) {
@@ -167,6 +278,14 @@ public final class ForeignKeys {
     return null;
   }
 
+  private static Rule rule(String key) {
+    Rule rule = RULES.get(key);
+    if (rule == null) {
+      throw new IllegalArgumentException(key);
+    }
+    return rule;
+  }
+
   /** Keys without effect or remark, in the order they were met. */
   List<String> unused() {
     return List.copyOf(unused);
@@ -177,9 +296,10 @@ public final class ForeignKeys {
     return List.copyOf(remarks);
   }
 
-  // There, the average is kept beside the weights and used only with infer_ema.
+  // There, the average is kept beside the weights and used only with infer_ema, and the revision
+  // counts pictures that were shown.
   private static boolean hasNoEffectInTheExtension(String key) {
-    return key.equals("use_ema");
+    return key.equals("use_ema") || key.equals("revision");
   }
 
   private static boolean never(String value) {
@@ -198,17 +318,21 @@ public final class ForeignKeys {
     return !value.isEmpty();
   }
 
-  private static void ignore(String... keys) {
+  private static boolean some(String value) {
+    return !value.matches("0*(\\.0*)?|false");
+  }
+
+  private static void ignore(String reason, String... keys) {
     for (String key : keys) {
-      RULES.put(key, new Rule(ForeignKeys::never, "", ForeignKeys::never, ""));
+      RULES.put(key, new Rule(reason, ForeignKeys::never, "", ForeignKeys::never, ""));
     }
   }
 
   private static void remark(String key, Predicate<String> noted, String remark) {
-    RULES.put(key, new Rule(ForeignKeys::never, "", noted, remark));
+    RULES.put(key, new Rule("", ForeignKeys::never, "", noted, remark));
   }
 
   private static void refuse(String key, Predicate<String> refused, String advice) {
-    RULES.put(key, new Rule(refused, advice, ForeignKeys::never, ""));
+    RULES.put(key, new Rule("", refused, advice, ForeignKeys::never, ""));
   }
 }

@@ -118,8 +118,15 @@ public final class Keys {
           0.0,
           1.0,
           "Part of the run in which the text encoder is trained too.",
-          c -> c.training().stopTextEncoder(),
-          "train_text_encoder");
+          c -> c.training().stopTextEncoder());
+  static final Key<Config, Boolean> TRAIN_TEXT_ENCODER =
+      run(
+          TRAINING,
+          "train_text_encoder",
+          ValueType.flag(),
+          null,
+          "Train the text encoder too, in the whole run unless stop_text_encoder is given.",
+          c -> null);
   static final Key<Config, Double> SNR_GAMMA =
       run(
           TRAINING,
@@ -157,7 +164,7 @@ public final class Keys {
       run(
           TRAINING,
           "lr_scheduler",
-          ValueType.oneOf(LrScheduler.class),
+          ValueType.oneOf(List.of(LrScheduler.values()), (text, folder) -> LrScheduler.name(text)),
           LrScheduler.CONSTANT_WITH_WARMUP,
           "How the learning rate changes with the step.",
           c -> c.optimizer().lrScheduler());

@@ -17,6 +17,12 @@ public enum LrScheduler {
   /** A linear warm-up, then a polynomial of degree lr_power to 1e-7. */
   POLYNOMIAL;
 
+  /** The name here of what diffusers or the extension calls so. */
+  static String name(String text) {
+    String plain = text.toLowerCase(Locale.ROOT);
+    return plain.equals("linear_with_warmup") ? "linear" : plain;
+  }
+
   /** The name in configuration files. */
   @Override
   public String toString() {

@@ -6,6 +6,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.Layer.Raw;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -22,6 +23,9 @@ import org.snakeyaml.engine.v2.nodes.Tag;
 
 /** What the file and the flags say, key by key, before anything is understood of the values. */
 final class Sources {
+  /** Errors beyond so many are counted, not shown. */
+  static final int MOST_ERRORS = 20;
+
   /** Keys that say where the concepts are. */
   static final Set<String> STRUCTURE = Set.of("concepts_list", "concepts_path", "use_concepts");
 
@@ -30,6 +34,7 @@ final class Sources {
 
   private static final Map<String, Key<?, ?>> KEYS = new HashMap<>();
   private static final Set<String> CONCEPT_NAMES = new HashSet<>();
+  private static final Set<String> NAMES = new TreeSet<>();
 
   static {
     for (Key<?, ?> key : Keys.all()) {
@@ -37,6 +42,9 @@ final class Sources {
       key.aliases().forEach(alias -> KEYS.put(alias, key));
     }
     ConceptKeys.all().forEach(key -> CONCEPT_NAMES.add(key.name()));
+    NAMES.addAll(KEYS.keySet());
+    NAMES.addAll(STRUCTURE);
+    NAMES.addAll(ForeignKeys.names());
   }
 
   final Layer top = new Layer();
@@ -44,6 +52,10 @@ final class Sources {
   final Layer flags = new Layer();
   final ForeignKeys foreign = new ForeignKeys();
   final List<String> errors = new ArrayList<>();
+  private final MergeKeys merges = new MergeKeys(errors);
+
+  /** Maps under a name of their own, with an anchor: they are there to be merged. */
+  private final List<NodeTuple> holders = new ArrayList<>();
 
   /** Whether the file is the extension's db_config.json. */
   boolean extension;
@@ -54,18 +66,32 @@ final class Sources {
       throw Problem.usage(file + ":1: a configuration is a map of keys and values");
     }
     Set<String> names = new HashSet<>();
-    for (NodeTuple tuple : root.getValue()) {
-      names.add(keyText(tuple));
+    for (NodeTuple tuple : merges.entries(file, root)) {
+      names.add(MergeKeys.name(tuple));
     }
     extension =
         names.contains("model_name")
             && (names.contains("revision") || names.contains("lifetime_revision"));
     Map<String, Node> structure = new HashMap<>();
     addMapping(root, file, top, structure);
+    addConcepts(file, structure);
+    for (NodeTuple tuple : holders) {
+      if (!merges.isMerged(tuple.getValueNode())) {
+        errors.add(unknown(MergeKeys.name(tuple), at(file, tuple.getKeyNode())));
+      }
+    }
+  }
+
+  private void addConcepts(Path file, Map<String, Node> structure) {
     boolean fromFile = !"false".equals(text(structure.get("use_concepts")));
     String path = text(structure.get("concepts_path"));
     if (path != null && !path.isBlank() && fromFile) {
-      addConceptsFile(folder(file).resolve(path));
+      // The extension also takes the list itself, as JSON in a text.
+      if (path.stripLeading().startsWith("[")) {
+        addConceptsFile(file, YamlDocument.parse(file, path));
+      } else {
+        addConceptsFile(folder(file).resolve(path));
+      }
       return;
     }
     Node concepts = structure.get("concepts_list");
@@ -97,14 +123,15 @@ final class Sources {
 
   /** All names that may stand in a file or as a flag. */
   static Set<String> knownNames() {
-    Set<String> names = new TreeSet<>(KEYS.keySet());
-    names.addAll(STRUCTURE);
-    names.addAll(ForeignKeys.names());
-    return names;
+    return Collections.unmodifiableSet(NAMES);
   }
 
   private void addConceptsFile(Path file) {
-    if (YamlDocument.read(file) instanceof SequenceNode list) {
+    addConceptsFile(file, YamlDocument.read(file));
+  }
+
+  private void addConceptsFile(Path file, Node root) {
+    if (root instanceof SequenceNode list) {
       addEntries(list, file);
     } else {
       errors.add(file + ":1: a concepts file is a list of maps");
@@ -130,8 +157,8 @@ final class Sources {
 
   /** Adds a map's keys to a layer; those of STRUCTURE, which only the top level has, go there. */
   void addMapping(MappingNode map, Path file, Layer layer, @Nullable Map<String, Node> structure) {
-    for (NodeTuple tuple : map.getValue()) {
-      String name = keyText(tuple);
+    for (NodeTuple tuple : merges.entries(file, map)) {
+      String name = MergeKeys.name(tuple);
       String origin = at(file, tuple.getKeyNode());
       Node value = tuple.getValueNode();
       if (!PLAIN_TAGS.contains(value.getTag())) {
@@ -143,6 +170,11 @@ final class Sources {
       } else if (structure == null && KEYS.containsKey(name) && !isConceptKey(name)) {
         errors.add(
             "%s: %s holds for the whole run: move it out of concepts_list".formatted(origin, name));
+      } else if (structure != null
+          && value instanceof MappingNode
+          && value.getAnchor().isPresent()
+          && !NAMES.contains(name)) {
+        holders.add(tuple);
       } else if (value instanceof ScalarNode scalar) {
         add(name, new Raw(YamlDocument.scalar(scalar), origin, folder(file)), layer);
       } else if (KEYS.containsKey(name)) {
@@ -171,19 +203,21 @@ final class Sources {
         errors.add(raw.at(name) + ": " + refusal);
       }
     } else {
-      String guess =
-          Spelling.nearest(name, knownNames()).map(k -> "; did you mean " + k + "?").orElse("");
-      errors.add("%s: unknown key %s%s".formatted(raw.origin(), Values.shorten(name), guess));
+      errors.add(unknown(name, raw.origin()));
     }
+  }
+
+  private String unknown(String name, String origin) {
+    String guess =
+        errors.size() < MOST_ERRORS
+            ? Spelling.nearest(name, NAMES).map(k -> "; did you mean " + k + "?").orElse("")
+            : "";
+    return "%s: unknown key %s%s".formatted(origin, Values.shorten(name), guess);
   }
 
   private static boolean isConceptKey(String name) {
     Key<?, ?> key = KEYS.get(name);
     return key != null && CONCEPT_NAMES.contains(key.name());
-  }
-
-  private static String keyText(NodeTuple tuple) {
-    return tuple.getKeyNode() instanceof ScalarNode scalar ? scalar.getValue() : "(no text)";
   }
 
   private static @Nullable String text(@Nullable Node node) {

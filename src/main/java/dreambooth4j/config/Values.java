@@ -24,13 +24,18 @@ final class Values {
 
   /** A value as it is written in the strongest layer that holds the key; null if none does. */
   @Nullable Raw raw(Key<?, ?> key) {
+    int layer = layer(key);
+    return layer < 0 ? null : layers.get(layer).get(key);
+  }
+
+  /** How strong the strongest layer is that holds the key: its place from 0 on; -1 if none does. */
+  int layer(Key<?, ?> key) {
     for (int i = layers.size() - 1; i >= 0; i--) {
-      Raw raw = layers.get(i).get(key);
-      if (raw != null) {
-        return raw;
+      if (layers.get(i).get(key) != null) {
+        return i;
       }
     }
-    return null;
+    return -1;
   }
 
   /** Whether somebody gave a value. */

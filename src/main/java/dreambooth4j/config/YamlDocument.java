@@ -28,6 +28,7 @@ import org.snakeyaml.engine.v2.nodes.ScalarNode;
 final class YamlDocument {
   private static final int LARGEST_BYTES = 1 << 20;
   private static final int DEEPEST = 8;
+  private static final int MOST_ALIASES = 1000;
 
   private YamlDocument() {}
 
@@ -37,11 +38,16 @@ final class YamlDocument {
    * @throws Problem if the file is missing, too large, too deep or no YAML
    */
   static Node read(Path file) {
-    String text = text(file);
+    return parse(file, text(file));
+  }
+
+  /** The root of a document's text; {@code file} is where it is said to come from. */
+  static Node parse(Path file, String text) {
     LoadSettings settings =
         LoadSettings.builder()
             .setLabel(String.valueOf(file.getFileName()))
             .setCodePointLimit(LARGEST_BYTES)
+            .setMaxAliasesForCollections(MOST_ALIASES)
             .setAllowDuplicateKeys(true) // found by us, with a better message
             .build();
     try {

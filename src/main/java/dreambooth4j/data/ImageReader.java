@@ -129,7 +129,7 @@ public final class ImageReader {
     }
     try {
       FileType type = PictureFile.format(file);
-      try (ImageInputStream in = ImageIO.createImageInputStream(file.toFile())) {
+      try (ImageInputStream in = new PictureStream(file.toFile())) {
         Iterator<javax.imageio.ImageReader> readers = ImageIO.getImageReaders(in);
         if (!readers.hasNext()) {
           throw new IOException("no decoder knows this kind of " + type.getName());

@@ -32,6 +32,7 @@ public final class Tokenizer implements AutoCloseable {
     System.setProperty("OPT_OUT_TRACKING", "true");
   }
 
+  private final Path file;
   private final HuggingFaceTokenizer library;
   private final int length;
   private final long begin;
@@ -39,6 +40,7 @@ public final class Tokenizer implements AutoCloseable {
   private final long pad;
 
   private Tokenizer(TokenizerJson json, ObjectNode settings) {
+    this.file = json.file();
     this.length = length(settings);
     this.begin = json.special(special(settings, "bos_token", "<|startoftext|>"));
     this.end = json.special(special(settings, "eos_token", "<|endoftext|>"));
@@ -50,7 +52,7 @@ public final class Tokenizer implements AutoCloseable {
               new ByteArrayInputStream(text),
               Map.of("truncation", "do_not_truncate", "padding", "false"));
     } catch (IOException | RuntimeException e) {
-      throw new Problem(Problem.Kind.DATA, json.file() + ": not a tokenizer: " + e.getMessage(), e);
+      throw damaged(file, e);
     }
   }
 
@@ -118,7 +120,7 @@ public final class Tokenizer implements AutoCloseable {
    */
   public long[] encode(String text, int windows) {
     int body = length - 2;
-    long[] words = library.encode(text, false, false).getIds();
+    long[] words = encoding(text).getIds();
     int kept = Math.min(words.length, windows * body);
     long[] whole = new long[windows * body + 2];
     Arrays.fill(whole, pad);
@@ -141,7 +143,7 @@ public final class Tokenizer implements AutoCloseable {
 
   /** How many tokens the text has, and what of it does not fit into so many windows. */
   public TokenCount count(String text, int windows) {
-    Encoding encoding = library.encode(text, false, false);
+    Encoding encoding = encoding(text);
     int tokens = encoding.getIds().length;
     int limit = windows * (length - 2);
     if (tokens <= limit) {
@@ -151,6 +153,20 @@ public final class Tokenizer implements AutoCloseable {
     int start = encoding.getCharTokenSpans()[limit].getStart();
     String cutOff = text.substring(text.offsetByCodePoints(0, start));
     return new TokenCount(tokens, limit, cutOff.strip());
+  }
+
+  private Encoding encoding(String text) {
+    try {
+      return library.encode(text, false, false);
+    } catch (RuntimeException e) {
+      // Such as an unknown token that the vocabulary lacks: the library finds out when it meets
+      // one.
+      throw damaged(file, e);
+    }
+  }
+
+  private static Problem damaged(Path file, Exception e) {
+    return new Problem(Problem.Kind.DATA, file + ": not a tokenizer: " + e.getMessage(), e);
   }
 
   /** Frees the native memory. */

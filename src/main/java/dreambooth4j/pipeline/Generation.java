@@ -13,6 +13,7 @@ import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.StagedFiles;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -67,6 +68,7 @@ public final class Generation {
    * Makes the pictures and writes them, all or none: one picture to {@code output}; of several,
    * their grid to {@code output} and the single ones beside it, {@code NAME-1.png} and so on.
    *
+   * @param output a PNG file, or a folder that is there, in which the file is named for the seed
    * @param notes is told what is worth knowing before the first step, a line each
    * @param progress is told each step's number, from 1
    * @return the files written
@@ -77,6 +79,7 @@ public final class Generation {
     if (wish.count != null && wish.count < 1) {
       throw Problem.usage("the number of pictures must be at least 1, found " + wish.count);
     }
+    Path file = file(output, wish.seed);
     try (Arena run = Arena.open("generate");
         StableDiffusion model = StableDiffusion.load(run, folder, false, false);
         StagedFiles files = new StagedFiles()) {
@@ -86,10 +89,22 @@ public final class Generation {
       prompts.notes("--max-token-length ", 2).forEach(notes);
       Generation generation = new Generation(run, model, wish);
       List<Pixels> pictures = generation.pictures(progress);
-      List<Path> written = generation.stage(pictures, output, files);
+      List<Path> written = generation.stage(pictures, file, files);
       files.commit();
       return written;
     }
+  }
+
+  private static Path file(Path output, long seed) {
+    if (Files.isDirectory(output)) {
+      return output.resolve(seed + ".png");
+    }
+    if (!output.toString().toLowerCase(Locale.ROOT).endsWith(".png")) {
+      throw Problem.usage(
+          "%s: pictures are written as PNG: give a file that ends in .png, or a folder that is there"
+              .formatted(output));
+    }
+    return output;
   }
 
   private List<Pixels> pictures(IntConsumer progress) {
@@ -155,10 +170,7 @@ public final class Generation {
     files.add(output, Png.encode(Grid.of(pictures), texts(pictures, "")));
     if (pictures.size() > 1) {
       String name = String.valueOf(output.getFileName());
-      String stem =
-          name.toLowerCase(Locale.ROOT).endsWith(".png")
-              ? name.substring(0, name.length() - 4)
-              : name;
+      String stem = name.substring(0, name.length() - ".png".length());
       for (int i = 0; i < pictures.size(); i++) {
         Path single = output.resolveSibling(stem + "-" + (i + 1) + ".png");
         staged.add(single);

@@ -1,5 +1,6 @@
 package dreambooth4j.weights;
 
+import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -10,6 +11,7 @@ import dreambooth4j.Problem;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.regex.Pattern;
 
 /** JSON files of a model: small, one object each, and not trusted. */
 public final class JsonFile {
@@ -20,6 +22,9 @@ public final class JsonFile {
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build();
+
+  private static final Pattern SOURCE =
+      Pattern.compile("\\[Source: [^]]*?(line: \\d+, column: \\d+)]");
 
   private JsonFile() {}
 
@@ -44,16 +49,16 @@ public final class JsonFile {
       }
       throw Problem.data(file + ": expected a JSON object, found " + root.getNodeType());
     } catch (JsonProcessingException e) {
-      throw new Problem(
-          Problem.Kind.DATA,
-          "%s: not valid JSON: %s, line %d"
-              .formatted(
-                  file,
-                  e.getOriginalMessage(),
-                  e.getLocation() == null ? 0 : e.getLocation().getLineNr()),
-          e);
+      throw new Problem(Problem.Kind.DATA, file + ": not valid JSON: " + why(e), e);
     } catch (IOException e) {
       throw Safetensors.unreadable(file, e);
     }
+  }
+
+  /** What is wrong with a JSON text and where, without the library's notes on its source. */
+  static String why(JsonProcessingException e) {
+    JsonLocation at = e.getLocation();
+    return SOURCE.matcher(e.getOriginalMessage()).replaceAll("$1")
+        + (at == null ? "" : ", line %d, column %d".formatted(at.getLineNr(), at.getColumnNr()));
   }
 }

@@ -3,6 +3,7 @@ package dreambooth4j.weights;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonParser.NumberType;
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
@@ -17,6 +18,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -79,9 +81,12 @@ record SafetensorsHeader(Map<String, TensorInfo> tensors, Map<String, String> me
     Reading reading = new Reading(file, LENGTH_BYTES + length);
     try (JsonParser parser = JSON.createParser(text(in.readNBytes((int) length)))) {
       reading.all(parser);
-    } catch (IOException e) {
+    } catch (JsonProcessingException e) {
       throw new Problem(
-          Problem.Kind.DATA, file + ": the header is not valid JSON: " + firstLine(e), e);
+          Problem.Kind.DATA, file + ": the header is not valid JSON: " + JsonFile.why(e), e);
+    } catch (CharacterCodingException e) {
+      throw new Problem(
+          Problem.Kind.DATA, file + ": the header is not valid JSON: no UTF-8 text", e);
     }
     return reading.checked(size);
   }
@@ -94,12 +99,6 @@ record SafetensorsHeader(Map<String, TensorInfo> tensors, Map<String, String> me
             .newDecoder()
             .onMalformedInput(CodingErrorAction.REPORT)
             .onUnmappableCharacter(CodingErrorAction.REPORT));
-  }
-
-  private static String firstLine(IOException e) {
-    String message = String.valueOf(e.getMessage());
-    int end = message.indexOf('\n');
-    return end < 0 ? message : message.substring(0, end);
   }
 
   private static Problem bad(Path file, String what) {

@@ -4,8 +4,13 @@ import dreambooth4j.Problem;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -13,11 +18,16 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.regex.Pattern;
 
 /**
  * Files that take their places together, when all of them are complete and on the disk. Each is
- * written beside its place as {@code .NAME.part}; until {@link #commit} what was there before stays
- * as it was, and {@link #close} removes what was not committed.
+ * written beside its place as {@code .NAME.NUMBER.part}, with a number of its own, so that two
+ * processes may write the same file; until {@link #commit} what was there before stays as it was,
+ * and {@link #close} removes what was not committed. A part is locked while its process lives: what
+ * a killed one left is removed when the next one first writes to the folder.
  */
 public final class StagedFiles implements AutoCloseable {
   /** Writes the content of a file. */
@@ -27,7 +37,45 @@ public final class StagedFiles implements AutoCloseable {
     void writeTo(FileChannel channel) throws IOException;
   }
 
-  private final Map<Path, Path> parts = new LinkedHashMap<>();
+  private static final Pattern PART = Pattern.compile("\\..+\\.[0-9a-f]{16}\\.part");
+  private static final Set<Path> SWEPT = ConcurrentHashMap.newKeySet();
+
+  /** A file on its way, open and locked. */
+  private record Part(Path file, FileChannel channel) {
+    /** A part beside a place. */
+    static Part of(Path place) throws IOException {
+      while (true) {
+        String number = "%016x".formatted(ThreadLocalRandom.current().nextLong());
+        Path file = place.resolveSibling(".%s.%s.part".formatted(place.getFileName(), number));
+        FileChannel channel =
+            FileChannel.open(
+                file,
+                StandardOpenOption.WRITE,
+                StandardOpenOption.CREATE_NEW,
+                LinkOption.NOFOLLOW_LINKS);
+        Part part = new Part(file, channel);
+        try {
+          channel.lock();
+        } catch (IOException e) {
+          return part; // a file system without locks: nobody sweeps there
+        }
+        if (Files.exists(file)) {
+          return part;
+        }
+        channel.close(); // somebody swept between the two lines above
+      }
+    }
+
+    void discard() {
+      try (channel) {
+        Files.deleteIfExists(file);
+      } catch (IOException e) {
+        // A remnant that cannot be removed harms nothing: the next process tries again.
+      }
+    }
+  }
+
+  private final Map<Path, Part> parts = new LinkedHashMap<>();
 
   /** Writes one file, whole or not at all: stages and commits it. */
   public static void write(Path target, Body body) {
@@ -44,20 +92,18 @@ public final class StagedFiles implements AutoCloseable {
    */
   public void add(Path target, Body body) {
     Path place = target.toAbsolutePath();
-    Path part = place.resolveSibling("." + place.getFileName() + ".part");
     try {
-      Files.createDirectories(folderOf(place));
-      parts.put(place, part);
-      try (FileChannel channel =
-          FileChannel.open(
-              part,
-              StandardOpenOption.WRITE,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING,
-              LinkOption.NOFOLLOW_LINKS)) {
-        body.writeTo(channel);
-        channel.force(true);
+      Path folder = Files.createDirectories(folderOf(place));
+      if (SWEPT.add(folder)) {
+        sweep(folder);
       }
+      Part part = Part.of(place);
+      Part before = parts.put(place, part);
+      if (before != null) {
+        before.discard();
+      }
+      body.writeTo(part.channel);
+      part.channel.force(true);
     } catch (IOException e) {
       throw unwritable(target, e);
     }
@@ -104,11 +150,11 @@ public final class StagedFiles implements AutoCloseable {
   public void commit() {
     Set<Path> folders = new LinkedHashSet<>();
     for (var each = parts.entrySet().iterator(); each.hasNext(); ) {
-      Map.Entry<Path, Path> entry = each.next();
+      Map.Entry<Path, Part> entry = each.next();
       Path place = entry.getKey();
-      try {
+      try (FileChannel open = entry.getValue().channel()) {
         Files.move(
-            entry.getValue(),
+            entry.getValue().file(),
             place,
             StandardCopyOption.ATOMIC_MOVE,
             StandardCopyOption.REPLACE_EXISTING);
@@ -146,16 +192,35 @@ public final class StagedFiles implements AutoCloseable {
         e);
   }
 
+  /** Removes the parts in a folder that no living process holds. */
+  private static void sweep(Path folder) {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, ".*.part")) {
+      for (Path file : files) {
+        if (PART.matcher(String.valueOf(file.getFileName())).matches()) {
+          removeIfLeft(file);
+        }
+      }
+    } catch (IOException | DirectoryIteratorException e) {
+      // Remnants take space and nothing else.
+    }
+  }
+
+  private static void removeIfLeft(Path part) throws IOException {
+    try (FileChannel channel =
+            FileChannel.open(part, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
+        FileLock lock = channel.tryLock()) {
+      if (lock != null) {
+        Files.deleteIfExists(part);
+      }
+    } catch (OverlappingFileLockException | NoSuchFileException e) {
+      // This process is writing it, or it has just taken its place.
+    }
+  }
+
   /** Removes what was not committed. */
   @Override
   public void close() {
-    for (Path part : parts.values()) {
-      try {
-        Files.deleteIfExists(part);
-      } catch (IOException e) {
-        // A remnant that cannot be removed harms nothing: the next write replaces it.
-      }
-    }
+    parts.values().forEach(Part::discard);
     parts.clear();
   }
 }

@@ -20,6 +20,9 @@ final class Child implements AutoCloseable {
           "-Xmx512m",
           "-Xshare:auto");
 
+  /** A test that was itself started with SIGINT ignored, as by nohup, would hand that on. */
+  private static final List<String> HEEDING = List.of("env", "--default-signal=INT,TERM");
+
   private final Process process;
   private final BufferedReader output;
   private final StringBuilder said = new StringBuilder();
@@ -45,13 +48,23 @@ final class Child implements AutoCloseable {
   }
 
   private static List<String> java(List<String> arguments) {
-    List<String> command = new ArrayList<>();
+    List<String> command = new ArrayList<>(canHeed() ? HEEDING : List.of());
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(OPTIONS);
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     command.add(Main.class.getName());
     command.addAll(arguments);
     return command;
+  }
+
+  private static boolean canHeed() {
+    List<String> trial = new ArrayList<>(HEEDING);
+    trial.add("true");
+    try {
+      return new ProcessBuilder(trial).redirectErrorStream(true).start().waitFor() == 0;
+    } catch (IOException | InterruptedException e) {
+      return false;
+    }
   }
 
   /** Reads on until it has said this. */
@@ -70,6 +83,11 @@ final class Child implements AutoCloseable {
   Child signal(String name) throws IOException, InterruptedException {
     new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start().waitFor();
     return this;
+  }
+
+  /** Ends it as kill -9 does. */
+  void kill() throws InterruptedException {
+    process.destroyForcibly().waitFor();
   }
 
   /** Waits for its end; the exit code. */

@@ -26,6 +26,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.w3c.dom.Element;
 
 /** The expected pictures are diffusers': see src/test/python/make_pictures.py. */
@@ -197,6 +198,23 @@ class GenerateCommandTest {
 
     assertThat(ran.exitCode()).isEqualTo(3);
     assertThat(ran.err()).contains("no/such/model: expected a model folder, found nothing");
+  }
+
+  @Test
+  void shouldNameThePicturesInAFolderForTheSeed() throws IOException {
+    Ran ran = Ran.of("generate", MODEL, PROMPT, "-o", folder.toString(), "--steps=1", "--seed=7");
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(written()).containsExactly(folder.resolve("7.png"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"out.jpg", "out", "a.b/out.webp"})
+  void shouldSayWhatToGiveForAnotherKindOfFile(String name) throws IOException {
+    Ran ran = Ran.of("generate", MODEL, PROMPT, "-o", folder.resolve(name).toString());
+    assertThat(ran.exitCode()).isEqualTo(2);
+    assertThat(ran.err())
+        .contains(name, "give a file that ends in .png, or a folder that is there");
+    assertThat(written()).isEmpty();
   }
 
   private List<Path> written() throws IOException {

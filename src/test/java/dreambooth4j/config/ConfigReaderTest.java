@@ -241,6 +241,108 @@ class ConfigReaderTest {
         .isEqualTo("unipc");
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "'train_text_encoder: true, stop_text_encoder: 0.5', , , 0.5",
+    "'train_text_encoder: false, stop_text_encoder: 0', , , 0",
+    "train_text_encoder: true, , , 1",
+    "stop_text_encoder: true, , , 1",
+    "stop_text_encoder: 0.5, train_text_encoder, true, 0.5",
+    "stop_text_encoder: 0.5, train_text_encoder, false, 0",
+    "stop_text_encoder: 0, train_text_encoder, true, 1",
+    "train_text_encoder: true, stop_text_encoder, 0, 0",
+    "'model_name: x, revision: 1', train_text_encoder, false, 0",
+    "'model_name: x, revision: 1', , , 1",
+  })
+  void shouldTakeWhetherAndHowLongTheTextEncoderIsTrained(
+      String file, @Nullable String flag, @Nullable String value, double expected)
+      throws IOException {
+    Path config = file("{instance_data_dir: a, " + file + "}");
+    Map<String, String> flags = flag == null || value == null ? Map.of() : Map.of(flag, value);
+    assertThat(ConfigReader.read(config, flags).config().training().stopTextEncoder())
+        .isEqualTo(expected);
+  }
+
+  @Test
+  void shouldRefuseContradictionsAboutTheTextEncoder() throws IOException {
+    String start = "instance_data_dir: a\n";
+    assertThat(problem(start + "train_text_encoder: false\nstop_text_encoder: 0.5\n"))
+        .endsWith(
+            ":2: train_text_encoder: false contradicts stop_text_encoder: 0.5; remove one of"
+                + " the two");
+    assertThat(problem(start + "train_text_encoder: true\nstop_text_encoder: 0\n"))
+        .contains("train_text_encoder: true contradicts stop_text_encoder: 0.0");
+  }
+
+  @Test
+  void shouldMergeMaps() throws IOException {
+    Config config =
+        read(
+            """
+            common: &common {class_token: man, num_class_images_per: 3}
+            more: &more {class_token: dog, crop: random}
+            run: &run
+              resolution: 64
+              seed: 7
+            <<: *run
+            seed: 8
+            concepts_list:
+            - &first
+              <<: [*common, *more]
+              instance_data_dir: a
+            - <<: *first
+              instance_data_dir: b
+              num_class_images_per: 1
+            """);
+    assertThat(config.data().resolution()).isEqualTo(64);
+    assertThat(config.training().seed()).isEqualTo(8);
+    assertThat(config.concepts()).extracting(c -> c.classImages().token()).containsOnly("man");
+    assertThat(config.concepts()).extracting(ConceptConfig::crop).containsOnly(Crop.RANDOM);
+    assertThat(config.concepts()).extracting(c -> c.classImages().numPer()).containsExactly(3, 1);
+    assertThat(config.concepts())
+        .extracting(ConceptConfig::instanceDataDir)
+        .containsExactly(folder.resolve("a"), folder.resolve("b"));
+  }
+
+  @Test
+  void shouldSayWhereWhatIsMergedIsWrong() throws IOException {
+    String start = "instance_data_dir: a\n";
+    assertThat(problem(start + "x: &x {resolution: 5, hflop: 1}\ny: 1\n<<: *x\n").lines())
+        .hasSize(2)
+        .anyMatch(line -> line.contains("config.yaml:2: unknown key hflop"))
+        .anyMatch(line -> line.contains("config.yaml:3: unknown key y"));
+    assertThat(problem(start + "<<: 1\n")).contains("config.yaml:2: <<: takes over the keys");
+    assertThat(problem(start + "resolutoin: &x {a: b}\n"))
+        .contains("config.yaml:2: unknown key resolutoin; did you mean resolution?");
+    assertThat(problem(start + "x: &x {<<: *x, hflop: 1}\n<<: *x\n")).contains("hflop");
+  }
+
+  /** Each level merges the one before it many times over. */
+  @Test
+  void shouldNotGrowWithMerges() throws IOException {
+    StringBuilder yaml = new StringBuilder("m0: &m0 {hflip: true}\n");
+    for (int i = 1; i < 90; i++) {
+      yaml.append("m%d: &m%d {<<: [%s]}\n".formatted(i, i, ("*m" + (i - 1) + ",").repeat(10)));
+    }
+    yaml.append("<<: *m89\ninstance_data_dir: a\n");
+    assertThat(read(yaml.toString()).data().hflip()).isTrue();
+    StringBuilder wide = new StringBuilder("m0: &m0\n");
+    for (int i = 0; i < 2_000; i++) {
+      wide.append("  k%d: 1\n".formatted(i));
+    }
+    wide.append("concepts_list:\n").append("- <<: *m0\n".repeat(200));
+    assertThat(problem(wide.toString())).endsWith("more").hasSizeLessThan(10_000);
+  }
+
+  @Test
+  void shouldCountErrorsThatAreTooManyToShow() throws IOException {
+    StringBuilder yaml = new StringBuilder();
+    for (int i = 0; i < 5_000; i++) {
+      yaml.append("k%05x_learning_rate: 1\n".formatted(i));
+    }
+    assertThat(problem(yaml.toString()).lines()).hasSize(21).last().isEqualTo("and 4980 more");
+  }
+
   @Test
   void shouldKeepANameThatIsNoPath() throws IOException {
     Files.createDirectories(folder.resolve("models/mine"));
@@ -302,7 +404,7 @@ class ConfigReaderTest {
     Reading reading = ConfigReader.read(file, Map.of());
     assertThat(reading.config().model().maxTokenLength()).isEqualTo(150);
     assertThat(reading.remarks())
-        .containsExactly("max_token_length: 150 works here, the extension reads 75");
+        .contains("max_token_length: 150 works here, the extension reads 75");
     assertThat(reading.noEffect()).doesNotContain("max_token_length");
   }
 
