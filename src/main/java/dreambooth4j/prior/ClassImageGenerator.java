@@ -4,7 +4,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Bucket;
-import dreambooth4j.data.ClassPool;
+import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.diffusion.SamplerKind;
@@ -20,11 +20,18 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HexFormat;
+import java.util.Iterator;
 import java.util.List;
+import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
+import java.util.function.IntConsumer;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,6 +45,12 @@ public final class ClassImageGenerator {
   public interface Listener {
     /** So many of all that were missing are on disk. */
     void made(int done, int missing);
+
+    /** One of them, before {@link #made} counts it. */
+    default void written(ClassImage image) {}
+
+    /** So many sampler steps of the pictures at hand are done. */
+    default void sampled(int step, int steps) {}
   }
 
   /** Two seeds may give one picture, but not so many. */
@@ -48,6 +61,7 @@ public final class ClassImageGenerator {
   private final StableDiffusion model;
   private final TextToImage pipeline;
   private final @Nullable SamplerKind sampler;
+  private @Nullable String fingerprint;
 
   /** A generator for this run; {@code model} has the weights of {@code base}. */
   public ClassImageGenerator(Config config, ModelFolder base, StableDiffusion model) {
@@ -67,20 +81,17 @@ public final class ClassImageGenerator {
    */
   public void generate(Arena run, ClassImagePlan plan, Listener listener, BooleanSupplier stop) {
     int done = 0;
-    String fingerprint =
-        plan.missing() > 0 ? BaseModel.fingerprint(base, config.model().variant()) : "";
     try {
       for (ClassImagePlan.Need need : plan.needs()) {
-        int number = need.present().size();
+        Iterator<Long> seeds = need.missing() > 0 ? seeds(need) : Collections.emptyIterator();
         int left = need.missing();
         int vain = 0;
         while (left > 0 && !stop.getAsBoolean()) {
           int count = Math.min(left, config.prior().sampleBatchSize());
-          List<Long> seeds = seeds(need.pool(), number, count);
-          int fresh = write(need, seeds, batch(run, need, seeds, stop), fingerprint);
+          List<Long> some = Stream.generate(seeds::next).limit(count).toList();
+          int fresh = write(need, some, batch(run, need, some, listener, stop), listener);
           vain = fresh > 0 ? 0 : vain + count;
           requireVariety(need, vain);
-          number += count;
           left -= fresh;
           done += fresh;
           listener.made(done, plan.missing());
@@ -100,19 +111,32 @@ public final class ClassImageGenerator {
     }
   }
 
-  /** The seeds of pictures {@code first} to first + count − 1 of a pool. */
-  private List<Long> seeds(ClassPool pool, int first, int count) {
-    String purpose = "class image " + pool.bucket() + " " + pool.caption();
-    List<Long> seeds = new ArrayList<>();
-    for (int i = first; i < first + count; i++) {
-      CounterRandom random = CounterRandom.at(config.training().seed(), purpose, i, 0);
-      seeds.add(random.nextInt() & 0xFFFFFFFFL);
-    }
-    return seeds;
+  /**
+   * The seeds of a pool's pictures from the first missing one on, without those of pictures that
+   * are there or were deleted by hand: they would only give those again.
+   */
+  private Iterator<Long> seeds(ClassImagePlan.Need need) {
+    String purpose = "class image " + need.pool().bucket() + " " + need.pool().caption();
+    DeletedImages deleted = DeletedImages.of(need.concept());
+    Set<Long> used =
+        Stream.concat(need.present().stream().map(ClassImage::file), deleted.pictures().stream())
+            .map(ClassImageRecord::beside)
+            .filter(Objects::nonNull)
+            .map(ClassImageRecord::seed)
+            .collect(Collectors.toSet());
+    return IntStream.iterate(need.present().size(), number -> number + 1)
+        .mapToObj(number -> CounterRandom.at(config.training().seed(), purpose, number, 0))
+        .map(random -> random.nextInt() & 0xFFFFFFFFL)
+        .filter(seed -> !used.contains(seed))
+        .iterator();
   }
 
   private List<Pixels> batch(
-      Arena run, ClassImagePlan.Need need, List<Long> seeds, BooleanSupplier stop) {
+      Arena run,
+      ClassImagePlan.Need need,
+      List<Long> seeds,
+      Listener listener,
+      BooleanSupplier stop) {
     ConceptConfig.ClassImages how = need.concept().classImages();
     Bucket bucket = need.pool().bucket();
     TextToImage.Request request =
@@ -125,36 +149,40 @@ public final class ClassImageGenerator {
             how.guidanceScale(),
             sampler);
     try (TorchNoise noise = TorchNoise.ofRows(seeds)) {
-      return pipeline.generate(run, request, seeds.size(), noise, TextToImage.until(stop));
+      IntConsumer progress = step -> listener.sampled(step, how.inferSteps());
+      return pipeline.generate(
+          run, request, seeds.size(), noise, progress.andThen(TextToImage.until(stop)));
     }
   }
 
   /** Writes those that are not there yet, and counts them: two seeds may give one picture. */
   private int write(
-      ClassImagePlan.Need need, List<Long> seeds, List<Pixels> pictures, String fingerprint) {
+      ClassImagePlan.Need need, List<Long> seeds, List<Pixels> pictures, Listener listener) {
     Path folder = need.concept().classImages().dataDir();
+    DeletedImages deleted = DeletedImages.of(need.concept());
     int fresh = 0;
     for (int i = 0; i < pictures.size(); i++) {
       Pixels each = pictures.get(i);
       String name = sha1(each);
       Path file = folder.resolve(name + ".png");
-      if (Files.exists(file)) {
+      if (Files.exists(file) || deleted.has(file)) {
         continue;
       }
       try (StagedFiles files = new StagedFiles()) {
         byte[] caption = need.pool().caption().getBytes(StandardCharsets.UTF_8);
         files.add(folder.resolve(name + ".txt"), caption);
-        files.add(ClassImageRecord.file(file), record(need, seeds.get(i), fingerprint).json());
+        files.add(ClassImageRecord.file(file), record(need, seeds.get(i)).json());
         // The picture last: what is counted is whole.
         files.add(file, Png.encode(each));
         files.commit();
       }
+      listener.written(new ClassImage(file, need.pool().caption(), 1));
       fresh++;
     }
     return fresh;
   }
 
-  private ClassImageRecord record(ClassImagePlan.Need need, long seed, String fingerprint) {
+  private ClassImageRecord record(ClassImagePlan.Need need, long seed) {
     ConceptConfig.ClassImages how = need.concept().classImages();
     Bucket bucket = need.pool().bucket();
     String named = config.samples().scheduler();
@@ -167,7 +195,14 @@ public final class ClassImageGenerator {
         how.guidanceScale(),
         bucket.width(),
         bucket.height(),
-        fingerprint);
+        fingerprint());
+  }
+
+  private String fingerprint() {
+    if (fingerprint == null) {
+      fingerprint = BaseModel.fingerprint(base, config.model().variant());
+    }
+    return fingerprint;
   }
 
   private static String sha1(Pixels picture) {
