@@ -1,5 +1,6 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
@@ -82,6 +83,9 @@ final class ClassImagesCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
+    if (planOnly && review != null) {
+      throw Problem.usage("--plan shows what there is and ends, --review opens a page: give one");
+    }
     Config config = arguments.read();
     List<Concept> concepts = Concept.scanAll(config);
     concepts.forEach(concept -> concept.notes().forEach(err::println));

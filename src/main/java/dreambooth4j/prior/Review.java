@@ -2,25 +2,17 @@ package dreambooth4j.prior;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.CaptionConfig;
-import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Caption;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Concept;
-import dreambooth4j.data.Prompts;
 import dreambooth4j.prior.ReviewRow.Making;
 import dreambooth4j.prior.ReviewRow.Place;
-import dreambooth4j.weights.StagedFiles;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -31,16 +23,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Review {
   /** Longest caption that a page may write, in characters. */
-  public static final int LONGEST_CAPTION = 4000;
+  public static final int LONGEST_CAPTION = CaptionFile.LONGEST;
 
   private static final int MOST_UNDONE = 500;
-
-  /**
-   * A class image to be made.
-   *
-   * @param instead the image that it takes the place of; null where one is missing
-   */
-  record Order(String row, ConceptConfig concept, ClassPool pool, @Nullable Path instead) {}
 
   /** What takes an action back; {@code row} is where that shows. */
   private record Undo(String row, String said, Runnable action) {}
@@ -85,8 +70,7 @@ public final class Review {
   private final Config config;
   private final ReviewRows rows;
   private final Deque<Undo> undos = new ArrayDeque<>();
-  private final Deque<Order> orders = new ArrayDeque<>();
-  private final List<Order> underWay = new ArrayList<>();
+  private final ReviewOrders orders;
   private String making = "";
   private int step;
   private int steps;
@@ -100,6 +84,7 @@ public final class Review {
     this.config = config;
     this.rows = new ReviewRows(config);
     rows.show(concepts, plan);
+    this.orders = new ReviewOrders(rows);
   }
 
   /** Some rows, in the order of the pictures. */
@@ -135,7 +120,7 @@ public final class Review {
         images,
         (int) places.stream().filter(Place::kept).count(),
         places.size() - images,
-        orders.size() + underWay.size(),
+        orders.count(),
         making,
         step,
         steps);
@@ -144,14 +129,7 @@ public final class Review {
   /** Looks through the folders again, for what others did to them. */
   public synchronized void rescan() {
     rows.scan();
-    orders.removeIf(order -> !fits(order));
-    orders.forEach(order -> mark(order, Making.WAITS));
-    underWay.stream().filter(this::fits).forEach(order -> mark(order, Making.UNDER_WAY));
-  }
-
-  private boolean fits(Order order) {
-    ReviewRow row = rows.row(order.row());
-    return row != null && row.picture().pool().equals(order.pool());
+    orders.show();
   }
 
   /**
@@ -251,7 +229,8 @@ public final class Review {
     requireMade(row);
     Place place = row.places().get(row.indexOf(file));
     if (place.making() == Making.NOT) {
-      order(new Order(row.id(), row.concept(), row.picture().pool(), file));
+      orders.add(row, file);
+      notifyAll();
     }
     return new Done("another one is being made", row.id());
   }
@@ -260,25 +239,17 @@ public final class Review {
   public synchronized Done make(String id) {
     ReviewRow row = row(id);
     requireMade(row);
-    int count = orderMissing(row);
-    return new Done(count == 0 ? "none is missing" : count + " are being made", id);
+    return ordered(orders.addMissing(row), id);
   }
 
   /** Orders all class images that are missing. */
   public synchronized Done makeAll() {
-    int count = List.copyOf(rows.all()).stream().mapToInt(this::orderMissing).sum();
-    return new Done(count == 0 ? "none is missing" : count + " are being made", null);
+    return ordered(List.copyOf(rows.all()).stream().mapToInt(orders::addMissing).sum(), null);
   }
 
-  private int orderMissing(ReviewRow row) {
-    int count = 0;
-    for (Place place : row.places()) {
-      if (place.equals(Place.EMPTY)) {
-        order(new Order(row.id(), row.concept(), row.picture().pool(), null));
-        count++;
-      }
-    }
-    return count;
+  private Done ordered(int count, @Nullable String row) {
+    notifyAll();
+    return new Done(count == 0 ? "none is missing" : count + " are being made", row);
   }
 
   private void requireMade(ReviewRow row) {
@@ -290,32 +261,10 @@ public final class Review {
     config.model().required();
   }
 
-  private void order(Order order) {
-    orders.add(order);
-    mark(order, Making.WAITS);
-    notifyAll();
-  }
-
-  /** Shows what becomes of an order in its row. */
-  private void mark(Order order, Making making) {
-    ReviewRow row = rows.row(order.row());
-    if (row == null) {
-      return;
-    }
-    int at = order.instead() == null ? -1 : row.indexOf(order.instead());
-    for (Making before : Making.values()) {
-      at = at < 0 && before != making ? row.firstEmpty(before) : at;
-    }
-    if (at >= 0) {
-      rows.put(row.with(at, row.places().get(at).with(making)));
-    }
-  }
-
   /** Gives up the images that are ordered, that under way too. */
   public synchronized Done cancel() {
     cancelled = true;
-    orders.forEach(order -> mark(order, Making.NOT));
-    orders.clear();
+    orders.giveUp();
     return new Done("nothing more is made", null);
   }
 
@@ -328,8 +277,7 @@ public final class Review {
   public synchronized Done caption(String id, String before, String caption) {
     ReviewRow row = row(id);
     CaptionConfig how = config.data().captions();
-    String text = caption.replace("\r\n", "\n").strip();
-    requireCaption(text);
+    String text = CaptionFile.checked(caption);
     Path root = row.concept().instanceDataDir();
     Path picture = row.picture().file();
     if (!Caption.source(root, picture, how).equals(before)) {
@@ -339,37 +287,22 @@ public final class Review {
     if (text.equals(before)) {
       return new Done("the caption is as it was", id);
     }
-    Path file = Caption.place(picture, how);
-    byte @Nullable [] old = content(file);
-    write(file, text.getBytes(StandardCharsets.UTF_8));
+    CaptionFile file = CaptionFile.of(Caption.place(picture, how));
+    file.write(text);
     try {
       rescan();
     } catch (Problem e) {
-      write(file, old);
+      file.restore();
       throw e;
     }
     remember(
         id,
         "the caption is as it was before",
         () -> {
-          write(file, old);
+          file.restore();
           rescan();
         });
     return new Done("caption saved" + orphans(row), id);
-  }
-
-  private static void requireCaption(String text) {
-    if (Prompts.dropEmptyTags(text).isEmpty()) {
-      throw Problem.data("a caption must say something");
-    }
-    if (text.length() > LONGEST_CAPTION) {
-      throw Problem.data(
-          "a caption has at most %d characters, this one %d"
-              .formatted(LONGEST_CAPTION, text.length()));
-    }
-    if (text.chars().anyMatch(c -> Character.isISOControl(c) && c != '\n' && c != '\t')) {
-      throw Problem.data("a caption holds text, not control characters");
-    }
   }
 
   /** What is to be said of class images that no picture has a use for since its caption changed. */
@@ -380,31 +313,11 @@ public final class Review {
     if (used || count == 0) {
       return "";
     }
-    String which = count == 1 ? "1 class image" : count + " class images";
-    return "; %s of '%s' no longer count, and stay in the folder for when that caption returns"
-        .formatted(which, pool.caption());
-  }
-
-  private static byte @Nullable [] content(Path file) {
-    try {
-      return Files.exists(file) ? Files.readAllBytes(file) : null;
-    } catch (IOException e) {
-      throw new Problem(
-          Problem.Kind.FAILED, "%s cannot be read: %s".formatted(file, Problem.why(e)), e);
-    }
-  }
-
-  private static void write(Path file, byte @Nullable [] content) {
-    try {
-      if (content == null) {
-        Files.deleteIfExists(file);
-      } else {
-        StagedFiles.write(file, content);
-      }
-    } catch (IOException e) {
-      throw new Problem(
-          Problem.Kind.FAILED, "%s cannot be deleted: %s".formatted(file, Problem.why(e)), e);
-    }
+    return count == 1
+        ? "; the class image of '%s' no longer counts, but stays in the folder"
+            .formatted(pool.caption())
+        : "; the %d class images of '%s' no longer count, but stay in the folder"
+            .formatted(count, pool.caption());
   }
 
   /** Takes the last action back that can be. */
@@ -452,31 +365,17 @@ public final class Review {
     return row.places().stream().map(Place::image).filter(Objects::nonNull).toList();
   }
 
-  // What the maker asks and tells.
-
   /**
    * Waits for orders: the first, and those after it that can be made with it.
    *
-   * @return what is to be made, for {@link ClassImageGenerator}; null once closed
+   * @return what is to be made; null once closed
    */
   synchronized @Nullable ClassImagePlan take() throws InterruptedException {
-    while (orders.isEmpty() && !closed) {
+    while (orders.areNone() && !closed) {
       wait();
     }
-    if (closed) {
-      return null;
-    }
-    ClassPool pool = orders.element().pool();
-    while (!orders.isEmpty() && orders.element().pool().equals(pool)) {
-      underWay.add(orders.remove());
-    }
-    underWay.forEach(order -> mark(order, Making.UNDER_WAY));
     cancelled = false;
-    List<ClassImage> present = rows.present(pool);
-    ClassImagePlan.Need need =
-        new ClassImagePlan.Need(
-            underWay.get(0).concept(), pool, present.size() + underWay.size(), present);
-    return new ClassImagePlan(List.of(need), Map.of());
+    return closed ? null : orders.begin();
   }
 
   /** What the maker is at, for the summary. */
@@ -486,41 +385,42 @@ public final class Review {
     steps = of;
   }
 
-  /** One of those under way is on disk. */
+  /** One of those under way is on disk: it takes its place, and what was there before goes. */
   synchronized void made(ClassImage image) {
-    Order order = underWay.remove(0);
-    Path instead = order.instead();
+    ReviewOrders.Order order = orders.made();
     ReviewRow row = rows.row(order.row());
-    if (row == null || !fits(order)) {
-      return;
+    if (row == null || !orders.fits(order)) {
+      return; // its caption changed meanwhile
     }
+    Path instead = order.instead();
     int at = instead == null ? -1 : row.indexOf(instead);
-    Place before = at < 0 ? Place.EMPTY : row.places().get(at);
     Place fresh = rows.place(order.concept(), image);
     rows.put(row.with(at < 0 ? row.firstEmpty(Making.UNDER_WAY) : at, fresh));
     if (at >= 0 && instead != null) {
-      DeletedImages deleted = DeletedImages.of(order.concept());
-      deleted.delete(instead);
-      remember(
-          order.row(),
-          "the one before is back",
-          () -> {
-            deleted.restore(instead);
-            deleted.delete(image.file());
-            ReviewRow now = row(order.row());
-            int place = now.indexOf(image.file());
-            rows.put(now.with(place, before.with(Making.NOT)));
-          });
+      replaced(order, row.places().get(at), instead, image.file());
     }
+  }
+
+  private void replaced(ReviewOrders.Order order, Place before, Path old, Path fresh) {
+    DeletedImages deleted = DeletedImages.of(order.concept());
+    deleted.delete(old);
+    remember(
+        order.row(),
+        "the one before is back",
+        () -> {
+          deleted.restore(old);
+          deleted.delete(fresh);
+          ReviewRow now = row(order.row());
+          rows.put(now.with(now.indexOf(fresh), before.with(Making.NOT)));
+        });
   }
 
   /** All that was under way is made or given up, or failed: then what waits is given up too. */
   synchronized void ended(@Nullable String reason) {
-    underWay.forEach(order -> mark(order, Making.NOT));
-    underWay.clear();
+    orders.end();
     at("", 0, 0);
     if (reason != null) {
-      cancel();
+      orders.giveUp();
       problem = reason;
       problemVersion = rows.nextVersion();
     }

@@ -20,6 +20,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 import org.jspecify.annotations.Nullable;
 
@@ -29,11 +30,13 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ReviewServer implements AutoCloseable {
   private static final JsonMapper MAPPER = new JsonMapper();
+  private static final System.Logger LOGGER = System.getLogger(ReviewServer.class.getName());
   private static final int SMALL = 320;
   private static final int LARGE = 1600;
   private static final int MOST_ROWS = 100;
   private static final int LONGEST_REQUEST_BYTES = 32 << 10;
   private static final int THREADS = 12;
+  private static final int LAST_PORT = 65_535;
 
   /** What the body of a request asks for. */
   private interface Action {
@@ -42,6 +45,7 @@ public final class ReviewServer implements AutoCloseable {
 
   private final Review review;
   private final ReviewPage page;
+  private final AtomicBoolean opened = new AtomicBoolean();
   private final Gate gate = new Gate();
   private final Javalin server;
 
@@ -53,19 +57,26 @@ public final class ReviewServer implements AutoCloseable {
    * @throws Problem if the port is taken
    */
   public ReviewServer(Review review, boolean severalConcepts, int port) {
+    if (port < 0 || port > LAST_PORT) {
+      throw refused(port, null);
+    }
     this.review = review;
     this.page = new ReviewPage(true, severalConcepts, this::source);
     this.server = Javalin.create(this::configure);
     try {
       server.start("127.0.0.1", port);
     } catch (JavalinBindException e) {
-      throw new Problem(
-          Problem.Kind.USAGE,
-          "--port %d is taken or not allowed: give another one, or none for any that is free"
-              .formatted(port),
-          e);
+      throw refused(port, e);
     }
     gate.open(server.port());
+  }
+
+  private static Problem refused(int port, @Nullable Throwable cause) {
+    return new Problem(
+        Problem.Kind.USAGE,
+        "--port %d is taken or no port: give another one, or none for any that is free"
+            .formatted(port),
+        cause);
   }
 
   /** What to open in a browser. */
@@ -83,6 +94,7 @@ public final class ReviewServer implements AutoCloseable {
     config.routes.before(gate::check);
     config.routes.exception(
         Problem.class, (problem, c) -> json(c.status(422), Map.of("error", message(problem))));
+    config.routes.exception(Exception.class, ReviewServer::failed);
     config.routes.get("/{token}/", this::whole);
     config.routes.get("/{token}/review.css", c -> text(c, "text/css", "review.css"));
     config.routes.get("/{token}/review.js", c -> text(c, "text/javascript", "review.js"));
@@ -101,6 +113,15 @@ public final class ReviewServer implements AutoCloseable {
     act(config, "undo", b -> review.undo());
   }
 
+  private static void failed(Exception failure, Context request) {
+    if (failure instanceof HttpResponseException refusal) {
+      request.status(refusal.getStatus()).result(String.valueOf(refusal.getMessage()));
+    } else {
+      LOGGER.log(System.Logger.Level.ERROR, request.path(), failure);
+      json(request.status(500), Map.of("error", failure.toString()));
+    }
+  }
+
   private void act(JavalinConfig config, String name, Action action) {
     config.routes.post(
         "/{token}/" + name,
@@ -112,14 +133,16 @@ public final class ReviewServer implements AutoCloseable {
   }
 
   private void whole(Context request) {
-    review.rescan();
-    request.html(page.page(review.changes(0), "", ""));
+    if (opened.getAndSet(true)) {
+      review.rescan(); // the first time, all was looked through a moment ago
+    }
+    html(request, page.page(review.changes(0), "", ""));
   }
 
   private void rows(Context request) {
     int count = (int) Math.min(MOST_ROWS, number(request, "count"));
     int from = (int) Math.min(Integer.MAX_VALUE, number(request, "from"));
-    request.html(page.rows(review.rows(from, count)));
+    html(request, page.rows(review.rows(from, count)));
   }
 
   private void picture(Context request) {
@@ -199,6 +222,10 @@ public final class ReviewServer implements AutoCloseable {
 
   private static void text(Context request, String type, String resource) {
     request.contentType(type + "; charset=utf-8").result(ReviewPage.resource(resource));
+  }
+
+  private static void html(Context request, String html) {
+    request.contentType("text/html; charset=utf-8").result(html);
   }
 
   private static void json(Context request, Object value) {

@@ -54,6 +54,7 @@ class TrainCommandTest {
     assertThat(names(output))
         .containsExactly(
             "class_images",
+            "class_images.html",
             "config.yaml",
             "metrics.jsonl",
             "model_index.json",
