@@ -6,6 +6,7 @@ import dreambooth4j.data.Concept;
 import dreambooth4j.data.CropBox;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.Picture;
+import dreambooth4j.pipeline.LongPrompts;
 import dreambooth4j.prior.ClassImagePlan;
 import java.io.PrintWriter;
 import java.util.List;
@@ -65,6 +66,7 @@ public final class InspectCommand implements Callable<Integer> {
     out.println();
     ClassImageTable.print(out, plan);
     ClassImageTable.printSkipped(err, plan);
+    LongPrompts.notesOf(config, concepts, plan.pools(), Integer.MAX_VALUE).forEach(err::println);
     out.flush();
     err.flush();
     return 0;

@@ -123,6 +123,14 @@ final class ConceptKeys {
           60,
           "Sampler steps with which class images are generated.",
           c -> c.classImages().inferSteps());
+  static final Key<ConceptConfig, String> CLASS_SCHEDULER =
+      key(
+          PRIOR_LOSS,
+          "class_scheduler",
+          Keys.SAMPLER,
+          null,
+          "Sampler with which class images are generated; default scheduler's.",
+          c -> c.classImages().scheduler());
   static final Key<ConceptConfig, Boolean> DISABLE_CLASS_MATCHING =
       key(
           PRIOR_LOSS,

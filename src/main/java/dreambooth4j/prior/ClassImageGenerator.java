@@ -11,6 +11,7 @@ import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.random.CounterRandom;
 import dreambooth4j.weights.ModelFolder;
@@ -60,16 +61,13 @@ public final class ClassImageGenerator {
   private final ModelFolder base;
   private final StableDiffusion model;
   private final TextToImage pipeline;
-  private final @Nullable SamplerKind sampler;
-  private @Nullable String fingerprint;
 
   /** A generator for this run; {@code model} has the weights of {@code base}. */
   public ClassImageGenerator(Config config, ModelFolder base, StableDiffusion model) {
     this.config = config;
     this.base = base;
     this.model = model;
-    this.pipeline = new TextToImage(model, config.model().clipSkip());
-    this.sampler = SamplerKind.chosen(config.samples().scheduler());
+    this.pipeline = new TextToImage(model, TextEncoding.of(config.model()));
   }
 
   /**
@@ -147,12 +145,17 @@ public final class ClassImageGenerator {
             bucket.height(),
             how.inferSteps(),
             how.guidanceScale(),
-            sampler);
+            SamplerKind.chosen(sampler(how)));
     try (TorchNoise noise = TorchNoise.ofRows(seeds)) {
       IntConsumer progress = step -> listener.sampled(step, how.inferSteps());
       return pipeline.generate(
           run, request, seeds.size(), noise, progress.andThen(TextToImage.until(stop)));
     }
+  }
+
+  /** A concept's own, else the run's, else null for the base model's. */
+  private @Nullable String sampler(ConceptConfig.ClassImages how) {
+    return how.scheduler() == null ? config.samples().scheduler() : how.scheduler();
   }
 
   /** Writes those that are not there yet, and counts them: two seeds may give one picture. */
@@ -185,7 +188,7 @@ public final class ClassImageGenerator {
   private ClassImageRecord record(ClassImagePlan.Need need, long seed) {
     ConceptConfig.ClassImages how = need.concept().classImages();
     Bucket bucket = need.pool().bucket();
-    String named = config.samples().scheduler();
+    String named = sampler(how);
     return new ClassImageRecord(
         need.pool().caption(),
         how.negativePrompt(),
@@ -195,14 +198,7 @@ public final class ClassImageGenerator {
         how.guidanceScale(),
         bucket.width(),
         bucket.height(),
-        fingerprint());
-  }
-
-  private String fingerprint() {
-    if (fingerprint == null) {
-      fingerprint = BaseModel.fingerprint(base, config.model().variant());
-    }
-    return fingerprint;
+        BaseModel.fingerprint(base));
   }
 
   private static String sha1(Pixels picture) {

@@ -187,4 +187,28 @@ class InspectCommandTest {
             "--output_dir")
         .doesNotContain("use_8bit_adam");
   }
+
+  @Test
+  void shouldCountTokensWithNoMoreThanATokenizer() throws IOException {
+    TestPictures.write(folder.resolve("p"), "a", 64, 64, "hat, ".repeat(40) + "red shoes");
+    TestPictures.write(folder.resolve("p"), "b", 64, 64, "a hat");
+    Path base = folder.resolve("base");
+    Files.createDirectories(base.resolve("tokenizer"));
+    Path whole = Path.of("weights/emoji32");
+    Files.copy(whole.resolve("model_index.json"), base.resolve("model_index.json"));
+    Files.copy(whole.resolve("tokenizer/tokenizer.json"), base.resolve("tokenizer/tokenizer.json"));
+    String pictures = "--instance_data_dir=" + folder.resolve("p");
+    String model = "--pretrained_model_name_or_path=" + base;
+    assertThat(Main.run("inspect", pictures, model)).as(err()).isZero();
+    assertThat(err())
+        .contains("a.png: its instance prompt has 82 tokens, of which 75 are read; cut off: ")
+        .contains("red shoes\nmax_token_length: 150 reads it whole\n")
+        .doesNotContain("b.png");
+    err.reset();
+    assertThat(Main.run("inspect", pictures, model, "--max_token_length=150")).isZero();
+    assertThat(err()).isEmpty();
+    assertThat(Main.run("inspect", pictures)).isZero();
+    assertThat(err())
+        .containsOnlyOnce("tokens of the prompts are not counted: pretrained_model_name_or_path");
+  }
 }
