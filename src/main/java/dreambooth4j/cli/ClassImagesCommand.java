@@ -1,5 +1,6 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
@@ -9,13 +10,18 @@ import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.prior.Forecast;
+import dreambooth4j.prior.Review;
+import dreambooth4j.prior.ReviewMaker;
 import dreambooth4j.report.ClassImageProgress;
 import dreambooth4j.report.ProgressLine;
+import dreambooth4j.web.ReviewServer;
 import dreambooth4j.weights.ModelFolder;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -27,7 +33,7 @@ import picocli.CommandLine.Spec;
     name = "class-images",
     mixinStandardHelpOptions = true,
     modelTransformer = ConfigFlags.class,
-    customSynopsis = "dreambooth class-images [CONFIG] [--plan] [--KEY VALUE]...",
+    customSynopsis = "dreambooth class-images [CONFIG] [--plan | --review] [--KEY VALUE]...",
     description =
         "Shows which class images a run needs, has and misses, for each concept, size and class"
             + " caption, and makes those that are missing with the base model. Beside each picture"
@@ -38,7 +44,8 @@ import picocli.CommandLine.Spec;
       "",
       "Examples:",
       "  dreambooth class-images config.yaml --plan",
-      "  dreambooth class-images config.yaml --sample_batch_size 8"
+      "  dreambooth class-images config.yaml --sample_batch_size 8",
+      "  dreambooth class-images config.yaml --review --open"
     },
     sortOptions = false)
 final class ClassImagesCommand implements Callable<Integer> {
@@ -49,6 +56,30 @@ final class ClassImagesCommand implements Callable<Integer> {
       description = "Only show what is needed, there and missing, and how long it will take.")
   boolean planOnly;
 
+  @ArgGroup(exclusive = false)
+  private @Nullable ReviewOptions review;
+
+  /** A page to look at them. */
+  static final class ReviewOptions {
+    @Option(
+        names = "--review",
+        required = true,
+        description =
+            "Open a page for the browser, on this machine only, that shows each instance picture"
+                + " with its captions and its class images: keep, delete, make again, edit the"
+                + " caption. Ctrl-C ends it.")
+    boolean wanted;
+
+    @Option(
+        names = "--port",
+        paramLabel = "N",
+        description = "Where the page is served; without, at any port that is free.")
+    int port;
+
+    @Option(names = "--open", description = "Open the page in the browser at once.")
+    boolean open;
+  }
+
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec
   CommandSpec spec;
@@ -57,6 +88,9 @@ final class ClassImagesCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
+    if (planOnly && review != null) {
+      throw Problem.usage("--plan shows what there is and ends, --review opens a page: give one");
+    }
     Config config = arguments.read();
     List<Concept> concepts = Concept.scanAll(config);
     concepts.forEach(concept -> concept.notes().forEach(err::println));
@@ -66,6 +100,9 @@ final class ClassImagesCommand implements Callable<Integer> {
     LongPrompts.notesOf(config, concepts, plan.pools(), 5).forEach(err::println);
     out.flush();
     err.flush();
+    if (review != null) {
+      return review(review, config, concepts, plan);
+    }
     String model = config.model().pretrainedModelNameOrPath();
     if (model == null && planOnly && plan.missing() > 0) {
       out.println("How long it takes can be said with a base model: pretrained_model_name_or_path");
@@ -99,6 +136,25 @@ final class ClassImagesCommand implements Callable<Integer> {
               forecast.inWords(), forecast.speed().pictures(), forecast.speed().bucket());
       return 0;
     }
+  }
+
+  private int review(
+      ReviewOptions options, Config config, List<Concept> concepts, ClassImagePlan plan) {
+    PrintWriter out = spec.commandLine().getOut();
+    Main main = spec.root().commandLine().getCommand();
+    main.interrupt.listen();
+    Review kept = new Review(config, concepts, plan);
+    try (ReviewMaker maker = new ReviewMaker(config, kept);
+        ReviewServer server = new ReviewServer(kept, concepts.size() > 1, options.port)) {
+      out.printf(
+          "%nReview: %s%nCtrl-C ends it; all that the page says is on disk.%n", server.address());
+      out.flush();
+      if (options.open) {
+        Browser.open(server.address(), spec.commandLine().getErr());
+      }
+      main.interrupt.await();
+    }
+    return Interrupt.EXIT_CODE;
   }
 
   private int generate(Config config, ModelFolder base, ClassImagePlan plan) {

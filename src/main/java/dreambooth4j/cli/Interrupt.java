@@ -11,6 +11,7 @@ final class Interrupt {
   /** The exit code after an interruption, whichever signal it was. */
   static final int EXIT_CODE = 130;
 
+  private final CountDownLatch asked = new CountDownLatch(1);
   private final CountDownLatch finished = new CountDownLatch(1);
   private final Thread hook = new Thread(this::request, "interrupt");
   private boolean listening;
@@ -28,8 +29,18 @@ final class Interrupt {
     return requested;
   }
 
+  /** Waits until someone wants it to stop. */
+  void await() {
+    try {
+      asked.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   private void request() {
     requested = true;
+    asked.countDown();
     System.err.printf(
         "%nStopping: the step is finished and saved first (kill -9 %d gives it up) ...%n",
         ProcessHandle.current().pid());

@@ -37,6 +37,22 @@ public record Caption(List<String> texts, boolean written, int repeats) {
         : new Caption(List.of(folder.caption()), true, repeats);
   }
 
+  /**
+   * A picture's caption as somebody wrote it, for somebody to edit: of a text file, every line.
+   *
+   * @throws dreambooth4j.Problem as {@link #of}
+   */
+  public static String source(Path root, Path picture, CaptionConfig how) {
+    Path file = Companion.of(picture, how.extensions());
+    return file == null ? of(root, picture, how).text() : Companion.read(file);
+  }
+
+  /** The text file that holds a picture's caption or, if none does, would hold it. */
+  public static Path place(Path picture, CaptionConfig how) {
+    Path file = Companion.of(picture, how.extensions());
+    return file == null ? picture.resolveSibling(stem(picture) + how.extensions().get(0)) : file;
+  }
+
   /** The caption as one text, its lines joined. */
   public String text() {
     return String.join("\n", texts);

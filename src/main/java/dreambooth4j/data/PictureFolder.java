@@ -26,6 +26,9 @@ import java.util.TreeMap;
  * @param skipped how many other files and folders there are, by reason; captions are not among them
  */
 public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
+  /** What a review keeps beside the pictures; it is passed over, and not worth a word. */
+  public static final String REVIEW = ".review";
+
   /** What other programs leave in folders of pictures. */
   private static final Map<String, String> LEFT_BEHIND =
       Map.of(
@@ -59,6 +62,11 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
           Problem.Kind.DATA, "%s cannot be listed: %s".formatted(folder, Problem.why(e)), e);
     }
     return walk.result();
+  }
+
+  /** Whether a file is a picture by its name. */
+  public static boolean isPicture(Path file) {
+    return PictureFile.EXTENSIONS.contains(PictureFile.extension(file));
   }
 
   private static Set<Path> foldersOf(Config config) {
@@ -112,7 +120,7 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
       String extension = PictureFile.extension(file);
       if (attributes.isSymbolicLink()) {
         skip("link that leads nowhere");
-      } else if (PictureFile.EXTENSIONS.contains(extension)) {
+      } else if (isPicture(file)) {
         pictures.add(file);
       } else if (isCaption(extension) || COMPANIONS.contains(extension)) {
         companions.add(file);
@@ -133,6 +141,9 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
 
     private boolean passOver(Path entry) {
       String name = String.valueOf(entry.getFileName());
+      if (name.equals(REVIEW)) {
+        return true;
+      }
       String reason = LEFT_BEHIND.get(name);
       if (reason == null && name.startsWith(".")) {
         reason = "hidden";

@@ -4,7 +4,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Bucket;
-import dreambooth4j.data.ClassPool;
+import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.diffusion.Sampler;
@@ -24,13 +24,20 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HexFormat;
+import java.util.Iterator;
 import java.util.List;
+import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -47,6 +54,12 @@ public final class ClassImageGenerator {
 
     /** Memory did not suffice: from now on so many pictures are made at once. */
     default void lessAtOnce(int count) {}
+
+    /** One of them, before {@link #made} counts it. */
+    default void written(ClassImage image) {}
+
+    /** So many sampler steps of the pictures at hand are done. */
+    default void sampled(int step, int steps) {}
   }
 
   /** Two seeds may give one picture, but not so many. */
@@ -87,20 +100,22 @@ public final class ClassImageGenerator {
       return;
     }
     listener.made(0, plan.missing());
-    String fingerprint = BaseModel.fingerprint(base);
     try {
       for (ClassImagePlan.Need need : plan.needs()) {
-        int number = need.present().size();
+        Iterator<Long> drawn = need.missing() > 0 ? seeds(need) : Collections.emptyIterator();
+        List<Long> seeds = new ArrayList<>(); // for the pictures that are left
         int left = need.missing();
         int vain = 0;
         while (left > 0 && !stop.getAsBoolean()) {
-          List<Long> seeds = seeds(need.pool(), number, left);
+          while (seeds.size() < left) {
+            seeds.add(drawn.next());
+          }
           List<Pixels> pictures = batch(run, need, seeds, listener, stop);
           int count = pictures.size();
-          int fresh = write(need, seeds, pictures, fingerprint);
+          int fresh = write(need, seeds.subList(0, count), pictures, listener);
+          seeds.subList(0, count).clear();
           vain = fresh > 0 ? 0 : vain + count;
           requireVariety(need, vain);
-          number += count;
           left -= fresh;
           done += fresh;
           listener.made(done, plan.missing());
@@ -120,15 +135,24 @@ public final class ClassImageGenerator {
     }
   }
 
-  /** The seeds of pictures {@code first} to first + count − 1 of a pool. */
-  private List<Long> seeds(ClassPool pool, int first, int count) {
-    String purpose = "class image " + pool.bucket() + " " + pool.caption();
-    List<Long> seeds = new ArrayList<>();
-    for (int i = first; i < first + count; i++) {
-      CounterRandom random = CounterRandom.at(config.training().seed(), purpose, i, generation);
-      seeds.add(random.nextInt() & 0xFFFFFFFFL);
-    }
-    return seeds;
+  /**
+   * The seeds of a pool's pictures from the first missing one on, without those of pictures that
+   * are there or were deleted by hand: they would only give those again.
+   */
+  private Iterator<Long> seeds(ClassImagePlan.Need need) {
+    String purpose = "class image " + need.pool().bucket() + " " + need.pool().caption();
+    DeletedImages deleted = DeletedImages.of(need.concept());
+    Set<Long> used =
+        Stream.concat(need.present().stream().map(ClassImage::file), deleted.pictures().stream())
+            .map(ClassImageRecord::beside)
+            .filter(Objects::nonNull)
+            .map(ClassImageRecord::seed)
+            .collect(Collectors.toSet());
+    return IntStream.iterate(need.present().size(), number -> number + 1)
+        .mapToObj(number -> CounterRandom.at(config.training().seed(), purpose, number, generation))
+        .map(random -> random.nextInt() & 0xFFFFFFFFL)
+        .filter(seed -> !used.contains(seed))
+        .iterator();
   }
 
   /** Makes pictures of the first seeds, as many as may be made at once. */
@@ -142,7 +166,13 @@ public final class ClassImageGenerator {
     while (true) {
       int count = Math.min(seeds.size(), batchSize.of(bucket));
       try {
-        return attempt(run, need, steps(need), seeds.subList(0, count), TextToImage.until(stop));
+        IntConsumer progress = step -> listener.sampled(step, steps(need));
+        return attempt(
+            run,
+            need,
+            steps(need),
+            seeds.subList(0, count),
+            progress.andThen(TextToImage.until(stop)));
       } catch (Problem e) {
         if (e.kind() != Problem.Kind.DEVICE || !batchSize.halve(bucket, count)) {
           throw e;
@@ -199,7 +229,8 @@ public final class ClassImageGenerator {
     while (pictures < Math.min(most.missing(), batchSize.of(most.pool().bucket()))) {
       pictures = Math.min(most.missing(), batchSize.of(most.pool().bucket()));
       times.clear();
-      attempt(run, most, 2, seeds(most.pool(), 0, pictures), i -> times.add(clock.getAsLong()));
+      List<Long> seeds = Stream.generate(seeds(most)::next).limit(pictures).toList();
+      attempt(run, most, 2, seeds, i -> times.add(clock.getAsLong()));
       times.add(clock.getAsLong());
     }
     int last = times.size() - 1;
@@ -229,30 +260,32 @@ public final class ClassImageGenerator {
 
   /** Writes those that are not there yet, and counts them: two seeds may give one picture. */
   private int write(
-      ClassImagePlan.Need need, List<Long> seeds, List<Pixels> pictures, String fingerprint) {
+      ClassImagePlan.Need need, List<Long> seeds, List<Pixels> pictures, Listener listener) {
     Path folder = need.concept().classImages().dataDir();
+    DeletedImages deleted = DeletedImages.of(need.concept());
     int fresh = 0;
     for (int i = 0; i < pictures.size(); i++) {
       Pixels each = pictures.get(i);
       String name = sha1(each);
       Path file = folder.resolve(name + ".png");
-      if (Files.exists(file)) {
+      if (Files.exists(file) || deleted.has(file)) {
         continue;
       }
       try (StagedFiles files = new StagedFiles()) {
         byte[] caption = need.pool().caption().getBytes(StandardCharsets.UTF_8);
         files.add(folder.resolve(name + ".txt"), caption);
-        files.add(ClassImageRecord.file(file), record(need, seeds.get(i), fingerprint).json());
+        files.add(ClassImageRecord.file(file), record(need, seeds.get(i)).json());
         // The picture last: what is counted is whole.
         files.add(file, Png.encode(each));
         files.commit();
       }
+      listener.written(new ClassImage(file, need.pool().caption(), 1));
       fresh++;
     }
     return fresh;
   }
 
-  private ClassImageRecord record(ClassImagePlan.Need need, long seed, String fingerprint) {
+  private ClassImageRecord record(ClassImagePlan.Need need, long seed) {
     ConceptConfig.ClassImages how = need.concept().classImages();
     Bucket bucket = need.pool().bucket();
     String named = sampler(how);
@@ -265,7 +298,7 @@ public final class ClassImageGenerator {
         how.guidanceScale(),
         bucket.width(),
         bucket.height(),
-        fingerprint);
+        BaseModel.fingerprint(base));
   }
 
   private static String sha1(Pixels picture) {

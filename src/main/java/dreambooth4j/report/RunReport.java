@@ -1,5 +1,6 @@
 package dreambooth4j.report;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.Grid;
@@ -12,6 +13,7 @@ import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.train.SamplePictures;
 import dreambooth4j.train.Trainer;
 import dreambooth4j.train.TrainingRun;
+import dreambooth4j.web.ReviewFile;
 import dreambooth4j.weights.StagedFiles;
 import java.io.PrintStream;
 import java.nio.file.Path;
@@ -109,6 +111,19 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     progress.at(done);
     if (done == total) {
       endProgress();
+    }
+  }
+
+  @Override
+  public void paired(Config config, List<Concept> concepts, ClassImagePlan plan) {
+    if (plan.needs().isEmpty()) {
+      return;
+    }
+    Path page = output.resolve("class_images.html");
+    try {
+      ReviewFile.write(page, config, concepts, plan);
+    } catch (Problem e) {
+      warning("no %s: %s".formatted(page.getFileName(), e.getMessage()));
     }
   }
 

@@ -34,6 +34,9 @@ public final class TrainingRun {
     /** What will be trained, after the pictures were looked through. */
     void planned(Config config, List<Concept> concepts, ClassImagePlan plan);
 
+    /** The class images are made; {@code plan} has those that will be trained with. */
+    void paired(Config config, List<Concept> concepts, ClassImagePlan plan);
+
     /** All is in memory; training begins after {@code trainer.done()} steps. */
     void ready(Trainer trainer, Arena run);
 
@@ -92,6 +95,7 @@ public final class TrainingRun {
       if (stop.getAsBoolean()) {
         return false;
       }
+      listener.paired(config, concepts, plan);
       Caches caches = new Caches(run, config, base, model, listener::warning);
       Trainer trainer = new Trainer(run, config, model, pairs(concepts, plan), caches);
       if (resumed != null) {

@@ -85,6 +85,14 @@ public final class StagedFiles implements AutoCloseable {
     }
   }
 
+  /** Writes one file of these bytes, whole or not at all. */
+  public static void write(Path target, byte[] content) {
+    try (StagedFiles files = new StagedFiles()) {
+      files.add(target, content);
+      files.commit();
+    }
+  }
+
   /**
    * Writes what is to become {@code target}, and makes the folders that lead to it.
    *

@@ -56,6 +56,7 @@ class TrainCommandTest {
             ".lock",
             "cache",
             "class_images",
+            "class_images.html",
             "config.yaml",
             "metrics.jsonl",
             "model_index.json",

@@ -1,0 +1,73 @@
+package dreambooth4j.prior;
+
+import dreambooth4j.Problem;
+import dreambooth4j.data.Prompts;
+import dreambooth4j.weights.StagedFiles;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/** The text file of a picture's caption, and what it held before it was written. */
+final class CaptionFile {
+  /** Longest caption that somebody may write here, in characters. */
+  static final int LONGEST = 4000;
+
+  private final Path file;
+  private final byte @Nullable [] before;
+
+  private CaptionFile(Path file, byte @Nullable [] before) {
+    this.file = file;
+    this.before = before;
+  }
+
+  /** A file that may be there or not. */
+  static CaptionFile of(Path file) {
+    try {
+      return new CaptionFile(file, Files.exists(file) ? Files.readAllBytes(file) : null);
+    } catch (IOException e) {
+      throw new Problem(
+          Problem.Kind.FAILED, "%s cannot be read: %s".formatted(file, Problem.why(e)), e);
+    }
+  }
+
+  /**
+   * What somebody typed, as it is written: without blanks at its ends.
+   *
+   * @throws Problem if it is no caption
+   */
+  static String checked(String typed) {
+    String text = typed.replace("\r\n", "\n").strip();
+    if (Prompts.dropEmptyTags(text).isEmpty()) {
+      throw Problem.data("a caption must say something");
+    }
+    if (text.length() > LONGEST) {
+      throw Problem.data(
+          "a caption has at most %d characters, this one %d".formatted(LONGEST, text.length()));
+    }
+    if (text.chars().anyMatch(c -> Character.isISOControl(c) && c != '\n' && c != '\t')) {
+      throw Problem.data("a caption holds text, not control characters");
+    }
+    return text;
+  }
+
+  /** Writes it, whole or not at all. */
+  void write(String text) {
+    StagedFiles.write(file, text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Makes it as it was before. */
+  void restore() {
+    if (before != null) {
+      StagedFiles.write(file, before);
+      return;
+    }
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      throw new Problem(
+          Problem.Kind.FAILED, "%s cannot be deleted: %s".formatted(file, Problem.why(e)), e);
+    }
+  }
+}
