@@ -8,6 +8,7 @@ public record Config(
     DataConfig data,
     TrainingConfig training,
     OptimizerConfig optimizer,
+    MemoryConfig memory,
     PriorConfig prior,
     List<ConceptConfig> concepts,
     SamplesConfig samples,

@@ -1,10 +1,14 @@
 package dreambooth4j.engine;
 
 import dreambooth4j.Problem;
+import java.util.List;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
@@ -14,6 +18,10 @@ import org.jspecify.annotations.Nullable;
  * by an {@link Arena}. libtorch's errors are cut down to their first line here.
  */
 public final class Native {
+  /** How libtorch's allocators say it, on one system or another. */
+  private static final List<String> OUT_OF_MEMORY =
+      List.of("not enough memory", "out of memory", "can't allocate memory", "bad_alloc");
+
   private Native() {}
 
   /** Calls {@code body} for its result, which must own nothing native. */
@@ -42,19 +50,26 @@ public final class Native {
     return dtype.scalarType();
   }
 
-  /** libtorch's options for a new CPU tensor of this type: for ops alone, inside a call. */
-  public static TensorOptions options(DType dtype) {
-    return new TensorOptions().dtype(new ScalarTypeOptional(dtype.scalarType()));
+  /** libtorch's options for a new CPU tensor of this type, to be used inside a call. */
+  static TensorOptions options(DType dtype) {
+    return options(dtype, false);
+  }
+
+  /** As {@link #options(DType)}; a dry tensor is one of libtorch's meta device. */
+  static TensorOptions options(DType dtype, boolean dry) {
+    return new TensorOptions()
+        .dtype(new ScalarTypeOptional(dtype.scalarType()))
+        .device(new DeviceOptional(new Device(dry ? DeviceType.Meta : DeviceType.CPU)));
   }
 
   private static RuntimeException explained(String op, RuntimeException e) {
     String message = String.valueOf(e.getMessage());
     int end = message.indexOf('\n');
     String line = end < 0 ? message : message.substring(0, end);
-    if (message.contains("not enough memory") || message.contains("out of memory")) {
+    if (OUT_OF_MEMORY.stream().anyMatch(message::contains)) {
       return new Problem(
           Problem.Kind.DEVICE,
-          op + ": out of memory (" + line + "). Lower train_batch_size or resolution.",
+          "%s: out of memory: %s".formatted(op, line),
           e);
     }
     return new IllegalStateException(op + ": " + line, e);

@@ -1,5 +1,6 @@
 package dreambooth4j.report;
 
+import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.train.Trainer;
 import java.io.PrintStream;
 import java.time.Duration;

@@ -7,6 +7,7 @@ import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.train.SamplePictures;
 import dreambooth4j.train.Trainer;

@@ -80,8 +80,7 @@ public final class TrainingRun {
     requireReadable(concepts);
     makeOutput();
     try (Arena run = Arena.open("run");
-        StableDiffusion model =
-            StableDiffusion.load(run, base, true, config.training().trainTextEncoder())) {
+        StableDiffusion model = Trainer.load(run, base, config)) {
       writeConfig();
       if (plan.missing() > 0) {
         new ClassImageGenerator(config, base, model).generate(run, plan, listener, stop);

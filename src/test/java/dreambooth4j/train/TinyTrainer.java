@@ -34,9 +34,7 @@ final class TinyTrainer implements AutoCloseable {
             ClassImagePlan.of(config, concepts).pools(),
             config.training().trainBatchSize(),
             config.training().seed());
-    model =
-        StableDiffusion.load(
-            run, ModelFolder.open(TinyRun.MODEL, null), true, config.training().trainTextEncoder());
+    model = Trainer.load(run, ModelFolder.open(TinyRun.MODEL, null), config);
     trainer = new Trainer(run, config, model, pairs);
   }
 
