@@ -109,13 +109,7 @@ public final class ConfigReader {
   }
 
   private Config config(Values run, List<Values> conceptValues) {
-    OutputConfig output =
-        new OutputConfig(
-            run.get(Keys.OUTPUT_DIR).toAbsolutePath().normalize(),
-            run.get(Keys.CHECKPOINTING_STEPS),
-            run.get(Keys.SAVE_EMBEDDING_EVERY),
-            run.orNull(Keys.CHECKPOINTS_TOTAL_LIMIT),
-            run.orNull(Keys.RESUME_FROM_CHECKPOINT));
+    OutputConfig output = output(run);
     List<ConceptConfig> concepts = concepts(conceptValues, output.outputDir());
     boolean prior = withPriorPreservation(run, conceptValues, concepts);
     return new Config(
@@ -140,6 +134,20 @@ public final class ConfigReader {
             run.get(Keys.SAVE_PREVIEW_EVERY),
             run.orNull(Keys.SCHEDULER)),
         output);
+  }
+
+  private static OutputConfig output(Values run) {
+    Path folder = run.get(Keys.OUTPUT_DIR).toAbsolutePath().normalize();
+    Path cache = run.orNull(Keys.CACHE_DIR);
+    return new OutputConfig(
+        folder,
+        run.get(Keys.CHECKPOINTING_STEPS),
+        run.get(Keys.SAVE_EMBEDDING_EVERY),
+        run.orNull(Keys.CHECKPOINTS_TOTAL_LIMIT),
+        run.orNull(Keys.RESUME_FROM_CHECKPOINT),
+        !run.get(Keys.CACHE_LATENTS)
+            ? null
+            : cache == null ? folder.resolve("cache") : cache.toAbsolutePath().normalize());
   }
 
   private DataConfig data(Values run) {

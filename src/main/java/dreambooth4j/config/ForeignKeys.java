@@ -45,10 +45,10 @@ public final class ForeignKeys {
 
   static {
     // How the extension's and diffusers' own code uses memory, devices and disks.
-    ignore("attention", "cache_latents", "gradient_set_to_none");
+    ignore("attention", "gradient_set_to_none");
     ignore("set_grads_to_none", "enable_xformers_memory_efficient_attention", "allow_tf32");
     ignore("dataloader_num_workers", "local_rank", "pre_compute_text_embeddings", "use_cpu");
-    ignore("tf32_enable", "not_cache_latents", "cache_dir", "deterministic");
+    ignore("tf32_enable", "not_cache_latents", "deterministic");
     // Where its interface stands, what it has counted and named.
     ignore("epoch", "revision", "initial_revision", "lifetime_revision", "total_steps", "is_valid");
     ignore("epoch_pause_frequency", "epoch_pause_time", "graph_smoothing", "disable_logging");

@@ -355,6 +355,22 @@ public final class Keys {
           null,
           "latest, or the folder of a checkpoint.",
           c -> c.output().resumeFromCheckpoint());
+  static final Key<Config, Boolean> CACHE_LATENTS =
+      run(
+          OUTPUT,
+          "cache_latents",
+          ValueType.flag(),
+          true,
+          "Keep encoded pictures and prompts on disk; otherwise in memory, for one run.",
+          c -> c.output().cacheDir() != null);
+  static final Key<Config, Path> CACHE_DIR =
+      run(
+          OUTPUT,
+          "cache_dir",
+          ValueType.path(),
+          null,
+          "Where; runs may share it. Default <output_dir>/cache.",
+          c -> c.output().cacheDir());
 
   private Keys() {}
 

@@ -17,6 +17,16 @@ public final class PromptEncoder {
     this.clipSkip = clipSkip;
   }
 
+  /** As it was given. */
+  int clipSkip() {
+    return clipSkip;
+  }
+
+  /** Tokens that a prompt becomes, however long it is. */
+  int tokens() {
+    return model.tokenizer().length();
+  }
+
   /** Encodes on a tape, so that gradients may reach the text encoder: [B, tokens, width]. */
   public Var encode(Tape tape, List<String> prompts) {
     int length = model.tokenizer().length();

@@ -67,8 +67,7 @@ public final class ClassImageGenerator {
    */
   public void generate(Arena run, ClassImagePlan plan, Listener listener, BooleanSupplier stop) {
     int done = 0;
-    String fingerprint =
-        plan.missing() > 0 ? BaseModel.fingerprint(base, config.model().variant()) : "";
+    String fingerprint = plan.missing() > 0 ? BaseModel.fingerprint(base) : "";
     try {
       for (ClassImagePlan.Need need : plan.needs()) {
         int number = need.present().size();

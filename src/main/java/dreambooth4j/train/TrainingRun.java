@@ -8,6 +8,7 @@ import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
@@ -30,7 +31,8 @@ import java.util.function.BooleanSupplier;
  */
 public final class TrainingRun {
   /** Is told what happens, on the training thread. */
-  public interface Listener extends Trainer.Listener, ClassImageGenerator.Listener {
+  public interface Listener
+      extends Trainer.Listener, ClassImageGenerator.Listener, Caches.Listener {
     /** What will be trained, after the pictures were looked through. */
     void planned(Config config, List<Concept> concepts, ClassImagePlan plan);
 
@@ -100,9 +102,14 @@ public final class TrainingRun {
                   plan.pools(),
                   config.training().trainBatchSize(),
                   config.data().buckets().remainder(),
-                  config.training().seed()));
+                  config.training().seed()),
+              new Caches(run, config, base, model, listener::warning));
       if (resumed != null) {
         trainer.resume(resumed);
+      }
+      trainer.fillCaches(listener, stop);
+      if (stop.getAsBoolean()) {
+        return false;
       }
       listener.ready(trainer, run);
       train(run, trainer, new SamplePictures(config, model, concepts), base, model, checkpoints);

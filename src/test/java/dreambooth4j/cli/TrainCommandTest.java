@@ -53,6 +53,7 @@ class TrainCommandTest {
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(names(output))
         .containsExactly(
+            "cache",
             "class_images",
             "config.yaml",
             "metrics.jsonl",

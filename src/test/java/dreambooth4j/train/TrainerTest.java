@@ -117,7 +117,7 @@ class TrainerTest {
     try (TinyTrainer tried = new TinyTrainer(tiny)) {
       NoiseSchedule schedule = NoiseSchedule.of(tried.model.scheduler());
       PairBatches batches =
-          new PairBatches(tried.run, tried.config, tried.model, schedule.timesteps());
+          new PairBatches(tried.config, tried.model, tried.caches, schedule.timesteps());
       TrainingStep step = new TrainingStep(tried.model.unet(), Objective.minSnr(schedule, 5), 0.1);
       PairSampler.Batch both =
           tried.pairs.epoch(0).stream()
