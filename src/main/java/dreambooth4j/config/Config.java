@@ -12,4 +12,9 @@ public record Config(
     PriorConfig prior,
     List<ConceptConfig> concepts,
     SamplesConfig samples,
-    OutputConfig output) {}
+    OutputConfig output) {
+  /** The same with other memory options. */
+  public Config with(MemoryConfig other) {
+    return new Config(model, data, training, optimizer, other, prior, concepts, samples, output);
+  }
+}

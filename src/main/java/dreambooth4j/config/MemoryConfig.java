@@ -11,6 +11,11 @@ import java.util.Locale;
  */
 public record MemoryConfig(
     Checkpointing gradientCheckpointing, boolean use8bitAdam, boolean fusedBackwardPass) {
+  /** The same, but for checkpointing. */
+  public MemoryConfig with(Checkpointing other) {
+    return new MemoryConfig(other, use8bitAdam, fusedBackwardPass);
+  }
+
   /** Whether activations are computed again on the way back. */
   public enum Checkpointing {
     /** Always. */

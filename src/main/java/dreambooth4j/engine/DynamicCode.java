@@ -56,7 +56,7 @@ final class DynamicCode {
     for (int cell = 0; cell < CELLS; cell++) {
       least[cell] = (byte) search(Float.intBitsToFloat(cell << SHIFT));
       // Of a negative cell the number of largest magnitude is the least.
-      least[CELLS + cell] = (byte) search(-Float.intBitsToFloat((cell + 1 << SHIFT) - 1));
+      least[CELLS + cell] = (byte) search(-Float.intBitsToFloat(((cell + 1) << SHIFT) - 1));
     }
   }
 
@@ -73,14 +73,11 @@ final class DynamicCode {
     return values[code & 0xff];
   }
 
-  /** The code of the value nearest to {@code x}, which is from -1 to 1; of two the lower. */
+  /** The code of the value nearest to {@code x}, which is from -1 to 1. */
   byte encode(float x) {
     int bits = Float.floatToRawIntBits(x);
     int cell = (bits & 0x7fff_ffff) >>> SHIFT;
     int code = least[bits < 0 ? CELLS + cell : cell] & 0xff;
-    while (x > bounds[code]) {
-      code++;
-    }
-    return (byte) code;
+    return (byte) (x > bounds[code] ? code + 1 : code); // no cell has more than one bound
   }
 }

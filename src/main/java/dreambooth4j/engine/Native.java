@@ -67,10 +67,7 @@ public final class Native {
     int end = message.indexOf('\n');
     String line = end < 0 ? message : message.substring(0, end);
     if (OUT_OF_MEMORY.stream().anyMatch(message::contains)) {
-      return new Problem(
-          Problem.Kind.DEVICE,
-          "%s: out of memory: %s".formatted(op, line),
-          e);
+      return new Problem(Problem.Kind.DEVICE, "%s: out of memory: %s".formatted(op, line), e);
     }
     return new IllegalStateException(op + ": " + line, e);
   }

@@ -17,8 +17,14 @@ final class QuantizedMoments implements Moments {
   /** Elements of a block. */
   static final int BLOCK = 256;
 
-  /** What one thread takes at once: many blocks, and few enough elements to stay in its cache. */
+  /** Elements that a thread decodes at once: many blocks, and few enough to stay in its cache. */
   private static final int CHUNK = 16 * BLOCK;
+
+  /** Parts that the work is cut into: some for each thread, so that none waits long for another. */
+  private static final int PARTS = 4 * Runtime.getRuntime().availableProcessors();
+
+  /** Most elements of a part: its bytes can be seen through one window each. */
+  private static final long MOST = 1 << 28;
 
   private final Tensor mean;
   private final Tensor meanScale;
@@ -38,13 +44,15 @@ final class QuantizedMoments implements Moments {
   public void update(Update update, Parameters.Span span, Tensor weights, Tensor gradients) {
     Rule rule = new Rule(update);
     long chunks = (span.length() + CHUNK - 1) / CHUNK;
-    LongStream.range(0, chunks)
+    long parts = Math.min(chunks, Math.max(PARTS, (span.length() + MOST - 1) / MOST));
+    LongStream.range(0, parts)
         .parallel()
         .forEach(
             i -> {
-              long at = i * CHUNK;
-              int n = (int) Math.min(CHUNK, span.length() - at);
-              new Chunk(n).update(rule, weights, gradients, at, span.from() + at);
+              long from = chunks * i / parts * CHUNK;
+              long to = Math.min(span.length(), chunks * (i + 1) / parts * CHUNK);
+              new Part(weights, gradients, from, span.from() + from, (int) (to - from))
+                  .update(rule);
             });
   }
 
@@ -58,97 +66,120 @@ final class QuantizedMoments implements Moments {
   }
 
   /** AdamW's rule with the constants of a step, as torch.optim.AdamW orders it. */
-  private static final class Rule {
-    final float clip;
-    final float beta1;
-    final float beta2;
-    final float left;
-    final float stepSize;
-    final float rootCorrection;
-    final float epsilon;
-
+  private record Rule(
+      float clip,
+      float beta1,
+      float beta2,
+      float left,
+      float stepSize,
+      float rootFactor,
+      float epsilon) {
     Rule(Update update) {
-      AdamW.Settings s = update.settings();
-      clip = (float) update.clip();
-      beta1 = (float) s.beta1();
-      beta2 = (float) s.beta2();
-      left = (float) (1 - update.learningRate() * s.weightDecay());
-      stepSize = (float) (update.learningRate() / (1 - Math.pow(s.beta1(), update.number())));
-      rootCorrection = (float) Math.sqrt(1 - Math.pow(s.beta2(), update.number()));
-      epsilon = (float) s.epsilon();
-    }
-  }
-
-  /** Some blocks as a thread works on them. */
-  private final class Chunk {
-    private final float[] w;
-    private final float[] g;
-    private final float[] m;
-    private final float[] v;
-    private final byte[] codes;
-    private final float[] scales;
-
-    Chunk(int n) {
-      w = new float[n];
-      g = new float[n];
-      m = new float[n];
-      v = new float[n];
-      codes = new byte[n];
-      scales = new float[n / BLOCK];
+      this(update, update.settings(), (double) update.number());
     }
 
-    void update(Rule rule, Tensor weights, Tensor gradients, long at, long from) {
-      FloatBuffer weightsHere = floats(weights, at, w.length);
-      weightsHere.get(0, w);
-      floats(gradients, at, g.length).get(0, g);
-      decode(DynamicCode.SIGNED, mean, meanScale, from, m);
-      decode(DynamicCode.UNSIGNED, variance, varianceScale, from, v);
-      apply(rule);
-      encode(DynamicCode.SIGNED, mean, meanScale, from, m);
-      encode(DynamicCode.UNSIGNED, variance, varianceScale, from, v);
-      weightsHere.put(0, w);
+    private Rule(Update update, AdamW.Settings s, double number) {
+      this(
+          (float) update.clip(),
+          (float) s.beta1(),
+          (float) s.beta2(),
+          (float) (1 - update.learningRate() * s.weightDecay()),
+          (float) (update.learningRate() / (1 - Math.pow(s.beta1(), number))),
+          (float) (1 / Math.sqrt(1 - Math.pow(s.beta2(), number))),
+          (float) s.epsilon());
     }
 
-    private void apply(Rule r) {
-      for (int i = 0; i < w.length; i++) {
-        float gradient = g[i] * r.clip;
-        float first = r.beta1 * m[i] + (1 - r.beta1) * gradient;
-        float second = r.beta2 * v[i] + (1 - r.beta2) * gradient * gradient;
-        float root = (float) Math.sqrt(second) / r.rootCorrection + r.epsilon;
-        w[i] = w[i] * r.left - r.stepSize * first / root;
+    /** Updates n weights w by gradients g with moments m and v. */
+    void apply(float[] w, float[] g, float[] m, float[] v, int n) {
+      for (int i = 0; i < n; i++) {
+        float gradient = g[i] * clip;
+        float first = beta1 * m[i] + (1 - beta1) * gradient;
+        float second = beta2 * v[i] + (1 - beta2) * gradient * gradient;
+        float root = (float) Math.sqrt(second) * rootFactor + epsilon;
+        w[i] = w[i] * left - stepSize * first / root;
         m[i] = first;
         v[i] = second;
       }
     }
+  }
 
-    private void decode(DynamicCode code, Tensor all, Tensor allScales, long from, float[] to) {
-      all.bytes(from, codes.length).get(0, codes);
-      floats(allScales, from / BLOCK, scales.length).get(0, scales);
-      for (int i = 0; i < to.length; i++) {
-        to[i] = code.value(codes[i]) * scales[i / BLOCK];
+  /** A number of whole blocks, as one thread works through them, chunk by chunk. */
+  private final class Part {
+    private final int size;
+    private final FloatBuffer weights;
+    private final FloatBuffer gradients;
+    private final Coded first;
+    private final Coded second;
+
+    Part(Tensor weights, Tensor gradients, long at, long from, int size) {
+      this.size = size;
+      this.weights = floats(weights, at, size);
+      this.gradients = floats(gradients, at, size);
+      first = new Coded(DynamicCode.SIGNED, mean, meanScale, from, size);
+      second = new Coded(DynamicCode.UNSIGNED, variance, varianceScale, from, size);
+    }
+
+    void update(Rule rule) {
+      float[] w = new float[CHUNK];
+      float[] g = new float[CHUNK];
+      float[] m = new float[CHUNK];
+      float[] v = new float[CHUNK];
+      for (int at = 0; at < size; at += CHUNK) {
+        int n = Math.min(CHUNK, size - at);
+        weights.get(at, w, 0, n);
+        gradients.get(at, g, 0, n);
+        first.decode(at, m, n);
+        second.decode(at, v, n);
+        rule.apply(w, g, m, v, n);
+        first.encode(at, m, n);
+        second.encode(at, v, n);
+        weights.put(at, w, 0, n);
+      }
+    }
+  }
+
+  /** One moment of a part. */
+  private static final class Coded {
+    private final DynamicCode code;
+    private final ByteBuffer all;
+    private final FloatBuffer allScales;
+    private final byte[] codes = new byte[CHUNK];
+
+    Coded(DynamicCode code, Tensor codes, Tensor scales, long from, int size) {
+      this.code = code;
+      all = codes.bytes(from, size);
+      allScales = floats(scales, from / BLOCK, size / BLOCK);
+    }
+
+    void decode(int at, float[] to, int n) {
+      all.get(at, codes, 0, n);
+      for (int block = 0; block < n; block += BLOCK) {
+        float scale = allScales.get((at + block) / BLOCK);
+        for (int i = block; i < block + BLOCK; i++) {
+          to[i] = code.value(codes[i]) * scale;
+        }
       }
     }
 
-    private void encode(DynamicCode code, Tensor all, Tensor allScales, long from, float[] x) {
-      for (int block = 0; block < scales.length; block++) {
-        int end = (block + 1) * BLOCK;
+    void encode(int at, float[] x, int n) {
+      for (int block = 0; block < n; block += BLOCK) {
         float most = 0;
-        for (int i = block * BLOCK; i < end; i++) {
-          most = Math.max(most, Math.abs(x[i]));
+        for (int i = block; i < block + BLOCK; i++) {
+          float magnitude = Math.abs(x[i]);
+          most = magnitude > most ? magnitude : most;
         }
-        scales[block] = most;
-        float divisor = most == 0 ? 1 : most;
-        for (int i = block * BLOCK; i < end; i++) {
-          codes[i] = code.encode(x[i] / divisor);
+        // What is so small that its inverse is infinite counts as nothing.
+        float inverse = most < Float.MIN_NORMAL ? 0 : 1 / most;
+        allScales.put((at + block) / BLOCK, inverse == 0 ? 0 : most);
+        for (int i = block; i < block + BLOCK; i++) {
+          codes[i] = code.encode(x[i] * inverse);
         }
       }
-      all.bytes(from, codes.length).put(0, codes);
-      floats(allScales, from / BLOCK, scales.length).put(0, scales);
+      all.put(at, codes, 0, n);
     }
   }
 
   private static FloatBuffer floats(Tensor tensor, long from, int count) {
-    ByteBuffer bytes = tensor.bytes(from * Float.BYTES, count * Float.BYTES);
-    return bytes.asFloatBuffer();
+    return tensor.bytes(from * Float.BYTES, count * Float.BYTES).asFloatBuffer();
   }
 }

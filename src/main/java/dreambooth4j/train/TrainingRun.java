@@ -36,6 +36,9 @@ public final class TrainingRun {
     /** What will be trained, after the pictures were looked through. */
     void planned(Config config, List<Concept> concepts, ClassImagePlan plan);
 
+    /** How much memory it will need, before any is used. */
+    void forecast(MemoryForecast memory);
+
     /** All is in memory; training begins after {@code trainer.done()} steps. */
     void ready(Trainer trainer, Arena run);
 
@@ -81,8 +84,10 @@ public final class TrainingRun {
     Path resumed = checkpoints.toResume();
     requireReadable(concepts);
     makeOutput();
+    MemoryForecast memory = forecast(base, concepts, plan);
+    Config fitted = config.with(memory.plan().memory());
     try (Arena run = Arena.open("run");
-        StableDiffusion model = Trainer.load(run, base, config)) {
+        StableDiffusion model = Trainer.load(run, base, fitted)) {
       writeConfig();
       if (plan.missing() > 0) {
         new ClassImageGenerator(config, base, model).generate(run, plan, listener, stop);
@@ -95,7 +100,7 @@ public final class TrainingRun {
       Trainer trainer =
           new Trainer(
               run,
-              config,
+              fitted,
               model,
               new PairSampler(
                   pictures,
@@ -114,7 +119,25 @@ public final class TrainingRun {
       listener.ready(trainer, run);
       train(run, trainer, new SamplePictures(config, model, concepts), base, model, checkpoints);
       return trainer.done() == trainer.steps();
+    } catch (Problem e) {
+      throw memory.explained(e);
     }
+  }
+
+  /** What {@link #run} would do and need; nothing is loaded, and nothing is written. */
+  public MemoryForecast dryRun() {
+    List<Concept> concepts = Concept.scanAll(config);
+    ClassImagePlan plan = ClassImagePlan.of(config, concepts);
+    listener.planned(config, concepts, plan);
+    ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+    return forecast(base, concepts, plan);
+  }
+
+  private MemoryForecast forecast(ModelFolder base, List<Concept> concepts, ClassImagePlan plan) {
+    MemoryForecast memory =
+        new MemoryForecast(base, config, MemoryPlan.Load.of(config, concepts, plan));
+    listener.forecast(memory);
+    return memory;
   }
 
   private void train(
@@ -212,9 +235,10 @@ public final class TrainingRun {
       listener.warning("nothing is written: the weights hold numbers that are not finite");
     } else {
       saveModel(run, trainer, base, model);
+      String when = config.memory().fusedBackwardPass() ? "in the midst of" : "before";
       listener.warning(
-          "saved are the weights before step %d; those of an earlier checkpoint may be better"
-              .formatted(trainer.done() + 1));
+          "saved are the weights %s step %d; those of an earlier checkpoint may be better"
+              .formatted(when, trainer.done() + 1));
     }
   }
 

@@ -12,9 +12,9 @@ class DynamicCodeTest {
     assertThat(DynamicCode.UNSIGNED.value((byte) 0)).isZero();
     assertThat(DynamicCode.UNSIGNED.value((byte) 1)).isEqualTo(3.25e-7f);
     assertThat(DynamicCode.UNSIGNED.value((byte) 2)).isEqualTo(7.75e-7f);
-    assertThat(DynamicCode.UNSIGNED.value((byte) 254)).isEqualTo(0.99648437f);
+    assertThat(DynamicCode.UNSIGNED.value((byte) 254)).isEqualTo(0.9964844f);
     assertThat(DynamicCode.UNSIGNED.value((byte) 255)).isEqualTo(1);
-    assertThat(DynamicCode.SIGNED.value((byte) 0)).isEqualTo(-0.99296875f);
+    assertThat(DynamicCode.SIGNED.value((byte) 0)).isEqualTo(-0.99296874f);
     assertThat(DynamicCode.SIGNED.value((byte) 126)).isEqualTo(-5.5e-7f);
     assertThat(DynamicCode.SIGNED.value((byte) 127)).isZero();
     assertThat(DynamicCode.SIGNED.value((byte) 128)).isEqualTo(5.5e-7f);

@@ -25,7 +25,9 @@ class MemoryOptionsTest {
     tiny = new TinyRun(folder).withPaintedClassImages().with("max_train_steps", 4);
   }
 
-  /** Sizes that no level halves evenly, several batches a step, the text encoder without its end. */
+  /**
+   * Sizes that no level halves evenly, several batches a step, the text encoder without its end.
+   */
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void shouldLearnTheSameBitsWithCheckpointingInLessMemory(boolean text) {
