@@ -3,6 +3,7 @@ package dreambooth4j.cli;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.LongPrompts;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
@@ -58,6 +59,7 @@ final class ClassImagesCommand implements Callable<Integer> {
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     ClassImageTable.print(out, plan);
     ClassImageTable.printSkipped(err, plan);
+    LongPrompts.notesOf(config, concepts, plan.pools(), 5).forEach(err::println);
     out.flush();
     err.flush();
     boolean complete = planOnly || plan.missing() == 0;

@@ -103,8 +103,10 @@ public final class ForeignKeys {
     refuse("text_encoder_use_attention_mask", ForeignKeys::on, "set it to false");
     refuse("class_labels_conditioning", ForeignKeys::set, "remove it");
     refuse("model_type", value -> value.equals("sdxl"), "Stable Diffusion 1 and 2 are trained");
-    refuse("max_token_length", value -> !value.matches("75|"), "set it to 75");
-    refuse("tokenizer_max_length", value -> !value.matches("77|"), "remove it");
+    refuse(
+        "tokenizer_max_length",
+        value -> !value.matches("77|"),
+        "remove it, and set max_token_length to 150 or 225 for long captions");
   }
 
   /** What the file or the flags hold of these keys. */
@@ -161,10 +163,9 @@ public final class ForeignKeys {
     return List.copyOf(remarks);
   }
 
-  // There, the average is kept beside the weights and used only with infer_ema, and captions are
-  // cut at 75 tokens whatever the setting.
+  // There, the average is kept beside the weights and used only with infer_ema.
   private static boolean hasNoEffectInTheExtension(String key) {
-    return key.equals("use_ema") || key.equals("max_token_length");
+    return key.equals("use_ema");
   }
 
   private static boolean never(String value) {

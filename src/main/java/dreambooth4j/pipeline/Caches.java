@@ -37,7 +37,7 @@ public final class Caches {
       Arena run, Config config, ModelFolder base, StableDiffusion model, Consumer<String> note) {
     Path folder = config.output().cacheDir();
     TensorCache disk = folder == null ? null : TensorCache.in(folder, run, note);
-    PromptEncoder encoder = new PromptEncoder(model, config.model().clipSkip());
+    PromptEncoder encoder = new PromptEncoder(model, TextEncoding.of(config.model()));
     if (disk == null) {
       latents = new LatentCache(TensorCache.inMemory(run), model, "");
     } else {

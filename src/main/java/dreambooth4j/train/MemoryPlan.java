@@ -22,7 +22,9 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.model.TextEncoder;
 import dreambooth4j.model.UNet;
 import dreambooth4j.model.Vae;
+import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.Component;
@@ -223,8 +225,7 @@ public record MemoryPlan(
 
     private long caches(Load load, boolean textTrains) {
       long picture = 2 * latentElements(load) * DType.F32.bytes();
-      long prompt =
-          (long) textEncoder.config().length() * textEncoder.config().width() * DType.F32.bytes();
+      long prompt = (long) tokens() * textEncoder.config().width() * DType.F32.bytes();
       return load.pictures * picture + (textTrains ? 0 : load.prompts * prompt);
     }
 
@@ -308,14 +309,25 @@ public record MemoryPlan(
       return Collections.unmodifiableMap(parts);
     }
 
+    /** What a prompt becomes. */
+    private int tokens() {
+      return windows() * (textEncoder.config().length() - 2) + 2;
+    }
+
+    private int windows() {
+      return TextEncoding.of(config.model()).windows();
+    }
+
     private TrainingStep.Prompts prompts(Arena batch, Load load, boolean textTrains) {
-      int length = textEncoder.config().length();
       if (textTrains) {
-        Tensor ids = batch.allocate("token ids", DType.I64, load.rows, length);
-        return tape -> textEncoder.forward(tape, ids, config.model().clipSkip());
+        long rows = (long) load.rows * windows();
+        Tensor ids = batch.allocate("token ids", DType.I64, rows, textEncoder.config().length());
+        return tape ->
+            PromptEncoder.joined(
+                tape, textEncoder.forward(tape, ids, config.model().clipSkip()), windows());
       }
       Tensor states =
-          batch.allocate("prompts", DType.F32, load.rows, length, textEncoder.config().width());
+          batch.allocate("prompts", DType.F32, load.rows, tokens(), textEncoder.config().width());
       return tape -> tape.constant(states);
     }
   }

@@ -1,6 +1,5 @@
 package dreambooth4j.train;
 
-import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.Crop;
 import dreambooth4j.data.Bucket;
@@ -13,6 +12,7 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.random.CounterRandom;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -47,7 +47,7 @@ final class PairBatches {
     this.config = config;
     this.model = model;
     this.caches = caches;
-    this.encoder = new PromptEncoder(model, config.model().clipSkip());
+    this.encoder = new PromptEncoder(model, TextEncoding.of(config.model()));
   }
 
   /**
@@ -106,10 +106,12 @@ final class PairBatches {
     for (PairSampler.Pair pair : batch.pairs()) {
       Picture picture = pair.instance();
       int concept = picture.concept();
-      instances.add(row(concept, picture.file(), picture.instancePrompt(), step, number));
+      instances.add(
+          row(concept, picture.file(), picture.instancePrompt(), picture.crop(), step, number));
       Path classImage = pair.classImage();
       if (classImage != null) {
-        priors.add(row(concept, classImage, pair.classPrompt(), step, number + 1));
+        Crop crop = config.concepts().get(concept).crop();
+        priors.add(row(concept, classImage, pair.classPrompt(), crop, step, number + 1));
       }
       number += 2;
     }
@@ -117,14 +119,14 @@ final class PairBatches {
     return instances;
   }
 
-  private Row row(int concept, Path file, String prompt, int step, int number) {
-    ConceptConfig how = config.concepts().get(concept);
-    Row row = new Row(file, prompt, how.crop(), how.lossWeight(), number);
+  private Row row(int concept, Path file, String prompt, Crop crop, int step, int number) {
+    double lossWeight = config.concepts().get(concept).lossWeight();
+    Row row = new Row(file, prompt, crop, lossWeight, number);
     if (!config.data().captions().varies()) {
       return row;
     }
     String drawn = draws.get(concept).draw(prompt, random("tags", step, row));
-    return new Row(file, drawn, how.crop(), how.lossWeight(), number);
+    return new Row(file, drawn, crop, lossWeight, number);
   }
 
   private View view(Row row, Bucket bucket, int step) {

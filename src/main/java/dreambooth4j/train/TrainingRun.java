@@ -9,6 +9,7 @@ import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.Caches;
+import dreambooth4j.pipeline.LongPrompts;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
@@ -89,6 +90,9 @@ public final class TrainingRun {
     try (Arena run = Arena.open("run");
         StableDiffusion model = Trainer.load(run, base, fitted)) {
       writeConfig();
+      LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())
+          .notes("max_token_length: ", 5)
+          .forEach(listener::warning);
       if (plan.missing() > 0) {
         new ClassImageGenerator(config, base, model).generate(run, plan, listener, stop);
         plan = ClassImagePlan.of(config, concepts);
@@ -281,7 +285,7 @@ public final class TrainingRun {
   private void writeConfig() {
     try (StagedFiles files = new StagedFiles()) {
       files.add(
-          output.resolve("config.yaml"),
+          output.resolve(ConfigWriter.FILE),
           ConfigWriter.toYaml(config).getBytes(StandardCharsets.UTF_8));
       files.commit();
     }

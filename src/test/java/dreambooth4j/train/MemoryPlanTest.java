@@ -61,7 +61,8 @@ class MemoryPlanTest {
     tiny.with("train_text_encoder", text)
         .with("gradient_checkpointing", again)
         .with("use_8bit_adam", small)
-        .with("fused_backward_pass", fused);
+        .with("fused_backward_pass", fused)
+        .with("max_token_length", fused ? 150 : 75);
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {
       trainer.run.resetPeak();
       trainer.train();
