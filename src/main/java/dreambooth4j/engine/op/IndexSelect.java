@@ -24,9 +24,7 @@ public final class IndexSelect {
             .compute(
                 "index_select",
                 () ->
-                    Dry.is(x.at())
-                        ? Dry.of(x.at(), picked)
-                        : x.at().index_select(1, places.at()));
+                    Dry.is(x.at()) ? Dry.of(x.at(), picked) : x.at().index_select(1, places.at()));
     DType dtype = x.value().dtype();
     return tape.record(
         "index_select",
