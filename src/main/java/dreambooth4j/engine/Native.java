@@ -1,8 +1,8 @@
 package dreambooth4j.engine;
 
 import dreambooth4j.Problem;
-import java.util.List;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
@@ -18,9 +18,9 @@ import org.jspecify.annotations.Nullable;
  * by an {@link Arena}. libtorch's errors are cut down to their first line here.
  */
 public final class Native {
-  /** How libtorch's allocators say it, on one system or another. */
-  private static final List<String> OUT_OF_MEMORY =
-      List.of("not enough memory", "out of memory", "can't allocate memory", "bad_alloc");
+  /** What c10's CPU allocator says on Windows and elsewhere, the CUDA one, and C++ itself. */
+  private static final Pattern NO_MEMORY =
+      Pattern.compile("not enough memory|can't allocate memory|out of memory|bad_alloc");
 
   private Native() {}
 
@@ -66,8 +66,11 @@ public final class Native {
     String message = String.valueOf(e.getMessage());
     int end = message.indexOf('\n');
     String line = end < 0 ? message : message.substring(0, end);
-    if (OUT_OF_MEMORY.stream().anyMatch(message::contains)) {
-      return new Problem(Problem.Kind.DEVICE, "%s: out of memory: %s".formatted(op, line), e);
+    if (NO_MEMORY.matcher(message).find()) {
+      return new Problem(
+          Problem.Kind.DEVICE,
+          op + ": out of memory (" + line + "). Lower train_batch_size or resolution.",
+          e);
     }
     return new IllegalStateException(op + ": " + line, e);
   }

@@ -60,7 +60,7 @@ class ArenaTest {
     try (Arena run = Arena.open("run")) {
       assertThatThrownBy(() -> run.allocate("huge", DType.F32, 1L << 50))
           .isInstanceOf(Problem.class)
-          .hasMessageContaining("huge: out of memory: ")
+          .hasMessageContaining("huge: out of memory (")
           .hasMessageContaining(String.valueOf(1L << 52));
     }
   }
@@ -99,6 +99,17 @@ class ArenaTest {
           .hasMessageStartingWith("reshape: ")
           .message()
           .doesNotContain("\n");
+    }
+  }
+
+  @Test
+  void shouldSayThatTheMachineHasNoSuchMemory() {
+    try (Arena run = Arena.open("run")) {
+      assertThatThrownBy(() -> run.allocate("too much", DType.F32, 1L << 46))
+          .isInstanceOfSatisfying(
+              Problem.class, e -> assertThat(e.kind()).isEqualTo(Problem.Kind.DEVICE))
+          .hasMessageContaining("too much: out of memory")
+          .hasMessageContaining("281474976710656 bytes");
     }
   }
 }
