@@ -22,7 +22,7 @@ import picocli.CommandLine.Model.OptionSpec;
  */
 public final class ConfigFlags implements IModelTransformer {
   private static final Pattern SWITCH_VALUE =
-      Pattern.compile("(?i)true|false|[-+]?[\\d.]+(e[-+]?\\d+)?");
+      Pattern.compile("(?i)true|false|auto|[-+]?[\\d.]+(e[-+]?\\d+)?");
 
   @Override
   public CommandSpec transform(CommandSpec command) {

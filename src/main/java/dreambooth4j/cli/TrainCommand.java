@@ -1,14 +1,19 @@
 package dreambooth4j.cli;
 
 import dreambooth4j.config.Config;
+import dreambooth4j.config.ConfigWriter;
+import dreambooth4j.report.MemoryTable;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.report.RunReport;
+import dreambooth4j.train.MemoryForecast;
 import dreambooth4j.train.TrainingRun;
 import java.io.PrintStream;
+import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** Trains. */
@@ -27,11 +32,19 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  dreambooth train src/examples/santa/config.yaml",
       "  dreambooth train config.yaml --max_train_steps 800 --seed 7",
+      "  dreambooth train config.yaml --dry-run --train_batch_size 4 --resolution 768",
       "  dreambooth train config.yaml --resume_from_checkpoint latest"
     },
     sortOptions = false)
 final class TrainCommand implements Callable<Integer> {
   @Mixin private final ConfigArguments arguments = new ConfigArguments();
+
+  @Option(
+      names = "--dry-run",
+      description =
+          "Print the configuration, what the pictures and class images are, and how much memory the"
+              + " run will need on the CPU and on a GPU; load and write nothing.")
+  boolean dryRun;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec
@@ -41,6 +54,17 @@ final class TrainCommand implements Callable<Integer> {
   public Integer call() {
     Config config = arguments.read();
     PrintStream err = System.err;
+    if (dryRun) {
+      PrintWriter out = spec.commandLine().getOut();
+      out.print(ConfigWriter.toYaml(config));
+      out.flush();
+      try (RunReport report = new RunReport(err, config.output().outputDir(), null)) {
+        MemoryForecast memory = new TrainingRun(config, report, () -> false).dryRun();
+        MemoryTable.options(memory).forEach(out::println);
+        out.flush();
+      }
+      return 0;
+    }
     Main main = spec.root().commandLine().getCommand();
     main.interrupt.listen();
     try (RunReport report =

@@ -8,7 +8,13 @@ public record Config(
     DataConfig data,
     TrainingConfig training,
     OptimizerConfig optimizer,
+    MemoryConfig memory,
     PriorConfig prior,
     List<ConceptConfig> concepts,
     SamplesConfig samples,
-    OutputConfig output) {}
+    OutputConfig output) {
+  /** The same with other memory options. */
+  public Config with(MemoryConfig other) {
+    return new Config(model, data, training, optimizer, other, prior, concepts, samples, output);
+  }
+}

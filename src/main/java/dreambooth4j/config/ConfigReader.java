@@ -149,6 +149,7 @@ public final class ConfigReader {
         data(run),
         training(run, prior),
         optimizer(run),
+        memory(run),
         new PriorConfig(
             prior,
             run.get(Keys.PRIOR_LOSS_WEIGHT),
@@ -310,6 +311,23 @@ public final class ConfigReader {
           "lr_warmup_steps: %d counts pictures in the extension; here it is %d steps"
               .formatted(warmup, warmup));
     }
+  }
+
+  private MemoryConfig memory(Values run) {
+    MemoryConfig config =
+        new MemoryConfig(
+            run.get(MemoryKeys.GRADIENT_CHECKPOINTING),
+            MemoryKeys.use8bitAdam(run),
+            run.get(MemoryKeys.FUSED_BACKWARD_PASS));
+    if (config.fusedBackwardPass() && run.get(Keys.MAX_GRAD_NORM) > 0) {
+      sources.errors.add(
+          "fused_backward_pass updates before the norm of all gradients is known: set max_grad_norm: 0, or leave out fused_backward_pass");
+    }
+    if (config.fusedBackwardPass() && run.get(Keys.GRADIENT_ACCUMULATION_STEPS) > 1) {
+      sources.errors.add(
+          "fused_backward_pass updates after every batch: set gradient_accumulation_steps: 1 and raise train_batch_size, or leave out fused_backward_pass");
+    }
+    return config;
   }
 
   /** The extension counts rows, of which a pair has two. */

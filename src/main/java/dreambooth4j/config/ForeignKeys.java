@@ -9,7 +9,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,9 +17,6 @@ import org.jspecify.annotations.Nullable;
  * value that asks for other trained weights than ours would be is refused instead.
  */
 public final class ForeignKeys {
-  private static final Pattern ADAMW =
-      Pattern.compile("(torch |paged |8-?bit |paged 8-?bit )?adamw( ?8-?bit)?");
-
   /**
    * What becomes of one key.
    *
@@ -40,8 +36,6 @@ public final class ForeignKeys {
   /** Those that diffusers' scripts take without a value. */
   private static final Set<String> SWITCHES =
       Set.of(
-          "gradient_checkpointing",
-          "use_8bit_adam",
           "enable_xformers_memory_efficient_attention",
           "set_grads_to_none",
           "pre_compute_text_embeddings",
@@ -58,7 +52,6 @@ public final class ForeignKeys {
     ignore(
         "how their programs use memory, devices and disks",
         "attention",
-        "gradient_checkpointing",
         "gradient_set_to_none",
         "set_grads_to_none",
         "enable_xformers_memory_efficient_attention",
@@ -153,15 +146,6 @@ public final class ForeignKeys {
     remark("full_mixed_precision", ForeignKeys::on, "float32 is used");
     remark("prior_generation_precision", value -> !value.matches("no|fp32|"), "float32 is used");
     remark("half_model", ForeignKeys::on, "the model is saved in float32");
-    remark("use_8bit_adam", ForeignKeys::on, "AdamW with 32-bit states is used");
-    RULES.put(
-        "optimizer",
-        new Rule(
-            "",
-            value -> !value.isEmpty() && !ADAMW.matcher(value).matches(),
-            "the optimizer is AdamW: remove the key and choose learning_rate for AdamW",
-            value -> !value.matches("(torch )?adamw|"),
-            "AdamW with 32-bit states is used"));
 
     refuse("use_lora", ForeignKeys::on, "all weights are trained: set it to false");
     refuse("rank", ForeignKeys::set, "all weights are trained, without LoRA: remove it");

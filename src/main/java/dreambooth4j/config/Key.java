@@ -17,6 +17,7 @@ public final class Key<S, T> {
     MODEL("Model"),
     DATA("Data"),
     TRAINING("Training"),
+    MEMORY("Memory"),
     PRIOR_LOSS("Prior loss"),
     SAMPLES("Samples"),
     OUTPUT("Output");

@@ -107,6 +107,12 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
         Kind.FLAG);
   }
 
+  /** One of an enumeration's names, of which the bare flag stands for TRUE. */
+  static <T extends Enum<T>> ValueType<T> flagOr(Class<T> names) {
+    ValueType<T> named = oneOf(names);
+    return new ValueType<>(named.allowed, named.parser, Kind.FLAG);
+  }
+
   static ValueType<String> text() {
     return new ValueType<>("a text", (text, folder) -> text, Kind.TEXT);
   }

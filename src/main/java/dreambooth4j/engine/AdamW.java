@@ -1,13 +1,23 @@
 package dreambooth4j.engine;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 /**
- * AdamW (Loshchilov and Hutter 2019) over flat buffers, as {@code torch.optim.AdamW} computes it.
- * Each group of parameters is one call, whatever the number of its tensors.
+ * AdamW (Loshchilov and Hutter 2019) over flat buffers, as {@code torch.optim.AdamW} computes it,
+ * with its moments in 32 or in 8 bits. Each group of parameters is one call, whatever the number of
+ * its tensors.
+ *
+ * <p>Groups whose gradients are passed on rather than gathered are updated while the tape walks
+ * back: {@link #begin} says with what, {@link #updateArrived} is the walk's to call, and {@link
+ * #step} leaves these groups alone.
  */
 public final class AdamW {
   /**
@@ -17,63 +27,92 @@ public final class AdamW {
    */
   public record Settings(double beta1, double beta2, double epsilon, double weightDecay) {}
 
-  /**
-   * What the rule remembers of one group: the moments, flat as the weights, and the number of steps
-   * taken, an F32 of one element.
-   */
-  public record State(Parameters parameters, Tensor mean, Tensor variance, Tensor steps) {}
+  /** What the rule remembers of one group: its moments, and the number of steps taken. */
+  public static final class State {
+    private final Parameters parameters;
+    private final Moments moments;
+    private final Tensor steps;
 
-  /** A group that still trains, and which parts of it do. */
-  private record Active(State state, List<Parameters.Span> spans) {}
+    private State(Arena arena, Parameters parameters, boolean in8Bits) {
+      this.parameters = parameters;
+      moments =
+          in8Bits ? new QuantizedMoments(arena, parameters) : new FullMoments(arena, parameters);
+      steps = arena.zeros("adam steps", DType.F32, 1);
+    }
+
+    /** The group. */
+    public Parameters parameters() {
+      return parameters;
+    }
+
+    /** All that is remembered, ordered by name, to be saved and restored in place. */
+    public Map<String, Tensor> tensors() {
+      Map<String, Tensor> tensors = new TreeMap<>(moments.tensors());
+      tensors.put("steps", steps);
+      return tensors;
+    }
+
+    /** Counts one step more; its number. */
+    private long count() {
+      Native.run("adamw", () -> steps.at().add_(new Scalar(1)));
+      return (long) steps.item();
+    }
+  }
 
   private final Settings settings;
   private final List<State> states = new ArrayList<>();
-  private final List<Active> active = new ArrayList<>();
-  private final Tensor gradientDivisor;
+  private final List<State> active = new ArrayList<>();
+  private final Map<State, Moments.Update> begun = new LinkedHashMap<>();
+  private double arrivedSquares;
+  private @Nullable Parameter bad;
+
+  /** As {@link #AdamW(Arena, Settings, List, boolean)}, with moments of the weights' type. */
+  public AdamW(Arena arena, Settings settings, List<Parameters> groups) {
+    this(arena, settings, groups, false);
+  }
 
   /**
    * Moments are allocated in {@code arena}, all zero; the groups must be allocated and trainable.
    * Parameters that are frozen by now stay as they are: they do not decay either.
    */
-  public AdamW(Arena arena, Settings settings, List<Parameters> groups) {
+  public AdamW(Arena arena, Settings settings, List<Parameters> groups, boolean in8Bits) {
     this.settings = settings;
-    for (Parameters each : groups) {
-      DType dtype = each.dtype();
-      State state =
-          new State(
-              each,
-              arena.zeros("adam mean", dtype, each.flatCount()),
-              arena.zeros("adam variance", dtype, each.flatCount()),
-              arena.zeros("adam steps", DType.F32, 1));
-      states.add(state);
-      active.add(new Active(state, each.trainedSpans()));
-    }
-    gradientDivisor = arena.zeros("gradient divisor", DType.F32, 1);
+    groups.forEach(each -> states.add(new State(arena, each, in8Bits)));
+    active.addAll(states);
   }
 
-  /** What it remembers, a group each, to be saved and restored in place. */
+  /** What it remembers, a group each. */
   public List<State> states() {
     return List.copyOf(states);
   }
 
-  /** The Euclidean norm of all gradients of all groups that train, together. */
+  /**
+   * The Euclidean norm of all gradients of all groups that train, together; not a number if one of
+   * those that arrived was not finite.
+   */
   public double gradientNorm() {
-    double sum = 0;
-    for (Active each : active) {
-      sum += squares(each.state.parameters().gradients());
+    double sum = bad == null ? arrivedSquares : Double.NaN;
+    for (State each : active) {
+      if (!each.parameters.passesGradients()) {
+        sum += squares(each.parameters.gradients());
+      }
     }
     return Math.sqrt(sum);
   }
 
   /** In F32 within a row and in double beyond: one F32 sum over 10⁹ squares would lose digits. */
   private static double squares(Tensor flat) {
+    if (flat.arena().isDry()) {
+      return 0;
+    }
+    long row = flat.count() % Parameters.ROW == 0 ? Parameters.ROW : Parameters.BLOCK;
     return Native.call(
         "gradient norm",
         () ->
             torch
                 .linalg_vector_norm(
-                    flat.at().view(-1, Parameters.ROW),
-                    new org.bytedeco.pytorch.Scalar(2),
+                    flat.at().view(-1, row),
+                    new Scalar(2),
                     new long[] {1},
                     false,
                     new ScalarTypeOptional())
@@ -84,54 +123,93 @@ public final class AdamW {
   }
 
   /**
-   * Updates all weights.
+   * Updates all weights whose gradients were gathered.
    *
    * @param clip what the gradients are multiplied with first, such as the factor of norm clipping
    */
   public void step(double learningRate, double clip) {
-    Native.run(
-        "adamw", () -> gradientDivisor.at().fill_(new org.bytedeco.pytorch.Scalar(1 / clip)));
-    for (Active each : active) {
-      Native.run("adamw", () -> each.state.steps().at().add_(new org.bytedeco.pytorch.Scalar(1)));
-      for (Parameters.Span span : each.spans) {
-        Native.run("adamw", () -> step(each.state, span, learningRate, clip));
+    for (State each : active) {
+      if (each.parameters.passesGradients()) {
+        continue;
+      }
+      Moments.Update update = new Moments.Update(settings, each.count(), learningRate, clip);
+      for (Parameters.Span span : each.parameters.trainedSpans()) {
+        Tensor gradients = each.parameters.gradients().rows(span.from(), span.length());
+        update(each, update, span, gradients);
+        gradients.release();
       }
     }
   }
 
-  private void step(State state, Parameters.Span span, double learningRate, double clip) {
-    Boxed.call(
-        "_fused_adamw_",
-        list(state.parameters().weights(), span),
-        list(state.parameters().gradients(), span),
-        list(state.mean(), span),
-        list(state.variance(), span),
-        new org.bytedeco.pytorch.Tensor[0],
-        new org.bytedeco.pytorch.Tensor[] {state.steps().at()},
-        learningRate,
-        settings.beta1(),
-        settings.beta2(),
-        settings.weightDecay(),
-        settings.epsilon(),
-        false,
-        false,
-        clip == 1 ? null : gradientDivisor.at(),
-        null);
+  private static void update(
+      State state, Moments.Update update, Parameters.Span span, Tensor gradients) {
+    if (gradients.arena().isDry()) {
+      return;
+    }
+    Tensor weights = state.parameters.weights().rows(span.from(), span.length());
+    state.moments.update(update, span, weights, gradients);
+    weights.release();
   }
 
-  private static org.bytedeco.pytorch.Tensor[] list(Tensor flat, Parameters.Span span) {
-    return new org.bytedeco.pytorch.Tensor[] {flat.at().narrow(0, span.from(), span.length())};
+  /** Begins the step of the groups whose gradients are passed on. */
+  public void begin(double learningRate) {
+    begun.clear();
+    arrivedSquares = 0;
+    bad = null;
+    for (State each : active) {
+      if (each.parameters.passesGradients()) {
+        each.parameters.expectArrivals();
+        begun.put(each, new Moments.Update(settings, each.count(), learningRate, 1));
+      }
+    }
+  }
+
+  /**
+   * Updates the weights whose gradients have arrived since the last call, and frees the gradients.
+   * From the first gradient on that is not finite nothing is changed any more.
+   */
+  public void updateArrived() {
+    begun.forEach(
+        (state, update) -> {
+          for (Parameter each : state.parameters.takeArrived()) {
+            Tensor gradients = each.takeGradient();
+            double squares = squares(gradients);
+            arrivedSquares += squares;
+            if (bad == null && !Double.isFinite(squares)) {
+              bad = each;
+            }
+            if (bad == null) {
+              update(state, update, state.parameters.span(each), gradients);
+            }
+            gradients.release();
+          }
+        });
+  }
+
+  /** The first parameter whose gradient is not finite; null if all are. */
+  public @Nullable Parameter badGradient() {
+    if (bad != null) {
+      return bad;
+    }
+    return active.stream()
+        .filter(state -> !state.parameters.passesGradients())
+        .flatMap(state -> state.parameters.all().stream())
+        .filter(each -> each.isTrainable() && !each.gradient().isFinite())
+        .findFirst()
+        .orElse(null);
   }
 
   /** Leaves a group as it is from now on; what is remembered of it stays. */
   public void freeze(Parameters group) {
-    active.removeIf(each -> each.state.parameters() == group);
+    active.removeIf(each -> each.parameters == group);
   }
 
-  /** Sets all gradients to zero. */
+  /** Sets all gathered gradients to zero. */
   public void zeroGradients() {
-    for (Active each : active) {
-      each.state.parameters().gradients().zero_();
+    for (State each : active) {
+      if (!each.parameters.passesGradients()) {
+        each.parameters.gradients().zero_();
+      }
     }
   }
 }

@@ -2,7 +2,10 @@ package dreambooth4j.engine;
 
 import dreambooth4j.Problem;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.global.torch;
@@ -12,6 +15,9 @@ import org.jspecify.annotations.Nullable;
  * An owner of tensors. Arenas form a tree, run &gt; step: what is not released by hand is freed
  * when its arena closes, children first. One thread uses a tree; the root switches libtorch's
  * autograd off on that thread while it is open.
+ *
+ * <p>In a dry tree tensors have shapes and are counted, but have no memory: ops only say what they
+ * would make. So the code that trains also tells beforehand what it will need.
  */
 public final class Arena implements AutoCloseable {
   /** What a whole tree holds; one for the tree. */
@@ -20,6 +26,14 @@ public final class Arena implements AutoCloseable {
     long bytes;
     long peakBytes;
     long limitBytes = Long.MAX_VALUE;
+    final boolean dry;
+    String part = "";
+    final Map<String, Long> parts = new LinkedHashMap<>();
+    Map<String, Long> peakParts = Map.of();
+
+    Meter(boolean dry) {
+      this.dry = dry;
+    }
   }
 
   private final String name;
@@ -39,7 +53,17 @@ public final class Arena implements AutoCloseable {
 
   /** The root of a new tree, in CPU memory. Close it on the thread that opened it. */
   public static Arena open(String name) {
-    return new Arena(name, null, new Meter());
+    return new Arena(name, null, new Meter(false));
+  }
+
+  /** The root of a new dry tree. A dry tensor reads as zeros, and what is written to it is lost. */
+  public static Arena dry(String name) {
+    return new Arena(name, null, new Meter(true));
+  }
+
+  /** Whether tensors here have no memory. */
+  boolean isDry() {
+    return meter.dry;
   }
 
   /** An arena that is closed with this one at the latest. */
@@ -68,7 +92,7 @@ public final class Arena implements AutoCloseable {
           "%s: wanted %,d bytes for %s, but the limit is %,d and %,d are in use"
               .formatted(name, bytes, what, meter.limitBytes, meter.bytes));
     }
-    return compute(what, () -> torch.empty(shape, Native.options(dtype), null));
+    return compute(what, () -> torch.empty(shape, Native.options(dtype, meter.dry), null));
   }
 
   /** As {@link #allocate}, all elements zero. */
@@ -128,9 +152,8 @@ public final class Arena implements AutoCloseable {
     Tensor tensor = new Tensor(this, handle, base, shape, DType.of(handle.scalar_type()));
     tensor.position = live.size();
     live.add(tensor);
-    meter.count++;
-    meter.bytes += tensor.ownedBytes();
-    meter.peakBytes = Math.max(meter.peakBytes, meter.bytes);
+    tensor.part = meter.part;
+    count(tensor, 1);
     return tensor;
   }
 
@@ -140,8 +163,30 @@ public final class Arena implements AutoCloseable {
       live.set(tensor.position, last);
       last.position = tensor.position;
     }
-    meter.count--;
-    meter.bytes -= tensor.ownedBytes();
+    count(tensor, -1);
+  }
+
+  private void count(Tensor tensor, int change) {
+    long bytes = change * tensor.ownedBytes();
+    meter.count += change;
+    meter.bytes += bytes;
+    if (meter.dry) {
+      meter.parts.merge(tensor.part, bytes, Long::sum);
+    }
+    if (meter.bytes > meter.peakBytes) {
+      meter.peakBytes = meter.bytes;
+      meter.peakParts = meter.dry ? new LinkedHashMap<>(meter.parts) : Map.of();
+    }
+  }
+
+  /** In a dry tree, names what is made from here on, for {@link #peakParts}. */
+  public void part(String partName) {
+    meter.part = partName;
+  }
+
+  /** Of a dry tree: what was alive at its peak, by the part that it was made in, in bytes. */
+  public Map<String, Long> peakParts() {
+    return Collections.unmodifiableMap(meter.peakParts);
   }
 
   /** Tensors alive in the whole tree. */
@@ -182,8 +227,7 @@ public final class Arena implements AutoCloseable {
     closed = true;
     for (Tensor tensor : live) {
       tensor.drop();
-      meter.count--;
-      meter.bytes -= tensor.ownedBytes();
+      count(tensor, -1);
     }
     live.clear();
     if (parent != null) {

@@ -4,8 +4,11 @@ import dreambooth4j.Problem;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
 
@@ -47,9 +50,16 @@ public final class Native {
     return dtype.scalarType();
   }
 
-  /** libtorch's options for a new CPU tensor of this type: for ops alone, inside a call. */
-  public static TensorOptions options(DType dtype) {
-    return new TensorOptions().dtype(new ScalarTypeOptional(dtype.scalarType()));
+  /** libtorch's options for a new CPU tensor of this type, to be used inside a call. */
+  static TensorOptions options(DType dtype) {
+    return options(dtype, false);
+  }
+
+  /** As {@link #options(DType)}; a dry tensor is one of libtorch's meta device. */
+  static TensorOptions options(DType dtype, boolean dry) {
+    return new TensorOptions()
+        .dtype(new ScalarTypeOptional(dtype.scalarType()))
+        .device(new DeviceOptional(new Device(dry ? DeviceType.Meta : DeviceType.CPU)));
   }
 
   private static RuntimeException explained(String op, RuntimeException e) {

@@ -8,13 +8,17 @@ import org.jspecify.annotations.Nullable;
  * which files hold as [out, in, height, width], lie in memory as [out, height, width, in].
  */
 public final class Parameter {
+  private final Parameters group;
   private final String name;
   private final long[] fileShape;
   private final long offset;
   private @Nullable Tensor weight;
   private @Nullable Tensor gradient;
+  private @Nullable Tensor arriving;
+  private boolean trainable;
 
-  Parameter(String name, long[] fileShape, long offset) {
+  Parameter(Parameters group, String name, long[] fileShape, long offset) {
+    this.group = group;
     this.name = name;
     this.fileShape = fileShape;
     this.offset = offset;
@@ -52,13 +56,14 @@ public final class Parameter {
     return offset;
   }
 
-  void bind(Tensor flatWeights, @Nullable Tensor flatGradients) {
-    weight = slice(flatWeights);
-    gradient = flatGradients == null ? null : slice(flatGradients);
+  void bind(Tensor flatWeights, @Nullable Tensor flatGradients, boolean trains) {
+    weight = slice(flatWeights, offset);
+    gradient = flatGradients == null ? null : slice(flatGradients, offset);
+    trainable = trains;
   }
 
-  Tensor slice(Tensor flat) {
-    return flat.view(name, t -> t.narrow(0, offset, count()).view(shape()));
+  private Tensor slice(Tensor flat, long from) {
+    return flat.view(name, t -> t.narrow(0, from, count()).view(shape()));
   }
 
   /** The weight, of {@link #shape}. */
@@ -73,20 +78,42 @@ public final class Parameter {
   /** No gradient gathers for it from now on, and optimizers made later leave it as it is. */
   public void freeze() {
     gradient = null;
+    trainable = false;
   }
 
   /** Whether gradients gather for it. */
   public boolean isTrainable() {
-    return gradient != null;
+    return trainable;
   }
 
-  /** Where its gradient gathers, of {@link #shape}; throws where it is frozen. */
+  /**
+   * Where its gradient gathers, of {@link #shape}; throws where it is frozen. One that is passed on
+   * begins with zeros each time.
+   */
   public Tensor gradient() {
-    Tensor bound = gradient;
-    if (bound == null) {
+    if (!trainable) {
       throw new IllegalStateException(name + " is frozen");
     }
+    Tensor bound = gradient;
+    if (bound == null) {
+      arriving = group.arriving(this);
+      bound = slice(arriving, 0);
+      gradient = bound;
+    }
     return bound;
+  }
+
+  /** Hands over the gradient that has arrived: flat, the whole blocks of its slice. */
+  Tensor takeGradient() {
+    Tensor taken = arriving;
+    Tensor view = gradient;
+    if (taken == null || view == null) {
+      throw new IllegalStateException("no gradient of " + name + " has arrived");
+    }
+    view.release();
+    arriving = null;
+    gradient = null;
+    return taken;
   }
 
   /** Adds {@code part}, made by libtorch in this call, to the gradient. */

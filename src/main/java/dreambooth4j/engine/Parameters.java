@@ -2,25 +2,41 @@ package dreambooth4j.engine;
 
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The weights of one model, or of one part of it that trains with settings of its own: slices of
- * one flat buffer for weights and, when they train, one for gradients. Declared first, by the
- * model's layers, then allocated, then read. Slices start on 256-byte boundaries; the gaps stay
- * zero.
+ * one flat buffer for weights and, when they train, one for gradients, unless these are passed on
+ * one by one. Declared first, by the model's layers, then allocated, then read. A slice is a number
+ * of whole blocks of 256 elements; what it does not fill stays zero.
  */
 public final class Parameters {
-  private static final long ALIGNMENT_BYTES = 256;
+  /** Who gathers the gradients. */
+  public enum Gradients {
+    /** Nobody: the weights are frozen. */
+    NONE,
+    /** A flat buffer. */
+    GATHERED,
+    /** Nobody for long: each is handed on and freed once its op's way back is done. */
+    PASSED_ON
+  }
+
+  /** Every slice is a number of so many elements: what has one scale belongs to one parameter. */
+  static final long BLOCK = 256;
 
   /** A flat buffer's length is a multiple of this many elements, so that it can be seen as rows. */
   static final long ROW = 4096;
 
   private final Map<String, Parameter> byName = new LinkedHashMap<>();
   private final DType dtype;
+  private final List<Parameter> arrived = new ArrayList<>();
+  private final Set<Parameter> seen = new HashSet<>();
+  private Gradients kind = Gradients.NONE;
   private long elements;
   private @Nullable Tensor weights;
   private @Nullable Tensor gradients;
@@ -35,22 +51,27 @@ public final class Parameters {
     if (weights != null) {
       throw new IllegalStateException(name + " was declared after allocation");
     }
-    Parameter parameter = new Parameter(name, fileShape.clone(), elements);
+    Parameter parameter = new Parameter(this, name, fileShape.clone(), elements);
     if (byName.put(name, parameter) != null) {
       throw new IllegalStateException(name + " was declared twice");
     }
-    long alignment = ALIGNMENT_BYTES / dtype.bytes();
-    elements += (parameter.count() + alignment - 1) / alignment * alignment;
+    elements += span(parameter).length();
     return parameter;
   }
 
-  /** Allocates the weights, all zero, and, where they train, the gradients, all zero. */
+  /** As {@link #allocate(Arena, Gradients)}: gradients are gathered where the weights train. */
   public void allocate(Arena arena, boolean trainable) {
+    allocate(arena, trainable ? Gradients.GATHERED : Gradients.NONE);
+  }
+
+  /** Allocates the weights, all zero, and, where they are gathered, the gradients, all zero. */
+  public void allocate(Arena arena, Gradients wanted) {
+    kind = wanted;
     elements = (elements + ROW - 1) / ROW * ROW;
     weights = arena.zeros("weights", dtype, elements);
-    gradients = trainable ? arena.zeros("gradients", dtype, elements) : null;
+    gradients = kind == Gradients.GATHERED ? arena.zeros("gradients", dtype, elements) : null;
     for (Parameter each : byName.values()) {
-      each.bind(weights, gradients);
+      each.bind(weights, gradients, kind != Gradients.NONE);
     }
   }
 
@@ -82,6 +103,35 @@ public final class Parameters {
   /** Part of the flat buffers. */
   record Span(long from, long length) {}
 
+  /** A parameter's slice, with what it does not fill. */
+  Span span(Parameter parameter) {
+    return new Span(parameter.offset(), (parameter.count() + BLOCK - 1) / BLOCK * BLOCK);
+  }
+
+  /** A walk begins that passes gradients on, each once. */
+  void expectArrivals() {
+    seen.clear();
+  }
+
+  /** A buffer for a gradient that will be passed on, all zero and as long as its slice. */
+  Tensor arriving(Parameter parameter) {
+    if (!seen.add(parameter)) {
+      throw new IllegalStateException(
+          parameter.name() + " is used by two ops: its gradient cannot be passed on by the first");
+    }
+    arrived.add(parameter);
+    return weights()
+        .arena()
+        .zeros("gradient of " + parameter.name(), dtype, span(parameter).length());
+  }
+
+  /** Whose gradients have arrived and wait to be taken; each is told once. */
+  List<Parameter> takeArrived() {
+    List<Parameter> taken = List.copyOf(arrived);
+    arrived.clear();
+    return taken;
+  }
+
   /** The parts of the flat buffers that train, as few as can be, gaps between slices included. */
   List<Span> trainedSpans() {
     List<Span> spans = new ArrayList<>();
@@ -110,9 +160,14 @@ public final class Parameters {
     return allocated(gradients);
   }
 
-  /** Whether gradients gather. */
+  /** Whether there are gradients. */
   public boolean isTrainable() {
-    return gradients != null;
+    return kind != Gradients.NONE;
+  }
+
+  /** Whether gradients are passed on, and no buffer has them all. */
+  public boolean passesGradients() {
+    return kind == Gradients.PASSED_ON;
   }
 
   private static Tensor allocated(@Nullable Tensor flat) {

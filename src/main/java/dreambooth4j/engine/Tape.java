@@ -15,6 +15,10 @@ import java.util.function.Supplier;
  * <p>Values are freed by the block that made them: {@link #block} frees everything made inside it
  * but its result, save what an op kept. A model wraps each of its blocks in one, and so holds only
  * one block's intermediate values at a time, recording or not.
+ *
+ * <p>A tape that checkpoints (Chen et al. 2016) keeps nothing of a {@link #checkpoint} block but
+ * its inputs, and runs the block again when the walk comes to it. The same ops in the same order
+ * give the same bits.
  */
 public final class Tape implements AutoCloseable {
   /** How an op goes back: takes d(loss)/d(output), which it does not own, to its inputs. */
@@ -24,31 +28,59 @@ public final class Tape implements AutoCloseable {
     void accept(Tensor dy);
   }
 
+  /**
+   * How a walk back needs less memory.
+   *
+   * @param checkpointing whether checkpoints are run again rather than kept
+   * @param afterEach is called after each op's way back, when the gradients of its parameters are
+   *     final: a model uses each parameter in one op
+   */
+  public record Saving(boolean checkpointing, Runnable afterEach) {
+    /** All is kept, and nobody is told. */
+    public static final Saving NONE = new Saving(false, () -> {});
+  }
+
   private record Step(String op, Var output, List<Tensor> kept, Backward backward) {}
+
+  /** The part that all belongs to which is made on the way back. */
+  public static final String WAY_BACK = "on the way back";
 
   private final Arena arena;
   private final boolean recording;
   private final boolean checked;
+  private final Saving saving;
   private final Deque<List<Var>> blocks = new ArrayDeque<>();
   private final List<Step> steps = new ArrayList<>();
   private final List<Var> inputs = new ArrayList<>();
   private int ops;
 
-  private Tape(Arena arena, boolean recording, boolean checked) {
+  /** Whether a checkpoint is being run, for the first time or again. */
+  private boolean inCheckpoint;
+
+  /** Whether ops are run without being recorded: in a checkpoint's first run. */
+  private boolean paused;
+
+  private Tape(Arena arena, boolean recording, boolean checked, Saving saving) {
     this.arena = arena;
     this.recording = recording;
     this.checked = checked;
+    this.saving = saving;
     blocks.push(new ArrayList<>());
   }
 
   /** A tape that can walk back. What it makes is the arena's. */
   public static Tape recording(Arena arena) {
-    return new Tape(arena, true, false);
+    return recording(arena, Saving.NONE);
+  }
+
+  /** As {@link #recording(Arena)}, with less memory. */
+  public static Tape recording(Arena arena, Saving saving) {
+    return new Tape(arena, true, false, saving);
   }
 
   /** A tape that only goes forward. */
   public static Tape inference(Arena arena) {
-    return new Tape(arena, false, false);
+    return new Tape(arena, false, false, Saving.NONE);
   }
 
   /**
@@ -56,12 +88,17 @@ public final class Tape implements AutoCloseable {
    * Problem}.
    */
   public static Tape checked(Arena arena) {
-    return new Tape(arena, false, true);
+    return new Tape(arena, false, true, Saving.NONE);
   }
 
   /** Where values and gradients are allocated. */
   public Arena arena() {
     return arena;
+  }
+
+  /** Names the part of a model that comes next, for {@link Arena#peakParts}. */
+  public void part(String name) {
+    arena.part(name);
   }
 
   /** A value from outside, which its owner keeps holding; no gradient reaches it. */
@@ -88,13 +125,17 @@ public final class Tape implements AutoCloseable {
    */
   public Var record(String op, Tensor y, boolean reaches, List<Tensor> kept, Backward backward) {
     Var output = own(op, new Var(this, y, recording && reaches));
-    if (output.needsGradient()) {
-      for (Tensor each : kept) {
-        each.retain();
-      }
-      steps.add(new Step(op, output, kept, backward));
+    if (output.needsGradient() && !paused) {
+      keep(op, output, kept, backward);
     }
     return output;
+  }
+
+  private void keep(String op, Var output, List<Tensor> kept, Backward backward) {
+    for (Tensor each : kept) {
+      each.retain();
+    }
+    steps.add(new Step(op, output, kept, backward));
   }
 
   private Var own(String op, Var output) {
@@ -131,18 +172,63 @@ public final class Tape implements AutoCloseable {
   }
 
   /**
+   * A block that can be run again from its inputs alone. Where the tape checkpoints, that is what
+   * the way back does, and the inputs are all that is kept until then. Checkpoints within a
+   * checkpoint are blocks like any other.
+   *
+   * @param inputs every value from outside that {@code body} reads
+   * @param body reads nothing that changes, and gives the same each time
+   */
+  public Var checkpoint(List<Var> inputs, Supplier<Var> body) {
+    if (!saving.checkpointing || !recording || inCheckpoint) {
+      return block(body);
+    }
+    inCheckpoint = true;
+    paused = true;
+    Var result = block(body);
+    paused = false;
+    inCheckpoint = false;
+    if (result.needsGradient()) {
+      List<Tensor> kept = inputs.stream().map(Var::value).toList();
+      keep("checkpoint", result, kept, dy -> again(body, dy));
+    }
+    return result;
+  }
+
+  /** Runs a checkpoint's body once more, recorded, and walks it back. */
+  private void again(Supplier<Var> body, Tensor dy) {
+    int first = steps.size();
+    List<Var> made = new ArrayList<>();
+    blocks.push(made);
+    inCheckpoint = true;
+    Var result = body.get();
+    inCheckpoint = false;
+    blocks.pop();
+    result.accumulate(dy.retain());
+    made.forEach(each -> each.value().release());
+    walk(first);
+  }
+
+  /**
    * Walks back from {@code output}, whose gradient is {@code seed} (same shape; the caller keeps
    * it). Parameters gather their gradients in their slices, inputs in {@link Var#gradient}. A tape
    * is walked once.
    */
   public void backward(Var output, Tensor seed) {
+    arena.part(WAY_BACK);
     output.accumulate(seed.retain());
-    for (int i = steps.size() - 1; i >= 0; i--) {
+    walk(0);
+  }
+
+  /** Walks back to the step {@code first}, that one included. */
+  private void walk(int first) {
+    for (int i = steps.size() - 1; i >= first; i--) {
       Step step = steps.remove(i);
       Tensor dy = step.output.takeGradient();
       if (dy != null) {
         step.backward.accept(dy);
         dy.release();
+        saving.afterEach.run();
       }
       for (Tensor each : step.kept) {
         each.release();

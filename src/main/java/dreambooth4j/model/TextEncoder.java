@@ -53,6 +53,7 @@ public final class TextEncoder {
     int used = used(clipSkip);
     return tape.block(
         () -> {
+          tape.part("text encoder");
           Tensor places = places(tape, ids);
           Var x =
               Add.apply(
@@ -120,7 +121,8 @@ public final class TextEncoder {
     }
 
     Var on(Tape tape, Var tokens) {
-      return tape.block(
+      return tape.checkpoint(
+          List.of(tokens),
           () -> {
             Var normed = norm1.on(tape, tokens);
             Var x = Add.apply(tape, tokens, attention.on(tape, normed, normed, true));

@@ -35,8 +35,12 @@ public final class UNet {
   private record Level(
       List<ResnetBlock> resnets, List<SpatialTransformer> attentions, @Nullable Conv resize) {
     Var on(Tape tape, int i, Var x, Var time, Var prompt) {
-      Var h = resnets.get(i).on(tape, x, time);
-      return attentions.isEmpty() ? h : attentions.get(i).on(tape, h, prompt);
+      return tape.checkpoint(
+          List.of(x, time, prompt),
+          () -> {
+            Var h = resnets.get(i).on(tape, x, time);
+            return attentions.isEmpty() ? h : attentions.get(i).on(tape, h, prompt);
+          });
     }
   }
 
@@ -136,6 +140,7 @@ public final class UNet {
     return tape.block(
         () -> {
           // 1. time
+          tape.part("UNet in");
           Var time = tape.block(() -> timeEmbedding(tape, timesteps));
 
           // 2. down, keeping what the way up joins
@@ -143,6 +148,7 @@ public final class UNet {
           Var h = convIn.on(tape, latents);
           skips.push(h);
           for (Level level : down) {
+            tape.part("UNet down " + down.indexOf(level));
             for (int i = 0; i < level.resnets.size(); i++) {
               h = level.on(tape, i, h, time, prompt);
               skips.push(h);
@@ -154,12 +160,12 @@ public final class UNet {
           }
 
           // 3. middle
-          h = middle1.on(tape, h, time);
-          h = middleAttention.on(tape, h, prompt);
-          h = middle2.on(tape, h, time);
+          tape.part("UNet middle");
+          h = middle(tape, h, time, prompt);
 
           // 4. up, to the size of the skip that comes next
           for (Level level : up) {
+            tape.part("UNet up " + up.indexOf(level));
             for (int i = 0; i < level.resnets.size(); i++) {
               h = joined(tape, level, i, h, skips.pop(), time, prompt);
             }
@@ -169,16 +175,29 @@ public final class UNet {
           }
 
           // 5. out
+          tape.part("UNet out");
           return convOut.on(tape, normOut.silu(tape, h));
         });
   }
 
+  private Var middle(Tape tape, Var x, Var time, Var prompt) {
+    return tape.checkpoint(
+        List.of(x, time, prompt),
+        () -> {
+          Var h = middleAttention.on(tape, middle1.on(tape, x, time), prompt);
+          return middle2.on(tape, h, time);
+        });
+  }
+
   private static Var joined(Tape tape, Level level, int i, Var h, Var skip, Var time, Var prompt) {
-    return tape.block(() -> level.on(tape, i, Concat.apply(tape, h, skip), time, prompt));
+    return tape.checkpoint(
+        List.of(h, skip, time, prompt),
+        () -> level.on(tape, i, Concat.apply(tape, h, skip), time, prompt));
   }
 
   private static Var upsampled(Tape tape, Conv conv, Var h, Var skip) {
-    return tape.block(
+    return tape.checkpoint(
+        List.of(h),
         () -> conv.on(tape, UpsampleNearest.apply(tape, h, skip.size(1), skip.size(2))));
   }
 

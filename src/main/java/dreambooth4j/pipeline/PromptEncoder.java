@@ -50,11 +50,14 @@ public final class PromptEncoder {
     Tensor rows = tape.arena().longs("token ids", ids, count, tokenizer.length());
     Var states = model.textEncoder().forward(tape, rows, how.clipSkip());
     rows.release();
-    return windows == 1 ? states : joined(tape, states, windows);
+    return joined(tape, states, windows);
   }
 
   /** [B·windows, length, width] to [B, windows·(length − 2) + 2, width]. */
-  private static Var joined(Tape tape, Var states, int windows) {
+  public static Var joined(Tape tape, Var states, int windows) {
+    if (windows == 1) {
+      return states;
+    }
     long length = states.size(1);
     long all = windows * length;
     long[] kept =

@@ -5,6 +5,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Threads;
 import dreambooth4j.model.TextEncoder;
 import dreambooth4j.model.TextEncoderConfig;
@@ -37,21 +38,31 @@ public final class StableDiffusion implements AutoCloseable {
   private final Tokenizer tokenizer;
 
   private StableDiffusion(ModelFolder folder) {
-    unet =
-        new UNet(
-            UNetConfig.of(folder.config(Component.UNET), where(folder, Component.UNET)),
-            unetParameters);
-    textEncoder =
-        new TextEncoder(
-            TextEncoderConfig.of(
-                folder.config(Component.TEXT_ENCODER), where(folder, Component.TEXT_ENCODER)),
-            textParameters);
-    vae =
-        new Vae(
-            VaeConfig.of(folder.config(Component.VAE), where(folder, Component.VAE)),
-            vaeParameters);
+    unet = unet(folder, unetParameters);
+    textEncoder = textEncoder(folder, textParameters);
+    vae = vae(folder, vaeParameters);
     scheduler = SchedulerConfig.of(folder.config(Component.SCHEDULER));
     tokenizer = Tokenizer.open(folder.folder(Component.TOKENIZER));
+  }
+
+  /** The UNet that a folder's config.json describes; declares its weights. */
+  public static UNet unet(ModelFolder folder, Parameters parameters) {
+    return new UNet(
+        UNetConfig.of(folder.config(Component.UNET), where(folder, Component.UNET)), parameters);
+  }
+
+  /** The text encoder that a folder's config.json describes; declares its weights. */
+  public static TextEncoder textEncoder(ModelFolder folder, Parameters parameters) {
+    return new TextEncoder(
+        TextEncoderConfig.of(
+            folder.config(Component.TEXT_ENCODER), where(folder, Component.TEXT_ENCODER)),
+        parameters);
+  }
+
+  /** The VAE that a folder's config.json describes; declares its weights. */
+  public static Vae vae(ModelFolder folder, Parameters parameters) {
+    return new Vae(
+        VaeConfig.of(folder.config(Component.VAE), where(folder, Component.VAE)), parameters);
   }
 
   private static String where(ModelFolder folder, Component component) {
@@ -67,6 +78,16 @@ public final class StableDiffusion implements AutoCloseable {
    */
   public static StableDiffusion load(
       Arena arena, ModelFolder folder, boolean trainUnet, boolean trainTextEncoder) {
+    return load(
+        arena,
+        folder,
+        trainUnet ? Gradients.GATHERED : Gradients.NONE,
+        trainTextEncoder ? Gradients.GATHERED : Gradients.NONE);
+  }
+
+  /** As {@link #load(Arena, ModelFolder, boolean, boolean)}; says what becomes of gradients. */
+  public static StableDiffusion load(
+      Arena arena, ModelFolder folder, Gradients trainUnet, Gradients trainTextEncoder) {
     StableDiffusion model = new StableDiffusion(folder);
     Threads.fit(model.unetParameters.count());
     model.unetParameters.allocate(arena, trainUnet);

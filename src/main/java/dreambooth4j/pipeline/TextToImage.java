@@ -165,12 +165,16 @@ public final class TextToImage {
     }
   }
 
+  /** How many pictures of a size are decoded together. */
+  public static int atOnce(int width, int height) {
+    return (int) Math.max(1, PIXELS_AT_ONCE / ((long) width * height));
+  }
+
   private List<Pixels> decode(Arena arena, Tensor latents) {
     Tensor unscaled =
         WeightedSum.of(arena, new double[] {1 / model.vae().config().scalingFactor()}, latents);
     int factor = model.vae().config().factor();
-    long each = latents.size(1) * latents.size(2) * factor * factor;
-    int atOnce = (int) Math.max(1, PIXELS_AT_ONCE / each);
+    int atOnce = atOnce((int) latents.size(2) * factor, (int) latents.size(1) * factor);
     List<Pixels> pictures = new ArrayList<>();
     for (int from = 0; from < latents.size(0); from += atOnce) {
       Tensor rows = unscaled.rows(from, Math.min(atOnce, latents.size(0) - from));

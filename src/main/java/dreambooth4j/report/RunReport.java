@@ -7,9 +7,9 @@ import dreambooth4j.data.Grid;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.train.MemoryForecast;
 import dreambooth4j.train.SamplePictures;
 import dreambooth4j.train.Trainer;
 import dreambooth4j.train.TrainingRun;
@@ -128,25 +128,14 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   }
 
   @Override
+  public void forecast(MemoryForecast memory) {
+    MemoryTable.plan(memory).forEach(line -> say("%s", line));
+  }
+
+  @Override
   public void ready(Trainer trainer, Arena arena) {
     endMaking();
     run = arena;
-    long weights = 0;
-    long gradients = 0;
-    for (Parameters each : trainer.trained()) {
-      weights += 4 * each.flatCount();
-      gradients += 4 * each.flatCount();
-    }
-    long frozen = arena.liveBytes() - weights - gradients - 2 * weights;
-    say(
-        "Memory before the first step: %s, and the activations come on top",
-        ProcessMemory.shown(arena.liveBytes()));
-    say(
-        "  trained weights %s, gradients %s, optimizer %s, what is frozen %s",
-        ProcessMemory.shown(weights),
-        ProcessMemory.shown(gradients),
-        ProcessMemory.shown(2 * weights),
-        ProcessMemory.shown(frozen));
     say(
         "Training: %d steps, %d an epoch, from step %d",
         trainer.steps(), trainer.stepsPerEpoch(), trainer.done() + 1);

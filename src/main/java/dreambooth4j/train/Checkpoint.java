@@ -19,6 +19,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -52,7 +53,8 @@ final class Checkpoint {
         new SafetensorsWriter()
             .metadata("step", Integer.toString(step))
             .metadata("seed", Long.toString(seed))
-            .metadata("layout", layout(states));
+            .metadata("layout", layout(states))
+            .metadata("moments", moments(states));
     settings.forEach((name, value) -> writer.metadata(SETTING + name, value));
     tensors(states).forEach(writer::add);
     writer.write(run, folder.resolve(FILE));
@@ -88,6 +90,7 @@ final class Checkpoint {
     }
     try (Safetensors file = Safetensors.open(path)) {
       expect(path, "layout of the trained weights", layout(states), file.metadata().get("layout"));
+      expect(path, "moments", moments(states), file.metadata().get("moments"));
       expect(path, "seed", Long.toString(seed), file.metadata().get("seed"));
       tensors(states).forEach((name, tensor) -> file.readInto(tensor, name));
       Map<String, String> settings = new LinkedHashMap<>();
@@ -122,11 +125,19 @@ final class Checkpoint {
     for (int i = 0; i < states.size(); i++) {
       AdamW.State state = states.get(i);
       tensors.put(i + ".weights", state.parameters().weights());
-      tensors.put(i + ".mean", state.mean());
-      tensors.put(i + ".variance", state.variance());
-      tensors.put(i + ".steps", state.steps());
+      String prefix = i + ".";
+      state.tensors().forEach((name, tensor) -> tensors.put(prefix + name, tensor));
     }
     return tensors;
+  }
+
+  /** In what AdamW's moments are held: 8 bits cannot be read as 32. */
+  private static String moments(List<AdamW.State> states) {
+    return states.stream()
+        .flatMap(state -> state.tensors().entrySet().stream())
+        .map(entry -> entry.getKey() + " " + entry.getValue().dtype())
+        .distinct()
+        .collect(Collectors.joining(", "));
   }
 
   /** A digest of all names and shapes: the flat buffers mean the same only where it is the same. */

@@ -1,18 +1,15 @@
 package dreambooth4j.train;
 
 import dreambooth4j.Problem;
+import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameter;
-import dreambooth4j.engine.Parameters;
 import dreambooth4j.pipeline.StableDiffusion;
-import java.util.List;
 
 /** Finds where a number that is not finite came from, and says it. */
 final class Divergence {
   private static final String WAY_OUT =
       "Try a lower learning_rate, lr_warmup_steps, or max_grad_norm 1.";
-
-  private static final String GRADIENT = "the gradient is not finite";
 
   private Divergence() {}
 
@@ -40,15 +37,10 @@ final class Divergence {
   }
 
   /** Explains gradients whose norm is not finite. */
-  static Problem ofGradients(List<Parameters> trained, int number) {
-    for (Parameters group : trained) {
-      for (Parameter each : group.all()) {
-        if (each.isTrainable() && !each.gradient().isFinite()) {
-          return problem(number, GRADIENT, "the gradient of " + each);
-        }
-      }
-    }
-    return problem(number, GRADIENT, "the sum of all squares");
+  static Problem ofGradients(AdamW optimizer, int number) {
+    Parameter bad = optimizer.badGradient();
+    String where = bad == null ? "the sum of all squares" : "the gradient of " + bad;
+    return problem(number, "the gradient is not finite", where);
   }
 
   /**

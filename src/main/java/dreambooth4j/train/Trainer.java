@@ -3,6 +3,7 @@ package dreambooth4j.train;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.DecidingKeys;
+import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.View;
@@ -11,8 +12,11 @@ import dreambooth4j.diffusion.Objective;
 import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Parameters.Gradients;
+import dreambooth4j.engine.Tape;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.weights.ModelFolder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -70,8 +74,6 @@ public final class Trainer {
     this.caches = caches;
     NoiseSchedule schedule = NoiseSchedule.of(model.scheduler());
     this.batches = new PairBatches(config, model, caches, schedule.timesteps());
-    this.step =
-        new TrainingStep(model.unet(), objective(schedule), config.training().offsetNoise());
     trained.add(model.unetParameters());
     if (config.training().trainTextEncoder()) {
       model.textEncoder().freezeSkipped(config.model().clipSkip());
@@ -82,13 +84,30 @@ public final class Trainer {
         new AdamW(
             run,
             new AdamW.Settings(o.adamBeta1(), o.adamBeta2(), o.adamEpsilon(), o.adamWeightDecay()),
-            trained);
+            trained,
+            config.memory().use8bitAdam());
+    step =
+        new TrainingStep(
+            model.unet(),
+            objective(schedule),
+            config.training().offsetNoise(),
+            new Tape.Saving(
+                config.memory().gradientCheckpointing() == Checkpointing.TRUE,
+                optimizer::updateArrived));
     int batchesPerStep = config.training().gradientAccumulationSteps();
     stepsPerEpoch = (pairs.batchesPerEpoch() + batchesPerStep - 1) / batchesPerStep;
     Integer most = config.training().maxTrainSteps();
     steps =
         most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
     learningRate = new LearningRate(o, steps);
+  }
+
+  /** Reads a model to train as the configuration says. */
+  public static StableDiffusion load(Arena run, ModelFolder base, Config config) {
+    Gradients gradients =
+        config.memory().fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED;
+    return StableDiffusion.load(
+        run, base, gradients, config.training().trainTextEncoder() ? gradients : Gradients.NONE);
   }
 
   private Objective objective(NoiseSchedule schedule) {
@@ -175,7 +194,8 @@ public final class Trainer {
    * Trains until {@code until} steps are done or {@code stop} says so, looked at after each step.
    *
    * @throws dreambooth4j.Problem of kind DIVERGED at the first number that is not finite; the
-   *     weights are then those before the step
+   *     weights are then those before the step, but that with fused_backward_pass some may already
+   *     be those after it
    */
   public void train(int until, Listener listener, BooleanSupplier stop) {
     while (done < Math.min(until, steps) && !stop.getAsBoolean()) {
@@ -229,6 +249,8 @@ public final class Trainer {
     double prior = 0;
     int pictures = 0;
     int pair = 0;
+    double rate = learningRate.at(done);
+    optimizer.begin(rate);
     for (PairSampler.Batch part : parts) {
       try (Arena arena = run.child("batch")) {
         PairBatches.Drawn drawn = batches.draw(arena, part, done, pair, textTrains);
@@ -244,10 +266,9 @@ public final class Trainer {
         pair += part.pairs().size();
       }
     }
-    double rate = learningRate.at(done);
     double norm = TrainingStep.update(optimizer, rate, config.optimizer().maxGradNorm());
     if (!Double.isFinite(norm)) {
-      throw Divergence.ofGradients(trained, done + 1);
+      throw Divergence.ofGradients(optimizer, done + 1);
     }
     return new StepReport(
         done + 1,

@@ -37,6 +37,9 @@ public final class TrainingRun {
     /** The class images are made; {@code plan} has those that will be trained with. */
     void paired(Config config, List<Concept> concepts, ClassImagePlan plan);
 
+    /** How much memory it will need, before any is used. */
+    void forecast(MemoryForecast memory);
+
     /** All is in memory; training begins after {@code trainer.done()} steps. */
     void ready(Trainer trainer, Arena run);
 
@@ -80,10 +83,11 @@ public final class TrainingRun {
     Checkpoints checkpoints = new Checkpoints(config.output());
     Path resumed = checkpoints.toResume();
     requireReadable(concepts);
+    MemoryForecast memory = forecast(base, concepts, plan);
+    Config fitted = config.with(memory.plan().memory());
     try (OutputFolder folder = OutputFolder.take(output, base);
         Arena run = Arena.open("run");
-        StableDiffusion model =
-            StableDiffusion.load(run, base, true, config.training().trainTextEncoder())) {
+        StableDiffusion model = Trainer.load(run, base, fitted)) {
       LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())
           .notes("max_token_length: ", 5)
           .forEach(listener::warning);
@@ -97,7 +101,7 @@ public final class TrainingRun {
       }
       listener.paired(config, concepts, plan);
       Caches caches = new Caches(run, config, base, model, listener::warning);
-      Trainer trainer = new Trainer(run, config, model, pairs(concepts, plan), caches);
+      Trainer trainer = new Trainer(run, fitted, model, pairs(concepts, plan), caches);
       if (resumed != null) {
         resume(trainer, resumed);
       }
@@ -112,7 +116,25 @@ public final class TrainingRun {
       SamplePictures samples = new SamplePictures(config, model, concepts);
       train(run, trainer, samples, base, model, checkpoints, refresh);
       return trainer.done() == trainer.steps();
+    } catch (Problem e) {
+      throw memory.explained(e);
     }
+  }
+
+  /** What {@link #run} would do and need; nothing is loaded, and nothing is written. */
+  public MemoryForecast dryRun() {
+    List<Concept> concepts = Concept.scanAll(config);
+    ClassImagePlan plan = ClassImagePlan.of(config, concepts);
+    listener.planned(config, concepts, plan);
+    ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+    return forecast(base, concepts, plan);
+  }
+
+  private MemoryForecast forecast(ModelFolder base, List<Concept> concepts, ClassImagePlan plan) {
+    MemoryForecast memory =
+        new MemoryForecast(base, config, MemoryPlan.Load.of(config, concepts, plan));
+    listener.forecast(memory);
+    return memory;
   }
 
   private PairSampler pairs(List<Concept> concepts, ClassImagePlan plan) {
@@ -295,9 +317,10 @@ public final class TrainingRun {
       listener.warning("nothing is written: the weights hold numbers that are not finite");
     } else {
       saveModel(run, trainer, base, model);
+      String when = config.memory().fusedBackwardPass() ? "in the midst of" : "before";
       listener.warning(
-          "saved are the weights before step %d; those of an earlier checkpoint may be better"
-              .formatted(trainer.done() + 1));
+          "saved are the weights %s step %d; those of an earlier checkpoint may be better"
+              .formatted(when, trainer.done() + 1));
     }
   }
 

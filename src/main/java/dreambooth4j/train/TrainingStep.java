@@ -59,29 +59,39 @@ public final class TrainingStep {
   private final UNet unet;
   private final Objective objective;
   private final double offsetNoise;
+  private final Tape.Saving saving;
 
-  /** {@code offsetNoise} is the strength of the offset, 0 for none. */
+  /** Keeps all activations; {@code offsetNoise} is the strength of the offset, 0 for none. */
   public TrainingStep(UNet unet, Objective objective, double offsetNoise) {
+    this(unet, objective, offsetNoise, Tape.Saving.NONE);
+  }
+
+  /** {@code saving} says how its way back needs less memory. */
+  public TrainingStep(UNet unet, Objective objective, double offsetNoise, Tape.Saving saving) {
     this.unet = unet;
     this.objective = objective;
     this.offsetNoise = offsetNoise;
+    this.saving = saving;
   }
 
   /**
    * Forward and backward: the gradients of the loss, times {@code share}, are added to what the
-   * parameters have gathered. All that is made on the way is freed.
+   * parameters have gathered, unless the loss is not finite. All that is made on the way is freed.
    *
    * @param share 1 / the number of batches that make up the step
    */
   public Losses gather(Arena run, Rows rows, Draws draws, double priorLossWeight, double share) {
     try (Arena arena = run.child("step");
-        Tape tape = Tape.recording(arena)) {
+        Tape tape = Tape.recording(arena, saving)) {
       Var errors = errors(arena, tape, rows, draws, priorLossWeight);
       float[] each = errors.value().toFloats();
-      float[] seed = new float[each.length];
-      Arrays.fill(seed, (float) share);
-      tape.backward(errors, arena.floats("share", seed, seed.length));
-      return losses(each, rows.instanceRows(), priorLossWeight);
+      Losses losses = losses(each, rows.instanceRows(), priorLossWeight);
+      if (Double.isFinite(losses.total())) {
+        float[] seed = new float[each.length];
+        Arrays.fill(seed, (float) share);
+        tape.backward(errors, arena.floats("share", seed, seed.length));
+      }
+      return losses;
     }
   }
 

@@ -308,6 +308,31 @@ class TrainCommandTest {
     assertThat(beyond.err()).contains("has 2 steps done and this run ends at 1");
   }
 
+  @Test
+  void shouldSayWhatARunWouldNeedWithoutDoingIt() {
+    Path output = folder.resolve("none");
+    Ran ran =
+        Ran.of(
+            "train",
+            "src/examples/santa/config.yaml",
+            "--dry-run",
+            "--pretrained_model_name_or_path=src/test/resources/models/sd15",
+            "--output_dir",
+            output.toString(),
+            "--resolution=512",
+            "--train_batch_size=1");
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.out())
+        .contains("resolution: 512")
+        .containsPattern("CPU +GPU +GPU bf16 +options")
+        .contains("gradient_checkpointing + use_8bit_adam + fused_backward_pass");
+    assertThat(ran.err())
+        .contains("Concept santa: 8 pictures", "Class images: 0 there")
+        .contains("Memory plan for 2 rows of 512x512")
+        .containsPattern("UNet down 0 +\\d+ MB");
+    assertThat(output).doesNotExist();
+  }
+
   /** Long captions from class images to the trained model and a picture of it. */
   @Test
   void shouldReadLongCaptionsAsFarAsItIsTold() throws IOException {

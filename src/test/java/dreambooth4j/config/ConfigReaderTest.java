@@ -2,9 +2,11 @@ package dreambooth4j.config;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.ConfigReader.Reading;
+import dreambooth4j.config.MemoryConfig.Checkpointing;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -104,6 +106,34 @@ class ConfigReaderTest {
   }
 
   @Test
+  void shouldTakeTheMemoryOptionsInBothDialects() throws IOException {
+    String start = "{instance_data_dir: a, class_token: man";
+    assertThat(read(start + "}").memory())
+        .isEqualTo(new MemoryConfig(Checkpointing.AUTO, false, false));
+    assertThat(read(start + ", optimizer: Paged 8bit AdamW}").memory().use8bitAdam()).isTrue();
+    assertThat(read(start + ", optimizer: Torch AdamW}").memory().use8bitAdam()).isFalse();
+    assertThat(read(start + ", model_name: x, revision: 1}").memory().use8bitAdam()).isTrue();
+    assertThat(
+            read(start + ", model_name: x, revision: 1, use_8bit_adam: false}")
+                .memory()
+                .use8bitAdam())
+        .isFalse();
+    assertThat(
+            read(start + ", fused_backward_pass: true, max_grad_norm: 0}")
+                .memory()
+                .fusedBackwardPass())
+        .isTrue();
+    assertThatThrownBy(
+            () ->
+                read(
+                    start
+                        + ", fused_backward_pass: true, max_grad_norm: 0,"
+                        + " gradient_accumulation_steps: 2}"))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("set gradient_accumulation_steps: 1");
+  }
+
+  @Test
   void shouldReadSeveralConceptsWithSharedKeysAtTheTop() throws IOException {
     Config config =
         read(
@@ -172,7 +202,9 @@ class ConfigReaderTest {
           scheduler: heun | config.yaml:2: scheduler: found 'heun', allowed is one of ddpm, ddim
           adam_beta1: 1 | config.yaml:2: adam_beta1: found '1', allowed is a number from 0 to below 1
           use_lora: true | config.yaml:2: use_lora: true is not done here; all weights are trained: set it to false
-          optimizer: Lion | config.yaml:2: optimizer: Lion is not done here; the optimizer is AdamW
+          optimizer: Lion | config.yaml:2: optimizer: found 'Lion', allowed is one of AdamW, 8bit AdamW
+          gradient_checkpointing: sometimes | allowed is one of true, false, auto
+          fused_backward_pass: true | set max_grad_norm: 0
           use_dream: true | use_dream: true is not done here
           use_ema: true | use_ema: true is not done here
           max_token_length: 100 | max_token_length: found '100', allowed is one of 75, 150, 225
@@ -370,11 +402,11 @@ class ConfigReaderTest {
     assertThat(config.training().stopTextEncoder()).isEqualTo(1);
     assertThat(config.data().captions().shuffleTags()).isTrue();
     assertThat(config.optimizer().lrWarmupSteps()).isEqualTo(500);
+    assertThat(config.memory()).isEqualTo(new MemoryConfig(Checkpointing.TRUE, true, false));
     assertThat(reading.noEffect()).contains("attention", "use_ema", "graph_smoothing", "revision");
     assertThat(reading.remarks())
         .contains(
             "mixed_precision: fp16, but float32 is used",
-            "optimizer: 8bit AdamW, but AdamW with 32-bit states is used",
             "train_batch_size: 1 counts rows in the extension; here it is 1 pair of an instance"
                 + " and a class picture");
   }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dreambooth4j.Problem;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 class ArenaTest {
@@ -51,6 +52,31 @@ class ArenaTest {
           .isInstanceOf(Problem.class)
           .hasMessageContaining("wanted 24 bytes for large")
           .hasMessageContaining("80 are in use");
+    }
+  }
+
+  @Test
+  void shouldSayInWordsThatTheMachineHasNotSoMuch() {
+    try (Arena run = Arena.open("run")) {
+      assertThatThrownBy(() -> run.allocate("huge", DType.F32, 1L << 50))
+          .isInstanceOf(Problem.class)
+          .hasMessageContaining("huge: out of memory (")
+          .hasMessageContaining(String.valueOf(1L << 52));
+    }
+  }
+
+  @Test
+  void shouldCountByPartsWithoutHoldingAnythingWhenDry() {
+    try (Arena run = Arena.dry("plan")) {
+      run.part("large");
+      Tensor large = run.allocate("large", DType.F32, 1L << 50);
+      run.part("small");
+      Tensor small = run.zeros("small", DType.F32, 2, 3);
+      large.release();
+      assertThat(small.toFloats()).containsOnly(0);
+      assertThat(run.liveBytes()).isEqualTo(24);
+      assertThat(run.peakBytes()).isEqualTo((1L << 52) + 24);
+      assertThat(run.peakParts()).isEqualTo(Map.of("large", 1L << 52, "small", 24L));
     }
   }
 

@@ -39,7 +39,7 @@ final class TinyTrainer implements AutoCloseable {
             config.training().trainBatchSize(),
             config.training().seed());
     ModelFolder base = ModelFolder.open(Path.of(config.model().required()), null);
-    model = StableDiffusion.load(run, base, true, config.training().trainTextEncoder());
+    model = Trainer.load(run, base, config);
     caches = new Caches(run, config, base, model, notes::add);
     trainer = new Trainer(run, config, model, pairs, caches);
   }

@@ -5,6 +5,7 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import java.util.List;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * Multi-head attention, softmax(q kᵀ / √d) v for each head. q, y [B, N, heads·d], k, v [B, M,
@@ -25,6 +26,11 @@ public final class Attention {
             .computeAll(
                 "attention",
                 () -> {
+                  if (Dry.is(q.at())) {
+                    return new org.bytedeco.pytorch.Tensor[] {
+                      torch.empty_like(q.at()), Dry.of(q.at(), q.size(0), heads, q.size(1))
+                    };
+                  }
                   org.bytedeco.pytorch.Tensor[] r =
                       Boxed.call(
                           FORWARD,
@@ -57,6 +63,11 @@ public final class Attention {
             .computeAll(
                 "attention.backward",
                 () -> {
+                  if (Dry.is(q.at())) {
+                    return new org.bytedeco.pytorch.Tensor[] {
+                      torch.empty_like(q.at()), torch.empty_like(k.at()), torch.empty_like(v.at())
+                    };
+                  }
                   org.bytedeco.pytorch.Tensor[] r =
                       Boxed.call(
                           BACKWARD,

@@ -32,19 +32,9 @@ public final class Conv2d {
             .compute(
                 "conv2d",
                 () ->
-                    ChannelsLast.out(
-                        torch.convolution(
-                            ChannelsLast.in(x.at()),
-                            ChannelsLast.in(weight.weight().at()),
-                            bias == null
-                                ? new TensorOptional()
-                                : new TensorOptional(bias.weight().at()),
-                            strides,
-                            paddings,
-                            ONE,
-                            false,
-                            ZERO,
-                            1)));
+                    Dry.is(x.at())
+                        ? Dry.of(x.at(), outputShape(x, weight, stride, padding))
+                        : ChannelsLast.out(convolved(x, weight, bias, strides, paddings)));
     boolean reaches = x.needsGradient() || weight.isTrainable();
     return tape.record(
         "conv2d",
@@ -52,6 +42,30 @@ public final class Conv2d {
         reaches,
         List.of(x.value()),
         dy -> backward(tape, x, weight, bias, strides, paddings, dy));
+  }
+
+  private static org.bytedeco.pytorch.Tensor convolved(
+      Var x, Parameter weight, @Nullable Parameter bias, long[] strides, long[] paddings) {
+    return torch.convolution(
+        ChannelsLast.in(x.at()),
+        ChannelsLast.in(weight.weight().at()),
+        bias == null ? new TensorOptional() : new TensorOptional(bias.weight().at()),
+        strides,
+        paddings,
+        ONE,
+        false,
+        ZERO,
+        1);
+  }
+
+  private static long[] outputShape(Var x, Parameter weight, int stride, int padding) {
+    long[] kernel = weight.shape();
+    return new long[] {
+      x.size(0),
+      (x.size(1) + 2L * padding - kernel[1]) / stride + 1,
+      (x.size(2) + 2L * padding - kernel[2]) / stride + 1,
+      kernel[0]
+    };
   }
 
   private static void backward(
@@ -63,6 +77,10 @@ public final class Conv2d {
       long[] paddings,
       Tensor dy) {
     boolean train = weight.isTrainable();
+    if (Dry.is(x.at())) {
+      Dry.backward(tape, x, weight, bias);
+      return;
+    }
     Native.run(
         "conv2d.backward",
         () -> {

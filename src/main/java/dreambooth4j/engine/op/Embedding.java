@@ -5,6 +5,7 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
+import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.global.torch;
 
@@ -17,7 +18,13 @@ public final class Embedding {
   /** table[ids]; {@code ids} are all within the table. */
   public static Var apply(Tape tape, Tensor ids, Parameter table) {
     Tensor y =
-        tape.arena().compute("embedding", () -> torch.embedding(table.weight().at(), ids.at()));
+        tape.arena()
+            .compute(
+                "embedding",
+                () ->
+                    Dry.is(ids.at())
+                        ? Dry.of(table.weight().at(), rowsShape(ids, table))
+                        : torch.embedding(table.weight().at(), ids.at()));
     return tape.record(
         "embedding",
         y,
@@ -31,5 +38,11 @@ public final class Embedding {
                         .gradient()
                         .at()
                         .index_add_(0, ids.at().view(-1), dy.at().view(-1, dy.size(-1)))));
+  }
+
+  private static long[] rowsShape(Tensor ids, Parameter table) {
+    long[] shape = Arrays.copyOf(ids.shape(), ids.rank() + 1);
+    shape[ids.rank()] = table.shape()[1];
+    return shape;
   }
 }

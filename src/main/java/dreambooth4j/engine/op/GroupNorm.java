@@ -27,6 +27,9 @@ public final class GroupNorm {
             .computeAll(
                 "group_norm",
                 () -> {
+                  if (Dry.is(x.at())) {
+                    return Dry.normalised(x.at(), x.size(0), groups);
+                  }
                   T_TensorTensorTensor_T r = forward(x, gamma, beta, groups, epsilon);
                   org.bytedeco.pytorch.Tensor y = ChannelsLast.out(r.get0());
                   return new org.bytedeco.pytorch.Tensor[] {
@@ -71,6 +74,10 @@ public final class GroupNorm {
       Tensor mean,
       Tensor rstd,
       Tensor dy) {
+    if (Dry.is(x.at())) {
+      Dry.backward(tape, x, gamma, beta);
+      return;
+    }
     Native.run(
         "group_norm.backward",
         () -> {

@@ -16,8 +16,15 @@ public final class IndexSelect {
 
   /** x[:, places]; {@code places} are all within N. */
   public static Var apply(Tape tape, Var x, Tensor places) {
-    Tensor y = tape.arena().compute("index_select", () -> x.at().index_select(1, places.at()));
     long[] shape = x.value().shape();
+    long[] picked = shape.clone();
+    picked[1] = places.size(0);
+    Tensor y =
+        tape.arena()
+            .compute(
+                "index_select",
+                () ->
+                    Dry.is(x.at()) ? Dry.of(x.at(), picked) : x.at().index_select(1, places.at()));
     DType dtype = x.value().dtype();
     return tape.record(
         "index_select",

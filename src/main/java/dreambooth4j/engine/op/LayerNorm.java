@@ -26,6 +26,9 @@ public final class LayerNorm {
             .computeAll(
                 "layer_norm",
                 () -> {
+                  if (Dry.is(x.at())) {
+                    return Dry.normalised(x.at(), x.value().count() / x.size(-1), 1);
+                  }
                   T_TensorTensorTensor_T r =
                       torch.native_layer_norm(
                           x.at(),
@@ -58,6 +61,10 @@ public final class LayerNorm {
       Tensor mean,
       Tensor rstd,
       Tensor dy) {
+    if (Dry.is(x.at())) {
+      Dry.backward(tape, x, gamma, beta);
+      return;
+    }
     Native.run(
         "layer_norm.backward",
         () -> {

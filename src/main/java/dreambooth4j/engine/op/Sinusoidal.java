@@ -1,7 +1,6 @@
 package dreambooth4j.engine.op;
 
 import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Tensor;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.TensorVector;
@@ -29,7 +28,7 @@ public final class Sinusoidal {
         () -> {
           org.bytedeco.pytorch.Tensor frequencies =
               torch
-                  .arange(new Scalar(half), Native.options(timesteps.dtype()))
+                  .arange(new Scalar(half), timesteps.at().options())
                   .mul_(new Scalar(-Math.log(10000)))
                   .div_(new Scalar(half - frequencyShift))
                   .exp_();

@@ -1,0 +1,56 @@
+package dreambooth4j.engine;
+
+import java.util.Map;
+import org.bytedeco.pytorch.Scalar;
+
+/** Moments in the type of the weights, by libtorch's fused AdamW. */
+final class FullMoments implements Moments {
+  private final Tensor mean;
+  private final Tensor variance;
+  private final Tensor steps;
+  private final Tensor gradientDivisor;
+
+  FullMoments(Arena arena, Parameters group) {
+    mean = arena.zeros("adam mean", group.dtype(), group.flatCount());
+    variance = arena.zeros("adam variance", group.dtype(), group.flatCount());
+    steps = arena.zeros("adam steps", DType.F32, 1);
+    gradientDivisor = arena.zeros("gradient divisor", DType.F32, 1);
+  }
+
+  @Override
+  public void update(Update update, Parameters.Span span, Tensor weights, Tensor gradients) {
+    AdamW.Settings settings = update.settings();
+    Native.run(
+        "adamw",
+        () -> {
+          steps.at().fill_(new Scalar((double) update.number()));
+          gradientDivisor.at().fill_(new Scalar(1 / update.clip()));
+          Boxed.call(
+              "_fused_adamw_",
+              list(weights.at()),
+              list(gradients.at()),
+              list(mean.at().narrow(0, span.from(), span.length())),
+              list(variance.at().narrow(0, span.from(), span.length())),
+              list(),
+              list(steps.at()),
+              update.learningRate(),
+              settings.beta1(),
+              settings.beta2(),
+              settings.weightDecay(),
+              settings.epsilon(),
+              false,
+              false,
+              update.clip() == 1 ? null : gradientDivisor.at(),
+              null);
+        });
+  }
+
+  private static org.bytedeco.pytorch.Tensor[] list(org.bytedeco.pytorch.Tensor... tensors) {
+    return tensors;
+  }
+
+  @Override
+  public Map<String, Tensor> tensors() {
+    return Map.of("mean", mean, "variance", variance);
+  }
+}

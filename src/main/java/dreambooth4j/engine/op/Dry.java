@@ -1,0 +1,42 @@
+package dreambooth4j.engine.op;
+
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Var;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Stands in for libtorch's ops that have no rule for dry tensors: says the shapes of their results.
+ */
+final class Dry {
+  private Dry() {}
+
+  /** Whether a tensor has a shape and no content. */
+  static boolean is(Tensor tensor) {
+    return tensor.is_meta();
+  }
+
+  /** A dry tensor of this shape, of the type of another. */
+  static Tensor of(Tensor like, long... shape) {
+    return torch.empty(shape, like.options(), null);
+  }
+
+  /** The results of a normalisation: as {@code x}, and two statistics of this shape. */
+  static Tensor[] normalised(Tensor x, long... statistics) {
+    return new Tensor[] {torch.empty_like(x), of(x, statistics), of(x, statistics)};
+  }
+
+  /** The way back of an op with these parameters: gradients are made, and nothing is in them. */
+  static void backward(Tape tape, Var x, @Nullable Parameter... parameters) {
+    if (x.needsGradient()) {
+      x.accumulate(tape.arena().compute("dry", () -> torch.empty_like(x.at())));
+    }
+    for (Parameter each : parameters) {
+      if (each != null && each.isTrainable()) {
+        each.gradient();
+      }
+    }
+  }
+}

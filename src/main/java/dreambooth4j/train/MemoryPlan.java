@@ -1,0 +1,334 @@
+package dreambooth4j.train;
+
+import dreambooth4j.config.BucketConfig.Remainder;
+import dreambooth4j.config.Config;
+import dreambooth4j.config.MemoryConfig;
+import dreambooth4j.config.MemoryConfig.Checkpointing;
+import dreambooth4j.config.OptimizerConfig;
+import dreambooth4j.data.Bucket;
+import dreambooth4j.data.Concept;
+import dreambooth4j.data.Picture;
+import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.diffusion.Objective;
+import dreambooth4j.diffusion.SchedulerConfig;
+import dreambooth4j.engine.AdamW;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Parameters.Gradients;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.model.TextEncoder;
+import dreambooth4j.model.UNet;
+import dreambooth4j.model.Vae;
+import dreambooth4j.pipeline.PromptEncoder;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.pipeline.TextToImage;
+import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.weights.Component;
+import dreambooth4j.weights.ModelFolder;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BiConsumer;
+
+/**
+ * What training will hold at once at most, in bytes, known before it holds any: the step that
+ * trains is run in a dry arena, on the largest batch of the run. No weights are read; the
+ * config.json files decide every size.
+ *
+ * @param memory the options that it was made for
+ * @param weights of what trains
+ * @param gradients gathered; those that are passed on are among the activations
+ * @param optimizer AdamW's moments
+ * @param frozen weights that do not train
+ * @param caches latents' moments of all pictures and, where the text encoder is frozen, prompts
+ * @param activations what is alive at the step's peak, by the part of the model that made it
+ * @param pictures what drawing samples and encoding a picture holds at its peak instead
+ * @param workspace what libtorch's own kernels hold besides, see {@link #WORKSPACE_TENSORS}
+ */
+public record MemoryPlan(
+    MemoryConfig memory,
+    long weights,
+    long gradients,
+    long optimizer,
+    long frozen,
+    long caches,
+    Map<String, Long> activations,
+    long pictures,
+    long workspace) {
+  /**
+   * A convolution's way back holds the weight's gradient as it was computed, and oneDNN both in an
+   * order of its own: so many times the largest weight were measured.
+   */
+  static final int WORKSPACE_TENSORS = 3;
+
+  /**
+   * The largest batch of a run, and how much it remembers.
+   *
+   * @param rows instance and class pictures
+   * @param pictures whose latents are kept in memory
+   * @param prompts whose hidden states are kept in memory
+   */
+  public record Load(Bucket bucket, int rows, int pictures, int prompts) {
+    static Load of(Config config, List<Concept> concepts, ClassImagePlan plan) {
+      List<Picture> pictures = concepts.stream().flatMap(c -> c.pictures().stream()).toList();
+      Map<Bucket, Integer> sizes = new HashMap<>();
+      pictures.forEach(each -> sizes.merge(each.bucket(), 1, Integer::sum));
+      boolean filled = config.data().buckets().remainder() == Remainder.FILL;
+      Bucket largest = pictures.get(0).bucket();
+      int rows = 0;
+      for (Map.Entry<Bucket, Integer> size : sizes.entrySet()) {
+        int atOnce = config.training().trainBatchSize();
+        int there = filled ? atOnce : Math.min(atOnce, size.getValue());
+        if (pixels(size.getKey()) * there > pixels(largest) * rows) {
+          largest = size.getKey();
+          rows = there;
+        }
+      }
+      boolean inMemory = config.output().cacheDir() == null;
+      int classImages = plan.present() + plan.missing();
+      return new Load(
+          largest,
+          classImages > 0 ? 2 * rows : rows,
+          inMemory ? pictures.size() + classImages : 0,
+          inMemory ? 2 * pictures.size() : 0);
+    }
+
+    private static long pixels(Bucket bucket) {
+      return (long) bucket.width() * bucket.height();
+    }
+  }
+
+  /** What it would be on a GPU, see {@link #onGpu}. */
+  public enum Gpu {
+    /** Weights in bf16 beside F32 masters. */
+    MASTERS,
+    /** Weights in bf16 alone, rounded stochastically. */
+    BF16_ALONE
+  }
+
+  /**
+   * A forecast for a GPU, by the same accounting: weights, gradients and activations of two bytes,
+   * moments as they are. Not counted: CUDA's own context, and the workspace of its libraries.
+   */
+  public long onGpu(Gpu gpu) {
+    long passing = Math.max(activationBytes(), pictures);
+    return (weights + gradients + frozen + caches + passing) / 2
+        + optimizer
+        + (gpu == Gpu.MASTERS ? weights : 0);
+  }
+
+  /** What lives from the first step to the last. */
+  public long always() {
+    return weights + gradients + optimizer + frozen + caches;
+  }
+
+  /** Tensors alive at the peak: all but the workspace. */
+  public long tensors() {
+    return always() + Math.max(activationBytes(), pictures);
+  }
+
+  /** All of it. */
+  public long total() {
+    return tensors() + workspace;
+  }
+
+  /** All activations at the step's peak. */
+  public long activationBytes() {
+    return activations.values().stream().mapToLong(Long::longValue).sum();
+  }
+
+  /** Plans a run under other memory options than its own. */
+  static MemoryPlan of(ModelFolder base, Config config, MemoryConfig memory, Load load) {
+    try (Arena run = Arena.dry("plan")) {
+      return new Dry(run, base, config, memory).plan(load);
+    }
+  }
+
+  /** A model without content, and its step. */
+  private static final class Dry {
+    private final Arena run;
+    private final Config config;
+    private final MemoryConfig memory;
+    private final Parameters unetParameters = new Parameters(DType.F32);
+    private final Parameters textParameters = new Parameters(DType.F32);
+    private final Parameters vaeParameters = new Parameters(DType.F32);
+    private final UNet unet;
+    private final TextEncoder textEncoder;
+    private final Vae vae;
+    private final Objective objective;
+
+    Dry(Arena run, ModelFolder base, Config config, MemoryConfig memory) {
+      this.run = run;
+      this.config = config;
+      this.memory = memory;
+      unet = StableDiffusion.unet(base, unetParameters);
+      textEncoder = StableDiffusion.textEncoder(base, textParameters);
+      vae = StableDiffusion.vae(base, vaeParameters);
+      objective =
+          Objective.plain(NoiseSchedule.of(SchedulerConfig.of(base.config(Component.SCHEDULER))));
+    }
+
+    MemoryPlan plan(Load load) {
+      boolean textTrains = config.training().trainTextEncoder();
+      Gradients gradients = memory.fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED;
+      unetParameters.allocate(run, gradients);
+      textParameters.allocate(run, textTrains ? gradients : Gradients.NONE);
+      vaeParameters.allocate(run, Gradients.NONE);
+      List<Parameters> trained = new ArrayList<>(List.of(unetParameters));
+      if (textTrains) {
+        textEncoder.freezeSkipped(config.model().clipSkip());
+        trained.add(textParameters);
+      }
+      long weights = 0;
+      for (Parameters each : trained) {
+        weights += each.flatCount() * each.dtype().bytes();
+      }
+      long gathered = memory.fusedBackwardPass() ? 0 : weights;
+      long model = run.liveBytes();
+      OptimizerConfig o = config.optimizer();
+      AdamW optimizer =
+          new AdamW(
+              run,
+              new AdamW.Settings(
+                  o.adamBeta1(), o.adamBeta2(), o.adamEpsilon(), o.adamWeightDecay()),
+              trained,
+              memory.use8bitAdam());
+      long moments = run.liveBytes() - model;
+      return new MemoryPlan(
+          memory,
+          weights,
+          gathered,
+          moments,
+          model - weights - gathered,
+          caches(load, textTrains),
+          step(load, optimizer, textTrains),
+          Math.max(drawing(load), encoding(load)),
+          WORKSPACE_TENSORS * largest(trained));
+    }
+
+    private static long largest(List<Parameters> trained) {
+      return trained.stream()
+              .flatMap(each -> each.all().stream())
+              .filter(each -> each.fileShape().length == 4)
+              .mapToLong(Parameter::count)
+              .max()
+              .orElse(0)
+          * DType.F32.bytes();
+    }
+
+    private long caches(Load load, boolean textTrains) {
+      long picture = 2 * latentElements(load) * DType.F32.bytes();
+      long prompt = (long) tokens() * textEncoder.config().width() * DType.F32.bytes();
+      return load.pictures * picture + (textTrains ? 0 : load.prompts * prompt);
+    }
+
+    private long latentElements(Load load) {
+      int factor = vae.config().factor();
+      return (long) (load.bucket.height() / factor)
+          * (load.bucket.width() / factor)
+          * vae.config().latentChannels();
+    }
+
+    /** One prediction of the UNet with guidance, and the VAE's way to pictures. */
+    private long drawing(Load load) {
+      int atOnce = TextToImage.atOnce(load.bucket.width(), load.bucket.height());
+      int wanted = config.concepts().stream().mapToInt(c -> c.samples().count()).max().orElse(0);
+      int count = Math.min(atOnce, wanted);
+      if (count == 0) {
+        return 0;
+      }
+      return peak((arena, tape) -> vae.decode(tape, tape.constant(latents(arena, load, count))));
+    }
+
+    private long encoding(Load load) {
+      Bucket bucket = load.bucket;
+      return peak(
+          (arena, tape) ->
+              vae.encode(
+                  tape,
+                  tape.constant(
+                      arena.allocate(
+                          "picture", DType.F32, 1, bucket.height(), bucket.width(), 3))));
+    }
+
+    private long peak(BiConsumer<Arena, Tape> work) {
+      long before = run.liveBytes();
+      try (Arena arena = run.child("pictures");
+          Tape tape = Tape.inference(arena)) {
+        run.resetPeak();
+        work.accept(arena, tape);
+        return run.peakBytes() - before;
+      }
+    }
+
+    private Tensor latents(Arena arena, Load load, int rows) {
+      int factor = vae.config().factor();
+      return arena.allocate(
+          "latents",
+          DType.F32,
+          rows,
+          load.bucket.height() / factor,
+          load.bucket.width() / factor,
+          vae.config().latentChannels());
+    }
+
+    /** What is alive at the step's peak beyond what lives all the time. */
+    private Map<String, Long> step(Load load, AdamW optimizer, boolean textTrains) {
+      TrainingStep step =
+          new TrainingStep(
+              unet,
+              objective,
+              config.training().offsetNoise(),
+              new Tape.Saving(
+                  memory.gradientCheckpointing() == Checkpointing.TRUE, optimizer::updateArrived));
+      optimizer.begin(0);
+      run.part("batch");
+      try (Arena batch = run.child("batch")) {
+        Tensor latents = latents(batch, load, load.rows);
+        Tensor noise = latents(batch, load, load.rows);
+        Tensor offset = batch.allocate("offset noise", DType.F32, load.rows, latents.size(3));
+        run.resetPeak();
+        step.gather(
+            batch,
+            new TrainingStep.Rows(latents, prompts(batch, load, textTrains), load.rows),
+            new TrainingStep.Draws(
+                noise, new long[load.rows], config.training().offsetNoise() == 0 ? null : offset),
+            1,
+            1);
+      }
+      Map<String, Long> parts = new LinkedHashMap<>(run.peakParts());
+      parts.remove(""); // what lives all the time
+      parts.values().removeIf(bytes -> bytes == 0);
+      return Collections.unmodifiableMap(parts);
+    }
+
+    /** What a prompt becomes. */
+    private int tokens() {
+      return windows() * (textEncoder.config().length() - 2) + 2;
+    }
+
+    private int windows() {
+      return TextEncoding.of(config.model()).windows();
+    }
+
+    private TrainingStep.Prompts prompts(Arena batch, Load load, boolean textTrains) {
+      if (textTrains) {
+        long rows = (long) load.rows * windows();
+        Tensor ids = batch.allocate("token ids", DType.I64, rows, textEncoder.config().length());
+        return tape ->
+            PromptEncoder.joined(
+                tape, textEncoder.forward(tape, ids, config.model().clipSkip()), windows());
+      }
+      Tensor states =
+          batch.allocate("prompts", DType.F32, load.rows, tokens(), textEncoder.config().width());
+      return tape -> tape.constant(states);
+    }
+  }
+}
