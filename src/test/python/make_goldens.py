@@ -216,6 +216,35 @@ def train_case(out, name, unet, sched, g, steps=4, weight=0.35, snr_gamma=None, 
             p.copy_(start[n])
 
 
+def windows(tokenizer, prompt, n):
+    """kohya-ss/sd-scripts' max_token_length 75 n: the ids of n windows, each read by the text encoder alone."""
+    bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+    ids = tokenizer(prompt, padding="max_length", truncation=True, max_length=75 * n + 2).input_ids
+    rows = [[bos] + ids[1 + 75 * i:76 + 75 * i] + ids[-1:] for i in range(n)]
+    if n > 1 and pad != eos:
+        for row in rows:
+            if row[-2] not in (eos, pad):
+                row[-1] = eos
+            if row[1] == pad:
+                row[1] = eos
+    return rows
+
+
+def prompts_case(out, text, tokenizer):
+    tags = "sks man, red hat, blue sky, old brick wall, two dogs, snow on the mountain"
+    prompts = ["sks man, red hat", "man " * 75, ", ".join([tags] * 6)]
+    norm = getattr(text, "text_model", text).final_layer_norm
+    tensors = {}
+    for length, skip in ((75, 1), (150, 1), (150, 2), (225, 1)):
+        rows = torch.tensor([windows(tokenizer, p, length // 75) for p in prompts])
+        r = text(rows.flatten(0, 1), output_hidden_states=True)
+        h = (r.last_hidden_state if skip == 1 else norm(r.hidden_states[-skip])).unflatten(0, rows.shape[:2])
+        body = h[:, :, 1:-1].flatten(1, 2)
+        states = torch.cat([h[:, 0, :1], body, h[:, -1, -1:]], 1)
+        tensors[f"output.{length}.{skip}"] = states[..., 0]
+    write(out, "prompts", tensors, component="prompts", prompts=prompts, note="output.<max_token_length>.<clip_skip>: the first channel of each token")
+
+
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("out", type=pathlib.Path)
@@ -235,6 +264,7 @@ def main():
     tokenizer_case(o.out, tokenizer)
     scheduler_cases(o.out, sched.config.prediction_type, g)
     adamw_case(o.out, g)
+    prompts_case(o.out, text, tokenizer)
     train_case(o.out, "train_prior", unet, sched, g)
     train_case(o.out, "train_snr_offset_accum", unet, sched, g, steps=3, weight=0.2, snr_gamma=5.0, offset=0.1, accumulate=2)
 

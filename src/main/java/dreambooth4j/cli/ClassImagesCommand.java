@@ -3,6 +3,7 @@ package dreambooth4j.cli;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.LongPrompts;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
@@ -58,18 +59,22 @@ final class ClassImagesCommand implements Callable<Integer> {
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     ClassImageTable.print(out, plan);
     ClassImageTable.printSkipped(err, plan);
+    LongPrompts.notesOf(config, concepts, plan.pools(), 5).forEach(err::println);
     out.flush();
-    String model = config.model().pretrainedModelNameOrPath();
-    if (plan.present() > 0 && model != null) {
-      noteOtherModels(err, config, ModelFolder.find(model, config.model().variant()), plan);
-    }
     err.flush();
-    return planOnly || plan.missing() == 0 ? 0 : generate(config, plan);
+    boolean complete = planOnly || plan.missing() == 0;
+    String model = config.model().pretrainedModelNameOrPath();
+    if (complete && (plan.present() == 0 || model == null)) {
+      return 0;
+    }
+    ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+    noteOtherModels(err, base, plan);
+    err.flush();
+    return complete ? 0 : generate(config, base, plan);
   }
 
-  private static void noteOtherModels(
-      PrintWriter err, Config config, ModelFolder base, ClassImagePlan plan) {
-    int others = BaseModel.madeByOthers(plan, base, config.model().variant());
+  private static void noteOtherModels(PrintWriter err, ModelFolder base, ClassImagePlan plan) {
+    int others = BaseModel.madeByOthers(plan, base);
     if (others > 0) {
       err.printf(
           "%d of the class images that are there were made by another base model than %s: they are"
@@ -78,8 +83,7 @@ final class ClassImagesCommand implements Callable<Integer> {
     }
   }
 
-  private int generate(Config config, ClassImagePlan plan) {
-    ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+  private int generate(Config config, ModelFolder base, ClassImagePlan plan) {
     PrintStream err = System.err;
     Main main = spec.root().commandLine().getCommand();
     main.interrupt.listen();

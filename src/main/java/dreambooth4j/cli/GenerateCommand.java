@@ -2,6 +2,7 @@ package dreambooth4j.cli;
 
 import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.pipeline.Generation;
+import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.ModelFolder;
 import java.io.PrintStream;
@@ -102,15 +103,22 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Option(
       names = "--clip-skip",
-      defaultValue = "1",
       description =
-          "1 takes the text encoder's last layer, 2 the one before it (${DEFAULT-VALUE}).")
-  private int clipSkip;
+          "1 takes the text encoder's last layer, 2 the one before it (as the model was trained"
+              + " here, else 1).")
+  private @Nullable Integer clipSkip;
+
+  @Option(
+      names = "--max-token-length",
+      description =
+          "75, or 150 or 225 to read long prompts whole (as the model was trained here, else 75).")
+  private @Nullable Integer maxTokenLength;
 
   @Override
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     long chosenSeed = seed == null ? new SecureRandom().nextInt(Integer.MAX_VALUE) : seed;
+    ModelFolder folder = ModelFolder.find(model, variant);
     Generation.Wish wish =
         new Generation.Wish(
             prompt,
@@ -121,20 +129,38 @@ final class GenerateCommand implements Callable<Integer> {
             steps,
             guidance,
             SamplerKind.chosen(sampler),
-            clipSkip,
+            encoding(folder),
             chosenSeed,
             latents);
-    ModelFolder folder = ModelFolder.find(model, variant);
     List<Path> files;
     PrintStream err = System.err;
     try (ProgressLine line =
         new ProgressLine(err, "generate", steps, ProgressLine.Terminal.current())) {
       // Some samplers take a step more than they were asked for.
-      files = Generation.write(folder, wish, output, step -> line.at(Math.min(step, steps)));
+      files =
+          Generation.write(folder, wish, output, line::say, step -> line.at(Math.min(step, steps)));
     }
     files.forEach(out::println);
     out.println("seed " + chosenSeed);
     out.flush();
     return 0;
+  }
+
+  /** As asked for, else as the model was trained; where the latter tells, it is said. */
+  private TextEncoding encoding(ModelFolder folder) {
+    TextEncoding trained = TextEncoding.ofTrained(folder.path());
+    TextEncoding chosen =
+        new TextEncoding(
+            clipSkip == null ? trained.clipSkip() : clipSkip,
+            maxTokenLength == null ? trained.maxTokenLength() : maxTokenLength);
+    if (!trained.equals(TextEncoding.USUAL)) {
+      System.err.printf(
+          "%s was trained with --clip-skip %d --max-token-length %d%s%n",
+          model,
+          trained.clipSkip(),
+          trained.maxTokenLength(),
+          chosen.equals(trained) ? ", so it draws" : "");
+    }
+    return chosen;
   }
 }

@@ -1,15 +1,26 @@
 package dreambooth4j.cli;
 
-import dreambooth4j.config.ConceptConfig;
-import dreambooth4j.config.Config;
+import dreambooth4j.Problem;
+import dreambooth4j.config.ModelConfig;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.CropBox;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.Picture;
-import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.model.Tokenizer;
+import dreambooth4j.pipeline.LongPrompts;
+import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.report.DataReport;
+import dreambooth4j.report.DataScan;
+import dreambooth4j.report.Finding;
+import dreambooth4j.report.ProgressLine;
+import dreambooth4j.weights.Component;
+import dreambooth4j.weights.ModelFolder;
+import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -25,11 +36,13 @@ import picocli.CommandLine.Spec;
     description =
         "Shows the plan: for each picture a line of file, bucket, instance prompt and class"
             + " caption, separated by tabs; then which class images are there and which are"
-            + " missing.",
+            + " missing; then warnings: pictures that cannot be read, are too small or nearly the"
+            + " same, prompts that are too long, captions that bind too much to the subject.",
     footer = {
       "",
       "Examples:",
       "  dreambooth inspect config.yaml",
+      "  dreambooth inspect config.yaml --html report.html",
       "  dreambooth inspect config.yaml --num_class_images_per 4",
       "  dreambooth inspect --instance_data_dir photos --instance_token sks --class_token dog"
     },
@@ -42,6 +55,12 @@ public final class InspectCommand implements Callable<Integer> {
       description = "Below each picture, show how it is scaled and where it is cropped.")
   boolean boxes;
 
+  @Option(
+      names = "--html",
+      paramLabel = "FILE",
+      description = "Write all of it, with every picture, to a page that needs no other file.")
+  @Nullable Path html;
+
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec
   CommandSpec spec;
@@ -50,24 +69,78 @@ public final class InspectCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
-    Config config = arguments.read();
-    List<Concept> concepts = Concept.scanAll(config);
-    ClassImagePlan plan = ClassImagePlan.of(config, concepts);
-    for (Concept concept : concepts) {
+    DataScan scan = DataScan.of(arguments.read());
+    for (Concept concept : scan.concepts()) {
       for (Picture picture : concept.pictures()) {
         picture.variants().forEach(variant -> out.println(line(variant)));
         if (boxes) {
-          out.println("    " + box(concept.config(), picture));
+          out.println("    " + box(picture));
         }
       }
       concept.notes().forEach(err::println);
     }
     out.println();
-    ClassImageTable.print(out, plan);
-    ClassImageTable.printSkipped(err, plan);
+    ClassImageTable.print(out, scan.plan());
+    ClassImageTable.printSkipped(err, scan.plan());
+    LongPrompts.notesOf(scan.config(), scan.concepts(), scan.plan().pools(), Integer.MAX_VALUE)
+        .forEach(err::println);
     out.flush();
     err.flush();
-    return 0;
+    DataReport report = report(scan);
+    printWarnings(out, report);
+    if (html != null) {
+      report.write(html);
+      out.println("Report: " + html);
+    }
+    out.flush();
+    return report.refused().isEmpty() ? 0 : Problem.Kind.DATA.exitCode();
+  }
+
+  private DataReport report(DataScan scan) {
+    ModelConfig model = scan.config().model();
+    String name = model.pretrainedModelNameOrPath();
+    int windows = TextEncoding.of(model).windows();
+    PrintStream err = System.err;
+    ProgressLine.Terminal terminal = ProgressLine.Terminal.current();
+    try (Tokenizer tokenizer = name == null ? null : tokenizer(name, model.variant());
+        ProgressLine progress =
+            new ProgressLine(err, "pictures", scan.pictures().size(), terminal)) {
+      return DataReport.of(
+          scan,
+          tokenizer == null ? null : text -> tokenizer.count(text, windows),
+          html != null,
+          done -> {
+            if (terminal != null) {
+              progress.at(done);
+            }
+          });
+    }
+  }
+
+  /** The base model's; null if it cannot be had, which was said where long prompts are. */
+  private static @Nullable Tokenizer tokenizer(String model, @Nullable String variant) {
+    try {
+      return Tokenizer.open(ModelFolder.find(model, variant).folder(Component.TOKENIZER));
+    } catch (Problem e) {
+      return null;
+    }
+  }
+
+  private static void printWarnings(PrintWriter out, DataReport report) {
+    List<Finding> findings =
+        report.findings().stream()
+            .filter(finding -> finding.kind() != Finding.Kind.LONG_PROMPT) // said above, of all
+            .toList();
+    out.println();
+    if (findings.isEmpty()) {
+      out.println("Warnings: none");
+      return;
+    }
+    out.println("Warnings");
+    for (Finding finding : findings) {
+      // Names of files and pieces of captions may hold anything.
+      out.println("- " + finding.line(ClassImageTable::shown).replaceAll("\\p{Cntrl}", " "));
+    }
   }
 
   private static String line(Picture picture) {
@@ -80,11 +153,11 @@ public final class InspectCommand implements Callable<Integer> {
         picture.classCaption());
   }
 
-  private static String box(ConceptConfig concept, Picture picture) {
+  private static String box(Picture picture) {
     ImageReader.Size size = ImageReader.size(picture.file());
-    CropBox box = CropBox.of(size, picture.bucket(), concept.crop());
+    CropBox box = CropBox.of(size, picture.bucket(), picture.crop());
     String enlarged = box.scale() > 1 ? ", enlarged" : "";
-    String random = concept.crop().random() ? ", in training anywhere" : "";
+    String random = picture.crop().random() ? ", in training anywhere" : "";
     return box + enlarged + random;
   }
 }

@@ -36,6 +36,7 @@ public record ConceptConfig(
    * @param negativePrompt what class images shall not show
    * @param guidanceScale guidance of their generation
    * @param inferSteps sampler steps of their generation
+   * @param scheduler their sampler, one of {@link Keys#SAMPLERS}; null is that of the samples
    * @param unmatched whether the folder is used whole, each picture with its own caption, and
    *     nothing is generated
    */
@@ -48,6 +49,7 @@ public record ConceptConfig(
       String negativePrompt,
       double guidanceScale,
       int inferSteps,
+      @Nullable String scheduler,
       boolean unmatched) {
     /** Class images for each of so many instance pictures. */
     public int per(int pictures) {

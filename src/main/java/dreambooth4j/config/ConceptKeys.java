@@ -56,7 +56,8 @@ final class ConceptKeys {
           "crop",
           ValueType.crop(),
           Crop.CENTER,
-          "Where pictures are cropped: center, random, or a point to keep, as 0.5,0.2.",
+          "Where pictures are cropped: center, random, or a point to keep, as 0.5,0.2; 01.crop with"
+              + " one of these overrides it for 01.jpg.",
           ConceptConfig::crop);
   static final Key<ConceptConfig, Path> CLASS_DATA_DIR =
       key(
@@ -123,6 +124,14 @@ final class ConceptKeys {
           60,
           "Sampler steps with which class images are generated.",
           c -> c.classImages().inferSteps());
+  static final Key<ConceptConfig, String> CLASS_SCHEDULER =
+      key(
+          PRIOR_LOSS,
+          "class_scheduler",
+          Keys.SAMPLER,
+          null,
+          "Sampler with which class images are generated; default scheduler's.",
+          c -> c.classImages().scheduler());
   static final Key<ConceptConfig, Boolean> DISABLE_CLASS_MATCHING =
       key(
           PRIOR_LOSS,

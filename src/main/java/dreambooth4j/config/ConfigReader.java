@@ -4,14 +4,17 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.ConceptConfig.ClassImages;
 import dreambooth4j.config.ConceptConfig.Samples;
 import dreambooth4j.config.Layer.Raw;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.snakeyaml.engine.v2.nodes.MappingNode;
 
 /**
  * Reads a configuration: defaults, then a YAML or JSON file, then flags; what comes later wins.
@@ -74,6 +77,27 @@ public final class ConfigReader {
     return new ConfigReader().reading(file, flags);
   }
 
+  /**
+   * How a model was trained, from the file that {@code train} leaves beside it. No other file is
+   * opened, and what is not understood is left at its default.
+   *
+   * @return without the base model's name; null where there is no such file, or it is no YAML
+   */
+  public static @Nullable ModelConfig ofTrained(Path model) {
+    Path file = model.resolve(ConfigWriter.FILE);
+    try {
+      if (!Files.isRegularFile(file) || !(YamlDocument.read(file) instanceof MappingNode root)) {
+        return null;
+      }
+      ConfigReader reader = new ConfigReader();
+      reader.sources.addMapping(root, file, reader.sources.top, new HashMap<>());
+      Values run = reader.values(List.of(reader.sources.top));
+      return new ModelConfig(null, null, run.get(Keys.CLIP_SKIP), run.get(Keys.MAX_TOKEN_LENGTH));
+    } catch (Problem e) {
+      return null; // other trainers leave files of that name too
+    }
+  }
+
   /** All names that may stand in a file or as a flag, those without effect here too. */
   public static Set<String> knownNames() {
     return Sources.knownNames();
@@ -109,18 +133,15 @@ public final class ConfigReader {
   }
 
   private Config config(Values run, List<Values> conceptValues) {
-    OutputConfig output =
-        new OutputConfig(
-            run.get(Keys.OUTPUT_DIR).toAbsolutePath().normalize(),
-            run.get(Keys.CHECKPOINTING_STEPS),
-            run.get(Keys.SAVE_EMBEDDING_EVERY),
-            run.orNull(Keys.CHECKPOINTS_TOTAL_LIMIT),
-            run.orNull(Keys.RESUME_FROM_CHECKPOINT));
+    OutputConfig output = output(run);
     List<ConceptConfig> concepts = concepts(conceptValues, output.outputDir());
     boolean prior = withPriorPreservation(run, conceptValues, concepts);
     return new Config(
         new ModelConfig(
-            run.orNull(Keys.PRETRAINED_MODEL), run.orNull(Keys.VARIANT), run.get(Keys.CLIP_SKIP)),
+            run.orNull(Keys.PRETRAINED_MODEL),
+            run.orNull(Keys.VARIANT),
+            run.get(Keys.CLIP_SKIP),
+            maxTokenLength(run)),
         data(run),
         training(run, prior),
         optimizer(run),
@@ -139,6 +160,20 @@ public final class ConfigReader {
             run.get(Keys.SAVE_PREVIEW_EVERY),
             run.orNull(Keys.SCHEDULER)),
         output);
+  }
+
+  private static OutputConfig output(Values run) {
+    Path folder = run.get(Keys.OUTPUT_DIR).toAbsolutePath().normalize();
+    Path cache = run.orNull(Keys.CACHE_DIR);
+    return new OutputConfig(
+        folder,
+        run.get(Keys.CHECKPOINTING_STEPS),
+        run.get(Keys.SAVE_EMBEDDING_EVERY),
+        run.orNull(Keys.CHECKPOINTS_TOTAL_LIMIT),
+        run.orNull(Keys.RESUME_FROM_CHECKPOINT),
+        !run.get(Keys.CACHE_LATENTS)
+            ? null
+            : cache == null ? folder.resolve("cache") : cache.toAbsolutePath().normalize());
   }
 
   private DataConfig data(Values run) {
@@ -234,6 +269,15 @@ public final class ConfigReader {
     return pairs;
   }
 
+  /** The extension cuts captions at 75 tokens whatever its file says. */
+  private int maxTokenLength(Values run) {
+    int length = run.get(Keys.MAX_TOKEN_LENGTH);
+    if (sources.extension && length > ModelConfig.WINDOW) {
+      remarks.add("max_token_length: %d works here, the extension reads 75".formatted(length));
+    }
+    return length;
+  }
+
   private List<ConceptConfig> concepts(List<Values> conceptValues, Path outputDir) {
     List<ConceptConfig> concepts = new ArrayList<>();
     Set<String> names = new HashSet<>();
@@ -289,6 +333,7 @@ public final class ConfigReader {
             values.get(ConceptKeys.CLASS_NEGATIVE_PROMPT),
             values.get(ConceptKeys.CLASS_GUIDANCE_SCALE),
             values.get(ConceptKeys.CLASS_INFER_STEPS),
+            values.orNull(ConceptKeys.CLASS_SCHEDULER),
             values.get(ConceptKeys.DISABLE_CLASS_MATCHING)),
         new Samples(
             values.get(ConceptKeys.N_SAVE_SAMPLE),

@@ -10,6 +10,9 @@ import org.snakeyaml.engine.v2.common.FlowStyle;
 
 /** Writes a resolved configuration as YAML that reads back to the same records. */
 public final class ConfigWriter {
+  /** Its name in an output folder. */
+  public static final String FILE = "config.yaml";
+
   private ConfigWriter() {}
 
   /** The configuration as YAML; every value stands in it, paths are absolute. */

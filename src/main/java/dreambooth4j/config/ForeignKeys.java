@@ -51,10 +51,10 @@ public final class ForeignKeys {
 
   static {
     // How the extension's and diffusers' own code uses memory, devices and disks.
-    ignore("attention", "cache_latents", "gradient_checkpointing", "gradient_set_to_none");
+    ignore("attention", "gradient_checkpointing", "gradient_set_to_none");
     ignore("set_grads_to_none", "enable_xformers_memory_efficient_attention", "allow_tf32");
     ignore("dataloader_num_workers", "local_rank", "pre_compute_text_embeddings", "use_cpu");
-    ignore("tf32_enable", "not_cache_latents", "cache_dir", "deterministic");
+    ignore("tf32_enable", "not_cache_latents", "deterministic");
     // Where its interface stands, what it has counted and named.
     ignore("epoch", "revision", "initial_revision", "lifetime_revision", "total_steps", "is_valid");
     ignore("epoch_pause_frequency", "epoch_pause_time", "graph_smoothing", "disable_logging");
@@ -117,8 +117,10 @@ public final class ForeignKeys {
     refuse("text_encoder_use_attention_mask", ForeignKeys::on, "set it to false");
     refuse("class_labels_conditioning", ForeignKeys::set, "remove it");
     refuse("model_type", value -> value.equals("sdxl"), "Stable Diffusion 1 and 2 are trained");
-    refuse("max_token_length", value -> !value.matches("75|"), "set it to 75");
-    refuse("tokenizer_max_length", value -> !value.matches("77|"), "remove it");
+    refuse(
+        "tokenizer_max_length",
+        value -> !value.matches("77|"),
+        "remove it, and set max_token_length to 150 or 225 for long captions");
   }
 
   /** What the file or the flags hold of these keys. */
@@ -175,10 +177,9 @@ public final class ForeignKeys {
     return List.copyOf(remarks);
   }
 
-  // There, the average is kept beside the weights and used only with infer_ema, and captions are
-  // cut at 75 tokens whatever the setting.
+  // There, the average is kept beside the weights and used only with infer_ema.
   private static boolean hasNoEffectInTheExtension(String key) {
-    return key.equals("use_ema") || key.equals("max_token_length");
+    return key.equals("use_ema");
   }
 
   private static boolean never(String value) {

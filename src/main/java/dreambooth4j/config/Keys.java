@@ -32,6 +32,14 @@ public final class Keys {
           "dpmpp_2m_karras",
           "unipc");
 
+  /** How many tokens of a prompt can be read: one, two or three windows of the text encoder. */
+  public static final List<Integer> TOKEN_LENGTHS =
+      List.of(ModelConfig.WINDOW, 2 * ModelConfig.WINDOW, 3 * ModelConfig.WINDOW);
+
+  /** One of {@link #SAMPLERS}, or what diffusers or the extension calls it. */
+  static final ValueType<String> SAMPLER =
+      ValueType.oneOf(SAMPLERS, (text, folder) -> sampler(text));
+
   private static final List<Key<Config, ?>> RUN = new ArrayList<>();
 
   // Model
@@ -59,6 +67,14 @@ public final class Keys {
           1,
           "Which layer of the text encoder is used, counted from the end.",
           c -> c.model().clipSkip());
+  static final Key<Config, Integer> MAX_TOKEN_LENGTH =
+      run(
+          MODEL,
+          "max_token_length",
+          ValueType.oneOf(TOKEN_LENGTHS, (text, folder) -> text),
+          ModelConfig.WINDOW,
+          "Tokens of a prompt that are read: 75, or 150 or 225 in two or three windows as kohya does.",
+          c -> c.model().maxTokenLength());
 
   // Training
   static final Key<Config, Integer> TRAIN_BATCH_SIZE =
@@ -305,7 +321,7 @@ public final class Keys {
       run(
           SAMPLES,
           "scheduler",
-          ValueType.oneOf(SAMPLERS, (text, folder) -> sampler(text)),
+          SAMPLER,
           null,
           "ddim",
           "Sampler of samples and class images; default the base model's own.",
@@ -355,6 +371,22 @@ public final class Keys {
           null,
           "latest, or the folder of a checkpoint.",
           c -> c.output().resumeFromCheckpoint());
+  static final Key<Config, Boolean> CACHE_LATENTS =
+      run(
+          OUTPUT,
+          "cache_latents",
+          ValueType.flag(),
+          true,
+          "Keep encoded pictures and prompts on disk; otherwise in memory, for one run.",
+          c -> c.output().cacheDir() != null);
+  static final Key<Config, Path> CACHE_DIR =
+      run(
+          OUTPUT,
+          "cache_dir",
+          ValueType.path(),
+          null,
+          "Where; runs may share it. Default <output_dir>/cache.",
+          c -> c.output().cacheDir());
 
   private Keys() {}
 

@@ -13,10 +13,13 @@ import org.jspecify.annotations.Nullable;
  *     checkpointingSteps
  * @param checkpointsTotalLimit checkpoints kept, older ones are deleted; null keeps all
  * @param resumeFromCheckpoint "latest" or an absolute path; null starts anew
+ * @param cacheDir where latents and prompts are kept from one run to the next; null keeps them in
+ *     memory
  */
 public record OutputConfig(
     Path outputDir,
     int checkpointingSteps,
     int saveEmbeddingEvery,
     @Nullable Integer checkpointsTotalLimit,
-    @Nullable String resumeFromCheckpoint) {}
+    @Nullable String resumeFromCheckpoint,
+    @Nullable Path cacheDir) {}

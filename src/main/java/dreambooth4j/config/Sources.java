@@ -129,8 +129,7 @@ final class Sources {
   }
 
   /** Adds a map's keys to a layer; those of STRUCTURE, which only the top level has, go there. */
-  private void addMapping(
-      MappingNode map, Path file, Layer layer, @Nullable Map<String, Node> structure) {
+  void addMapping(MappingNode map, Path file, Layer layer, @Nullable Map<String, Node> structure) {
     for (NodeTuple tuple : map.getValue()) {
       String name = keyText(tuple);
       String origin = at(file, tuple.getKeyNode());

@@ -125,19 +125,7 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
 
   /** A place to crop at, in words or as x,y from 0 to 1. */
   static ValueType<Crop> crop() {
-    return new ValueType<>(
-        "center, random or two numbers from 0 to 1 for x,y",
-        (text, folder) -> {
-          String plain = text.toLowerCase(Locale.ROOT);
-          if (plain.equals("center") || plain.equals("random")) {
-            return plain.equals("center") ? Crop.CENTER : Crop.RANDOM;
-          }
-          String[] point = plain.split("\\s*,\\s*", -1);
-          require(point.length == 2);
-          Predicate<Double> inside = value -> value >= 0 && value <= 1;
-          return Crop.at(parseNumber(point[0], inside), parseNumber(point[1], inside));
-        },
-        Kind.PLAIN);
+    return new ValueType<>(Crop.ALLOWED, (text, folder) -> Crop.parse(text), Kind.PLAIN);
   }
 
   /** One of an enumeration's names, in either case of letters. */
@@ -197,7 +185,7 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
     return Long.parseLong(point < 0 ? text : text.substring(0, point));
   }
 
-  private static double parseNumber(String text, Predicate<Double> check) {
+  static double parseNumber(String text, Predicate<Double> check) {
     require(NUMBER.matcher(text).matches());
     double value = Double.parseDouble(text);
     require(Double.isFinite(value) && check.test(value));

@@ -9,6 +9,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A subject with its pictures, as they will be trained.
@@ -19,21 +21,55 @@ import java.util.TreeMap;
 public record Concept(
     int index, ConceptConfig config, List<Picture> pictures, PictureFolder folder) {
   /**
+   * A picture, of the subject or its class, that cannot be trained.
+   *
+   * @param concept its concept's place in the configuration, from 0
+   */
+  public record Refused(int concept, Path file, Problem why) {
+    /** Where one is too many: it is thrown. */
+    public static final Consumer<Refused> THROWN =
+        refused -> {
+          throw refused.why;
+        };
+
+    /** Why, without the file's name, with which messages begin. */
+    public String reason() {
+      String message = String.valueOf(why.getMessage());
+      String name = file.toString();
+      return message.startsWith(name)
+          ? message.substring(name.length()).replaceFirst("^[:\\s]+", "")
+          : message;
+    }
+  }
+
+  /** What became of one file: one of the two. */
+  private record Scanned(@Nullable Picture picture, @Nullable Refused refused) {}
+
+  /**
    * Looks through the folders of all concepts; of each picture only the header is read.
    *
    * @throws Problem if a folder is missing or without pictures, a picture is unreadable, or a
    *     caption is missing where the prompts need one
    */
   public static List<Concept> scanAll(Config config) {
+    return scanAll(config, Refused.THROWN);
+  }
+
+  /**
+   * As {@link #scanAll(Config)}, but hands over a picture that cannot be trained and goes on, while
+   * its concept has any other.
+   */
+  public static List<Concept> scanAll(Config config, Consumer<Refused> refusals) {
     Buckets buckets = Buckets.of(config.data());
     List<Concept> concepts = new ArrayList<>();
     for (ConceptConfig concept : config.concepts()) {
-      concepts.add(scan(concepts.size(), concept, buckets, config));
+      concepts.add(scan(concepts.size(), concept, buckets, config, refusals));
     }
     return List.copyOf(concepts);
   }
 
-  private static Concept scan(int index, ConceptConfig config, Buckets buckets, Config run) {
+  private static Concept scan(
+      int index, ConceptConfig config, Buckets buckets, Config run, Consumer<Refused> refusals) {
     String type = config.classImages().token();
     if (Prompts.mentions(type, config.instanceToken())) {
       throw Problem.usage(
@@ -54,11 +90,37 @@ public record Concept(
               .formatted(config.instanceDataDir(), skipped.isEmpty() ? "" : ", only " + skipped));
     }
     Prompts prompts = Prompts.of(config);
-    List<Picture> pictures =
+    List<Picture> pictures = new ArrayList<>();
+    List<Refused> refused = new ArrayList<>();
+    for (Scanned each :
         Parallel.map(
             folder.pictures(),
-            file -> picture(file, index, config, run.data().captions(), prompts, buckets));
-    return new Concept(index, config, pictures, folder);
+            file -> scan(file, index, config, run.data().captions(), prompts, buckets))) {
+      if (each.picture != null) {
+        pictures.add(each.picture);
+      } else if (each.refused != null) {
+        refused.add(each.refused);
+      }
+    }
+    if (pictures.isEmpty()) {
+      throw refused.get(0).why();
+    }
+    refused.forEach(refusals);
+    return new Concept(index, config, List.copyOf(pictures), folder);
+  }
+
+  private static Scanned scan(
+      Path file,
+      int index,
+      ConceptConfig config,
+      CaptionConfig how,
+      Prompts prompts,
+      Buckets buckets) {
+    try {
+      return new Scanned(picture(file, index, config, how, prompts, buckets), null);
+    } catch (Problem e) {
+      return new Scanned(null, new Refused(index, file, e));
+    }
   }
 
   /** What is worth knowing about its folder, a line each: what was skipped, what repeats. */
@@ -107,6 +169,7 @@ public record Concept(
         file,
         index,
         buckets.of(size.width(), size.height()),
+        CropFile.of(file, config.crop()),
         caption.repeats(),
         caption.texts().stream()
             .map(

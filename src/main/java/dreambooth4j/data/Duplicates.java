@@ -1,17 +1,13 @@
 package dreambooth4j.data;
 
 import dreambooth4j.Problem;
+import dreambooth4j.Sha256;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.DigestInputStream;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -33,7 +29,7 @@ final class Duplicates {
         candidates.add(files.get(i));
       }
     }
-    List<String> digests = Parallel.map(candidates, Duplicates::digest);
+    List<String> digests = Parallel.map(candidates, Sha256::of);
     Set<String> known = new HashSet<>();
     Set<Path> duplicates = new HashSet<>();
     for (int i = 0; i < candidates.size(); i++) {
@@ -49,20 +45,6 @@ final class Duplicates {
       return Files.size(file);
     } catch (IOException e) {
       throw new Problem(Problem.Kind.DATA, file + " cannot be read: " + Problem.why(e), e);
-    }
-  }
-
-  private static String digest(Path file) {
-    try {
-      MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
-      try (InputStream in = new DigestInputStream(Files.newInputStream(file), sha256)) {
-        in.transferTo(java.io.OutputStream.nullOutputStream());
-      }
-      return HexFormat.of().formatHex(sha256.digest());
-    } catch (IOException e) {
-      throw new Problem(Problem.Kind.DATA, file + " cannot be read: " + Problem.why(e), e);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
     }
   }
 }

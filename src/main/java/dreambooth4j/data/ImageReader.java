@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import javax.imageio.ImageIO;
+import javax.imageio.ImageReadParam;
 import javax.imageio.stream.ImageInputStream;
 
 /**
@@ -56,7 +57,23 @@ public final class ImageReader {
         file,
         (reader, type) -> {
           checkedSize(file, reader, type);
-          return fit(decode(file, reader, type), bucket, crop);
+          return fit(decode(file, reader, type, 1), bucket, crop);
+        });
+  }
+
+  /**
+   * Reads a whole picture, a large one without most of its rows and columns, which spares memory.
+   *
+   * @param side its longer side keeps at least this many pixels, if it has them
+   * @throws Problem if the file is no picture that we read, is damaged or has an absurd size
+   */
+  static Pixels readCoarsely(Path file, int side) {
+    return open(
+        file,
+        (reader, type) -> {
+          Size size = checkedSize(file, reader, type);
+          int every = Math.max(size.width(), size.height()) / side;
+          return decode(file, reader, type, Math.max(1, every));
         });
   }
 
@@ -66,11 +83,14 @@ public final class ImageReader {
         .crop(box.left(), box.top(), bucket.width(), bucket.height());
   }
 
-  private static Pixels decode(Path file, javax.imageio.ImageReader reader, FileType type)
-      throws IOException {
+  /** The picture upright, of every so many rows and columns one. */
+  private static Pixels decode(
+      Path file, javax.imageio.ImageReader reader, FileType type, int every) throws IOException {
     List<String> warnings = new ArrayList<>();
     reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));
-    BufferedImage image = reader.read(0);
+    ImageReadParam how = reader.getDefaultReadParam();
+    how.setSourceSubsampling(every, every, every / 2, every / 2);
+    BufferedImage image = reader.read(0, how);
     for (String warning : warnings) {
       if (warning.contains("EOF") || warning.contains("end of") || warning.contains("truncated")) {
         throw new IOException(warning);

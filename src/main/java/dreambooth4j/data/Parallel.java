@@ -22,12 +22,17 @@ public final class Parallel {
 
   /** What {@code work} makes of each input; fails as it failed for the first that it failed for. */
   public static <A, B> List<B> map(List<A> inputs, Function<A, B> work) {
-    if (inputs.size() <= AT_ONCE) {
+    return map(inputs, AT_ONCE, work);
+  }
+
+  /** As {@link #map(List, Function)}, in tasks of so many inputs: fewer for longer work. */
+  public static <A, B> List<B> map(List<A> inputs, int atOnce, Function<A, B> work) {
+    if (inputs.size() <= atOnce) {
       return inputs.stream().map(work).toList();
     }
     List<Callable<List<B>>> tasks = new ArrayList<>();
-    for (int from = 0; from < inputs.size(); from += AT_ONCE) {
-      List<A> some = inputs.subList(from, Math.min(inputs.size(), from + AT_ONCE));
+    for (int from = 0; from < inputs.size(); from += atOnce) {
+      List<A> some = inputs.subList(from, Math.min(inputs.size(), from + atOnce));
       tasks.add(() -> some.stream().map(work).toList());
     }
     ExecutorService threads =

@@ -1,5 +1,6 @@
 package dreambooth4j.data;
 
+import dreambooth4j.config.Crop;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -8,10 +9,12 @@ import java.util.List;
  *
  * @param concept its concept's place in the configuration, from 0
  * @param bucket the size it is trained at
+ * @param crop where it is cropped
  * @param repeats how often an epoch shows it
  * @param wordings its prompts; of several, an epoch takes one
  */
-public record Picture(Path file, int concept, Bucket bucket, int repeats, List<Wording> wordings) {
+public record Picture(
+    Path file, int concept, Bucket bucket, Crop crop, int repeats, List<Wording> wordings) {
   /**
    * What one caption becomes.
    *
@@ -21,10 +24,10 @@ public record Picture(Path file, int concept, Bucket bucket, int repeats, List<W
    */
   public record Wording(String instancePrompt, String classCaption) {}
 
-  /** A picture with one caption that comes once an epoch. */
+  /** A picture with one caption that is cropped about its centre and comes once an epoch. */
   public Picture(
       Path file, int concept, Bucket bucket, String instancePrompt, String classCaption) {
-    this(file, concept, bucket, 1, List.of(new Wording(instancePrompt, classCaption)));
+    this(file, concept, bucket, Crop.CENTER, 1, List.of(new Wording(instancePrompt, classCaption)));
   }
 
   /** The prompt it is trained with, the first of several. */
@@ -47,7 +50,7 @@ public record Picture(Path file, int concept, Bucket bucket, int repeats, List<W
     return wordings.size() == 1
         ? List.of(this)
         : wordings.stream()
-            .map(wording -> new Picture(file, concept, bucket, repeats, List.of(wording)))
+            .map(wording -> new Picture(file, concept, bucket, crop, repeats, List.of(wording)))
             .toList();
   }
 }

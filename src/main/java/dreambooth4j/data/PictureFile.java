@@ -18,12 +18,18 @@ import java.util.Set;
 
 /** What a file says of itself before its pixels are decoded: its format and its orientation. */
 final class PictureFile {
-  /** Extensions of the formats that we read. */
-  static final Set<String> EXTENSIONS =
-      Set.of("jpg", "jpeg", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff");
+  /** Formats that cameras write and we do not read, by their extensions. */
+  private static final Map<String, String> CAMERA_EXTENSIONS =
+      Map.of("heic", "HEIC", "heif", "HEIC", "avif", "AVIF");
 
-  /** Extensions of formats that cameras write and we do not read. */
-  static final Set<String> UNREADABLE = Set.of("heic", "heif", "avif");
+  /**
+   * Extensions of pictures, of formats that we do not read too: those are refused, and none is left
+   * out unnoticed.
+   */
+  static final Set<String> EXTENSIONS =
+      Set.of(
+          "jpg", "jpeg", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "heic", "heif",
+          "avif");
 
   private static final Set<FileType> READABLE =
       Set.of(FileType.Jpeg, FileType.Png, FileType.WebP, FileType.Bmp, FileType.Gif, FileType.Tiff);
@@ -39,13 +45,8 @@ final class PictureFile {
     return name.substring(Caption.stem(file).length()).replace(".", "").toLowerCase(Locale.ROOT);
   }
 
-  /** What people call the format of an unreadable file. */
-  static String formatName(String extension) {
-    return extension.equals("avif") ? "AVIF" : "HEIC";
-  }
-
   /** The problem of a picture in a format that we know but do not read. */
-  static Problem unreadable(Path file, String format) {
+  private static Problem unreadable(Path file, String format) {
     return Problem.data(
         "%s is a %s picture, which is not read here: convert it to JPEG or PNG (for instance"
                 .formatted(file, format)
@@ -65,7 +66,7 @@ final class PictureFile {
     if (READABLE.contains(type)) {
       return type;
     }
-    String camera = CAMERA_FORMATS.get(type);
+    String camera = CAMERA_FORMATS.getOrDefault(type, CAMERA_EXTENSIONS.get(extension(file)));
     if (camera != null) {
       throw unreadable(file, camera);
     }

@@ -36,13 +36,15 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
           "ehthumbs.db", "thumbnails",
           "__MACOSX", "archive leftovers (__MACOSX)");
 
+  /** Extensions, besides those of captions, of what belongs to the picture of the same name. */
+  private static final Set<String> COMPANIONS = Set.of("json", CropFile.EXTENSION);
+
   /**
    * Lists a folder and those below it, symbolic links followed.
    *
    * @param config folders that it gives a use of their own (class images in a folder of pictures,
    *     the output) are not entered
-   * @throws Problem if a folder cannot be listed or holds a picture in a format that we know and do
-   *     not read, so that none is left out unnoticed
+   * @throws Problem if a folder cannot be listed
    */
   public static PictureFolder list(Path folder, Config config) {
     if (!Files.isDirectory(folder)) {
@@ -110,11 +112,9 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
       String extension = PictureFile.extension(file);
       if (attributes.isSymbolicLink()) {
         skip("link that leads nowhere");
-      } else if (PictureFile.UNREADABLE.contains(extension)) {
-        throw PictureFile.unreadable(file, PictureFile.formatName(extension));
       } else if (PictureFile.EXTENSIONS.contains(extension)) {
         pictures.add(file);
-      } else if (isCaption(extension) || extension.equals("json")) {
+      } else if (isCaption(extension) || COMPANIONS.contains(extension)) {
         companions.add(file);
       } else {
         skip("no picture (" + (extension.isEmpty() ? "no extension" : "." + extension) + ")");
@@ -157,8 +157,11 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
       pictures.forEach(picture -> stems.add(picture.resolveSibling(Caption.stem(picture))));
       for (Path file : companions) {
         if (!stems.contains(file.resolveSibling(Caption.stem(file)))) {
-          boolean text = isCaption(PictureFile.extension(file));
-          skip(text ? "caption without a picture" : "no picture (.json)");
+          String extension = PictureFile.extension(file);
+          skip(
+              isCaption(extension)
+                  ? "caption without a picture"
+                  : "no picture (." + extension + ")");
         }
       }
       Set<Path> duplicates = Duplicates.among(pictures);

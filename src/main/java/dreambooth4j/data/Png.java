@@ -36,7 +36,7 @@ public final class Png {
     ImageWriter writer = ImageIO.getImageWritersByFormatName("png").next();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (ImageOutputStream out = ImageIO.createImageOutputStream(bytes)) {
-      BufferedImage image = image(picture);
+      BufferedImage image = Rgb.image(picture);
       writer.setOutput(out);
       writer.write(new IIOImage(image, null, metadata(writer, image, texts)));
     } catch (IOException e) {
@@ -45,20 +45,6 @@ public final class Png {
       writer.dispose();
     }
     return bytes.toByteArray();
-  }
-
-  private static BufferedImage image(Pixels picture) {
-    int width = picture.width();
-    int height = picture.height();
-    byte[] rgb = picture.rgb();
-    int[] packed = new int[width * height];
-    for (int i = 0; i < packed.length; i++) {
-      int from = i * Pixels.CHANNELS;
-      packed[i] = (rgb[from] & 0xFF) << 16 | (rgb[from + 1] & 0xFF) << 8 | (rgb[from + 2] & 0xFF);
-    }
-    BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
-    image.getRaster().setDataElements(0, 0, width, height, packed);
-    return image;
   }
 
   private static IIOMetadata metadata(

@@ -6,7 +6,7 @@ import java.awt.color.ColorSpace;
 import java.awt.image.BufferedImage;
 import java.awt.image.Raster;
 
-/** Brings decoded pictures of any kind to 8-bit RGB. */
+/** Brings decoded pictures of any kind to 8-bit RGB, and RGB to Java's encoders. */
 final class Rgb {
   private Rgb() {}
 
@@ -35,6 +35,21 @@ final class Rgb {
       }
     }
     return new Pixels(width, height, bytes);
+  }
+
+  /** The picture as Java's encoders take it. */
+  static BufferedImage image(Pixels picture) {
+    int width = picture.width();
+    int height = picture.height();
+    byte[] rgb = picture.rgb();
+    int[] packed = new int[width * height];
+    for (int i = 0; i < packed.length; i++) {
+      int from = i * Pixels.CHANNELS;
+      packed[i] = (rgb[from] & 0xFF) << 16 | (rgb[from + 1] & 0xFF) << 8 | (rgb[from + 2] & 0xFF);
+    }
+    BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+    image.getRaster().setDataElements(0, 0, width, height, packed);
+    return image;
   }
 
   /**

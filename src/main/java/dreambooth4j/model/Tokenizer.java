@@ -1,5 +1,6 @@
 package dreambooth4j.model;
 
+import ai.djl.huggingface.tokenizers.Encoding;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
@@ -104,23 +105,52 @@ public final class Tokenizer implements AutoCloseable {
    * @return {@link #length} numbers
    */
   public long[] encode(String text) {
-    long[] words = words(text);
-    int kept = Math.min(words.length, length - 2);
-    long[] row = new long[length];
-    Arrays.fill(row, pad);
-    row[0] = begin;
-    System.arraycopy(words, 0, row, 1, kept);
-    row[kept + 1] = end;
-    return row;
+    return encode(text, 1);
   }
 
-  /** How many tokens the text has, begin and end not counted, and nothing cut. */
-  public int tokenCount(String text) {
-    return words(text).length;
+  /**
+   * The text's tokens in windows, for a text encoder that reads each by itself: kohya's rule. The
+   * text is cut or padded to what the windows hold together; each window has its part of that
+   * between a begin and an end token. Where the pad token is another than the end token, a window
+   * that is not full ends in padding, and one that is all padding begins with the end token.
+   *
+   * @return {@code windows} × {@link #length} numbers
+   */
+  public long[] encode(String text, int windows) {
+    int body = length - 2;
+    long[] words = library.encode(text, false, false).getIds();
+    int kept = Math.min(words.length, windows * body);
+    long[] whole = new long[windows * body + 2];
+    Arrays.fill(whole, pad);
+    System.arraycopy(words, 0, whole, 1, kept);
+    whole[kept + 1] = end;
+    long[] rows = new long[windows * length];
+    for (int i = 0; i < windows; i++) {
+      int first = i * length;
+      int last = first + length - 1;
+      rows[first] = begin;
+      System.arraycopy(whole, 1 + i * body, rows, first + 1, body);
+      boolean isFull = rows[last - 1] != pad && rows[last - 1] != end;
+      rows[last] = isFull ? end : whole[whole.length - 1];
+      if (windows > 1 && rows[first + 1] == pad) {
+        rows[first + 1] = end;
+      }
+    }
+    return rows;
   }
 
-  private long[] words(String text) {
-    return library.encode(text, false, false).getIds();
+  /** How many tokens the text has, and what of it does not fit into so many windows. */
+  public TokenCount count(String text, int windows) {
+    Encoding encoding = library.encode(text, false, false);
+    int tokens = encoding.getIds().length;
+    int limit = windows * (length - 2);
+    if (tokens <= limit) {
+      return new TokenCount(tokens, limit, "");
+    }
+    // The library counts code points.
+    int start = encoding.getCharTokenSpans()[limit].getStart();
+    String cutOff = text.substring(text.offsetByCodePoints(0, start));
+    return new TokenCount(tokens, limit, cutOff.strip());
   }
 
   /** Frees the native memory. */

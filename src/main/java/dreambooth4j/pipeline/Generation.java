@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -48,7 +49,7 @@ public final class Generation {
       int steps,
       double guidance,
       @Nullable SamplerKind sampler,
-      int clipSkip,
+      TextEncoding encoding,
       long seed,
       @Nullable Path latents) {}
 
@@ -66,17 +67,23 @@ public final class Generation {
    * Makes the pictures and writes them, all or none: one picture to {@code output}; of several,
    * their grid to {@code output} and the single ones beside it, {@code NAME-1.png} and so on.
    *
+   * @param notes is told what is worth knowing before the first step, a line each
    * @param progress is told each step's number, from 1
    * @return the files written
    * @throws Problem when the wish cannot be met or a file not be written
    */
-  public static List<Path> write(ModelFolder folder, Wish wish, Path output, IntConsumer progress) {
+  public static List<Path> write(
+      ModelFolder folder, Wish wish, Path output, Consumer<String> notes, IntConsumer progress) {
     if (wish.count != null && wish.count < 1) {
       throw Problem.usage("the number of pictures must be at least 1, found " + wish.count);
     }
     try (Arena run = Arena.open("generate");
         StableDiffusion model = StableDiffusion.load(run, folder, false, false);
         StagedFiles files = new StagedFiles()) {
+      LongPrompts prompts = new LongPrompts(model.tokenizer(), wish.encoding);
+      prompts.add("the prompt", wish.prompt);
+      prompts.add("the negative prompt", wish.negative);
+      prompts.notes("--max-token-length ", 2).forEach(notes);
       Generation generation = new Generation(run, model, wish);
       List<Pixels> pictures = generation.pictures(progress);
       List<Path> written = generation.stage(pictures, output, files);
@@ -86,7 +93,7 @@ public final class Generation {
   }
 
   private List<Pixels> pictures(IntConsumer progress) {
-    TextToImage textToImage = new TextToImage(model, wish.clipSkip);
+    TextToImage textToImage = new TextToImage(model, wish.encoding);
     try (TorchNoise noise = TorchNoise.ofBatch(wish.seed)) {
       if (wish.latents == null) {
         int count = wish.count == null ? 1 : wish.count;
@@ -174,7 +181,10 @@ public final class Generation {
     text.append(", CFG scale: ").append(wish.guidance);
     text.append(", Seed: ").append(wish.seed);
     text.append(", Size: %dx%d".formatted(pictures.get(0).width(), pictures.get(0).height()));
-    text.append(", Clip skip: ").append(wish.clipSkip);
+    text.append(", Clip skip: ").append(wish.encoding.clipSkip());
+    if (wish.encoding.windows() > 1) {
+      text.append(", Max token length: ").append(wish.encoding.maxTokenLength());
+    }
     if (pictures.size() > 1) {
       text.append(", Batch size: ").append(pictures.size()).append(place);
     }

@@ -1,45 +1,87 @@
 package dreambooth4j.pipeline;
 
+import dreambooth4j.data.Parallel;
 import dreambooth4j.data.Pixels;
+import dreambooth4j.data.View;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.model.VaeConfig;
+import dreambooth4j.weights.TensorCache;
+import java.nio.file.Path;
+import java.util.Collection;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
-import java.util.function.Supplier;
 
 /**
  * The VAE's moments of pictures, each computed once, from which every step draws latents anew: as
  * diffusers does with {@code latent_dist.sample()}, without encoding the picture again.
  */
-public final class LatentCache {
+public final class LatentCache implements Encoded<View> {
+  /** To be raised when the same pixels and weights would come out as other moments than before. */
+  private static final int VERSION = 1;
+
   private static final double LEAST_LOG_VARIANCE = -30;
   private static final double MOST_LOG_VARIANCE = 20;
 
-  private final Arena arena;
+  private final TensorCache cache;
   private final StableDiffusion model;
-  private final Map<Object, Tensor> moments = new HashMap<>();
+  private final String encoder;
+  private final Map<Path, View.Source> sources = new HashMap<>();
 
-  /** What it remembers is held in {@code arena}. */
-  public LatentCache(Arena arena, StableDiffusion model) {
-    this.arena = arena;
+  /** {@code weights} names the VAE's weights where the cache outlives them. */
+  public LatentCache(TensorCache cache, StableDiffusion model, String weights) {
+    this.cache = cache;
     this.model = model;
+    this.encoder =
+        "moments %d, %s by %s %s"
+            .formatted(VERSION, model.vaeParameters().dtype(), model.vae().config(), weights);
+  }
+
+  @Override
+  public TensorCache cache() {
+    return cache;
   }
 
   /**
-   * The moments of a picture: F32 [1, h, w, 2 · channels], mean then logarithm of the variance; the
-   * cache keeps holding them.
+   * Which of these pictures are not encoded yet; looks at several files at once.
    *
-   * @param key names the picture as it is seen: its file, bucket and whether it is mirrored
-   * @param picture reads it, where it is not known yet
+   * @throws dreambooth4j.Problem if one cannot be read
    */
-  public Tensor moments(Object key, Supplier<Pixels> picture) {
-    return moments.computeIfAbsent(key, k -> encode(arena, picture.get()));
+  @Override
+  public List<View> missing(Collection<View> pictures) {
+    List<Path> files =
+        pictures.stream().map(View::file).distinct().filter(f -> !sources.containsKey(f)).toList();
+    List<View.Source> read = Parallel.map(files, View.Source::of);
+    for (int i = 0; i < files.size(); i++) {
+      sources.put(files.get(i), read.get(i));
+    }
+    return pictures.stream().filter(picture -> !cache.has(content(picture))).toList();
+  }
+
+  private String content(View picture) {
+    View.Source source = sources.computeIfAbsent(picture.file(), View.Source::of);
+    return encoder + " of " + picture.content(source);
   }
 
   /**
-   * The moments of a picture that will not come again, as {@link #moments}; the caller holds them.
+   * The moments of a picture: F32 [1, h, w, 2 · channels], mean then logarithm of the variance;
+   * held by the caller. A file that changes while this cache lives is not looked at again.
    */
+  @Override
+  public Tensor get(View picture) {
+    VaeConfig vae = model.vae().config();
+    long[] shape = {
+      1,
+      picture.bucket().height() / vae.factor(),
+      picture.bucket().width() / vae.factor(),
+      2L * vae.latentChannels()
+    };
+    return cache.get(content(picture), shape, () -> encode(cache.arena(), picture.read()));
+  }
+
+  /** The moments of a picture that will not come again, as {@link #get}; the caller holds them. */
   public Tensor encode(Arena step, Pixels picture) {
     Tensor pixels =
         step.floats("picture", picture.toFloats(), 1, picture.height(), picture.width(), 3);

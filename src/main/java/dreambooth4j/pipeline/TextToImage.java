@@ -46,10 +46,10 @@ public final class TextToImage {
   private final StableDiffusion model;
   private final PromptEncoder encoder;
 
-  /** {@code clipSkip} as the model was trained. */
-  public TextToImage(StableDiffusion model, int clipSkip) {
+  /** {@code encoding} as the model was trained. */
+  public TextToImage(StableDiffusion model, TextEncoding encoding) {
     this.model = model;
-    this.encoder = new PromptEncoder(model, clipSkip);
+    this.encoder = new PromptEncoder(model, encoding);
   }
 
   /**

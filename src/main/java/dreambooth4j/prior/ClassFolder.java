@@ -1,5 +1,6 @@
 package dreambooth4j.prior;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.CaptionConfig;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
@@ -22,6 +23,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -34,9 +36,14 @@ import org.jspecify.annotations.Nullable;
  */
 final class ClassFolder {
   /** What becomes of one file; without a pool it is left out for the reason. */
-  private record Sorted(@Nullable ClassPool pool, ClassImage image, String reason) {
+  private record Sorted(
+      @Nullable ClassPool pool, ClassImage image, String reason, @Nullable Problem problem) {
     static Sorted leftOut(Path file, String reason) {
-      return new Sorted(null, new ClassImage(file, "", 1), reason);
+      return new Sorted(null, new ClassImage(file, "", 1), reason, null);
+    }
+
+    static Sorted refused(Path file, Problem why) {
+      return new Sorted(null, new ClassImage(file, "", 1), "", why);
     }
   }
 
@@ -67,9 +74,13 @@ final class ClassFolder {
    * Looks through a concept's class folder; of each picture only the header is read.
    *
    * @param skipped where the files that count for nothing are counted, by reason
+   * @param refusals takes what cannot be read
    */
   static Map<ClassPool, List<ClassImage>> sort(
-      Config run, Concept concept, Map<String, Integer> skipped) {
+      Config run,
+      Concept concept,
+      Map<String, Integer> skipped,
+      Consumer<Concept.Refused> refusals) {
     Map<ClassPool, List<ClassImage>> pools = new LinkedHashMap<>();
     Path dir = concept.config().classImages().dataDir();
     if (!concept.config().classImages().unmatched() && !Files.exists(dir)) {
@@ -78,14 +89,24 @@ final class ClassFolder {
     PictureFolder folder = PictureFolder.list(dir, run);
     folder.skipped().forEach((reason, count) -> skipped.merge(reason, count, Integer::sum));
     ClassFolder sorter = new ClassFolder(run, concept);
-    for (Sorted each : Parallel.map(folder.pictures(), sorter::sorted)) {
-      if (each.pool == null) {
+    for (Sorted each : Parallel.map(folder.pictures(), sorter::tried)) {
+      if (each.problem != null) {
+        refusals.accept(new Concept.Refused(concept.index(), each.image.file(), each.problem));
+      } else if (each.pool == null) {
         skipped.merge(each.reason, 1, Integer::sum);
       } else {
         pools.computeIfAbsent(each.pool, pool -> new ArrayList<>()).add(each.image);
       }
     }
     return pools;
+  }
+
+  private Sorted tried(Path file) {
+    try {
+      return sorted(file);
+    } catch (Problem e) {
+      return Sorted.refused(file, e);
+    }
   }
 
   private Sorted sorted(Path file) {
@@ -101,7 +122,7 @@ final class ClassFolder {
     }
     ClassPool pool = new ClassPool(concept.index(), bucket, unmatched ? "" : prompt);
     return wanted.contains(pool)
-        ? new Sorted(pool, new ClassImage(file, prompt, found.repeats()), "")
+        ? new Sorted(pool, new ClassImage(file, prompt, found.repeats()), "", null)
         : Sorted.leftOut(file, "caption and size of no instance picture");
   }
 

@@ -11,6 +11,7 @@ import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.random.CounterRandom;
 import dreambooth4j.weights.ModelFolder;
@@ -47,15 +48,13 @@ public final class ClassImageGenerator {
   private final ModelFolder base;
   private final StableDiffusion model;
   private final TextToImage pipeline;
-  private final @Nullable SamplerKind sampler;
 
   /** A generator for this run; {@code model} has the weights of {@code base}. */
   public ClassImageGenerator(Config config, ModelFolder base, StableDiffusion model) {
     this.config = config;
     this.base = base;
     this.model = model;
-    this.pipeline = new TextToImage(model, config.model().clipSkip());
-    this.sampler = SamplerKind.chosen(config.samples().scheduler());
+    this.pipeline = new TextToImage(model, TextEncoding.of(config.model()));
   }
 
   /**
@@ -67,8 +66,7 @@ public final class ClassImageGenerator {
    */
   public void generate(Arena run, ClassImagePlan plan, Listener listener, BooleanSupplier stop) {
     int done = 0;
-    String fingerprint =
-        plan.missing() > 0 ? BaseModel.fingerprint(base, config.model().variant()) : "";
+    String fingerprint = plan.missing() > 0 ? BaseModel.fingerprint(base) : "";
     try {
       for (ClassImagePlan.Need need : plan.needs()) {
         int number = need.present().size();
@@ -123,10 +121,15 @@ public final class ClassImageGenerator {
             bucket.height(),
             how.inferSteps(),
             how.guidanceScale(),
-            sampler);
+            SamplerKind.chosen(sampler(how)));
     try (TorchNoise noise = TorchNoise.ofRows(seeds)) {
       return pipeline.generate(run, request, seeds.size(), noise, TextToImage.until(stop));
     }
+  }
+
+  /** A concept's own, else the run's, else null for the base model's. */
+  private @Nullable String sampler(ConceptConfig.ClassImages how) {
+    return how.scheduler() == null ? config.samples().scheduler() : how.scheduler();
   }
 
   /** Writes those that are not there yet, and counts them: two seeds may give one picture. */
@@ -157,7 +160,7 @@ public final class ClassImageGenerator {
   private ClassImageRecord record(ClassImagePlan.Need need, long seed, String fingerprint) {
     ConceptConfig.ClassImages how = need.concept().classImages();
     Bucket bucket = need.pool().bucket();
-    String named = config.samples().scheduler();
+    String named = sampler(how);
     return new ClassImageRecord(
         need.pool().caption(),
         how.negativePrompt(),

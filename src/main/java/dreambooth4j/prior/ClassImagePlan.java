@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 
 /**
  * Which class images a run needs, which lie in their folders and which are missing: for each
@@ -37,12 +38,18 @@ public record ClassImagePlan(List<Need> needs, Map<String, Integer> skipped) {
 
   /** The plan for these concepts. Of pictures in the class folders only the headers are read. */
   public static ClassImagePlan of(Config config, List<Concept> concepts) {
+    return of(config, concepts, Concept.Refused.THROWN);
+  }
+
+  /** As {@link #of(Config, List)}, but hands over a class image that cannot be read and goes on. */
+  public static ClassImagePlan of(
+      Config config, List<Concept> concepts, Consumer<Concept.Refused> refusals) {
     List<Need> needs = new ArrayList<>();
     Map<String, Integer> skipped = new TreeMap<>();
     if (config.prior().withPriorPreservation()) {
       for (Concept concept : concepts) {
         if (concept.config().classImages().wanted()) {
-          needs.addAll(needsOf(config, concept, skipped));
+          needs.addAll(needsOf(config, concept, skipped, refusals));
         }
       }
     }
@@ -66,12 +73,16 @@ public record ClassImagePlan(List<Need> needs, Map<String, Integer> skipped) {
     return pools;
   }
 
-  private static List<Need> needsOf(Config config, Concept concept, Map<String, Integer> skipped) {
+  private static List<Need> needsOf(
+      Config config,
+      Concept concept,
+      Map<String, Integer> skipped,
+      Consumer<Concept.Refused> refusals) {
     Map<ClassPool, Integer> pictures = new LinkedHashMap<>();
     for (Picture picture : concept.pictures()) {
       picture.variants().forEach(variant -> pictures.merge(variant.pool(), 1, Integer::sum));
     }
-    Map<ClassPool, List<ClassImage>> present = ClassFolder.sort(config, concept, skipped);
+    Map<ClassPool, List<ClassImage>> present = ClassFolder.sort(config, concept, skipped, refusals);
     ConceptConfig.ClassImages how = concept.config().classImages();
     int per = how.unmatched() ? 0 : how.per(concept.pictures().size());
     List<Need> needs = new ArrayList<>();

@@ -63,11 +63,27 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
 
   @Override
   public void made(int done, int missing) {
+    progress("class images", done, missing);
+  }
+
+  @Override
+  public void cached(String what, int there, int all, Path folder) {
+    endProgress();
+    String title = what.substring(0, 1).toUpperCase(Locale.ROOT) + what.substring(1);
+    say("%s: %d of %d from the cache in %s, %d to encode", title, there, all, folder, all - there);
+  }
+
+  @Override
+  public void encoded(String what, int done, int missing) {
+    progress(what, done, missing);
+  }
+
+  private void progress(String task, int done, int total) {
     if (progress == null) {
-      progress = new ProgressLine(err, "class images", missing, terminal);
+      progress = new ProgressLine(err, task, total, terminal);
     }
     progress.at(done);
-    if (done == missing) {
+    if (done == total) {
       endProgress();
     }
   }

@@ -1,25 +1,23 @@
 package dreambooth4j.train;
 
-import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.Crop;
 import dreambooth4j.data.Bucket;
-import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
-import dreambooth4j.data.Pixels;
 import dreambooth4j.data.PromptDraw;
+import dreambooth4j.data.View;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
-import dreambooth4j.pipeline.LatentCache;
-import dreambooth4j.pipeline.PromptCache;
+import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.random.CounterRandom;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Supplier;
+import java.util.Set;
 
 /**
  * Pairs of pictures as a step takes them: latents, prompts, noise and timesteps. Every draw is a
@@ -34,27 +32,22 @@ final class PairBatches {
   /** One row of a batch before it is tensors. */
   private record Row(Path file, String prompt, Crop crop, double lossWeight, int number) {}
 
-  /** Names a picture as it is seen. */
-  private record Seen(Path file, Bucket bucket, Crop crop, boolean mirrored) {}
-
   private final Config config;
   private final StableDiffusion model;
-  private final LatentCache latents;
-  private final PromptCache prompts;
+  private final Caches caches;
   private final PromptEncoder encoder;
   private final List<PromptDraw> draws;
   private final int trainTimesteps;
 
-  /** What is computed once is held in {@code run}; timesteps are drawn from 0 to their number. */
-  PairBatches(Arena run, Config config, StableDiffusion model, int timesteps) {
+  /** Timesteps are drawn from 0 to their number. */
+  PairBatches(Config config, StableDiffusion model, Caches caches, int timesteps) {
     this.trainTimesteps = timesteps;
     this.draws =
         config.concepts().stream().map(c -> new PromptDraw(config.data().captions(), c)).toList();
     this.config = config;
     this.model = model;
-    this.latents = new LatentCache(run, model);
-    this.encoder = new PromptEncoder(model, config.model().clipSkip());
-    this.prompts = new PromptCache(run, encoder);
+    this.caches = caches;
+    this.encoder = new PromptEncoder(model, TextEncoding.of(config.model()));
   }
 
   /**
@@ -80,7 +73,9 @@ final class PairBatches {
     for (int i = 0; i < rows.size(); i++) {
       Row row = rows.get(i);
       random("latents", step, row).normal(draw, 0, each);
-      latents.draw(moments(arena, row, batch.bucket(), step), draw, z, i * each);
+      Tensor moments = moments(arena, row, batch.bucket(), step);
+      caches.latents().draw(moments, draw, z, i * each);
+      moments.release();
       random("noise", step, row).normal(noise, i * each, each);
       random("offset noise", step, row).normal(offset, i * channels, channels);
       timesteps[i] = random("timesteps", step, row).uniformInt(trainTimesteps);
@@ -111,10 +106,12 @@ final class PairBatches {
     for (PairSampler.Pair pair : batch.pairs()) {
       Picture picture = pair.instance();
       int concept = picture.concept();
-      instances.add(row(concept, picture.file(), picture.instancePrompt(), step, number));
+      instances.add(
+          row(concept, picture.file(), picture.instancePrompt(), picture.crop(), step, number));
       Path classImage = pair.classImage();
       if (classImage != null) {
-        priors.add(row(concept, classImage, pair.classPrompt(), step, number + 1));
+        Crop crop = config.concepts().get(concept).crop();
+        priors.add(row(concept, classImage, pair.classPrompt(), crop, step, number + 1));
       }
       number += 2;
     }
@@ -122,29 +119,41 @@ final class PairBatches {
     return instances;
   }
 
-  private Row row(int concept, Path file, String prompt, int step, int number) {
-    ConceptConfig how = config.concepts().get(concept);
-    Row row = new Row(file, prompt, how.crop(), how.lossWeight(), number);
+  private Row row(int concept, Path file, String prompt, Crop crop, int step, int number) {
+    double lossWeight = config.concepts().get(concept).lossWeight();
+    Row row = new Row(file, prompt, crop, lossWeight, number);
     if (!config.data().captions().varies()) {
       return row;
     }
     String drawn = draws.get(concept).draw(prompt, random("tags", step, row));
-    return new Row(file, drawn, how.crop(), how.lossWeight(), number);
+    return new Row(file, drawn, crop, lossWeight, number);
+  }
+
+  private View view(Row row, Bucket bucket, int step) {
+    boolean mirrored = config.data().hflip() && random("hflip", step, row).uniform() < 0.5;
+    CounterRandom place = random("crop", step, row);
+    return new View(row.file, bucket, row.crop.drawn(place.uniform(), place.uniform()), mirrored);
   }
 
   /** A picture that is cropped anew each time is encoded anew; the others' moments are kept. */
   private Tensor moments(Arena arena, Row row, Bucket bucket, int step) {
-    boolean mirrored = config.data().hflip() && random("hflip", step, row).uniform() < 0.5;
-    CounterRandom place = random("crop", step, row);
-    Crop crop = row.crop.drawn(place.uniform(), place.uniform());
-    Supplier<Pixels> picture =
-        () -> {
-          Pixels pixels = ImageReader.read(row.file, bucket, crop);
-          return mirrored ? pixels.hflip() : pixels;
-        };
+    View view = view(row, bucket, step);
     return row.crop.random()
-        ? latents.encode(arena, picture.get())
-        : latents.moments(new Seen(row.file, bucket, crop, mirrored), picture);
+        ? caches.latents().encode(arena, view.read())
+        : caches.latents().get(view);
+  }
+
+  /** Adds what a batch will ask the caches for; arguments as for {@link #draw}. */
+  void collect(
+      PairSampler.Batch batch, int step, int firstPair, Set<View> views, Set<String> texts) {
+    for (Row row : rows(batch, step, firstPair)) {
+      if (!row.crop.random()) {
+        views.add(view(row, batch.bucket(), step));
+      }
+      if (!config.data().captions().varies()) {
+        texts.add(row.prompt);
+      }
+    }
   }
 
   private TrainingStep.Prompts prompts(Arena arena, List<Row> rows, boolean textEncoderTrains) {
@@ -156,7 +165,7 @@ final class PairBatches {
     Tensor states =
         config.data().captions().varies()
             ? encoder.encode(arena, texts)
-            : prompts.get(arena, texts);
+            : caches.prompts().get(arena, texts);
     return tape -> tape.constant(states);
   }
 }

@@ -8,6 +8,7 @@ import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
 import java.util.ArrayList;
 import java.util.List;
@@ -33,7 +34,7 @@ public final class SamplePictures {
   private final List<Wish> wishes = new ArrayList<>();
 
   SamplePictures(Config config, StableDiffusion model, List<Concept> concepts) {
-    pipeline = new TextToImage(model, config.model().clipSkip());
+    pipeline = new TextToImage(model, TextEncoding.of(config.model()));
     SamplerKind sampler = SamplerKind.chosen(config.samples().scheduler());
     for (Concept concept : concepts) {
       ConceptConfig.Samples how = concept.config().samples();

@@ -4,15 +4,19 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.data.PairSampler;
+import dreambooth4j.data.View;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
 import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.BooleanSupplier;
 
 /** The loop: epochs of pairs, one optimizer update a step. */
@@ -38,6 +42,7 @@ public final class Trainer {
   private final Config config;
   private final StableDiffusion model;
   private final PairSampler pairs;
+  private final Caches caches;
   private final PairBatches batches;
   private final TrainingStep step;
   private final AdamW optimizer;
@@ -50,16 +55,18 @@ public final class Trainer {
   /**
    * Prepares a run.
    *
-   * @param run where the optimizer's moments and the caches are held
+   * @param run where the optimizer's moments are held
    * @param model with the UNet trainable, and the text encoder if it trains too
    */
-  public Trainer(Arena run, Config config, StableDiffusion model, PairSampler pairs) {
+  public Trainer(
+      Arena run, Config config, StableDiffusion model, PairSampler pairs, Caches caches) {
     this.run = run;
     this.config = config;
     this.model = model;
     this.pairs = pairs;
+    this.caches = caches;
     NoiseSchedule schedule = NoiseSchedule.of(model.scheduler());
-    this.batches = new PairBatches(run, config, model, schedule.timesteps());
+    this.batches = new PairBatches(config, model, caches, schedule.timesteps());
     this.step =
         new TrainingStep(model.unet(), objective(schedule), config.training().offsetNoise());
     trained.add(model.unetParameters());
@@ -134,17 +141,43 @@ public final class Trainer {
     while (done < Math.min(until, steps) && !stop.getAsBoolean()) {
       int epoch = done / stepsPerEpoch;
       List<PairSampler.Batch> all = pairs.epoch(epoch);
-      int batchesPerStep = config.training().gradientAccumulationSteps();
       for (int at = done % stepsPerEpoch;
           at < stepsPerEpoch && done < Math.min(until, steps) && !stop.getAsBoolean();
           at++) {
-        int from = at * batchesPerStep;
-        int to = Math.min(all.size(), from + batchesPerStep);
-        StepReport report = step(epoch, all.subList(from, to));
+        StepReport report = step(epoch, parts(all, at));
         done++;
         listener.step(report);
       }
     }
+  }
+
+  /** The batches of an epoch that make up its step {@code at}. */
+  private List<PairSampler.Batch> parts(List<PairSampler.Batch> all, int at) {
+    int batchesPerStep = config.training().gradientAccumulationSteps();
+    int from = at * batchesPerStep;
+    return all.subList(from, Math.min(all.size(), from + batchesPerStep));
+  }
+
+  /**
+   * Encodes what the steps to come will need and the caches on disk lack.
+   *
+   * @param stop looked at after each picture and prompt; true leaves the rest for another time
+   */
+  public void fillCaches(Caches.Listener listener, BooleanSupplier stop) {
+    Set<View> views = new LinkedHashSet<>();
+    Set<String> prompts = new LinkedHashSet<>();
+    List<PairSampler.Batch> all = List.of();
+    for (int i = done; i < steps && !stop.getAsBoolean(); i++) {
+      if (i == done || i % stepsPerEpoch == 0) {
+        all = pairs.epoch(i / stepsPerEpoch);
+      }
+      int pair = 0;
+      for (PairSampler.Batch part : parts(all, i % stepsPerEpoch)) {
+        batches.collect(part, i, pair, views, prompts);
+        pair += part.pairs().size();
+      }
+    }
+    caches.fill(views, prompts, listener, stop);
   }
 
   private StepReport step(int epoch, List<PairSampler.Batch> parts) {

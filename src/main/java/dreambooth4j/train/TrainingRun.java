@@ -8,6 +8,8 @@ import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.Caches;
+import dreambooth4j.pipeline.LongPrompts;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
@@ -30,7 +32,8 @@ import java.util.function.BooleanSupplier;
  */
 public final class TrainingRun {
   /** Is told what happens, on the training thread. */
-  public interface Listener extends Trainer.Listener, ClassImageGenerator.Listener {
+  public interface Listener
+      extends Trainer.Listener, ClassImageGenerator.Listener, Caches.Listener {
     /** What will be trained, after the pictures were looked through. */
     void planned(Config config, List<Concept> concepts, ClassImagePlan plan);
 
@@ -83,6 +86,9 @@ public final class TrainingRun {
         StableDiffusion model =
             StableDiffusion.load(run, base, true, config.training().trainTextEncoder())) {
       writeConfig();
+      LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())
+          .notes("max_token_length: ", 5)
+          .forEach(listener::warning);
       if (plan.missing() > 0) {
         new ClassImageGenerator(config, base, model).generate(run, plan, listener, stop);
         plan = ClassImagePlan.of(config, concepts);
@@ -101,9 +107,14 @@ public final class TrainingRun {
                   plan.pools(),
                   config.training().trainBatchSize(),
                   config.data().buckets().remainder(),
-                  config.training().seed()));
+                  config.training().seed()),
+              new Caches(run, config, base, model, listener::warning));
       if (resumed != null) {
         trainer.resume(resumed);
+      }
+      trainer.fillCaches(listener, stop);
+      if (stop.getAsBoolean()) {
+        return false;
       }
       listener.ready(trainer, run);
       train(run, trainer, new SamplePictures(config, model, concepts), base, model, checkpoints);
@@ -251,7 +262,7 @@ public final class TrainingRun {
   private void writeConfig() {
     try (StagedFiles files = new StagedFiles()) {
       files.add(
-          output.resolve("config.yaml"),
+          output.resolve(ConfigWriter.FILE),
           ConfigWriter.toYaml(config).getBytes(StandardCharsets.UTF_8));
       files.commit();
     }

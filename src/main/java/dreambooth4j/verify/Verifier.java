@@ -54,6 +54,7 @@ public final class Verifier implements AutoCloseable {
       switch (component) {
         case "unet" -> UNetCase.run(arena, model, golden);
         case "text_encoder" -> TextEncoderCase.run(arena, model, golden);
+        case "prompts" -> PromptsCase.run(arena, model, golden);
         case "vae" -> VaeCase.run(arena, model, golden);
         case "schedulers" -> SamplersCase.run(arena, golden);
         case "adamw" -> AdamWCase.run(arena, golden);

@@ -3,13 +3,16 @@ package dreambooth4j.weights;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
+import dreambooth4j.Sha256;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -22,6 +25,7 @@ public final class ModelFolder {
   private final Path path;
   private final @Nullable String variant;
   private final ObjectNode index;
+  private final Map<Component, String> fingerprints = new EnumMap<>(Component.class);
 
   private ModelFolder(Path path, @Nullable String variant) {
     this.path = path;
@@ -148,6 +152,33 @@ public final class ModelFolder {
         .filter(Files::isRegularFile)
         .findFirst()
         .orElse(null);
+  }
+
+  /**
+   * Names what a component has learnt: SHA-256 over the files of its weights, or of all its files
+   * where it has no weights. They are read whole, once in the life of this object.
+   *
+   * @throws Problem when there are none, or one cannot be read
+   */
+  public synchronized String fingerprint(Component component) {
+    return fingerprints.computeIfAbsent(
+        component,
+        c -> Sha256.of(filesThatCount(c).map(Sha256::of).collect(Collectors.joining("\n"))));
+  }
+
+  private Stream<Path> filesThatCount(Component component) {
+    if (!component.hasWeights()) {
+      return component.files().stream()
+          .map(folder(component)::resolve)
+          .filter(Files::isRegularFile);
+    }
+    Path file = weightsFile(component);
+    if (file == null) {
+      throw noWeights(component);
+    }
+    return file.toString().endsWith(".json")
+        ? ShardedSafetensors.fileNames(file).stream().map(file::resolveSibling)
+        : Stream.of(file);
   }
 
   private boolean hasWeights(Component component, @Nullable String which) {

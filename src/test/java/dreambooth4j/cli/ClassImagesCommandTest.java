@@ -102,6 +102,14 @@ class ClassImagesCommandTest {
   }
 
   @Test
+  void shouldSayWhichPromptsAreReadOnlyInPart() throws IOException {
+    assertThat(run("--plan", "--class_negative_prompt=" + "blurry, ".repeat(60))).isZero();
+    assertThat(err())
+        .contains("class_negative_prompt of ", " tokens, of which 75 are read; cut off: ")
+        .contains("max_token_length: ");
+  }
+
+  @Test
   void shouldMakeWhatIsMissingEachWithItsCaptionAndItsRecord() throws IOException {
     assertThat(run()).as(err()).isZero();
     assertThat(err()).contains("class images 6/6").contains("it/s");

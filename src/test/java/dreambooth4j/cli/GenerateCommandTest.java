@@ -2,17 +2,21 @@ package dreambooth4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.engine.op.ChannelsLast;
+import dreambooth4j.train.TinyModel;
+import dreambooth4j.train.TinyRun;
 import dreambooth4j.weights.SafetensorsWriter;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -97,6 +101,52 @@ class GenerateCommandTest {
   }
 
   @Test
+  void shouldSayWhatOfThePromptIsCutOffAndReadItIfAsked() throws IOException {
+    String prompt = "hat, ".repeat(40) + "red background";
+    Path file = folder.resolve("out.png");
+    String[] args = {
+      "generate", MODEL, prompt, "-o", file.toString(), "--seed=7", "--steps=2", "--width=32"
+    };
+    Ran cut = Ran.of(args);
+    assertThat(cut.exitCode()).as(cut.err()).isZero();
+    assertThat(cut.err())
+        .contains("the prompt has ", " tokens, of which 75 are read; cut off: ")
+        .contains("red background\n--max-token-length 150 reads it whole\n");
+    byte[] before = Files.readAllBytes(file);
+
+    String[] more = Arrays.copyOf(args, args.length + 1);
+    more[args.length] = "--max-token-length=150";
+    Ran whole = Ran.of(more);
+    assertThat(whole.exitCode()).as(whole.err()).isZero();
+    assertThat(whole.err()).doesNotContain("cut off");
+    assertThat(parameters(file)).endsWith(", Clip skip: 1, Max token length: 150");
+    assertThat(Files.readAllBytes(file)).isNotEqualTo(before);
+  }
+
+  @Test
+  void shouldDrawAsTheModelWasTrainedUnlessToldOtherwise() throws IOException {
+    Path model = folder.resolve("model");
+    TinyModel.copy(model);
+    TinyRun run = new TinyRun(folder).with("clip_skip", 2).with("max_token_length", 150);
+    Files.writeString(model.resolve("config.yaml"), ConfigWriter.toYaml(run.config()));
+    Path file = folder.resolve("out.png");
+    List<String> args =
+        List.of("generate", model.toString(), "hat", "-o", file.toString(), "--steps=2");
+
+    Ran trained = Ran.of(args);
+    assertThat(trained.exitCode()).as(trained.err()).isZero();
+    assertThat(trained.err())
+        .contains("was trained with --clip-skip 2 --max-token-length 150, so it draws");
+    assertThat(parameters(file)).endsWith(", Clip skip: 2, Max token length: 150");
+
+    List<String> more = new ArrayList<>(args);
+    more.addAll(List.of("--clip-skip=1", "--max-token-length=75"));
+    Ran told = Ran.of(more);
+    assertThat(told.err()).contains("--max-token-length 150\n").doesNotContain("so it draws");
+    assertThat(parameters(file)).endsWith(", Clip skip: 1");
+  }
+
+  @Test
   void shouldDrawTheUsualSizeOfASeedThatItPrints() throws IOException {
     Ran ran = generate();
 
@@ -111,6 +161,7 @@ class GenerateCommandTest {
     "--steps, many, 2, Invalid value",
     "--sampler, eulr, 2, there are ddpm",
     "--clip-skip, 9, 2, clip_skip is 9",
+    "--max-token-length, 100, 2, 'max_token_length is 100, allowed is one of [75, 150, 225]'",
     "-n, 0, 2, at least 1",
     "--variant, fp16, 3, variant fp16",
     "--latents, nowhere.safetensors, 3, found nothing",

@@ -142,6 +142,53 @@ class InspectCommandTest {
   }
 
   @Test
+  void shouldWarnAndWriteAPageThoughAPictureIsDamaged() throws IOException {
+    TestPictures.paint(folder.resolve("p"), "a", 64, 64, "sks, man, hat", 1);
+    TestPictures.paint(folder.resolve("p"), "b", 256, 128, "sks, man, beard", 2);
+    Files.writeString(folder.resolve("p/b.crop"), "0,0.5");
+    Files.writeString(folder.resolve("p/c\t\u001b[2J.png"), "no picture");
+    Path page = folder.resolve("new/report.html");
+    int code =
+        Main.run(
+            "inspect",
+            "--boxes",
+            "--html=" + page,
+            "--pretrained_model_name_or_path=weights/emoji32",
+            "--instance_data_dir=" + folder.resolve("p"),
+            "--instance_token=sks",
+            "--class_token=man",
+            "--output_dir=" + folder.resolve("out"),
+            "--resolution=128");
+    assertThat(code).as(err()).isEqualTo(3);
+    assertThat(pictureLines()).hasSize(2);
+    assertThat(out())
+        .contains("256x128 scaled by 0.688 to 176x88, cropped to 176x88 at 0,0")
+        .contains("- 1 picture cannot be trained; train would stop there: ")
+        .contains("c  [2J.png (is no picture")
+        .contains("- 1 picture enlarged to fill the bucket")
+        .contains("a.png (2.00 times)")
+        .contains("Report: " + page);
+    assertThat(err()).isEmpty();
+    assertThat(page).content().contains("of 75 tokens");
+  }
+
+  @Test
+  void shouldInspectWithoutABaseModel() throws IOException {
+    TestPictures.paint(folder, "a", 64, 64, "a man", 1);
+    int code =
+        Main.run(
+            "inspect",
+            "--pretrained_model_name_or_path=nobody/nothing",
+            "--resolution=64",
+            "--instance_data_dir=" + folder);
+    assertThat(code).isZero();
+    assertThat(out()).contains("Warnings: none");
+    assertThat(err())
+        .contains("tokens of the prompts are not counted: ")
+        .contains("hf download nobody/nothing");
+  }
+
+  @Test
   void shouldHandOverEveryFlagAsItWasWritten() throws IOException {
     assertThat(Main.run("inspect", "--hflip", "maybe")).isEqualTo(2);
     assertThat(Main.run("inspect", "--stop_text_encoder=2")).isEqualTo(2);
@@ -186,5 +233,29 @@ class InspectCommandTest {
             "Output:",
             "--output_dir")
         .doesNotContain("use_8bit_adam");
+  }
+
+  @Test
+  void shouldCountTokensWithNoMoreThanATokenizer() throws IOException {
+    TestPictures.write(folder.resolve("p"), "a", 64, 64, "hat, ".repeat(40) + "red shoes");
+    TestPictures.write(folder.resolve("p"), "b", 64, 64, "a hat");
+    Path base = folder.resolve("base");
+    Files.createDirectories(base.resolve("tokenizer"));
+    Path whole = Path.of("weights/emoji32");
+    Files.copy(whole.resolve("model_index.json"), base.resolve("model_index.json"));
+    Files.copy(whole.resolve("tokenizer/tokenizer.json"), base.resolve("tokenizer/tokenizer.json"));
+    String pictures = "--instance_data_dir=" + folder.resolve("p");
+    String model = "--pretrained_model_name_or_path=" + base;
+    assertThat(Main.run("inspect", pictures, model)).as(err()).isZero();
+    assertThat(err())
+        .contains("a.png: its instance prompt has 82 tokens, of which 75 are read; cut off: ")
+        .contains("red shoes\nmax_token_length: 150 reads it whole\n")
+        .doesNotContain("b.png");
+    err.reset();
+    assertThat(Main.run("inspect", pictures, model, "--max_token_length=150")).isZero();
+    assertThat(err()).isEmpty();
+    assertThat(Main.run("inspect", pictures)).isZero();
+    assertThat(err())
+        .containsOnlyOnce("tokens of the prompts are not counted: pretrained_model_name_or_path");
   }
 }

@@ -53,6 +53,7 @@ class TrainCommandTest {
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(names(output))
         .containsExactly(
+            "cache",
             "class_images",
             "config.yaml",
             "metrics.jsonl",
@@ -168,5 +169,38 @@ class TrainCommandTest {
     Ran beyond = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest"));
     assertThat(beyond.exitCode()).isEqualTo(2);
     assertThat(beyond.err()).contains("has 2 steps done and this run ends at 1");
+  }
+
+  /** Long captions from class images to the trained model and a picture of it. */
+  @Test
+  void shouldReadLongCaptionsAsFarAsItIsTold() throws IOException {
+    TinyRun tiny =
+        new TinyRun(folder)
+            .with("max_token_length", 150)
+            .with("train_text_encoder", true)
+            .with("max_train_steps", 1)
+            .with("save_sample_prompt", "hat, ".repeat(120));
+    Files.writeString(
+        tiny.pictures().resolve("p1.txt"), "sks, man, " + "hat, ".repeat(80) + "snow");
+    Ran ran = Ran.of(tiny.arguments("train"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err())
+        .contains("p1.png: its instance prompt has ")
+        .contains("p1.png: its class caption has ")
+        .contains("save_sample_prompt of sks has ")
+        .contains(" tokens, of which 150 are read; cut off: ")
+        .doesNotContain("p0.png")
+        .contains("warning: shorten them: max_token_length: 225 is the most that can be read");
+    assertThat(tiny.output().resolve("config.yaml")).content().contains("max_token_length: 150");
+    Ran picture =
+        Ran.of(
+            "generate",
+            tiny.output().toString(),
+            "sks, " + "hat, ".repeat(40),
+            "-o",
+            folder.resolve("sks.png").toString(),
+            "--steps=2");
+    assertThat(picture.exitCode()).as(picture.err()).isZero();
+    assertThat(picture.err()).contains("so it draws").doesNotContain("cut off");
   }
 }

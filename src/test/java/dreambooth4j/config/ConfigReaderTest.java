@@ -175,7 +175,9 @@ class ConfigReaderTest {
           optimizer: Lion | config.yaml:2: optimizer: Lion is not done here; the optimizer is AdamW
           use_dream: true | use_dream: true is not done here
           use_ema: true | use_ema: true is not done here
-          max_token_length: 150 | max_token_length: 150 is not done here
+          max_token_length: 100 | max_token_length: found '100', allowed is one of 75, 150, 225
+          tokenizer_max_length: 154 | tokenizer_max_length: 154 is not done here; remove it, and set max_token_length
+          class_scheduler: heun | class_scheduler: found 'heun', allowed is one of ddpm, ddim
           center_crop: false | center_crop: false is not done here
           min_bucket_reso: 128 | min_bucket_reso belongs to kohya's sizes
           buckets: other | allowed is one of extension, kohya, onetrainer
@@ -276,6 +278,45 @@ class ConfigReaderTest {
   }
 
   @Test
+  void shouldGiveEachConceptASamplerOfItsOwn() throws IOException {
+    Config config =
+        read(
+            """
+            scheduler: ddim
+            class_scheduler: unipc
+            concepts_list:
+            - instance_data_dir: a
+              class_scheduler: EulerAncestralDiscreteScheduler
+            - instance_data_dir: b
+            """);
+    assertThat(config.concepts())
+        .extracting(concept -> concept.classImages().scheduler())
+        .containsExactly("euler_ancestral", "unipc");
+    assertThat(read("instance_data_dir: a").concepts().get(0).classImages().scheduler()).isNull();
+  }
+
+  /** There it changes nothing; who sets it wants long captions read. */
+  @Test
+  void shouldDoWhatTheExtensionsMaxTokenLengthOnlySays() throws IOException {
+    Path file = file("{model_name: x, revision: 1, instance_data_dir: a, max_token_length: 150}");
+    Reading reading = ConfigReader.read(file, Map.of());
+    assertThat(reading.config().model().maxTokenLength()).isEqualTo(150);
+    assertThat(reading.remarks())
+        .containsExactly("max_token_length: 150 works here, the extension reads 75");
+    assertThat(reading.noEffect()).doesNotContain("max_token_length");
+  }
+
+  @Test
+  void shouldNotStumbleOverAConfigurationThatIsNotOurs() throws IOException {
+    assertThat(ConfigReader.ofTrained(folder)).isNull();
+    file(
+        "model: {target: ldm.models}\nconcepts_path: gone.json\nmax_token_length: 1\nclip_skip: 2");
+    assertThat(ConfigReader.ofTrained(folder)).isEqualTo(new ModelConfig(null, null, 2, 75));
+    file("a: 'b");
+    assertThat(ConfigReader.ofTrained(folder)).isNull();
+  }
+
+  @Test
   void shouldKeepTheExtensionsDefaultsForKeysThatItsFileLacks() throws IOException {
     String start = "{model_name: x, revision: 1, instance_data_dir: a, class_token: man";
     Config config = read(start + ", train_batch_size: 2, num_class_images_per: 1}");
@@ -313,6 +354,8 @@ class ConfigReaderTest {
         keep_tokens: 2
         caption_tag_dropout_rate: 0.1
         disable_class_matching: true
+        class_scheduler: EulerDiscreteScheduler
+        max_token_length: 150
         loss_weight: 0.5
         buckets: kohya
         bucket_reso_steps: 32
@@ -326,6 +369,8 @@ class ConfigReaderTest {
     Files.createDirectories(folder.resolve("deeper"));
     Files.writeString(written, ConfigWriter.toYaml(config));
     assertThat(ConfigReader.read(written, Map.of()).config()).isEqualTo(config);
+    assertThat(ConfigReader.ofTrained(folder.resolve("deeper")))
+        .isEqualTo(new ModelConfig(null, null, 1, 150));
     Config extension =
         ConfigReader.read(Path.of("src/test/resources/config/db_config.json"), Map.of()).config();
     Files.writeString(written, ConfigWriter.toYaml(extension));

@@ -5,10 +5,13 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
+import dreambooth4j.config.Crop;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -155,6 +158,44 @@ class ConceptTest {
     Files.delete(text);
     Files.createFile(folder.resolve("IMG_1.HEIC"));
     assertThat(problem()).contains("IMG_1.HEIC is a HEIC picture");
+  }
+
+  @Test
+  void shouldCropAPictureWhereItsOwnFileSays() throws IOException {
+    TestPictures.write(folder, "a", 64, 64, "x");
+    TestPictures.write(folder, "b", 64, 64, "x");
+    TestPictures.write(folder, "c", 64, 64, "x");
+    Files.writeString(folder.resolve("a.crop"), "0.25, 1\n");
+    Files.writeString(folder.resolve("b.crop"), "Random");
+    Files.writeString(folder.resolve("gone.crop"), "center");
+    Concept concept = scan("crop", "0.5,0");
+    assertThat(concept.pictures())
+        .extracting(Picture::crop)
+        .containsExactly(Crop.at(0.25, 1), Crop.RANDOM, Crop.at(0.5, 0));
+    assertThat(concept.folder().skipped()).isEqualTo(Map.of("no picture (.crop)", 1));
+    Files.writeString(folder.resolve("c.crop"), "the face");
+    assertThat(problem())
+        .contains("c.crop: found 'the face', allowed is center, random or two numbers");
+  }
+
+  @Test
+  void shouldHandOverPicturesThatCannotBeTrainedWhileThereAreOthers() throws IOException {
+    TestPictures.write(folder, "b", 64, 64, "x");
+    Files.writeString(folder.resolve("a.jpg"), "hello");
+    Files.writeString(folder.resolve("c.heic"), "other");
+    TestPictures.write(folder, "d", 64, 64, "");
+    Config config =
+        ConfigReader.read(null, Map.of("instance_data_dir", folder.toString())).config();
+    List<Concept.Refused> refused = new ArrayList<>();
+    assertThat(Concept.scanAll(config, refused::add).get(0).pictures()).hasSize(1);
+    assertThat(refused)
+        .extracting(each -> each.file().getFileName().toString())
+        .containsExactly("a.jpg", "c.heic", "d.png");
+    assertThat(problem()).contains("a.jpg is no picture");
+    Files.delete(folder.resolve("b.png"));
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> Concept.scanAll(config, each -> {}))
+        .withMessageContaining("a.jpg is no picture");
   }
 
   @Test

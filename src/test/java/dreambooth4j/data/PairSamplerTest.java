@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.BucketConfig.Remainder;
+import dreambooth4j.config.Crop;
 import dreambooth4j.data.PairSampler.Batch;
 import dreambooth4j.data.PairSampler.Pair;
 import java.nio.file.Path;
@@ -163,8 +164,8 @@ class PairSamplerTest {
     List<Picture.Wording> wordings = List.of(new Picture.Wording("sks", "man"));
     List<Picture> pictures =
         List.of(
-            new Picture(Path.of("a"), 0, bucket, 3, wordings),
-            new Picture(Path.of("b"), 0, bucket, 1, wordings));
+            new Picture(Path.of("a"), 0, bucket, Crop.CENTER, 3, wordings),
+            new Picture(Path.of("b"), 0, bucket, Crop.CENTER, 1, wordings));
     ClassImage often = new ClassImage(Path.of("often"), "man", 3);
     ClassPool pool = pictures.get(0).pool();
     Map<ClassPool, List<ClassImage>> images = Map.of(pool, List.of(often, image("once")));
@@ -188,7 +189,7 @@ class PairSamplerTest {
       for (int w = 0; w <= i % 3; w++) {
         wordings.add(new Picture.Wording("sks " + w, "man " + w));
       }
-      pictures.add(new Picture(Path.of("p" + i), 0, SIZES.get(i % 2), 1, wordings));
+      pictures.add(new Picture(Path.of("p" + i), 0, SIZES.get(i % 2), Crop.CENTER, 1, wordings));
     }
     List<Picture> variants = pictures.stream().flatMap(p -> p.variants().stream()).toList();
     Map<ClassPool, List<ClassImage>> pools = pools(variants, n);

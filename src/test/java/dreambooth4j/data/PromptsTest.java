@@ -164,6 +164,28 @@ class PromptsTest {
     assertThat(filled.classCaption("sks \\ $1")).isEqualTo("photo, dog $1, 4k");
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          [filewords]                | sks, man, hat | sks, man, hat                 | man, hat
+          [filewords], 4k            | man, hat      | sks, hat, 4k                  | man, hat, 4k
+          photo of [filewords]       | a man         | photo of sks                  | photo of a man
+          photo of a [filewords], 4k | man in a hat  | photo of sks in a hat, 4k     | photo of a man in a hat, 4k
+          [filewords], [filewords]   | sks hat       | sks hat, sks hat              | man hat, man hat
+          a sks man, [filewords]     | hat           | a sks man, hat                | a man, hat
+          x[filewords]x              | man           | sks, xmanx                    | man, xmanx
+          a man, 4k                  | sks, hat      | sks, 4k                       | a man, 4k
+          [FILEWORDS]                | hat           | sks, [FILEWORDS]              | man, [FILEWORDS]
+          """)
+  void shouldFillTheCaptionInAnywhereInATemplate(
+      String template, String caption, String instancePrompt, String classCaption) {
+    Prompts prompts = new Prompts("sks", "man", template, template);
+    assertThat(prompts.instancePrompt(caption)).isEqualTo(instancePrompt);
+    assertThat(prompts.classCaption(caption)).isEqualTo(classCaption);
+  }
+
   @Test
   void shouldTakeTokensLiterally() {
     Prompts odd = new Prompts("c++ (x)", "o.o", "[filewords]", "[filewords]");
@@ -213,6 +235,14 @@ class PromptsTest {
       "🎅", "🏽", "\u200d", "e", "\u0301", "é", "'", "D'A", "o'o", "x-y", "，", "\u3000", "\u1100",
       "\u1161"
     };
+    String[] templates = {
+      "[filewords]",
+      "[filewords]",
+      "photo of [filewords], 4k",
+      "a [filewords][filewords]",
+      "a, ,b",
+      "sks man ,[filewords],"
+    };
     SplittableRandom random = new SplittableRandom(20261122);
     for (int trial = 0; trial < 100_000; trial++) {
       String[] pair = tokens[random.nextInt(tokens.length)];
@@ -221,14 +251,17 @@ class PromptsTest {
         caption.append(pieces[random.nextInt(pieces.length)]);
         caption.append(random.nextInt(3) == 0 ? "" : " ");
       }
-      Prompts prompts = new Prompts(pair[0], pair[1], "[filewords]", "[filewords]");
+      String template = templates[random.nextInt(templates.length)];
+      Prompts prompts = new Prompts(pair[0], pair[1], "[filewords]", template);
       String result = prompts.classCaption(caption.toString());
-      String seen = "trial %d: %s / %s: <%s>".formatted(trial, pair[0], pair[1], caption);
+      String seen =
+          "trial %d: %s / %s, %s: <%s>".formatted(trial, pair[0], pair[1], template, caption);
       assertThat(Prompts.mentions(result, pair[0])).as(seen).isFalse();
       assertThat(Prompts.mentions(result, pair[1])).as(seen).isTrue();
       assertThat(result.split(",", -1)).as(seen).noneMatch(String::isBlank);
       assertThat(result).as(seen).doesNotContain("  ").isEqualTo(result.strip());
-      assertThat(prompts.classCaption(result).toLowerCase(Locale.ROOT))
+      Prompts plain = new Prompts(pair[0], pair[1], "[filewords]", "[filewords]");
+      assertThat(plain.classCaption(result).toLowerCase(Locale.ROOT))
           .as(seen)
           .isEqualTo(result.toLowerCase(Locale.ROOT));
     }

@@ -5,6 +5,7 @@ import com.sun.management.ThreadMXBean;
 import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.model.UNetConfig;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.verify.SmallTraining;
 import dreambooth4j.weights.ModelFolder;
@@ -75,7 +76,7 @@ final class LeakRun {
     for (SamplerKind kind : SamplerKind.values()) {
       TextToImage.Request request = new TextToImage.Request("cat", "dog", 32, 32, 4, 3, kind);
       try (TorchNoise noise = TorchNoise.ofRows(List.of(1L, 2L))) {
-        new TextToImage(model, 1).generate(run, request, 2, noise, step -> {});
+        new TextToImage(model, TextEncoding.USUAL).generate(run, request, 2, noise, step -> {});
       }
     }
   }

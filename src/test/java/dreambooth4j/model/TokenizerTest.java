@@ -16,6 +16,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class TokenizerTest {
@@ -89,11 +90,90 @@ class TokenizerTest {
   void shouldCutWhatIsTooLongAndCountItWhole() {
     try (Tokenizer tokenizer = Tokenizer.open(BUNDLED)) {
       String text = "man ".repeat(100);
-      assertThat(tokenizer.tokenCount(text)).isEqualTo(100);
+      assertThat(tokenizer.count(text, 1))
+          .isEqualTo(new TokenCount(100, 75, "man ".repeat(25).strip()));
+      assertThat(tokenizer.count(text, 2)).isEqualTo(new TokenCount(100, 150, ""));
       assertThat(tokenizer.encode(text)).hasSize(77).endsWith(tokenizer.endToken());
-      assertThat(tokenizer.tokenCount("")).isZero();
+      assertThat(tokenizer.count("", 1)).isEqualTo(new TokenCount(0, 75, ""));
       assertThat(tokenizer.length()).isEqualTo(77);
     }
+  }
+
+  /** What is read is counted in tokens, what is not is shown in the letters of the caption. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          plain          | red hat, blue sky          | red hat, blue sky
+          white space    | red\that                  | red\that
+          letters change | ÉLAN, Straße               | ÉLAN, Straße
+          parts join     | e\u0301lan                | e\u0301lan
+          beyond 16 bits | 🎅🏽 👨‍👩‍👧 hat           | 🎅🏽 👨‍👩‍👧 hat
+          other scripts  | 小明在雪地里               | 小明在雪地里
+          the pad token  | ! hat                      | ! hat
+          """)
+  void shouldShowWhatIsCutOffAsItWasWritten(String what, String end, String expected)
+      throws IOException {
+    Files.writeString(folder.resolve("tokenizer_config.json"), "{\"pad_token\":\"!\"}");
+    Files.copy(BUNDLED.resolve("tokenizer.json"), folder.resolve("tokenizer.json"));
+    String before = "🎅 " + "e\u0301! ".repeat(3);
+    for (Path each : List.of(BUNDLED, folder)) {
+      try (Tokenizer tokenizer = Tokenizer.open(each)) {
+        int room = 75 - tokenizer.count(before, 1).tokens();
+        String text = before + "man ".repeat(room) + end;
+        TokenCount count = tokenizer.count(text, 1);
+        assertThat(count.cutOff()).isEqualTo(expected);
+        assertThat(count.isCut()).isTrue();
+        assertThat(count.tokens()).isEqualTo(75 + tokenizer.count(end, 1).tokens());
+      }
+    }
+  }
+
+  /** Runs of token numbers as kohya-ss/sd-scripts gives them; 786 is "man", 2046 and 2047 frame. */
+  @ParameterizedTest(name = "{0} times \"{1}\", {2} pads")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          3   | man     | 2047 | 2046x1 786x3 2047x73                        / 2046x1 2047x76
+          75  | man     | 2047 | 2046x1 786x75 2047x1                        / 2046x1 2047x76
+          76  | man     | 2047 | 2046x1 786x75 2047x1                        / 2046x1 786x1 2047x75
+          200 | man     | 2047 | 2046x1 786x75 2047x1                        / 2046x1 786x75 2047x1
+          3   | man     | 0    | 2046x1 786x3 2047x1 0x72                    / 2046x1 2047x1 0x75
+          75  | man     | 0    | 2046x1 786x75 2047x1                        / 2046x1 2047x1 0x75
+          76  | man     | 0    | 2046x1 786x75 2047x1                        / 2046x1 786x1 2047x1 0x74
+          149 | man     | 0    | 2046x1 786x75 2047x1                        / 2046x1 786x74 2047x1 0x1
+          200 | man     | 0    | 2046x1 786x75 2047x1                        / 2046x1 786x75 2047x1
+          0   | man     | 0    | 2046x1 2047x1 0x75                          / 2046x1 2047x1 0x75
+          2   | man ! ! man | 0 | 2046x1 786x1 0x2 786x2 0x2 786x1 2047x1 0x67 / 2046x1 2047x1 0x75
+          """)
+  void shouldCutATextIntoWindowsAsKohyaDoes(int times, String text, long pad, String expected)
+      throws IOException {
+    Path tokenizer = GOLDENS.resolve("sd1/model/tokenizer");
+    Files.copy(tokenizer.resolve("tokenizer.json"), folder.resolve("tokenizer.json"));
+    String padding = pad == 0 ? "!" : "<|endoftext|>";
+    Files.writeString(
+        folder.resolve("tokenizer_config.json"), "{\"pad_token\":\"" + padding + "\"}");
+    try (Tokenizer opened = Tokenizer.open(folder)) {
+      assertThat(opened.padToken()).isEqualTo(pad);
+      long[] ids = opened.encode((text + " ").repeat(times), 2);
+      assertThat(runs(ids, 0) + " / " + runs(ids, 77)).isEqualTo(expected.replaceAll(" +", " "));
+      assertThat(opened.encode((text + " ").repeat(times), 3)).hasSize(231);
+    }
+  }
+
+  /** The numbers of one window, each with how often it stands in a row. */
+  private static String runs(long[] ids, int from) {
+    StringBuilder runs = new StringBuilder();
+    for (int i = from, next; i < from + 77; i = next) {
+      next = i;
+      while (next < from + 77 && ids[next] == ids[i]) {
+        next++;
+      }
+      runs.append(i > from ? " " : "").append(ids[i]).append('x').append(next - i);
+    }
+    return runs.toString();
   }
 
   @Test
@@ -107,7 +187,7 @@ class TokenizerTest {
     Files.writeString(folder.resolve("tokenizer.json"), root.toString());
     Files.writeString(folder.resolve("tokenizer_config.json"), "{\"model_max_length\": 12}");
     try (Tokenizer tokenizer = Tokenizer.open(folder)) {
-      assertThat(tokenizer.tokenCount("man ".repeat(8))).isEqualTo(8);
+      assertThat(tokenizer.count("man ".repeat(8), 1).tokens()).isEqualTo(8);
       assertThat(tokenizer.encode("man ".repeat(8))).hasSize(12).endsWith(8191, 8191, 8191);
     }
   }

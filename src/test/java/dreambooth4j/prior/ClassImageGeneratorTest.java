@@ -142,6 +142,26 @@ class ClassImageGeneratorTest {
   }
 
   @Test
+  void shouldUseTheConceptsOwnSamplerAndElseTheRuns() throws IOException {
+    tiny.with("scheduler", "ddim").with("class_scheduler", "euler_ancestral");
+    generate(() -> false);
+    Map<String, String> own = files();
+    assertThat(sampler()).isEqualTo("euler_ancestral");
+    tiny.without("class_scheduler");
+    for (Path file : pictures()) {
+      Files.delete(file);
+    }
+    generate(() -> false);
+    assertThat(sampler()).isEqualTo("ddim");
+    assertThat(pictures()).noneMatch(file -> own.containsKey(String.valueOf(file.getFileName())));
+  }
+
+  private String sampler() throws IOException {
+    ClassImageRecord record = ClassImageRecord.beside(pictures().get(0));
+    return record == null ? "" : record.sampler();
+  }
+
+  @Test
   void shouldMakeNewOnesForAChangedCaption() throws IOException {
     generate(() -> false);
     Files.writeString(tiny.pictures().resolve("p3.txt"), "sks, man, night");

@@ -7,9 +7,11 @@ import dreambooth4j.data.Picture;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.ModelFolder;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -21,7 +23,9 @@ final class TinyTrainer implements AutoCloseable {
   final Config config;
   final StableDiffusion model;
   final PairSampler pairs;
+  final Caches caches;
   final Trainer trainer;
+  final List<String> notes = new ArrayList<>();
   final List<Trainer.StepReport> reports = new ArrayList<>();
 
   TinyTrainer(TinyRun tiny) {
@@ -34,10 +38,10 @@ final class TinyTrainer implements AutoCloseable {
             ClassImagePlan.of(config, concepts).pools(),
             config.training().trainBatchSize(),
             config.training().seed());
-    model =
-        StableDiffusion.load(
-            run, ModelFolder.open(TinyRun.MODEL, null), true, config.training().trainTextEncoder());
-    trainer = new Trainer(run, config, model, pairs);
+    ModelFolder base = ModelFolder.open(Path.of(config.model().required()), null);
+    model = StableDiffusion.load(run, base, true, config.training().trainTextEncoder());
+    caches = new Caches(run, config, base, model, notes::add);
+    trainer = new Trainer(run, config, model, pairs, caches);
   }
 
   /** Trains to the end. */

@@ -9,13 +9,19 @@ import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.TestPictures;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.pipeline.PromptEncoder;
+import dreambooth4j.pipeline.TextEncoding;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -117,7 +123,7 @@ class TrainerTest {
     try (TinyTrainer tried = new TinyTrainer(tiny)) {
       NoiseSchedule schedule = NoiseSchedule.of(tried.model.scheduler());
       PairBatches batches =
-          new PairBatches(tried.run, tried.config, tried.model, schedule.timesteps());
+          new PairBatches(tried.config, tried.model, tried.caches, schedule.timesteps());
       TrainingStep step = new TrainingStep(tried.model.unet(), Objective.minSnr(schedule, 5), 0.1);
       PairSampler.Batch both =
           tried.pairs.epoch(0).stream()
@@ -267,5 +273,60 @@ class TrainerTest {
     assertThatThrownBy(() -> new TinyTrainer(tiny))
         .isInstanceOf(Problem.class)
         .hasMessage("clip_skip is 5, but this text encoder has 3 layers");
+  }
+
+  private static List<Float> embedding(TinyTrainer trained, String word) {
+    int token = (int) trained.model.tokenizer().encode(word)[1];
+    int width = trained.model.textEncoder().config().width();
+    return Objects.requireNonNull(trained.text().get("embeddings.token_embedding.weight"))
+        .subList(token * width, (token + 1) * width);
+  }
+
+  @Test
+  void shouldTrainTheWordsOfEveryWindow() throws IOException {
+    tiny.withoutClass().with("train_text_encoder", true).with("adam_weight_decay", 0);
+    Files.writeString(tiny.pictures().resolve("p0.txt"), "sks, " + "hat, ".repeat(40) + "zebra");
+    for (int length : new int[] {75, 150}) {
+      try (TinyTrainer trained = new TinyTrainer(tiny.with("max_token_length", length))) {
+        List<Float> before = embedding(trained, "zebra");
+        trained.train();
+        assertThat(embedding(trained, "zebra").equals(before)).isEqualTo(length == 75);
+      }
+    }
+  }
+
+  private static float[] states(TinyTrainer tried, int step) {
+    PairBatches batches = new PairBatches(tried.config, tried.model, tried.caches, 1000);
+    PairSampler.Batch batch = tried.pairs.epoch(0).get(0);
+    try (Tape tape = Tape.inference(tried.run)) {
+      return batches
+          .draw(tried.run, batch, step, 0, false)
+          .rows()
+          .prompts()
+          .on(tape)
+          .value()
+          .toFloats();
+    }
+  }
+
+  /** What is drawn anew is encoded anew, though the text encoder does not train. */
+  @Test
+  void shouldEncodeInTheStepWhatTheStepDraws() {
+    try (TinyTrainer plain = new TinyTrainer(tiny)) {
+      assertThat(states(plain, 1)).isEqualTo(states(plain, 0));
+    }
+    try (TinyTrainer without = new TinyTrainer(tiny.with("caption_dropout_rate", 1))) {
+      PromptEncoder encoder = new PromptEncoder(without.model, TextEncoding.USUAL);
+      assertThat(states(without, 0))
+          .isEqualTo(encoder.encode(without.run, List.of("", "")).toFloats());
+    }
+    tiny.with("caption_dropout_rate", 0).with("caption_tag_dropout_rate", 0.5);
+    try (TinyTrainer drawn = new TinyTrainer(tiny)) {
+      assertThat(
+              IntStream.range(0, 8)
+                  .mapToObj(step -> Arrays.hashCode(states(drawn, step)))
+                  .distinct())
+          .hasSizeGreaterThan(1);
+    }
   }
 }

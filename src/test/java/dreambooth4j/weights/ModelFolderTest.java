@@ -159,4 +159,30 @@ class ModelFolderTest {
     assertThatThrownBy(() -> opened.config(Component.UNET))
         .hasMessageContaining("config.json: expected a JSON file, found none");
   }
+
+  @Test
+  void shouldTellWeightsApartByTheFilesThatAreRead() throws IOException {
+    ModelFolder there = ModelFolder.open(Golden.MODEL, null);
+    ModelFolder copy = ModelFolder.open(model, null);
+    for (Component each : new Component[] {Component.UNET, Component.VAE, Component.TOKENIZER}) {
+      assertThat(copy.fingerprint(each)).matches("[0-9a-f]{64}").isEqualTo(there.fingerprint(each));
+    }
+    assertThat(copy.fingerprint(Component.VAE)).isNotEqualTo(copy.fingerprint(Component.UNET));
+
+    String other = "unet/diffusion_pytorch_model.other.safetensors";
+    Files.copy(model.resolve(UNET), model.resolve(other));
+    byte[] bytes = Files.readAllBytes(model.resolve(other));
+    bytes[bytes.length - 1] ^= 1;
+    Files.write(model.resolve(other), bytes);
+    ModelFolder variant = ModelFolder.open(model, "other");
+    assertThat(ModelFolder.open(model, null).fingerprint(Component.UNET))
+        .isEqualTo(there.fingerprint(Component.UNET))
+        .isNotEqualTo(variant.fingerprint(Component.UNET));
+    assertThat(variant.fingerprint(Component.VAE)).isEqualTo(there.fingerprint(Component.VAE));
+
+    Files.delete(model.resolve(UNET));
+    assertThatThrownBy(() -> ModelFolder.open(model, null).fingerprint(Component.UNET))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("expected diffusion_pytorch_model.safetensors");
+  }
 }

@@ -81,6 +81,7 @@ public final class OpCases {
             (t, x, p) -> Reshape.apply(t, x.get(0), 6, 5),
             x -> x.get(0).view(6, 5),
             new long[] {2, 3, 5}),
+        indexSelect(),
         embedding(),
         squaredError());
   }
@@ -258,6 +259,16 @@ public final class OpCases {
                 .upsample_nearest2d(x.get(0).permute(0, 3, 1, 2), new long[] {height, width})
                 .permute(0, 2, 3, 1),
         new long[] {2, h, w, 3});
+  }
+
+  private static OpCase indexSelect() {
+    long[] places = {3, 0, 4, 3};
+    return OpCase.of(
+        IndexSelect.class,
+        "[2,5,7] at 3, 0, 4, 3",
+        (t, x, p) -> IndexSelect.apply(t, x.get(0), t.arena().longs("places", places, 4)),
+        x -> x.get(0).index_select(1, torch.tensor(places)),
+        new long[] {2, 5, 7});
   }
 
   private static OpCase embedding() {

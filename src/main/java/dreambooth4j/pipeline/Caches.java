@@ -1,0 +1,93 @@
+package dreambooth4j.pipeline;
+
+import dreambooth4j.config.Config;
+import dreambooth4j.data.View;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.weights.Component;
+import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.TensorCache;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.List;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+
+/** What a run computes once: moments of pictures and hidden states of prompts. */
+public final class Caches {
+  /** Is told what {@link #fill} finds and does. */
+  public interface Listener {
+    /** So many of all are there already; {@code what} is a word in the plural. */
+    void cached(String what, int there, int all, Path folder);
+
+    /** So many of those that were missing are there now. */
+    void encoded(String what, int done, int missing);
+  }
+
+  private final LatentCache latents;
+  private final PromptCache prompts;
+
+  /**
+   * On disk where the configuration says so, otherwise in {@code run}. What a text encoder that
+   * trains says is never on disk: its weights have no name.
+   *
+   * @param base the model's folder
+   * @param note is told what stops nothing
+   */
+  public Caches(
+      Arena run, Config config, ModelFolder base, StableDiffusion model, Consumer<String> note) {
+    Path folder = config.output().cacheDir();
+    TensorCache disk = folder == null ? null : TensorCache.in(folder, run, note);
+    PromptEncoder encoder = new PromptEncoder(model, TextEncoding.of(config.model()));
+    if (disk == null) {
+      latents = new LatentCache(TensorCache.inMemory(run), model, "");
+    } else {
+      latents = new LatentCache(disk, model, base.fingerprint(Component.VAE));
+    }
+    if (disk == null || config.training().trainTextEncoder()) {
+      prompts = new PromptCache(TensorCache.inMemory(run), model, encoder, "");
+    } else {
+      String weights = base.fingerprint(Component.TEXT_ENCODER);
+      String tokenizer = base.fingerprint(Component.TOKENIZER);
+      prompts = new PromptCache(disk, model, encoder, weights + ", tokenizer " + tokenizer);
+    }
+  }
+
+  /** Moments of pictures. */
+  public LatentCache latents() {
+    return latents;
+  }
+
+  /** Hidden states of prompts. */
+  public PromptCache prompts() {
+    return prompts;
+  }
+
+  /**
+   * Encodes what is not on disk yet, so that steps only read; what is kept in memory is encoded
+   * when a step needs it.
+   *
+   * @param stop looked at after each; true leaves the rest for another time
+   */
+  public void fill(
+      Collection<View> views, Collection<String> texts, Listener listener, BooleanSupplier stop) {
+    fill("latents", latents, views, listener, stop);
+    fill("prompts", prompts, texts, listener, stop);
+  }
+
+  private static <T> void fill(
+      String what, Encoded<T> encoded, Collection<T> all, Listener listener, BooleanSupplier stop) {
+    Path folder = encoded.cache().folder();
+    if (folder == null || all.isEmpty() || stop.getAsBoolean()) {
+      return;
+    }
+    List<T> missing = encoded.missing(all);
+    listener.cached(what, all.size() - missing.size(), all.size(), folder);
+    for (int i = 0; i < missing.size() && !stop.getAsBoolean(); i++) {
+      if (!encoded.cache().isWritable()) {
+        return; // into memory only what is needed, and when
+      }
+      encoded.get(missing.get(i)).release();
+      listener.encoded(what, i + 1, missing.size());
+    }
+  }
+}
