@@ -1,14 +1,14 @@
 package dreambooth4j.engine.kernel;
 
+import dreambooth4j.Sha256;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * Compiled kernels on disk: {@code <file>-sm_<architecture>-<hash>.cubin}, the assembler's log
@@ -48,8 +48,7 @@ public final class KernelCache {
     Path cubin = folder.resolve(stem + ".cubin");
     Path log = folder.resolve(stem + ".log");
     try {
-      // The log is written first: where there is machine code, its log is there too.
-      if (Files.exists(cubin)) {
+      if (Files.exists(cubin) && Files.exists(log)) {
         return new KernelCompiler.Compiled(Files.readAllBytes(cubin), Files.readString(log));
       }
       KernelCompiler.Compiled compiled = KernelCompiler.compile(source, architecture);
@@ -73,22 +72,11 @@ public final class KernelCache {
   }
 
   private static String key(KernelSource source, int architecture, String driver) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (String part :
-          new String[] {
-            source.text(),
-            String.join("\0", KernelSource.headers()),
-            String.join(" ", KernelCompiler.options(architecture)),
-            KernelCompiler.version(),
-            driver
-          }) {
-        digest.update(part.getBytes(StandardCharsets.UTF_8));
-        digest.update((byte) 0);
-      }
-      return HexFormat.of().formatHex(digest.digest(), 0, 8);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
+    List<String> parts = new ArrayList<>(List.of(source.text()));
+    parts.addAll(KernelSource.headers());
+    parts.addAll(KernelCompiler.options(architecture));
+    parts.add(KernelCompiler.version());
+    parts.add(driver);
+    return Sha256.of(String.join("\0", parts)).substring(0, 16);
   }
 }

@@ -18,9 +18,9 @@ final class StubDriver {
       return;
     }
     Path stub = Files.createDirectories(Path.of("target", "kernels")).resolve("libcuda.so.1");
-    Path empty = Files.writeString(stub.resolveSibling("empty.c"), "");
-    Emulator.gcc(
-        "gcc", "-shared", "-Wl,-soname,libcuda.so.1", empty.toString(), "-o", stub.toString());
+    Path empty = Files.writeString(stub.resolveSibling("empty.cpp"), "");
+    Emulator.compile(
+        "g++", "-shared", "-Wl,-soname,libcuda.so.1", empty.toString(), "-o", stub.toString());
     System.load(stub.toAbsolutePath().toString());
     loaded = true;
   }
