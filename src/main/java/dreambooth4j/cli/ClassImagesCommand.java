@@ -8,6 +8,8 @@ import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.prior.Forecast;
+import dreambooth4j.report.ClassImageProgress;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.ModelFolder;
 import java.io.PrintStream;
@@ -42,7 +44,9 @@ import picocli.CommandLine.Spec;
 final class ClassImagesCommand implements Callable<Integer> {
   @Mixin private final ConfigArguments arguments = new ConfigArguments();
 
-  @Option(names = "--plan", description = "Only show what is needed, there and missing.")
+  @Option(
+      names = "--plan",
+      description = "Only show what is needed, there and missing, and how long it will take.")
   boolean planOnly;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
@@ -62,24 +66,38 @@ final class ClassImagesCommand implements Callable<Integer> {
     LongPrompts.notesOf(config, concepts, plan.pools(), 5).forEach(err::println);
     out.flush();
     err.flush();
-    boolean complete = planOnly || plan.missing() == 0;
     String model = config.model().pretrainedModelNameOrPath();
-    if (complete && (plan.present() == 0 || model == null)) {
+    if (model == null && planOnly && plan.missing() > 0) {
+      out.println("How long it takes can be said with a base model: pretrained_model_name_or_path");
+    }
+    boolean complete = planOnly || plan.missing() == 0;
+    if (complete && (model == null || plan.present() + plan.missing() == 0)) {
       return 0;
     }
     ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
-    noteOtherModels(err, base, plan);
-    err.flush();
-    return complete ? 0 : generate(config, base, plan);
+    String note = BaseModel.noteOfOthers(plan, base);
+    if (note != null) {
+      err.println(note);
+      err.flush();
+    }
+    if (plan.missing() == 0) {
+      return 0;
+    }
+    return planOnly ? forecast(config, base, plan) : generate(config, base, plan);
   }
 
-  private static void noteOtherModels(PrintWriter err, ModelFolder base, ClassImagePlan plan) {
-    int others = BaseModel.madeByOthers(plan, base);
-    if (others > 0) {
-      err.printf(
-          "%d of the class images that are there were made by another base model than %s: they are"
-              + " used as they are; delete them to have them made again%n",
-          others, ClassImageTable.shown(base.path()));
+  private int forecast(Config config, ModelFolder base, ClassImagePlan plan) {
+    try (Arena run = Arena.open("run");
+        StableDiffusion model = StableDiffusion.load(run, base, false, false)) {
+      Forecast forecast =
+          new ClassImageGenerator(config, base, model).forecast(run, plan, System::nanoTime);
+      spec.commandLine()
+          .getOut()
+          .printf(
+              "Making them takes about %s here: measured with one sampler step of %d at once at"
+                  + " %s%n",
+              forecast.inWords(), forecast.speed().pictures(), forecast.speed().bucket());
+      return 0;
     }
   }
 
@@ -89,11 +107,10 @@ final class ClassImagesCommand implements Callable<Integer> {
     main.interrupt.listen();
     try (Arena run = Arena.open("run");
         StableDiffusion model = StableDiffusion.load(run, base, false, false);
-        ProgressLine progress =
-            new ProgressLine(
-                err, "class images", plan.missing(), ProgressLine.Terminal.current())) {
+        ClassImageProgress progress =
+            new ClassImageProgress(err, ProgressLine.Terminal.current())) {
       new ClassImageGenerator(config, base, model)
-          .generate(run, plan, (done, missing) -> progress.at(done), main.interrupt::requested);
+          .generate(run, plan, progress, main.interrupt::requested);
       return main.interrupt.requested() ? Interrupt.EXIT_CODE : 0;
     }
   }

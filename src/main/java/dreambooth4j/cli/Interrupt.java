@@ -8,7 +8,7 @@ import java.util.concurrent.CountDownLatch;
  * the first signal alone; a second one cannot break into the saving.
  */
 final class Interrupt {
-  /** The exit code after an interruption; the Java machine gives the same for Ctrl-C. */
+  /** The exit code after an interruption, whichever signal it was. */
   static final int EXIT_CODE = 130;
 
   private final CountDownLatch finished = new CountDownLatch(1);
@@ -38,9 +38,8 @@ final class Interrupt {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    if (exitCode != 0 && exitCode != EXIT_CODE) {
-      Runtime.getRuntime().halt(exitCode); // it could not be saved: the signal's code would hide it
-    }
+    // By itself the Java machine would give the signal's code, saved or not.
+    Runtime.getRuntime().halt(exitCode);
   }
 
   /** All is saved and said: the process may end. */

@@ -80,6 +80,25 @@ public record ConceptConfig(
       int inferSteps,
       long seed) {}
 
+  /** This concept with its class images elsewhere. */
+  public ConceptConfig withClassDataDir(Path dir) {
+    ClassImages c = classImages;
+    ClassImages moved =
+        new ClassImages(
+            dir,
+            c.token,
+            c.prompt,
+            c.numPer,
+            c.total,
+            c.negativePrompt,
+            c.guidanceScale,
+            c.inferSteps,
+            c.scheduler,
+            c.unmatched);
+    return new ConceptConfig(
+        name, instanceDataDir, instanceToken, instancePrompt, lossWeight, crop, moved, samples);
+  }
+
   /**
    * The template of class captions: the class prompt, else the instance prompt. Class images with
    * captions of their own have those instead of the instance prompt.

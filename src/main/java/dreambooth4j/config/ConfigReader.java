@@ -151,7 +151,8 @@ public final class ConfigReader {
             run.get(Keys.PRIOR_LOSS_SCALE),
             run.get(Keys.PRIOR_LOSS_TARGET),
             run.get(Keys.PRIOR_LOSS_WEIGHT_MIN),
-            run.get(Keys.SAMPLE_BATCH_SIZE)),
+            run.get(Keys.SAMPLE_BATCH_SIZE),
+            run.get(Keys.CLASS_IMAGES_REFRESH_EPOCHS)),
         concepts,
         new SamplesConfig(
             run.orNull(Keys.VALIDATION_PROMPT),
@@ -170,6 +171,7 @@ public final class ConfigReader {
         run.get(Keys.CHECKPOINTING_STEPS),
         run.get(Keys.SAVE_EMBEDDING_EVERY),
         run.orNull(Keys.CHECKPOINTS_TOTAL_LIMIT),
+        run.get(Keys.SAVE_STATE_AFTER),
         run.orNull(Keys.RESUME_FROM_CHECKPOINT),
         !run.get(Keys.CACHE_LATENTS)
             ? null

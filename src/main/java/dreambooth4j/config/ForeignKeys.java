@@ -65,7 +65,7 @@ public final class ForeignKeys {
     // What is saved: here always a diffusers folder in safetensors.
     ignore("save_ckpt_after", "save_ckpt_cancel", "save_ckpt_during", "save_ema");
     ignore("save_lora_after", "save_lora_cancel", "save_lora_during", "save_lora_for_extra_net");
-    ignore("save_state_after", "save_state_cancel", "save_state_during", "save_safetensors");
+    ignore("save_state_cancel", "save_state_during", "save_safetensors");
     ignore("skip_save_text_encoder", "push_to_hub", "hub_token", "hub_model_id", "logging_dir");
     ignore("report_to", "validation_images", "prior_generation_precision", "validation_epochs");
     // Parts of features that are off unless another key, refused below, turns them on.

@@ -276,11 +276,20 @@ public final class Keys {
       run(
           PRIOR_LOSS,
           "sample_batch_size",
-          ValueType.whole(1, 4096),
-          4,
+          ValueType.whole(0, 4096),
+          0,
           1,
-          "Class images generated at once.",
+          "Class images generated at once; 0 for what memory allows and is of use.",
           c -> c.prior().sampleBatchSize());
+
+  static final Key<Config, Integer> CLASS_IMAGES_REFRESH_EPOCHS =
+      run(
+          PRIOR_LOSS,
+          "class_images_refresh_epochs",
+          ValueType.atLeast(0),
+          0,
+          "Epochs after which the base model makes all class images anew; 0 for never.",
+          c -> c.prior().refreshEpochs());
 
   // Samples
   static final Key<Config, String> VALIDATION_PROMPT =
@@ -363,6 +372,14 @@ public final class Keys {
           null,
           "Checkpoints kept.",
           c -> c.output().checkpointsTotalLimit());
+  static final Key<Config, Boolean> SAVE_STATE_AFTER =
+      run(
+          OUTPUT,
+          "save_state_after",
+          ValueType.flag(),
+          false,
+          "Write a checkpoint at the end too, so that more steps can follow; 3 times the weights.",
+          c -> c.output().saveStateAfter());
   static final Key<Config, String> RESUME_FROM_CHECKPOINT =
       run(
           OUTPUT,

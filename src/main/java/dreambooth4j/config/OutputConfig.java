@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param saveEmbeddingEvery epochs from one checkpoint to the next; 0 leaves it to
  *     checkpointingSteps
  * @param checkpointsTotalLimit checkpoints kept, older ones are deleted; null keeps all
+ * @param saveStateAfter whether a checkpoint is written at the run's end too
  * @param resumeFromCheckpoint "latest" or an absolute path; null starts anew
  * @param cacheDir where latents and prompts are kept from one run to the next; null keeps them in
  *     memory
@@ -21,5 +22,6 @@ public record OutputConfig(
     int checkpointingSteps,
     int saveEmbeddingEvery,
     @Nullable Integer checkpointsTotalLimit,
+    boolean saveStateAfter,
     @Nullable String resumeFromCheckpoint,
     @Nullable Path cacheDir) {}

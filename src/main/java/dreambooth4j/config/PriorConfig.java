@@ -8,7 +8,8 @@ package dreambooth4j.config;
  * @param priorLossScale whether that weight falls with the epoch
  * @param priorLossTarget the epoch at which it has fallen to priorLossWeightMin
  * @param priorLossWeightMin where it stays from then on
- * @param sampleBatchSize class images generated at once
+ * @param sampleBatchSize class images generated at once; 0 leaves it to the memory
+ * @param refreshEpochs epochs after which all class images are made anew; 0 for never
  */
 public record PriorConfig(
     boolean withPriorPreservation,
@@ -16,7 +17,8 @@ public record PriorConfig(
     boolean priorLossScale,
     int priorLossTarget,
     double priorLossWeightMin,
-    int sampleBatchSize) {
+    int sampleBatchSize,
+    int refreshEpochs) {
   /** The weight of the prior loss in an epoch, counted from 0 (the extension's linear fall). */
   public double weightAt(int epoch) {
     if (!priorLossScale) {

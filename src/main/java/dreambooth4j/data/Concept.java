@@ -123,6 +123,13 @@ public record Concept(
     }
   }
 
+  /** This concept with its class images elsewhere, unless its class folder is used whole. */
+  public Concept withClassFolder(Path dir) {
+    return config.classImages().unmatched()
+        ? this
+        : new Concept(index, config.withClassDataDir(dir), pictures, folder);
+  }
+
   /** What is worth knowing about its folder, a line each: what was skipped, what repeats. */
   public List<String> notes() {
     List<String> notes = new ArrayList<>();

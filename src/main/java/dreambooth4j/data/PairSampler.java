@@ -62,7 +62,7 @@ public final class PairSampler {
 
   private final List<Row> rows = new ArrayList<>();
   private final Map<Integer, List<Row>> concepts = new LinkedHashMap<>();
-  private final Map<ClassPool, List<ClassImage>> classImages = new HashMap<>();
+  private final Map<ClassPool, List<ClassImage>> classImages = new LinkedHashMap<>();
   private final Map<ClassPool, List<Member>> members = new LinkedHashMap<>();
   private final int batchSize;
   private final Remainder remainder;
@@ -123,6 +123,28 @@ public final class PairSampler {
       ClassPool pool = row.variants.get(i).pool();
       members.computeIfAbsent(pool, p -> new ArrayList<>()).add(new Member(row, i));
     }
+  }
+
+  /**
+   * What it draws from, in short, to tell another data set by: how many there are and a digest of
+   * names, sizes in bytes, prompts, and how often each comes.
+   */
+  public Map<String, String> contents() {
+    Digest instances = new Digest();
+    for (Row row : rows) {
+      for (Picture each : row.variants) {
+        instances.add(each.file(), each.bucket() + "\n" + each.instancePrompt());
+      }
+    }
+    Digest priors = new Digest();
+    int count = 0;
+    for (List<ClassImage> images : classImages.values()) {
+      count += images.size();
+      images.forEach(image -> priors.add(image.file(), image.prompt()));
+    }
+    return Map.of(
+        "instance pictures", rows.size() + " " + instances.text(),
+        "class images", count + " " + priors.text());
   }
 
   /** Batches an epoch; every epoch has as many. */

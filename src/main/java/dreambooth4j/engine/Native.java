@@ -2,6 +2,7 @@ package dreambooth4j.engine;
 
 import dreambooth4j.Problem;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.TensorOptions;
@@ -14,6 +15,10 @@ import org.jspecify.annotations.Nullable;
  * by an {@link Arena}. libtorch's errors are cut down to their first line here.
  */
 public final class Native {
+  /** What c10's CPU allocator says on Windows and elsewhere, the CUDA one, and C++ itself. */
+  private static final Pattern NO_MEMORY =
+      Pattern.compile("not enough memory|can't allocate memory|out of memory|bad_alloc");
+
   private Native() {}
 
   /** Calls {@code body} for its result, which must own nothing native. */
@@ -51,7 +56,7 @@ public final class Native {
     String message = String.valueOf(e.getMessage());
     int end = message.indexOf('\n');
     String line = end < 0 ? message : message.substring(0, end);
-    if (message.contains("not enough memory") || message.contains("out of memory")) {
+    if (NO_MEMORY.matcher(message).find()) {
       return new Problem(
           Problem.Kind.DEVICE,
           op + ": out of memory (" + line + "). Lower train_batch_size or resolution.",

@@ -8,6 +8,7 @@ import dreambooth4j.weights.ModelFolder;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /** Tells base models apart by their weights, so that class images of another one are noticed. */
 public final class BaseModel {
@@ -25,8 +26,18 @@ public final class BaseModel {
     return Sha256.of(DRAWING.stream().map(model::fingerprint).collect(Collectors.joining("\n")));
   }
 
-  /** How many of the class images that are there have a record of another base model. */
-  public static int madeByOthers(ClassImagePlan plan, ModelFolder model) {
+  /**
+   * Says that class images are there with a record of another base model; null if there are none.
+   */
+  public static @Nullable String noteOfOthers(ClassImagePlan plan, ModelFolder model) {
+    int others = madeByOthers(plan, model);
+    return others == 0
+        ? null
+        : "%d of the class images that are there were made by another base model than %s: they are used as they are; delete them to have them made again"
+            .formatted(others, model.path());
+  }
+
+  private static int madeByOthers(ClassImagePlan plan, ModelFolder model) {
     List<ClassImage> there = plan.needs().stream().flatMap(n -> n.present().stream()).toList();
     List<String> makers =
         Parallel.map(there, image -> Optional.ofNullable(ClassImageRecord.beside(image.file())))

@@ -7,8 +7,10 @@ import dreambooth4j.data.Bucket;
 import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
+import dreambooth4j.diffusion.Sampler;
 import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
@@ -22,10 +24,13 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
+import java.util.function.IntConsumer;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,8 +42,11 @@ import org.jspecify.annotations.Nullable;
 public final class ClassImageGenerator {
   /** Is told what happens. */
   public interface Listener {
-    /** So many of all that were missing are on disk. */
+    /** So many of all that were missing are on disk: 0 when the first is begun. */
     void made(int done, int missing);
+
+    /** Memory did not suffice: from now on so many pictures are made at once. */
+    default void lessAtOnce(int count) {}
   }
 
   /** Two seeds may give one picture, but not so many. */
@@ -48,13 +56,22 @@ public final class ClassImageGenerator {
   private final ModelFolder base;
   private final StableDiffusion model;
   private final TextToImage pipeline;
+  private final BatchSize batchSize;
+  private final int generation;
 
   /** A generator for this run; {@code model} has the weights of {@code base}. */
   public ClassImageGenerator(Config config, ModelFolder base, StableDiffusion model) {
+    this(config, base, model, 0);
+  }
+
+  /** {@code generation}: each has seeds of its own. */
+  ClassImageGenerator(Config config, ModelFolder base, StableDiffusion model, int generation) {
+    this.generation = generation;
     this.config = config;
     this.base = base;
     this.model = model;
     this.pipeline = new TextToImage(model, TextEncoding.of(config.model()));
+    this.batchSize = new BatchSize(config.prior().sampleBatchSize(), ProcessMemory::available);
   }
 
   /**
@@ -66,16 +83,21 @@ public final class ClassImageGenerator {
    */
   public void generate(Arena run, ClassImagePlan plan, Listener listener, BooleanSupplier stop) {
     int done = 0;
-    String fingerprint = plan.missing() > 0 ? BaseModel.fingerprint(base) : "";
+    if (plan.missing() == 0) {
+      return;
+    }
+    listener.made(0, plan.missing());
+    String fingerprint = BaseModel.fingerprint(base);
     try {
       for (ClassImagePlan.Need need : plan.needs()) {
         int number = need.present().size();
         int left = need.missing();
         int vain = 0;
         while (left > 0 && !stop.getAsBoolean()) {
-          int count = Math.min(left, config.prior().sampleBatchSize());
-          List<Long> seeds = seeds(need.pool(), number, count);
-          int fresh = write(need, seeds, batch(run, need, seeds, stop), fingerprint);
+          List<Long> seeds = seeds(need.pool(), number, left);
+          List<Pixels> pictures = batch(run, need, seeds, listener, stop);
+          int count = pictures.size();
+          int fresh = write(need, seeds, pictures, fingerprint);
           vain = fresh > 0 ? 0 : vain + count;
           requireVariety(need, vain);
           number += count;
@@ -103,27 +125,100 @@ public final class ClassImageGenerator {
     String purpose = "class image " + pool.bucket() + " " + pool.caption();
     List<Long> seeds = new ArrayList<>();
     for (int i = first; i < first + count; i++) {
-      CounterRandom random = CounterRandom.at(config.training().seed(), purpose, i, 0);
+      CounterRandom random = CounterRandom.at(config.training().seed(), purpose, i, generation);
       seeds.add(random.nextInt() & 0xFFFFFFFFL);
     }
     return seeds;
   }
 
+  /** Makes pictures of the first seeds, as many as may be made at once. */
   private List<Pixels> batch(
-      Arena run, ClassImagePlan.Need need, List<Long> seeds, BooleanSupplier stop) {
-    ConceptConfig.ClassImages how = need.concept().classImages();
+      Arena run,
+      ClassImagePlan.Need need,
+      List<Long> seeds,
+      Listener listener,
+      BooleanSupplier stop) {
     Bucket bucket = need.pool().bucket();
-    TextToImage.Request request =
-        new TextToImage.Request(
-            need.pool().caption(),
-            how.negativePrompt(),
-            bucket.width(),
-            bucket.height(),
-            how.inferSteps(),
-            how.guidanceScale(),
-            SamplerKind.chosen(sampler(how)));
+    while (true) {
+      int count = Math.min(seeds.size(), batchSize.of(bucket));
+      try {
+        return attempt(run, need, steps(need), seeds.subList(0, count), TextToImage.until(stop));
+      } catch (Problem e) {
+        if (e.kind() != Problem.Kind.DEVICE || !batchSize.halve(bucket, count)) {
+          throw e;
+        }
+        listener.lessAtOnce(batchSize.of(bucket));
+      }
+    }
+  }
+
+  private List<Pixels> attempt(
+      Arena run, ClassImagePlan.Need need, int steps, List<Long> seeds, IntConsumer progress) {
+    long before = run.liveBytes();
+    run.resetPeak();
     try (TorchNoise noise = TorchNoise.ofRows(seeds)) {
-      return pipeline.generate(run, request, seeds.size(), noise, TextToImage.until(stop));
+      List<Pixels> pictures =
+          pipeline.generate(run, request(need, steps), seeds.size(), noise, progress);
+      batchSize.took(need.pool().bucket(), seeds.size(), run.peakBytes() - before);
+      return pictures;
+    }
+  }
+
+  private TextToImage.Request request(ClassImagePlan.Need need, int steps) {
+    ConceptConfig.ClassImages how = need.concept().classImages();
+    return new TextToImage.Request(
+        need.pool().caption(),
+        how.negativePrompt(),
+        need.pool().bucket().width(),
+        need.pool().bucket().height(),
+        steps,
+        how.guidanceScale(),
+        SamplerKind.chosen(sampler(how)));
+  }
+
+  private static int steps(ClassImagePlan.Need need) {
+    return need.concept().classImages().inferSteps();
+  }
+
+  /**
+   * Says how long {@link #generate} will take, by timing a batch of the size that most is to be
+   * made of: two steps of the sampler, of which the second counts, and the decoding. Nothing is
+   * written.
+   *
+   * @param plan one that misses something
+   * @param clock nanoseconds from anywhere
+   */
+  public Forecast forecast(Arena run, ClassImagePlan plan, LongSupplier clock) {
+    ClassImagePlan.Need most =
+        plan.needs().stream()
+            .max(Comparator.comparingInt(ClassImagePlan.Need::missing))
+            .orElseThrow();
+    int pictures = 0;
+    List<Long> times = new ArrayList<>();
+    // Once more where the first picture alone says that memory allows several.
+    while (pictures < Math.min(most.missing(), batchSize.of(most.pool().bucket()))) {
+      pictures = Math.min(most.missing(), batchSize.of(most.pool().bucket()));
+      times.clear();
+      attempt(run, most, 2, seeds(most.pool(), 0, pictures), i -> times.add(clock.getAsLong()));
+      times.add(clock.getAsLong());
+    }
+    int last = times.size() - 1;
+    Forecast.Speed speed =
+        new Forecast.Speed(
+            most.pool().bucket(),
+            pictures,
+            Forecast.isGuided(most),
+            (times.get(last - 1) - times.get(last - 2)) / 1e9,
+            (times.get(last) - times.get(last - 1)) / 1e9);
+    return Forecast.of(plan, speed, this::evaluations);
+  }
+
+  /** How often the sampler asks the network for one picture: some ask once more than they step. */
+  private int evaluations(ClassImagePlan.Need need) {
+    SamplerKind kind = SamplerKind.chosen(sampler(need.concept().classImages()));
+    try (Sampler steps = SamplerKind.forModel(model.scheduler(), kind)) {
+      steps.begin(steps(need));
+      return steps.timesteps().length;
     }
   }
 

@@ -1,5 +1,6 @@
 package dreambooth4j.report;
 
+import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.train.Trainer;
 import java.io.PrintStream;
 import java.time.Duration;
@@ -35,11 +36,13 @@ public final class ProgressLine implements AutoCloseable {
 
   private final PrintStream err;
   private final String task;
+  private final String unit;
   private final int total;
   private final @Nullable Terminal terminal;
   private final LongSupplier clock;
   private long firstTime;
   private int first = -1;
+  private int latest;
   private long shownTime;
   private int shownDone = -1;
   private int drawnLength;
@@ -47,16 +50,28 @@ public final class ProgressLine implements AutoCloseable {
 
   /** Starts; {@code terminal} is null where there is none to draw on. */
   public ProgressLine(PrintStream err, String task, int total, @Nullable Terminal terminal) {
-    this(err, task, total, terminal, System::nanoTime);
+    this(err, task, "it/s", total, terminal, System::nanoTime);
   }
 
   ProgressLine(
-      PrintStream err, String task, int total, @Nullable Terminal terminal, LongSupplier clock) {
+      PrintStream err,
+      String task,
+      String unit,
+      int total,
+      @Nullable Terminal terminal,
+      LongSupplier clock) {
     this.err = err;
     this.task = task;
+    this.unit = unit;
     this.total = total;
     this.terminal = terminal;
     this.clock = clock;
+  }
+
+  /** Over class images, to be told of 0 when the first is begun. */
+  static ProgressLine ofClassImages(
+      PrintStream err, int total, @Nullable Terminal terminal, LongSupplier clock) {
+    return new ProgressLine(err, "class images", "images/s", total, terminal, clock);
   }
 
   /** A step of training is done. */
@@ -84,8 +99,10 @@ public final class ProgressLine implements AutoCloseable {
       first = done;
       firstTime = now;
     }
+    latest = done;
     Duration pause = terminal == null ? BETWEEN_LINES : BETWEEN_DRAWINGS;
-    boolean due = shownDone < 0 || done == total || now - shownTime > pause.toNanos();
+    // The first that is done is worth a line: it shows that the work goes on, and how fast.
+    boolean due = shownDone <= 0 || done == total || now - shownTime > pause.toNanos();
     if (!due || done == shownDone) {
       return;
     }
@@ -97,7 +114,7 @@ public final class ProgressLine implements AutoCloseable {
       // Without the first one, which also sets up what the others find ready.
       double rate = (done - first) / ((now - firstTime) / 1e9);
       parts.add(time((total - done) / rate) + " left");
-      parts.add(rate(rate) + " it/s");
+      parts.add(rate(rate) + " " + unit);
     }
     parts.addAll(more);
     if (terminal == null) {
@@ -143,6 +160,15 @@ public final class ProgressLine implements AutoCloseable {
       shownDone = -1;
     }
     err.println(line);
+  }
+
+  /** What was done until now and how long it took, as "40 class images in 3:20, 0.200 images/s". */
+  public String summary() {
+    double seconds = (clock.getAsLong() - firstTime) / 1e9;
+    int done = Math.max(0, latest);
+    String count = done == total ? Integer.toString(done) : done + " of " + total;
+    String rate = seconds > 0 ? ", %s %s".formatted(rate((done - first) / seconds), unit) : "";
+    return "%s %s in %s%s".formatted(count, task, time(seconds), rate);
   }
 
   private static String number(String format, double value) {

@@ -7,6 +7,7 @@ import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.train.SamplePictures;
 import dreambooth4j.train.Trainer;
@@ -29,6 +30,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   private final ProgressLine.@Nullable Terminal terminal;
   private final OptionalLong memoryBefore = ProcessMemory.now();
   private @Nullable ProgressLine progress;
+  private @Nullable ClassImageProgress making;
   private @Nullable MetricsFile metrics;
   private @Nullable Arena run;
 
@@ -63,11 +65,33 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
 
   @Override
   public void made(int done, int missing) {
-    progress("class images", done, missing);
+    if (making == null) {
+      rest();
+      making = new ClassImageProgress(err, terminal);
+    }
+    making.made(done, missing);
+    if (done == missing) {
+      endMaking();
+    }
+  }
+
+  @Override
+  public void lessAtOnce(int count) {
+    if (making != null) {
+      making.lessAtOnce(count);
+    }
+  }
+
+  private void endMaking() {
+    if (making != null) {
+      making.close();
+      making = null;
+    }
   }
 
   @Override
   public void cached(String what, int there, int all, Path folder) {
+    endMaking();
     endProgress();
     String title = what.substring(0, 1).toUpperCase(Locale.ROOT) + what.substring(1);
     say("%s: %d of %d from the cache in %s, %d to encode", title, there, all, folder, all - there);
@@ -90,7 +114,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
 
   @Override
   public void ready(Trainer trainer, Arena arena) {
-    endProgress();
+    endMaking();
     run = arena;
     long weights = 0;
     long gradients = 0;
@@ -157,6 +181,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   /** The last line: what the run's peak memory was. */
   @Override
   public void close() {
+    endMaking();
     endProgress();
     if (metrics != null) {
       metrics.close();
@@ -177,9 +202,14 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   }
 
   private void endProgress() {
+    rest();
+    progress = null;
+  }
+
+  /** Leaves the progress as it stands; it may be drawn again below. */
+  private void rest() {
     if (progress != null) {
       progress.close();
-      progress = null;
     }
   }
 

@@ -28,14 +28,32 @@ import org.jspecify.annotations.Nullable;
 final class Checkpoint {
   private static final String FILE = "training_state.safetensors";
 
+  /** Before the name of a setting among the file's metadata. */
+  private static final String SETTING = "setting ";
+
+  /**
+   * What was read besides weights and moments.
+   *
+   * @param step how many were done
+   * @param settings what the run was told that wrote it
+   */
+  record Restored(int step, Map<String, String> settings) {}
+
   private Checkpoint() {}
 
-  static void write(Arena run, Path folder, int step, long seed, List<AdamW.State> states) {
+  static void write(
+      Arena run,
+      Path folder,
+      int step,
+      long seed,
+      Map<String, String> settings,
+      List<AdamW.State> states) {
     SafetensorsWriter writer =
         new SafetensorsWriter()
             .metadata("step", Integer.toString(step))
             .metadata("seed", Long.toString(seed))
             .metadata("layout", layout(states));
+    settings.forEach((name, value) -> writer.metadata(SETTING + name, value));
     tensors(states).forEach(writer::add);
     writer.write(run, folder.resolve(FILE));
   }
@@ -62,8 +80,8 @@ final class Checkpoint {
     }
   }
 
-  /** Restores in place; the number of steps that were done. */
-  static int read(Path folder, long seed, List<AdamW.State> states) {
+  /** Restores in place. */
+  static Restored read(Path folder, long seed, List<AdamW.State> states) {
     Path path = folder.resolve(FILE);
     if (!isComplete(folder)) {
       throw Problem.data("%s: expected a checkpoint with a %s, found none".formatted(folder, FILE));
@@ -72,7 +90,15 @@ final class Checkpoint {
       expect(path, "layout of the trained weights", layout(states), file.metadata().get("layout"));
       expect(path, "seed", Long.toString(seed), file.metadata().get("seed"));
       tensors(states).forEach((name, tensor) -> file.readInto(tensor, name));
-      return step(path, file.metadata().get("step"));
+      Map<String, String> settings = new LinkedHashMap<>();
+      file.metadata()
+          .forEach(
+              (name, value) -> {
+                if (name.startsWith(SETTING)) {
+                  settings.put(name.substring(SETTING.length()), value);
+                }
+              });
+      return new Restored(step(path, file.metadata().get("step")), settings);
     }
   }
 

@@ -21,6 +21,11 @@ final class Checkpoints {
   private static final String PREFIX = "checkpoint-";
   private static final String LATEST = "latest";
 
+  /** A run that came to its end keeps a checkpoint there only if it is told to. */
+  private static final String FINISHED =
+      ", only a finished model (save_state_after: true would have kept one; to train that model on,"
+          + " make it the pretrained_model_name_or_path of a run with another output_dir)";
+
   private final OutputConfig config;
 
   Checkpoints(OutputConfig config) {
@@ -46,9 +51,10 @@ final class Checkpoints {
     }
     List<Path> all = all();
     if (all.isEmpty()) {
+      boolean finished = Files.exists(config.outputDir().resolve("model_index.json"));
       throw Problem.data(
-          "%s has no checkpoint to resume from: leave out resume_from_checkpoint to start anew"
-              .formatted(config.outputDir()));
+          "%s has no checkpoint to resume from%s: leave out resume_from_checkpoint to start anew"
+              .formatted(config.outputDir(), finished ? FINISHED : ""));
     }
     return all.get(all.size() - 1);
   }

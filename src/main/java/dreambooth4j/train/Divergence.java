@@ -51,6 +51,17 @@ final class Divergence {
     return problem(number, GRADIENT, "the sum of all squares");
   }
 
+  /**
+   * Makes sure that what is about to be saved after so many steps is worth it: the update after the
+   * last loss that was looked at may have gone astray.
+   */
+  static void requireFinite(StableDiffusion model, int done) {
+    String bad = model.firstBadWeight();
+    if (bad != null) {
+      throw problem(done, "its update left weights that are not finite", bad);
+    }
+  }
+
   private static Problem problem(int number, String what, String where) {
     return new Problem(
         Problem.Kind.DIVERGED,

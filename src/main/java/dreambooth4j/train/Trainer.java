@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.DecidingKeys;
 import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.View;
@@ -16,7 +17,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 
 /** The loop: epochs of pairs, one optimizer update a step. */
@@ -41,7 +44,7 @@ public final class Trainer {
   private final Arena run;
   private final Config config;
   private final StableDiffusion model;
-  private final PairSampler pairs;
+  private PairSampler pairs;
   private final Caches caches;
   private final PairBatches batches;
   private final TrainingStep step;
@@ -108,6 +111,14 @@ public final class Trainer {
     return done;
   }
 
+  /** Goes on with other class images of the same pools: the epochs keep their order. */
+  void show(PairSampler others) {
+    if (others.batchesPerEpoch() != pairs.batchesPerEpoch()) {
+      throw new IllegalArgumentException("an epoch has other batches with these class images");
+    }
+    pairs = others;
+  }
+
   /** What trains: the UNet, and the text encoder if it does. */
   public List<Parameters> trained() {
     return List.copyOf(trained);
@@ -118,17 +129,46 @@ public final class Trainer {
    * all.
    */
   public void save(Path checkpoint) {
-    Checkpoint.write(run, checkpoint, done, config.training().seed(), optimizer.states());
+    Checkpoint.write(
+        run, checkpoint, done, config.training().seed(), settings(), optimizer.states());
   }
 
-  /** Goes on from a folder that {@link #save} wrote. */
-  public void resume(Path checkpoint) {
-    done = Checkpoint.read(checkpoint, config.training().seed(), optimizer.states());
+  /** What decides where the run goes: keys of the configuration, and its pictures in short. */
+  private Map<String, String> settings() {
+    Map<String, String> settings = new TreeMap<>(DecidingKeys.of(config));
+    settings.putAll(pairs.contents());
+    if (config.prior().refreshEpochs() > 0) {
+      settings.remove("class images"); // the checkpoint's are as old as it is
+    }
+    return settings;
+  }
+
+  /**
+   * Goes on from a folder that {@link #save} wrote.
+   *
+   * @return what decides where the run goes and is not as it was there, each with both values: with
+   *     anything in it the run goes on, but not as the first would have
+   */
+  public List<String> resume(Path checkpoint) {
+    Checkpoint.Restored restored =
+        Checkpoint.read(checkpoint, config.training().seed(), optimizer.states());
+    done = restored.step();
     if (done > steps) {
       throw Problem.usage(
           "%s has %d steps done and this run ends at %d: raise max_train_steps or num_train_epochs, or resume from an earlier one"
               .formatted(checkpoint, done, steps));
     }
+    Map<String, String> now = settings();
+    List<String> changed = new ArrayList<>();
+    restored
+        .settings()
+        .forEach(
+            (name, then) -> {
+              if (!then.equals(now.getOrDefault(name, then))) {
+                changed.add("%s was '%s', is '%s'".formatted(name, then, now.get(name)));
+              }
+            });
+    return changed;
   }
 
   /**

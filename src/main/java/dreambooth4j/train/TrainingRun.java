@@ -2,29 +2,26 @@ package dreambooth4j.train;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
-import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
-import dreambooth4j.data.Picture;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.LongPrompts;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.prior.FreshClassImages;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.ModelWriter;
-import dreambooth4j.weights.StagedFiles;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A whole run: scan, class images, training with samples and checkpoints, and the trained model at
@@ -77,18 +74,17 @@ public final class TrainingRun {
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
     ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
-    requireOtherFolder(base);
     Checkpoints checkpoints = new Checkpoints(config.output());
     Path resumed = checkpoints.toResume();
     requireReadable(concepts);
-    makeOutput();
-    try (Arena run = Arena.open("run");
+    try (OutputFolder folder = OutputFolder.take(output, base);
+        Arena run = Arena.open("run");
         StableDiffusion model =
             StableDiffusion.load(run, base, true, config.training().trainTextEncoder())) {
-      writeConfig();
       LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())
           .notes("max_token_length: ", 5)
           .forEach(listener::warning);
+      warn(BaseModel.noteOfOthers(plan, base));
       if (plan.missing() > 0) {
         new ClassImageGenerator(config, base, model).generate(run, plan, listener, stop);
         plan = ClassImagePlan.of(config, concepts);
@@ -96,29 +92,80 @@ public final class TrainingRun {
       if (stop.getAsBoolean()) {
         return false;
       }
-      List<Picture> pictures = concepts.stream().flatMap(c -> c.pictures().stream()).toList();
-      Trainer trainer =
-          new Trainer(
-              run,
-              config,
-              model,
-              new PairSampler(
-                  pictures,
-                  plan.pools(),
-                  config.training().trainBatchSize(),
-                  config.data().buckets().remainder(),
-                  config.training().seed()),
-              new Caches(run, config, base, model, listener::warning));
+      Caches caches = new Caches(run, config, base, model, listener::warning);
+      Trainer trainer = new Trainer(run, config, model, pairs(concepts, plan), caches);
       if (resumed != null) {
-        trainer.resume(resumed);
+        resume(trainer, resumed);
       }
       trainer.fillCaches(listener, stop);
       if (stop.getAsBoolean()) {
         return false;
       }
+      warn(continues(resumed) ? null : folder.setAside());
+      folder.write(config);
       listener.ready(trainer, run);
-      train(run, trainer, new SamplePictures(config, model, concepts), base, model, checkpoints);
+      Refresh refresh = refresh(trainer, concepts, base);
+      SamplePictures samples = new SamplePictures(config, model, concepts);
+      train(run, trainer, samples, base, model, checkpoints, refresh);
       return trainer.done() == trainer.steps();
+    }
+  }
+
+  private PairSampler pairs(List<Concept> concepts, ClassImagePlan plan) {
+    return new PairSampler(
+        concepts.stream().flatMap(c -> c.pictures().stream()).toList(),
+        plan.pools(),
+        config.training().trainBatchSize(),
+        config.data().buckets().remainder(),
+        config.training().seed());
+  }
+
+  /**
+   * Makes the class images of the steps to come, if others than those at hand: to be asked at the
+   * beginning and every so many steps.
+   */
+  private record Refresh(int every, Runnable now) {}
+
+  private Refresh refresh(Trainer trainer, List<Concept> concepts, ModelFolder base) {
+    int every = interval(0, config.prior().refreshEpochs(), trainer);
+    FreshClassImages fresh = new FreshClassImages(config, concepts, base);
+    Runnable now =
+        () -> {
+          int generation = trainer.done() / every;
+          if (generation > 0 && trainer.done() < trainer.steps()) {
+            ClassImagePlan made = fresh.make(generation, listener, stop);
+            if (made.missing() == 0) {
+              trainer.show(pairs(concepts, made));
+            }
+          }
+        };
+    return new Refresh(every, now);
+  }
+
+  /**
+   * Whether it goes on with what this folder holds, rather than with a checkpoint from elsewhere.
+   */
+  private boolean continues(@Nullable Path resumed) {
+    return resumed != null && resumed.toAbsolutePath().normalize().startsWith(output);
+  }
+
+  private void warn(@Nullable String message) {
+    if (message != null) {
+      listener.warning(message);
+    }
+  }
+
+  private void resume(Trainer trainer, Path checkpoint) {
+    List<String> changed = trainer.resume(checkpoint);
+    if (!changed.isEmpty()) {
+      listener.warning(
+          "it goes on from %s with other settings than that was made with: %s"
+              .formatted(checkpoint, String.join("; ", changed)));
+    }
+    if (trainer.done() == trainer.steps()) {
+      listener.warning(
+          "all %d steps are done: raise max_train_steps or num_train_epochs to train on"
+              .formatted(trainer.steps()));
     }
   }
 
@@ -128,7 +175,8 @@ public final class TrainingRun {
       SamplePictures samples,
       ModelFolder base,
       StableDiffusion model,
-      Checkpoints checkpoints) {
+      Checkpoints checkpoints,
+      Refresh refresh) {
     int sampleEvery =
         interval(config.samples().validationSteps(), config.samples().savePreviewEvery(), trainer);
     int saveEvery =
@@ -140,19 +188,24 @@ public final class TrainingRun {
     int begun = trainer.done();
     int sampled = begun;
     try {
+      refresh.now.run();
       while (trainer.done() < trainer.steps() && !stop.getAsBoolean()) {
         int next = Math.min(after(trainer.done(), sampleEvery), after(trainer.done(), saveEvery));
+        next = Math.min(next, after(trainer.done(), refresh.every));
         trainer.train(next, listener, stop);
         int done = trainer.done();
         if (done == trainer.steps() || stop.getAsBoolean()) {
           break;
         }
         if (done % saveEvery == 0) {
-          listener.saved(checkpoints.save(trainer), done);
+          saveState(trainer, model, checkpoints);
         }
         if (done % sampleEvery == 0) {
           sample(run, samples, done);
           sampled = done;
+        }
+        if (done % refresh.every == 0) {
+          refresh(refresh, trainer, model, checkpoints);
         }
       }
     } catch (Problem e) {
@@ -165,11 +218,26 @@ public final class TrainingRun {
       if (trainer.done() == begun) {
         return; // stopped before anything was learnt: a model that lies there is worth more
       }
-      listener.saved(checkpoints.save(trainer), trainer.done());
+      saveState(trainer, model, checkpoints);
     }
     saveModel(run, trainer, base, model);
+    boolean trained = trainer.done() > begun;
+    if (trainer.done() == trainer.steps() && trained && config.output().saveStateAfter()) {
+      saveState(trainer, model, checkpoints);
+    }
     if (trainer.done() == trainer.steps() && sampled < trainer.done()) {
       sample(run, samples, trainer.done());
+    }
+  }
+
+  private void refresh(
+      Refresh refresh, Trainer trainer, StableDiffusion model, Checkpoints checkpoints) {
+    try {
+      refresh.now.run();
+    } catch (Problem e) {
+      saveState(
+          trainer, model, checkpoints); // a full disk or memory shall not cost what was learnt
+      throw e;
     }
   }
 
@@ -197,7 +265,13 @@ public final class TrainingRun {
     }
   }
 
+  private void saveState(Trainer trainer, StableDiffusion model, Checkpoints checkpoints) {
+    Divergence.requireFinite(model, trainer.done());
+    listener.saved(checkpoints.save(trainer), trainer.done());
+  }
+
   private void saveModel(Arena run, Trainer trainer, ModelFolder base, StableDiffusion model) {
+    Divergence.requireFinite(model, trainer.done());
     ModelWriter writer = new ModelWriter(base).with(Component.UNET, model.unetParameters());
     if (config.training().trainTextEncoder()) {
       writer.with(Component.TEXT_ENCODER, model.textParameters());
@@ -229,42 +303,5 @@ public final class TrainingRun {
         .flatMap(concept -> concept.pictures().stream())
         .parallel()
         .forEach(picture -> ImageReader.read(picture.file(), picture.bucket()));
-  }
-
-  private void requireOtherFolder(ModelFolder base) {
-    try {
-      if (Files.exists(output) && Files.isSameFile(output, base.path())) {
-        throw Problem.usage(
-            "output_dir is the base model's own folder, %s: it would be overwritten. Give another output_dir."
-                .formatted(output));
-      }
-    } catch (IOException e) {
-      throw Problem.data(output + " cannot be read: " + Problem.why(e));
-    }
-  }
-
-  /** Before hours of work are spent on what cannot be kept. */
-  private void makeOutput() {
-    try {
-      Files.createDirectories(output);
-      if (!Files.isWritable(output)) {
-        throw new AccessDeniedException(output.toString());
-      }
-    } catch (IOException e) {
-      throw new Problem(
-          Problem.Kind.FAILED,
-          "output_dir %s cannot be written: %s. Give another output_dir."
-              .formatted(output, Problem.why(e)),
-          e);
-    }
-  }
-
-  private void writeConfig() {
-    try (StagedFiles files = new StagedFiles()) {
-      files.add(
-          output.resolve(ConfigWriter.FILE),
-          ConfigWriter.toYaml(config).getBytes(StandardCharsets.UTF_8));
-      files.commit();
-    }
   }
 }

@@ -53,9 +53,10 @@ public final class ModelFolder {
     }
     if (Files.exists(path)) {
       throw Problem.data(
-          ("%s: expected a diffusers folder, found a file. Single-file checkpoints are not read yet:"
-                  + " convert it with diffusers, StableDiffusionPipeline.from_single_file(FILE)"
-                  + ".save_pretrained(FOLDER), and name the folder. %s")
+          ("%s: expected a diffusers folder, found a file. Single-file checkpoints are not read"
+                  + " yet: convert it with diffusers,"
+                  + " StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER), and name"
+                  + " the folder. %s")
               .formatted(path, SEE));
     }
     HubCache cache = new HubCache(environment);

@@ -76,10 +76,24 @@ class InterruptTest {
     TinyRun stopped = longRun("stopped");
     try (Child child = Child.of(stopped.arguments("train"))) {
       child.waitFor("step 1/" + STEPS).signal("TERM");
-      assertThat(child.exitCode()).as(child.said()).isEqualTo(143);
+      assertThat(child.exitCode()).as(child.said()).isEqualTo(Interrupt.EXIT_CODE);
       assertThat(child.said()).containsPattern("Saved after step \\d+: \\S+checkpoint-");
     }
     assertLoads(stopped.output());
+  }
+
+  @Test
+  void shouldHaveItsFolderAloneUntilItIsKilled() throws Exception {
+    TinyRun tiny = longRun("killed");
+    try (Child child = Child.of(tiny.arguments("train"))) {
+      child.waitFor("step 1/" + STEPS);
+      Ran other = Ran.of(tiny.arguments("train"));
+      assertThat(other.exitCode()).as(other.err()).isEqualTo(2);
+      assertThat(other.err()).contains("another run writes to output_dir " + tiny.output());
+      assertThat(child.signal("KILL").exitCode()).as(child.said()).isEqualTo(137);
+    }
+    Ran after = Ran.of(tiny.with("max_train_steps", 1).arguments("train"));
+    assertThat(after.exitCode()).as(after.err()).isZero();
   }
 
   @Test

@@ -53,6 +53,7 @@ class TrainCommandTest {
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(names(output))
         .containsExactly(
+            ".lock",
             "cache",
             "class_images",
             "config.yaml",
@@ -149,6 +150,141 @@ class TrainCommandTest {
         .with("checkpoints_total_limit", 1);
     assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
     assertThat(names(tiny.output())).contains("checkpoint-2").doesNotContain("checkpoint-3");
+  }
+
+  @Test
+  void shouldSayWhatIsNotAsItWasWhenItGoesOn() throws IOException {
+    TinyRun tiny = new TinyRun(folder).withPaintedClassImages().with("n_save_sample", 0);
+    tiny.with("max_train_steps", 3).with("checkpointing_steps", 2);
+    assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
+    Ran same = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(same.exitCode()).as(same.err()).isZero();
+    assertThat(same.err()).doesNotContain("warning:");
+    tiny.with("learning_rate", "0.002").with("train_batch_size", 2);
+    Files.writeString(tiny.pictures().resolve("p3.txt"), "sks, man, snow");
+    Ran ran = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err())
+        .contains("warning: it goes on from ", "with other settings than that was made with: ")
+        .contains("learning_rate was '0.001', is '0.002'", "train_batch_size was '1', is '2'")
+        .containsPattern("instance pictures was '5 [0-9a-f]{8}', is '5 [0-9a-f]{8}'")
+        .doesNotContain("seed was", "prior_loss_weight was");
+  }
+
+  @Test
+  void shouldExtendAFinishedRunThatKeptItsState() throws IOException {
+    TinyRun whole = new TinyRun(folder.resolve("whole")).withPaintedClassImages();
+    whole.with("max_train_steps", 5).with("n_save_sample", 0);
+    assertThat(Ran.of(whole.arguments("train")).exitCode()).isZero();
+    Ran none = Ran.of(whole.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(none.exitCode()).isEqualTo(3);
+    assertThat(none.err()).contains("only a finished model (save_state_after: true would have");
+    TinyRun part = new TinyRun(folder.resolve("part")).withPaintedClassImages();
+    part.with("max_train_steps", 2).with("n_save_sample", 0).with("save_state_after", true);
+    assertThat(Ran.of(part.arguments("train")).exitCode()).isZero();
+    assertThat(names(part.output())).contains("checkpoint-2");
+    Ran again = Ran.of(part.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(again.exitCode()).as(again.err()).isZero();
+    assertThat(again.err()).contains("all 2 steps are done: raise max_train_steps");
+    part.with("max_train_steps", 5);
+    Ran ran = Ran.of(part.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err()).contains("max_train_steps was '2', is '5'");
+    assertThat(part.output().resolve(UNET)).hasSameBinaryContentAs(whole.output().resolve(UNET));
+    assertThat(metrics(part.output())).hasSize(5);
+    assertThat(names(part.output())).contains("checkpoint-5").doesNotContain("metrics-1.jsonl");
+  }
+
+  @Test
+  void shouldKeepWhatAnEarlierRunLeftOfItself() throws IOException {
+    TinyRun tiny = new TinyRun(folder).withoutClass().with("max_train_steps", 3);
+    assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
+    for (int steps : new int[] {2, 1}) {
+      Ran ran = Ran.of(tiny.with("max_train_steps", steps).arguments("train"));
+      assertThat(ran.exitCode()).as(ran.err()).isZero();
+      assertThat(ran.err())
+          .contains("kept as metrics-%d.jsonl and so on".formatted(3 - steps))
+          .contains("its model is replaced at the end");
+    }
+    assertThat(names(tiny.output())).contains("config-1.yaml", "config-2.yaml", "samples-2");
+    assertThat(Files.readAllLines(tiny.output().resolve("metrics-1.jsonl"))).hasSize(3);
+    assertThat(Files.readAllLines(tiny.output().resolve("metrics-2.jsonl"))).hasSize(2);
+    assertThat(metrics(tiny.output())).hasSize(1);
+    assertThat(names(tiny.output().resolve("samples-1"))).contains("000003-sks.png");
+    assertThat(names(tiny.output().resolve("samples"))).doesNotContain("000003-sks.png");
+  }
+
+  @Test
+  void shouldSayThatAnotherBaseModelMadeTheClassImages() throws IOException {
+    TinyRun tiny = new TinyRun(folder).with("n_save_sample", 0).with("max_train_steps", 1);
+    Ran own = Ran.of(tiny.arguments("train"));
+    assertThat(own.exitCode()).as(own.err()).isZero();
+    for (String name : names(tiny.classImages())) {
+      if (name.endsWith(".json")) {
+        Path record = tiny.classImages().resolve(name);
+        String text = Files.readString(record);
+        Files.writeString(record, text.replaceFirst("\"model\" : \"\\w", "\"model\" : \"x"));
+      }
+    }
+    Ran ran = Ran.of(tiny.arguments("train"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err())
+        .contains("warning: 5 of the class images that are there were made by another base model")
+        .contains("Class images: 5 there, 0 to make");
+    assertThat(own.err()).doesNotContain("another base model");
+  }
+
+  /** Five steps an epoch: another generation of class images after 5 steps and after 10. */
+  private TinyRun refreshed(String name) throws IOException {
+    return new TinyRun(folder.resolve(name))
+        .withPaintedClassImages()
+        .with("class_images_refresh_epochs", 1)
+        .with("checkpointing_steps", 7)
+        .with("max_train_steps", 12)
+        .with("n_save_sample", 0);
+  }
+
+  @Test
+  void shouldMakeClassImagesAnewAndGoOnToTheSameWeights() throws IOException {
+    TinyRun tiny = refreshed("fresh");
+    Ran ran = Ran.of(tiny.arguments("train"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err().lines().filter(line -> line.startsWith("Made 5 class images"))).hasSize(2);
+    byte[] model = Files.readAllBytes(tiny.output().resolve(UNET));
+    List<JsonNode> metrics = metrics(tiny.output());
+    List<String> second = names(tiny.output().resolve("class_images-2/sks"));
+    assertThat(second).hasSize(15);
+    assertThat(tiny.output().resolve("class_images-1")).doesNotExist();
+    Ran resumed = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(resumed.exitCode()).as(resumed.err()).isZero();
+    assertThat(resumed.err()).contains("from step 8", "Made 5 class").doesNotContain("warning:");
+    assertThat(tiny.output().resolve(UNET)).hasBinaryContent(model);
+    assertThat(names(tiny.output().resolve("class_images-2/sks"))).isEqualTo(second);
+
+    // The base model makes them, not what it has become.
+    TinyRun faster = refreshed("faster").with("learning_rate", "0.01");
+    assertThat(Ran.of(faster.arguments("train")).exitCode()).isZero();
+    assertThat(names(faster.output().resolve("class_images-2/sks"))).isEqualTo(second);
+
+    TinyRun stale = refreshed("stale").with("class_images_refresh_epochs", 0);
+    assertThat(Ran.of(stale.arguments("train")).exitCode()).isZero();
+    for (int i = 0; i < 12; i++) {
+      double loss = metrics.get(i).path("prior_loss").asDouble();
+      double staleLoss = metrics(stale.output()).get(i).path("prior_loss").asDouble();
+      assertThat(loss == staleLoss).as("step %d", i + 1).isEqualTo(i < 5);
+    }
+  }
+
+  @Test
+  void shouldSaveWhatWasLearntWhenClassImagesCannotBeMadeAnew() throws IOException {
+    TinyRun tiny = refreshed("blocked");
+    Files.createDirectories(tiny.output());
+    Files.createFile(tiny.output().resolve("class_images-1"));
+    Ran ran = Ran.of(tiny.arguments("train"));
+    assertThat(ran.exitCode()).as(ran.err()).isEqualTo(1);
+    assertThat(ran.err())
+        .contains("class_images-1/sks/", "cannot be written", "Saved after step 5");
+    assertThat(names(tiny.output())).contains("checkpoint-5");
   }
 
   @Test

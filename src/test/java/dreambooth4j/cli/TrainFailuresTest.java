@@ -60,6 +60,20 @@ class TrainFailuresTest {
     assertThat(tiny.output().resolve(UNET)).hasBinaryContent(model);
   }
 
+  /** The loss of a last step is that before its update, so nobody would look at what it did. */
+  @Test
+  void shouldNotSaveWhatTheLastUpdateBroke() throws IOException {
+    assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
+    byte[] model = Files.readAllBytes(tiny.output().resolve(UNET));
+    tiny.with("learning_rate", "1e39").with("max_train_steps", 1).with("save_state_after", true);
+    String[] said = {"step 1: its update left weights that are not finite", "the weight ", "Try a"};
+    fails(5, tiny.arguments("train"), said);
+    tiny.with("max_train_steps", 3).with("checkpointing_steps", 1);
+    fails(5, tiny.arguments("train"), said);
+    assertThat(tiny.output().resolve(UNET)).hasBinaryContent(model);
+    assertThat(tiny.output().resolve("checkpoint-1")).doesNotExist();
+  }
+
   @ParameterizedTest
   @CsvSource({
     "unet, down_blocks.1.resnets.0.conv1.weight, the weight down_blocks.1.resnets.0.conv1.weight",

@@ -75,4 +75,15 @@ class ArenaTest {
           .doesNotContain("\n");
     }
   }
+
+  @Test
+  void shouldSayThatTheMachineHasNoSuchMemory() {
+    try (Arena run = Arena.open("run")) {
+      assertThatThrownBy(() -> run.allocate("too much", DType.F32, 1L << 46))
+          .isInstanceOfSatisfying(
+              Problem.class, e -> assertThat(e.kind()).isEqualTo(Problem.Kind.DEVICE))
+          .hasMessageContaining("too much: out of memory")
+          .hasMessageContaining("281474976710656 bytes");
+    }
+  }
 }

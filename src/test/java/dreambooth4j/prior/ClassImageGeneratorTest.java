@@ -19,6 +19,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HexFormat;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -46,16 +47,18 @@ class ClassImageGeneratorTest {
 
   /** Makes what is missing; how many were made after each batch. */
   private List<Integer> generate(BooleanSupplier stop) {
-    return generate(TinyRun.MODEL, stop);
+    return generate(TinyRun.MODEL, stop, Long.MAX_VALUE);
   }
 
-  private List<Integer> generate(Path base, BooleanSupplier stop) {
+  /** {@code spare}: bytes that the tensors may take beside the model. */
+  private List<Integer> generate(Path base, BooleanSupplier stop, long spare) {
     Config config = tiny.config();
     List<Integer> made = new ArrayList<>();
     ModelFolder folder = ModelFolder.open(base, null);
     try (Arena run = Arena.open("run");
         StableDiffusion model = StableDiffusion.load(run, folder, false, false)) {
       long before = run.liveCount();
+      run.limit(spare == Long.MAX_VALUE ? spare : run.liveBytes() + spare);
       new ClassImageGenerator(config, folder, model)
           .generate(run, plan(), (done, missing) -> made.add(done), stop);
       assertThat(run.liveCount()).isEqualTo(before);
@@ -185,6 +188,58 @@ class ClassImageGeneratorTest {
     assertThat(files()).isEqualTo(two);
   }
 
+  @Test
+  void shouldMakeTheFirstAloneAndThenAsManyAsFit() throws IOException {
+    tiny.without("sample_batch_size").with("num_class_images_per", 20);
+    // Two of the five pictures share caption and size: 40, and 20 of each other.
+    assertThat(generate(() -> false))
+        .containsExactly(0, 1, 17, 33, 40, 56, 60, 61, 77, 80, 96, 100);
+  }
+
+  @Test
+  void shouldHalveABatchThatMemoryDoesNotSufficeFor() throws IOException {
+    tiny.with("num_class_images_per", 4);
+    generate(() -> false);
+    Map<String, String> all = files();
+    for (Path file : pictures()) {
+      Files.delete(file);
+    }
+    // Enough for the prompts and the noise of four pictures, not of eight.
+    tiny.with("sample_batch_size", 8);
+    List<Integer> made = generate(TinyRun.MODEL, () -> false, 120_000);
+    assertThat(made).endsWith(20);
+    assertThat(made.get(1)).isEqualTo(4);
+    assertThat(files()).isEqualTo(all);
+    Files.delete(pictures().get(0));
+    assertThatThrownBy(() -> generate(TinyRun.MODEL, () -> false, 1000))
+        .isInstanceOfSatisfying(
+            Problem.class, e -> assertThat(e.kind()).isEqualTo(Problem.Kind.DEVICE));
+  }
+
+  /** The clock stands still but for what is timed: three reads of it for each batch. */
+  @Test
+  void shouldForecastTheTimeFromOneBatch() throws IOException {
+    tiny.without("sample_batch_size")
+        .with("num_class_images_per", 2)
+        .with("class_infer_steps", 10)
+        .with("scheduler", "ddim");
+    long second = 1_000_000_000L;
+    Iterator<Long> clock = List.of(0L, 0L, 0L, 100 * second, 108 * second, 112 * second).iterator();
+    try (Arena run = Arena.open("run");
+        StableDiffusion model =
+            StableDiffusion.load(run, ModelFolder.open(TinyRun.MODEL, null), false, false)) {
+      long before = run.liveCount();
+      Forecast forecast =
+          new ClassImageGenerator(tiny.config(), ModelFolder.open(TinyRun.MODEL, null), model)
+              .forecast(run, plan(), clock::next);
+      assertThat(run.liveCount()).isEqualTo(before);
+      assertThat(forecast.speed()).isEqualTo(new Forecast.Speed(new Bucket(32, 32), 4, true, 8, 4));
+      // 10 steps of 2 s and 1 s for each: 6 pictures of 32x32 and 4 of 32x24.
+      assertThat(forecast.seconds()).isEqualTo(21 * (6 + 4 * 0.75));
+    }
+    assertThat(tiny.classImages()).doesNotExist();
+  }
+
   /** A class folder whose pictures lost their captions: they are there, yet none counts. */
   @Test
   void shouldMakeOthersWhereTheSamePicturesLieUnderAnotherCaption() throws IOException {
@@ -201,7 +256,7 @@ class ClassImageGeneratorTest {
   void shouldGiveUpWhenTheModelDrawsTheSamePictureForEverySeed() throws IOException {
     Path flat = folder.resolve("flat");
     TinyModel.copyWith(flat, "vae", "decoder.conv_out.weight", 0f);
-    assertThatThrownBy(() -> generate(flat, () -> false))
+    assertThatThrownBy(() -> generate(flat, () -> false, Long.MAX_VALUE))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("class images of 'man, hat': the last ")
         .hasMessageContaining("were all there already");
@@ -211,7 +266,7 @@ class ClassImageGeneratorTest {
   void shouldWriteNoPictureOfNumbersThatAreNotFinite() throws IOException {
     Path bad = folder.resolve("bad");
     TinyModel.copyWith(bad, "unet", "conv_in.bias", Float.NaN);
-    assertThatThrownBy(() -> generate(bad, () -> false))
+    assertThatThrownBy(() -> generate(bad, () -> false, Long.MAX_VALUE))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("first bad tensor: the weight conv_in.bias[8] of the unet");
     assertThat(tiny.classImages()).doesNotExist();

@@ -20,7 +20,7 @@ class ProgressLineTest {
 
   private ProgressLine line(int total, ProgressLine.@Nullable Terminal terminal) {
     PrintStream stream = new PrintStream(err, true, StandardCharsets.UTF_8);
-    return new ProgressLine(stream, "step", total, terminal, nanos::get);
+    return new ProgressLine(stream, "step", "it/s", total, terminal, nanos::get);
   }
 
   private void seconds(double seconds) {
@@ -124,6 +124,28 @@ class ProgressLineTest {
     }
     assertThat(said().replace(System.lineSeparator(), "\n"))
         .isEqualTo("\rstep 1/10\r         \rSaved\n\rstep 10/10\nDone\n");
+  }
+
+  @Test
+  void shouldCountPicturesASecondAndSumThemUp() {
+    PrintStream stream = new PrintStream(err, true, StandardCharsets.UTF_8);
+    try (ProgressLine line = ProgressLine.ofClassImages(stream, 40, null, nanos::get)) {
+      line.at(0);
+      seconds(10);
+      line.at(4);
+      seconds(20);
+      line.at(12);
+      assertThat(line.summary()).isEqualTo("12 of 40 class images in 0:30, 0.400 images/s");
+      seconds(170);
+      line.at(40);
+      assertThat(line.summary()).isEqualTo("40 class images in 3:20, 0.200 images/s");
+    }
+    assertThat(said().lines())
+        .containsExactly(
+            "class images 0/40",
+            "class images 4/40 | 1:30 left | 0.400 images/s",
+            "class images 12/40 | 1:10 left | 0.400 images/s",
+            "class images 40/40 | 0:00 left | 0.200 images/s");
   }
 
   @Test

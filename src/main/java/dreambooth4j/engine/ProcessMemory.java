@@ -1,0 +1,60 @@
+package dreambooth4j.engine;
+
+import com.sun.management.OperatingSystemMXBean;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.OptionalLong;
+
+/** The memory of this process, as Linux accounts for it; mostly empty on other systems. */
+public final class ProcessMemory {
+  private static final Path STATUS = Path.of("/proc/self/status");
+  private static final Path SYSTEM = Path.of("/proc/meminfo");
+
+  private ProcessMemory() {}
+
+  /** The most that was ever resident at once, in bytes. */
+  public static OptionalLong peak() {
+    return read(STATUS, "VmHWM:");
+  }
+
+  /** What is resident now, in bytes. */
+  public static OptionalLong now() {
+    return read(STATUS, "VmRSS:");
+  }
+
+  /**
+   * What this process could still have, in bytes: what the system can give without swapping, within
+   * what its container leaves it.
+   */
+  public static long available() {
+    OperatingSystemMXBean system =
+        (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+    long free = read(SYSTEM, "MemAvailable:").orElseGet(system::getFreeMemorySize);
+    // The bean's total is the container's, which this process has to itself as a rule.
+    return Math.max(0, Math.min(free, system.getTotalMemorySize() - now().orElse(0)));
+  }
+
+  private static OptionalLong read(Path file, String key) {
+    try {
+      for (String line : Files.readAllLines(file)) {
+        if (line.startsWith(key)) {
+          return OptionalLong.of(Long.parseLong(line.replaceAll("\\D", "")) * 1024);
+        }
+      }
+    } catch (IOException e) {
+      return OptionalLong.empty(); // not Linux
+    }
+    return OptionalLong.empty();
+  }
+
+  /** A number of bytes for people. */
+  public static String shown(long bytes) {
+    return bytes < 10L << 20
+        ? "%.1f MB".formatted(bytes / 1e6)
+        : bytes < 10_000_000_000L
+            ? "%.0f MB".formatted(bytes / 1e6)
+            : "%.1f GB".formatted(bytes / 1e9);
+  }
+}
