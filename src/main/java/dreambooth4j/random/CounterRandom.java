@@ -40,7 +40,12 @@ public final class CounterRandom {
    * @param row the row of the batch, the picture, or 0
    */
   public static CounterRandom at(long seed, String purpose, long step, int row) {
-    return new CounterRandom(mix(mix(seed) ^ fnv1a(purpose)), step, row);
+    return new CounterRandom(key(seed, purpose), step, row);
+  }
+
+  /** What tells the draws of a seed and purpose from all others: for those who draw on a GPU. */
+  public static long key(long seed, String purpose) {
+    return mix(mix(seed) ^ fnv1a(purpose));
   }
 
   /** The next 32 random bits. */

@@ -23,7 +23,7 @@ import java.util.SplittableRandom;
  * @param reference the same by libtorch's differentiable functions, on tensors in our layouts:
  *     inputs, then parameters as they lie in memory
  */
-record OpCase(
+public record OpCase(
     Class<?> op,
     String vars,
     List<long[]> inputs,
@@ -32,27 +32,28 @@ record OpCase(
     Reference reference) {
 
   /** Our op on a tape. */
-  interface Ours {
+  public interface Ours {
     Var apply(Tape tape, List<Var> inputs, List<Parameter> parameters);
   }
 
   /** libtorch's version. */
-  interface Reference {
+  public interface Reference {
     org.bytedeco.pytorch.Tensor apply(List<org.bytedeco.pytorch.Tensor> tensors);
   }
 
-  static OpCase of(Class<?> op, String vars, Ours ours, Reference reference, long[]... inputs) {
+  public static OpCase of(
+      Class<?> op, String vars, Ours ours, Reference reference, long[]... inputs) {
     return new OpCase(op, vars, List.of(inputs), List.of(), ours, reference);
   }
 
-  OpCase with(long[]... parameterShapes) {
+  public OpCase with(long[]... parameterShapes) {
     return new OpCase(op, vars, inputs, List.of(parameterShapes), ours, reference);
   }
 
   /** The case's tensors, filled with fresh numbers of one seed. */
-  record Filled(List<Tensor> inputs, Parameters parameters) {
+  public record Filled(List<Tensor> inputs, Parameters parameters) {
     /** Runs our op, and back from a cotangent if one is given. */
-    Var run(Arena arena, OpCase of, Tape tape) {
+    public Var run(Arena arena, OpCase of, Tape tape) {
       List<Var> vars = new ArrayList<>();
       for (Tensor each : inputs) {
         vars.add(tape.input(each));
@@ -61,7 +62,7 @@ record OpCase(
     }
   }
 
-  Filled fill(Arena arena, DType dtype, long seed) {
+  public Filled fill(Arena arena, DType dtype, long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     List<Tensor> tensors = new ArrayList<>();
     for (long[] shape : inputs) {
@@ -78,7 +79,7 @@ record OpCase(
     return new Filled(tensors, made);
   }
 
-  static Tensor random(Arena arena, DType dtype, SplittableRandom random, long... shape) {
+  public static Tensor random(Arena arena, DType dtype, SplittableRandom random, long... shape) {
     double[] values = random.doubles(Tensor.count(shape), -1.5, 1.5).toArray();
     Tensor doubles = arena.allocate("random", DType.F64, shape);
     doubles.bytes(0, values.length * 8).asDoubleBuffer().put(values);

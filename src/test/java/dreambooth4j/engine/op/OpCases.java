@@ -1,5 +1,6 @@
 package dreambooth4j.engine.op;
 
+import dreambooth4j.engine.Var;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -8,7 +9,7 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /** All op cases. A new op needs one here, odd sizes included, or the build fails. */
-final class OpCases {
+public final class OpCases {
   private OpCases() {}
 
   static List<OpCase> all() {
@@ -48,32 +49,16 @@ final class OpCases {
             (t, x, p) -> QuickGelu.apply(t, x.get(0)),
             x -> x.get(0).mul(x.get(0).mul(new Scalar(1.702)).sigmoid()),
             new long[] {2, 13}),
-        OpCase.of(
-            Geglu.class,
-            "[2,3,10]",
-            (t, x, p) -> Geglu.apply(t, x.get(0)),
-            x -> x.get(0).narrow(-1, 0, 5).mul(torch.gelu(x.get(0).narrow(-1, 5, 5))),
-            new long[] {2, 3, 10}),
-        OpCase.of(
-            Add.class,
-            "[2,3]",
-            (t, x, p) -> Add.apply(t, x.get(0), x.get(1)),
-            x -> x.get(0).add(x.get(1)),
-            new long[] {2, 3},
-            new long[] {2, 3}),
+        geglu(2, 3, 5),
+        add(2, 3),
         OpCase.of(
             Add.class,
             "x + x, a value used twice",
             (t, x, p) -> Add.apply(t, Add.apply(t, x.get(0), x.get(0)), x.get(0)),
             x -> x.get(0).mul(new Scalar(3)),
             new long[] {2, 3}),
-        OpCase.of(
-            AddPerSample.class,
-            "[2,3,5,4] + [2,4]",
-            (t, x, p) -> AddPerSample.apply(t, x.get(0), x.get(1)),
-            x -> x.get(0).add(x.get(1).view(2, 1, 1, 4)),
-            new long[] {2, 3, 5, 4},
-            new long[] {2, 4}),
+        addPerSample(2, 3, 5, 4),
+        residualNorm(2, 7, 5),
         OpCase.of(
             Concat.class,
             "[2,3,5] [2,3,1]",
@@ -137,7 +122,8 @@ final class OpCases {
         .with(w, new long[] {w[0]});
   }
 
-  private static OpCase groupNorm(int b, int h, int w, int c, int groups, boolean silu) {
+  /** Channels-last pictures. */
+  public static OpCase groupNorm(int b, int h, int w, int c, int groups, boolean silu) {
     return OpCase.of(
             GroupNorm.class,
             "b=%d h=%d w=%d c=%d groups=%d silu=%s".formatted(b, h, w, c, groups, silu),
@@ -159,7 +145,8 @@ final class OpCases {
         .with(new long[] {c}, new long[] {c});
   }
 
-  private static OpCase layerNorm(int b, int n, int c) {
+  /** Rows of tokens. */
+  public static OpCase layerNorm(int b, int n, int c) {
     return OpCase.of(
             LayerNorm.class,
             "b=%d n=%d c=%d".formatted(b, n, c),
@@ -202,6 +189,64 @@ final class OpCases {
         new long[] {b, n, (long) heads * d},
         new long[] {b, m, (long) heads * d},
         new long[] {b, m, (long) heads * d});
+  }
+
+  /** Two values of one shape. */
+  public static OpCase add(int n, int c) {
+    return OpCase.of(
+        Add.class,
+        "[%d,%d]".formatted(n, c),
+        (t, x, p) -> Add.apply(t, x.get(0), x.get(1)),
+        x -> x.get(0).add(x.get(1)),
+        new long[] {n, c},
+        new long[] {n, c});
+  }
+
+  /** Pictures and a vector for each. */
+  public static OpCase addPerSample(int b, int h, int w, int c) {
+    return OpCase.of(
+        AddPerSample.class,
+        "[%d,%d,%d,%d] + [%d,%d]".formatted(b, h, w, c, b, c),
+        (t, x, p) -> AddPerSample.apply(t, x.get(0), x.get(1)),
+        x -> x.get(0).add(x.get(1).view(b, 1, 1, c)),
+        new long[] {b, h, w, c},
+        new long[] {b, c});
+  }
+
+  /** A sum that is normalised and goes on beside it, as in a transformer block. */
+  public static OpCase residualNorm(int b, int n, int c) {
+    return OpCase.of(
+            LayerNorm.class,
+            "of a + b, and a + b, b=%d n=%d c=%d".formatted(b, n, c),
+            (t, x, p) -> {
+              Var sum = Add.apply(t, x.get(0), x.get(1));
+              return Add.apply(t, LayerNorm.apply(t, sum, p.get(0), p.get(1), 1e-5), sum);
+            },
+            x -> {
+              Tensor sum = x.get(0).add(x.get(1));
+              return torch
+                  .layer_norm(
+                      sum,
+                      new long[] {c},
+                      new TensorOptional(x.get(2)),
+                      new TensorOptional(x.get(3)),
+                      1e-5,
+                      false)
+                  .add(sum);
+            },
+            new long[] {b, n, c},
+            new long[] {b, n, c})
+        .with(new long[] {c}, new long[] {c});
+  }
+
+  /** Value and gate of one width. */
+  public static OpCase geglu(int b, int n, int width) {
+    return OpCase.of(
+        Geglu.class,
+        "[%d,%d,%d]".formatted(b, n, 2 * width),
+        (t, x, p) -> Geglu.apply(t, x.get(0)),
+        x -> x.get(0).narrow(-1, 0, width).mul(torch.gelu(x.get(0).narrow(-1, width, width))),
+        new long[] {b, n, 2L * width});
   }
 
   private static OpCase upsample(int h, int w, int height, int width) {

@@ -1,0 +1,116 @@
+// Sums of two values of one shape, and of a picture and one vector a sample (the time embedding).
+//
+// in   a, b [n]; x [N, P, C] and vector [N, C]; dy [N, P, C]
+// out  y as a or x (may be a or x itself); dvector [N, C], the sum of dy over the pixels
+// work [N, C, chunks] fp32
+// all of one storage type; n any; C a multiple of the vector, or any with the _odd entries
+//
+// versions
+//   1  one pass; the vector's gradient in two launches, in a fixed order.
+//
+// run    engine.kernel.AddKernels; check: ./mvnw -Pkernels verify, KernelCases
+// architectures 75 80 86 89 90 100 120
+#include "common.cuh"
+
+template <int V, class T>
+__device__ __forceinline__ void add_at(const T* a, const T* b, T* y, i64 i) {
+  float x[V], z[V];
+  load<V>(a + i, x);
+  load<V>(b + i, z);
+#pragma unroll
+  for (int k = 0; k < V; k++) x[k] += z[k];
+  store<V>(y + i, x);
+}
+
+template <class T>
+__device__ __forceinline__ void add(const T* a, const T* b, T* y, i64 n) {
+  const int V = Wide<T>::N;
+  i64 stride = (i64)gridDim.x * blockDim.x;
+  i64 first = (i64)blockIdx.x * blockDim.x + threadIdx.x;
+  for (i64 i = first; i < n / V; i += stride) add_at<V>(a, b, y, i * V);
+  i64 rest = n / V * V + first;
+  if (rest < n) add_at<1>(a, b, y, rest);
+}
+
+// A thread has V channels of a sample, for the pixels of its block's share.
+template <int V, class T>
+__device__ __forceinline__ void per_sample(const T* x, const T* vector, T* y, int pixels, int c) {
+  int lanes = c / V, lane = threadIdx.x % lanes, row = threadIdx.x / lanes;
+  int rows = blockDim.x / lanes, n = blockIdx.y;
+  if (row >= rows) return;
+  float by[V], v[V];
+  load<V>(vector + (i64)n * c + lane * V, by);
+  Share chunk(pixels);
+  for (int p = chunk.from + row; p < chunk.to; p += rows) {
+    i64 at = ((i64)n * pixels + p) * c + lane * V;
+    load<V>(x + at, v);
+#pragma unroll
+    for (int k = 0; k < V; k++) v[k] += by[k];
+    store<V>(y + at, v);
+  }
+}
+
+template <int V, class T>
+__device__ __forceinline__ void pixel_sums(const T* dy, float* work, int pixels, int c) {
+  SHARED(float, shared);
+  int lanes = c / V, lane = threadIdx.x % lanes, row = threadIdx.x / lanes;
+  int rows = blockDim.x / lanes, n = blockIdx.y;
+  float sums[1][V];
+#pragma unroll
+  for (int k = 0; k < V; k++) sums[0][k] = 0;
+  Share chunk(pixels);
+  if (row < rows) {
+    for (int p = chunk.from + row; p < chunk.to; p += rows) {
+      float v[V];
+      load<V>(dy + ((i64)n * pixels + p) * c + lane * V, v);
+#pragma unroll
+      for (int k = 0; k < V; k++) sums[0][k] += v[k];
+    }
+  }
+  by_column<V, 1>(shared, sums, c, lane, row, rows);
+  for (int i = threadIdx.x; i < c; i += blockDim.x) {
+    work[((i64)n * c + i) * gridDim.x + blockIdx.x] = shared[i];
+  }
+}
+
+// A warp has a channel of a sample.
+template <class T>
+__device__ __forceinline__ void pixel_sums_finish(const float* work, T* dvector, int n,
+                                                  int chunks) {
+  int at = blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5);
+  if (at >= n) return;
+  float sum = 0;
+  for (int i = threadIdx.x & 31; i < chunks; i += 32) sum += work[(i64)at * chunks + i];
+  sum = warp_sum(sum);
+  if ((threadIdx.x & 31) == 0) from_float(sum, dvector[at]);
+}
+
+#define ADD(T)                                                                                   \
+  extern "C" __global__ void __launch_bounds__(256)                                              \
+      add_##T(const T* a, const T* b, T* y, i64 n) {                                             \
+    add(a, b, y, n);                                                                             \
+  }                                                                                              \
+  extern "C" __global__ void __launch_bounds__(128)                                              \
+      add_pixel_sums_finish_##T(const float* work, T* dvector, int n, int chunks) {              \
+    pixel_sums_finish(work, dvector, n, chunks);                                                 \
+  }
+
+#define ADD_PER_SAMPLE(NAME, T, V)                                                               \
+  extern "C" __global__ void __launch_bounds__(512)                                              \
+      add_per_sample_##NAME(const T* x, const T* vector, T* y, int pixels, int c) {              \
+    per_sample<V>(x, vector, y, pixels, c);                                                      \
+  }                                                                                              \
+  extern "C" __global__ void __launch_bounds__(512)                                              \
+      add_pixel_sums_##NAME(const T* dy, float* work, int pixels, int c) {                       \
+    pixel_sums<V>(dy, work, pixels, c);                                                          \
+  }
+
+ADD(f32)
+ADD(bf16)
+ADD(f16)
+ADD_PER_SAMPLE(f32, f32, 4)
+ADD_PER_SAMPLE(bf16, bf16, 8)
+ADD_PER_SAMPLE(f16, f16, 8)
+ADD_PER_SAMPLE(f32_odd, f32, 1)
+ADD_PER_SAMPLE(bf16_odd, bf16, 1)
+ADD_PER_SAMPLE(f16_odd, f16, 1)

@@ -1,0 +1,75 @@
+package dreambooth4j.engine.kernel;
+
+import dreambooth4j.engine.Tensor;
+import java.util.List;
+
+/**
+ * Residual and time-embedding sums, {@code add.cu}; the plain compositions are {@code
+ * engine.op.Add} and {@code engine.op.AddPerSample}. All tensors are of one storage type.
+ */
+public final class AddKernels {
+  private static final int THREADS = 256;
+  private static final int BLOCKS = 2048;
+
+  private AddKernels() {}
+
+  /** y = a + b, all of one shape; y may be a or b. */
+  public static void add(Launch.On device, Tensor a, Tensor b, Tensor y) {
+    device.launch(
+        new Launch(
+            KernelSource.ADD,
+            "add_" + Launch.suffix(a.dtype(), false),
+            Launch.blocks(a.count() / Launch.wide(a.dtype()) + 1, THREADS, BLOCKS),
+            1,
+            THREADS,
+            0,
+            List.of(a, b, y, a.count())));
+  }
+
+  /** y[b, .., c] = x[b, .., c] + vector[b, c]; y may be x. */
+  public static void perSample(Launch.On device, Tensor x, Tensor vector, Tensor y) {
+    Columns cut = Columns.of(x);
+    device.launch(
+        launch("add_per_sample_", cut, x, 0, List.of(x, vector, y, cut.pixels(), cut.channels())));
+  }
+
+  /** Elements of the work buffer of {@link #vectorGradient}, an F32 one. */
+  public static long workElements(Tensor dy) {
+    Columns cut = Columns.of(dy);
+    return (long) cut.samples() * cut.channels() * cut.chunks();
+  }
+
+  /** dvector[b, c] = Σ dy[b, .., c]. */
+  public static void vectorGradient(Launch.On device, Tensor dy, Tensor work, Tensor dvector) {
+    Columns cut = Columns.of(dy);
+    device.launch(
+        launch(
+            "add_pixel_sums_",
+            cut,
+            dy,
+            cut.sharedBytes(1),
+            List.of(dy, work, cut.pixels(), cut.channels())));
+    int sums = Math.toIntExact(dvector.count());
+    device.launch(
+        new Launch(
+            KernelSource.ADD,
+            "add_pixel_sums_finish_" + Launch.suffix(dy.dtype(), false),
+            Launch.blocks(sums, 4, sums),
+            1,
+            128,
+            0,
+            List.of(work, dvector, sums, cut.chunks())));
+  }
+
+  private static Launch launch(
+      String stem, Columns cut, Tensor x, int sharedBytes, List<Object> arguments) {
+    return new Launch(
+        KernelSource.ADD,
+        stem + Launch.suffix(x.dtype(), cut.odd()),
+        cut.chunks(),
+        cut.samples(),
+        cut.threads(),
+        sharedBytes,
+        arguments);
+  }
+}

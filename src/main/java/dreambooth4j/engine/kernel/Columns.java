@@ -1,0 +1,51 @@
+package dreambooth4j.engine.kernel;
+
+import dreambooth4j.engine.Tensor;
+
+/**
+ * How work on [samples, pixels, channels] is cut where a thread keeps the same channels for many
+ * pixels: a block has all channels of a chunk of pixels. A function of the sizes alone, so that the
+ * same sizes round the same on every GPU.
+ *
+ * @param vector channels of a thread, 1 where the channels are no whole vectors
+ * @param chunks blocks of a sample
+ */
+record Columns(int samples, int pixels, int channels, int vector, int threads, int chunks) {
+  private static final int THREADS = 256;
+  private static final int MOST_THREADS = 512;
+
+  /** Pixels that each thread takes at least, and blocks that are enough for any GPU. */
+  private static final int PIXELS = 8;
+
+  private static final int BLOCKS = 1024;
+
+  /** The outermost axis counts samples, the last one channels. */
+  static Columns of(Tensor x) {
+    return of(x, Math.toIntExact(x.size(0)));
+  }
+
+  /** As {@link #of(Tensor)}, all but the last axis divided into so many samples. */
+  static Columns of(Tensor x, int samples) {
+    int channels = Math.toIntExact(x.size(-1));
+    int pixels = Math.toIntExact(x.count() / samples / channels);
+    int vector = Launch.vector(x.dtype(), channels);
+    int lanes = channels / vector;
+    if (lanes > MOST_THREADS) {
+      throw new IllegalArgumentException("too many channels for this kernel: " + x);
+    }
+    int rows = Math.max(1, THREADS / lanes);
+    int threads = (rows * lanes + 31) / 32 * 32;
+    int chunks =
+        Math.min(Launch.blocks(pixels, rows * PIXELS, BLOCKS), Math.max(1, BLOCKS / samples));
+    return new Columns(samples, pixels, channels, vector, threads, chunks);
+  }
+
+  boolean odd() {
+    return vector == 1;
+  }
+
+  /** For so many sums of each of a block's channels, once for every pixel taken at a time. */
+  int sharedBytes(int sums) {
+    return Math.max(threads * vector, channels) * sums * Float.BYTES;
+  }
+}

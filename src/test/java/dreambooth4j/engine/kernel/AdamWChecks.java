@@ -1,0 +1,305 @@
+package dreambooth4j.engine.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.engine.AdamW;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Native;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.op.OpCase;
+import dreambooth4j.random.CounterRandom;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/** The optimizer's kernels against {@link AdamW} and against their own definitions. */
+final class AdamWChecks {
+  private static final AdamW.Settings SETTINGS = new AdamW.Settings(0.9, 0.999, 1e-8, 1e-2);
+  private static final float RATE = 3e-4f;
+  private static final double MAX_NORM = 1;
+  private static final int STEPS = 3;
+
+  private AdamWChecks() {}
+
+  static List<KernelCheck> all() {
+    List<KernelCheck> checks = new ArrayList<>();
+    for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
+      for (int n : new int[] {1, 515, 4096}) {
+        String name = dtype + "[" + n + "]";
+        checks.add(KernelCheck.named("norm " + name, (d, m) -> norm(d, m, dtype, n)));
+        checks.add(KernelCheck.named("adamw " + name, (d, m) -> follows(d, m, dtype, n)));
+        checks.add(KernelCheck.named("adamw 8bit " + name, (d, m) -> eightBit(d, m, dtype, n)));
+      }
+      checks.add(KernelCheck.named("adamw skips " + dtype, (d, m) -> skips(d, m, dtype)));
+    }
+    checks.add(KernelCheck.named("adamw stochastic [515]", (d, m) -> stochastic(d, m, 515)));
+    checks.add(KernelCheck.named("adamw stochastic [2048]", (d, m) -> stochastic(d, m, 2048)));
+    return checks;
+  }
+
+  /** One buffer and the scalars of a step. */
+  private static final class Buffers {
+    final Tensor norm;
+    final Tensor rate;
+    final Tensor steps;
+    final Tensor coefficients;
+    final Tensor partial;
+    final Tensor gradients;
+    final Tensor weights;
+    final Tensor copy;
+    final Tensor means;
+    final Tensor variances;
+
+    Buffers(Memory memory, DType dtype, int n) {
+      Arena arena = memory.arena();
+      norm = memory.blank(DType.F32, 1);
+      rate = memory.floats(RATE);
+      steps = memory.floats(0);
+      coefficients = memory.blank(DType.F32, AdamWKernels.COEFFICIENTS);
+      partial = memory.blank(DType.F64, AdamWKernels.partials(n));
+      gradients = memory.blank(dtype, n);
+      weights = memory.copy(OpCase.random(arena, DType.F32, new SplittableRandom(1), n));
+      copy = memory.blank(dtype, n);
+      means = memory.copy(arena.zeros("means", DType.F32, n));
+      variances = memory.copy(arena.zeros("variances", DType.F32, n));
+    }
+
+    /** A step's gradients, as they are given to the kernels, in F64. */
+    Tensor draw(Memory memory, int step) {
+      Arena arena = memory.arena();
+      Tensor drawn =
+          OpCase.random(
+              arena, gradients.dtype(), new SplittableRandom(50 + step), gradients.count());
+      gradients.copyFrom(drawn);
+      Tensor wide = arena.allocate("gradients", DType.F64, drawn.count());
+      wide.copyFrom(drawn);
+      return wide;
+    }
+
+    void begin(Launch.On device) {
+      AdamWKernels.squares(device, gradients, partial);
+      AdamWKernels.norm(device, partial, norm);
+      AdamWKernels.begin(device, SETTINGS, norm, rate, null, steps, coefficients, MAX_NORM);
+    }
+
+    void update(Launch.On device) {
+      AdamWKernels.update(
+          device, SETTINGS, coefficients, gradients, weights, copy, means, variances);
+    }
+  }
+
+  /** The plain optimizer in one type. */
+  private static final class Plain {
+    final Parameter parameter;
+    final AdamW optimizer;
+
+    Plain(Arena arena, DType dtype, Tensor weights) {
+      Parameters group = new Parameters(dtype);
+      parameter = group.declare("w", weights.shape());
+      group.allocate(arena, true);
+      parameter.weight().copyFrom(weights);
+      optimizer = new AdamW(arena, SETTINGS, List.of(group));
+    }
+
+    void step(Tensor gradients) {
+      parameter.gradient().copyFrom(gradients);
+      double norm = optimizer.gradientNorm();
+      optimizer.step(RATE, Math.min(1, MAX_NORM / (norm + 1e-6)));
+    }
+  }
+
+  private static void norm(Launch.On device, Memory memory, DType dtype, int n) {
+    Tensor first = memory.copy(OpCase.random(memory.arena(), dtype, new SplittableRandom(3), n));
+    Tensor second =
+        memory.copy(OpCase.random(memory.arena(), dtype, new SplittableRandom(4), 2 * n + 1));
+    int split = AdamWKernels.partials(n);
+    Tensor partial = memory.blank(DType.F64, split + AdamWKernels.partials(second.count()));
+    Tensor norm = memory.blank(DType.F32, 1);
+    Tensor partialOfSecond = partial.rows(split, AdamWKernels.partials(second.count()));
+    AdamWKernels.squares(device, first, partial);
+    AdamWKernels.squares(device, second, partialOfSecond);
+    AdamWKernels.norm(device, partial, norm);
+    double exact = Math.sqrt(squares(first) + squares(second));
+    assertThat(norm.item()).isCloseTo(exact, org.assertj.core.data.Percentage.withPercentage(1e-5));
+    second.rows(2L * n, 1).copyFrom(memory.floats(Float.NaN));
+    AdamWKernels.squares(device, second, partialOfSecond);
+    AdamWKernels.norm(device, partial, norm);
+    assertThat(norm.item()).isNaN();
+  }
+
+  private static double squares(Tensor of) {
+    return Native.call(
+        "squares",
+        () -> {
+          org.bytedeco.pytorch.Tensor wide =
+              of.at().to(org.bytedeco.pytorch.global.torch.ScalarType.Double);
+          return wide.mul(wide).sum().item_double();
+        });
+  }
+
+  private static void follows(Launch.On device, Memory memory, DType dtype, int n) {
+    Buffers ours = new Buffers(memory, dtype, n);
+    Plain plain = new Plain(memory.arena(), DType.F32, memory.back(ours.weights));
+    Plain exact = new Plain(memory.arena(), DType.F64, memory.back(ours.weights));
+    for (int step = 0; step < STEPS; step++) {
+      Tensor gradients = ours.draw(memory, step);
+      plain.step(gradients);
+      exact.step(gradients);
+      ours.begin(device);
+      ours.update(device);
+    }
+    Tensor truth = exact.parameter.weight();
+    KernelCase.Distance error =
+        new KernelCase.Distance(
+            "weights",
+            KernelCase.distance(memory.back(ours.weights), truth),
+            KernelCase.distance(plain.parameter.weight(), truth));
+    assertThat(error).matches(e -> e.accepted(DType.F32));
+    assertThat(ours.steps.item()).isEqualTo(STEPS);
+    assertThat(memory.back(ours.gradients).at().count_nonzero().item_long()).isZero();
+    Tensor rounded = memory.arena().allocate("rounded", dtype, n);
+    rounded.copyFrom(memory.back(ours.weights));
+    assertThat(KernelCase.distance(memory.back(ours.copy), exactly(rounded))).isZero();
+  }
+
+  private static Tensor exactly(Tensor of) {
+    Tensor wide = of.arena().allocate("exactly", DType.F64, of.shape());
+    wide.copyFrom(of);
+    return wide;
+  }
+
+  private static void skips(Launch.On device, Memory memory, DType dtype) {
+    Buffers ours = new Buffers(memory, dtype, 515);
+    ours.draw(memory, 0);
+    ours.gradients.rows(512, 1).copyFrom(memory.floats(Float.POSITIVE_INFINITY));
+    float[] before = memory.back(ours.weights).toFloats();
+    ours.begin(device);
+    ours.update(device);
+    assertThat(memory.back(ours.weights).toFloats()).isEqualTo(before);
+    assertThat(ours.steps.item()).isZero();
+    assertThat(memory.back(ours.means).toFloats()).containsOnly(0);
+    assertThat(memory.back(ours.gradients).at().count_nonzero().item_long()).isZero();
+  }
+
+  private static void stochastic(Launch.On device, Memory memory, int n) {
+    Buffers full = new Buffers(memory, DType.BF16, n);
+    Tensor start = memory.arena().allocate("start", DType.BF16, n);
+    start.copyFrom(memory.back(full.weights));
+    full.weights.copyFrom(start);
+    Buffers ours = new Buffers(memory, DType.BF16, n);
+    Tensor weights = memory.copy(start);
+    full.draw(memory, 0);
+    ours.draw(memory, 0);
+    full.begin(device);
+    full.update(device);
+    ours.begin(device);
+    long key = CounterRandom.key(42, "rounding");
+    AdamWKernels.stochastic(
+        device,
+        SETTINGS,
+        ours.coefficients,
+        ours.gradients,
+        weights,
+        ours.means,
+        ours.variances,
+        key,
+        3);
+    float[] exact = memory.back(full.weights).toFloats();
+    Tensor rounded = memory.arena().allocate("rounded", DType.F32, n);
+    rounded.copyFrom(memory.back(weights));
+    float[] expected = new float[n];
+    CounterRandom random = CounterRandom.at(42, "rounding", 1, 3);
+    int word = 0;
+    for (int i = 0; i < n; i++) {
+      word = i % 2 == 0 ? random.nextInt() : word >>> 16;
+      int bits = Float.floatToRawIntBits(exact[i]) + (word & 0xFFFF);
+      expected[i] = Float.intBitsToFloat(bits & 0xFFFF0000);
+    }
+    assertThat(rounded.toFloats()).isEqualTo(expected);
+  }
+
+  private static void eightBit(Launch.On device, Memory memory, DType dtype, int n) {
+    Buffers full = new Buffers(memory, dtype, n);
+    Buffers ours = new Buffers(memory, dtype, n);
+    Tensor tables = memory.floats(AdamWKernels.tables());
+    Tensor means = codes(memory, n, true);
+    Tensor variances = codes(memory, n, false);
+    int blocks = (int) AdamWKernels.scales(n);
+    Tensor meanScales = memory.floats(new float[blocks]);
+    Tensor varianceScales = memory.floats(new float[blocks]);
+    float[] start = memory.back(full.weights).toFloats();
+    for (int step = 0; step < 10; step++) {
+      full.draw(memory, step);
+      full.begin(device);
+      full.update(device);
+      ours.draw(memory, step);
+      ours.begin(device);
+      AdamWKernels.update8bit(
+          device,
+          SETTINGS,
+          ours.coefficients,
+          tables,
+          ours.gradients,
+          ours.weights,
+          ours.copy,
+          means,
+          meanScales,
+          variances,
+          varianceScales);
+      if (step == 0) {
+        // The first step starts from zeros, which have codes of their own: nothing is lost yet.
+        assertThat(memory.back(ours.weights).toFloats())
+            .isEqualTo(memory.back(full.weights).toFloats());
+        nearest(memory, full.means, means, meanScales, 0);
+        nearest(memory, full.variances, variances, varianceScales, AdamWKernels.BLOCK);
+      }
+    }
+    double change = 0;
+    double off = 0;
+    float[] exact = memory.back(full.weights).toFloats();
+    float[] coarse = memory.back(ours.weights).toFloats();
+    for (int i = 0; i < n; i++) {
+      change += Math.pow(exact[i] - start[i], 2);
+      off += Math.pow(coarse[i] - exact[i], 2);
+    }
+    assertThat(Math.sqrt(off / change)).isLessThan(0.05);
+  }
+
+  private static Tensor codes(Memory memory, int n, boolean signed) {
+    Tensor codes = memory.blank(DType.U8, n);
+    long[] zeros = new long[n];
+    Arrays.fill(zeros, AdamWKernels.zeroCode(signed));
+    codes.copyFrom(memory.longs(zeros));
+    return codes;
+  }
+
+  /** Whether each code is the nearest to what it stands for, and scales are the largest of 256. */
+  private static void nearest(Memory memory, Tensor of, Tensor codes, Tensor scales, int from) {
+    float[] exact = memory.back(of).toFloats();
+    float[] scale = memory.back(scales).toFloats();
+    Tensor wide = memory.arena().allocate("codes", DType.I64, codes.count());
+    wide.copyFrom(memory.back(codes));
+    long[] code = wide.toLongs();
+    float[] table = Arrays.copyOfRange(AdamWKernels.tables(), from, from + AdamWKernels.BLOCK);
+    for (int i = 0; i < exact.length; i++) {
+      int block = i / AdamWKernels.BLOCK;
+      float most = 0;
+      for (int k = block * AdamWKernels.BLOCK;
+          k < Math.min((block + 1) * AdamWKernels.BLOCK, exact.length);
+          k++) {
+        most = Math.max(most, Math.abs(exact[k]));
+      }
+      assertThat(scale[block]).isEqualTo(most);
+      double x = exact[i] / (double) most;
+      double best = Double.MAX_VALUE;
+      for (float value : table) {
+        best = Math.min(best, Math.abs(value - x));
+      }
+      assertThat(Math.abs(table[(int) code[i]] - x)).isLessThanOrEqualTo(best + 1e-7);
+    }
+  }
+}
