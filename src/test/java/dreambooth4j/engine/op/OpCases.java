@@ -1,5 +1,6 @@
 package dreambooth4j.engine.op;
 
+import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -30,12 +31,7 @@ final class OpCases {
         attention(1, 13, 13, 2, 40, true),
         attention(2, 97, 77, 4, 6, false),
         attention(1, 1, 1, 1, 1, false),
-        OpCase.of(
-            Silu.class,
-            "[3,5]",
-            (t, x, p) -> Silu.apply(t, x.get(0)),
-            x -> torch.silu(x.get(0)),
-            new long[] {3, 5}),
+        silu(3, 5),
         OpCase.of(
             Gelu.class,
             "[97]",
@@ -48,39 +44,16 @@ final class OpCases {
             (t, x, p) -> QuickGelu.apply(t, x.get(0)),
             x -> x.get(0).mul(x.get(0).mul(new Scalar(1.702)).sigmoid()),
             new long[] {2, 13}),
-        OpCase.of(
-            Geglu.class,
-            "[2,3,10]",
-            (t, x, p) -> Geglu.apply(t, x.get(0)),
-            x -> x.get(0).narrow(-1, 0, 5).mul(torch.gelu(x.get(0).narrow(-1, 5, 5))),
-            new long[] {2, 3, 10}),
-        OpCase.of(
-            Add.class,
-            "[2,3]",
-            (t, x, p) -> Add.apply(t, x.get(0), x.get(1)),
-            x -> x.get(0).add(x.get(1)),
-            new long[] {2, 3},
-            new long[] {2, 3}),
+        geglu(2, 3, 10),
+        add(2, 3),
         OpCase.of(
             Add.class,
             "x + x, a value used twice",
             (t, x, p) -> Add.apply(t, Add.apply(t, x.get(0), x.get(0)), x.get(0)),
             x -> x.get(0).mul(new Scalar(3)),
             new long[] {2, 3}),
-        OpCase.of(
-            AddPerSample.class,
-            "[2,3,5,4] + [2,4]",
-            (t, x, p) -> AddPerSample.apply(t, x.get(0), x.get(1)),
-            x -> x.get(0).add(x.get(1).view(2, 1, 1, 4)),
-            new long[] {2, 3, 5, 4},
-            new long[] {2, 4}),
-        OpCase.of(
-            Concat.class,
-            "[2,3,5] [2,3,1]",
-            (t, x, p) -> Concat.apply(t, x.get(0), x.get(1)),
-            x -> torch.cat(new TensorVector(x.get(0), x.get(1)), -1),
-            new long[] {2, 3, 5},
-            new long[] {2, 3, 1}),
+        addPerSample(2, 3, 5, 4),
+        concat(2, 3, 5, 1),
         upsample(5, 7, 10, 14),
         upsample(3, 4, 5, 8),
         upsample(1, 1, 3, 2),
@@ -100,8 +73,56 @@ final class OpCases {
         squaredError());
   }
 
-  private static OpCase conv(
-      int b, int h, int w, int in, int out, int kernel, int stride, int padding) {
+  static OpCase silu(long... shape) {
+    return OpCase.of(
+        Silu.class,
+        Arrays.toString(shape),
+        (t, x, p) -> Silu.apply(t, x.get(0)),
+        x -> torch.silu(x.get(0)),
+        shape);
+  }
+
+  static OpCase geglu(long... shape) {
+    long half = shape[shape.length - 1] / 2;
+    return OpCase.of(
+        Geglu.class,
+        Arrays.toString(shape),
+        (t, x, p) -> Geglu.apply(t, x.get(0)),
+        x -> x.get(0).narrow(-1, 0, half).mul(torch.gelu(x.get(0).narrow(-1, half, half))),
+        shape);
+  }
+
+  static OpCase add(long... shape) {
+    return OpCase.of(
+        Add.class,
+        Arrays.toString(shape),
+        (t, x, p) -> Add.apply(t, x.get(0), x.get(1)),
+        x -> x.get(0).add(x.get(1)),
+        shape,
+        shape);
+  }
+
+  static OpCase addPerSample(long b, long h, long w, long c) {
+    return OpCase.of(
+        AddPerSample.class,
+        "[%d,%d,%d,%d] + [%d,%d]".formatted(b, h, w, c, b, c),
+        (t, x, p) -> AddPerSample.apply(t, x.get(0), x.get(1)),
+        x -> x.get(0).add(x.get(1).view(b, 1, 1, c)),
+        new long[] {b, h, w, c},
+        new long[] {b, c});
+  }
+
+  static OpCase concat(long b, long n, long first, long second) {
+    return OpCase.of(
+        Concat.class,
+        "[%d,%d,%d] [%d,%d,%d]".formatted(b, n, first, b, n, second),
+        (t, x, p) -> Concat.apply(t, x.get(0), x.get(1)),
+        x -> torch.cat(new TensorVector(x.get(0), x.get(1)), -1),
+        new long[] {b, n, first},
+        new long[] {b, n, second});
+  }
+
+  static OpCase conv(int b, int h, int w, int in, int out, int kernel, int stride, int padding) {
     return OpCase.of(
             Conv2d.class,
             "b=%d h=%d w=%d in=%d out=%d kernel=%d stride=%d padding=%d"
@@ -121,10 +142,11 @@ final class OpCases {
                         1)
                     .permute(0, 2, 3, 1),
             new long[] {b, h, w, in})
-        .with(new long[] {out, in, kernel, kernel}, new long[] {out});
+        .with(new long[] {out, in, kernel, kernel}, new long[] {out})
+        .costing(2.0 * b * in * out * kernel * kernel * (h / stride) * (w / stride));
   }
 
-  private static OpCase linear(String vars, long[] x, long[] w) {
+  static OpCase linear(String vars, long[] x, long[] w) {
     return OpCase.of(
             Linear.class,
             vars,
@@ -133,10 +155,11 @@ final class OpCases {
                 torch.linear(
                     in.get(0), in.get(1).reshape(w[0], w[1]), new TensorOptional(in.get(2))),
             x)
-        .with(w, new long[] {w[0]});
+        .with(w, new long[] {w[0]})
+        .costing(2.0 * Arrays.stream(x).reduce(1, Math::multiplyExact) * w[0]);
   }
 
-  private static OpCase groupNorm(int b, int h, int w, int c, int groups, boolean silu) {
+  static OpCase groupNorm(int b, int h, int w, int c, int groups, boolean silu) {
     return OpCase.of(
             GroupNorm.class,
             "b=%d h=%d w=%d c=%d groups=%d silu=%s".formatted(b, h, w, c, groups, silu),
@@ -158,7 +181,7 @@ final class OpCases {
         .with(new long[] {c}, new long[] {c});
   }
 
-  private static OpCase layerNorm(int b, int n, int c) {
+  static OpCase layerNorm(int b, int n, int c) {
     return OpCase.of(
             LayerNorm.class,
             "b=%d n=%d c=%d".formatted(b, n, c),
@@ -176,34 +199,35 @@ final class OpCases {
   }
 
   /** The reference is the plain composition: two products and a softmax. */
-  private static OpCase attention(int b, int n, int m, int heads, int d, boolean causal) {
+  static OpCase attention(int b, int n, int m, int heads, int d, boolean causal) {
     return OpCase.of(
-        Attention.class,
-        "b=%d n=%d m=%d heads=%d d=%d causal=%s".formatted(b, n, m, heads, d, causal),
-        (t, x, p) -> Attention.apply(t, x.get(0), x.get(1), x.get(2), heads, causal),
-        x -> {
-          Tensor q = x.get(0).view(b, n, heads, d).transpose(1, 2);
-          Tensor k = x.get(1).view(b, m, heads, d).transpose(1, 2);
-          Tensor v = x.get(2).view(b, m, heads, d).transpose(1, 2);
-          Tensor scores = q.matmul(k.transpose(-1, -2)).mul(new Scalar(1 / Math.sqrt(d)));
-          if (causal) {
-            scores =
-                scores.masked_fill(
-                    torch.ones(n, m).tril().eq(new Scalar(0)),
-                    new Scalar(Double.NEGATIVE_INFINITY));
-          }
-          return torch
-              .softmax(scores, -1)
-              .matmul(v)
-              .transpose(1, 2)
-              .reshape(b, n, (long) heads * d);
-        },
-        new long[] {b, n, (long) heads * d},
-        new long[] {b, m, (long) heads * d},
-        new long[] {b, m, (long) heads * d});
+            Attention.class,
+            "b=%d n=%d m=%d heads=%d d=%d causal=%s".formatted(b, n, m, heads, d, causal),
+            (t, x, p) -> Attention.apply(t, x.get(0), x.get(1), x.get(2), heads, causal),
+            x -> {
+              Tensor q = x.get(0).view(b, n, heads, d).transpose(1, 2);
+              Tensor k = x.get(1).view(b, m, heads, d).transpose(1, 2);
+              Tensor v = x.get(2).view(b, m, heads, d).transpose(1, 2);
+              Tensor scores = q.matmul(k.transpose(-1, -2)).mul(new Scalar(1 / Math.sqrt(d)));
+              if (causal) {
+                scores =
+                    scores.masked_fill(
+                        torch.ones(n, m).tril().eq(new Scalar(0)),
+                        new Scalar(Double.NEGATIVE_INFINITY));
+              }
+              return torch
+                  .softmax(scores, -1)
+                  .matmul(v)
+                  .transpose(1, 2)
+                  .reshape(b, n, (long) heads * d);
+            },
+            new long[] {b, n, (long) heads * d},
+            new long[] {b, m, (long) heads * d},
+            new long[] {b, m, (long) heads * d})
+        .costing(4.0 * b * n * m * heads * d);
   }
 
-  private static OpCase upsample(int h, int w, int height, int width) {
+  static OpCase upsample(int h, int w, int height, int width) {
     return OpCase.of(
         UpsampleNearest.class,
         "%d×%d to %d×%d".formatted(h, w, height, width),
