@@ -1,5 +1,6 @@
 package dreambooth4j.bench;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.engine.op.LinearBenchmark;
 import dreambooth4j.engine.op.OpBenchmark;
 import java.nio.file.Files;
@@ -14,7 +15,7 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 
 /**
  * Runs a family of benches by JMH and leaves its JSON beside a file that says on what machine:
- * {@code bench/results/<family>-<machine>.json} and {@code .machine.json}.
+ * {@code bench/results/<family>.json} and {@code .machine.json}.
  */
 public final class Benches {
   private static final Map<String, Class<?>> FAMILIES =
@@ -48,7 +49,12 @@ public final class Benches {
       options.param("op", OpBenchmark.names(number(given, "rows", 2), number(given, "side", 256)));
     }
     new Runner(options.build()).run();
-    Machine.write(Path.of(args[1], args[0] + ".machine.json"));
+    ObjectNode facts = Machine.facts();
+    if (args[0].equals("ops")) {
+      Roofline roof = Roofline.measure();
+      facts.putObject("roofline").put("gflops", roof.gflops()).put("gigabytes", roof.gigabytes());
+    }
+    Machine.write(Path.of(args[1], args[0] + ".machine.json"), facts);
   }
 
   private static int number(CommandLineOptions given, String name, int otherwise) {

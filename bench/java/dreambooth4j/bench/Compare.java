@@ -57,7 +57,7 @@ public final class Compare implements Callable<Integer> {
   List<String> baseline = new ArrayList<>();
 
   /** One process: its median step and its peak. */
-  private record Sample(double seconds, long peakBytes) {}
+  private record Sample(double seconds, long peakBytes, JsonNode memory) {}
 
   /** Runs it. */
   public static void main(String[] args) {
@@ -84,6 +84,7 @@ public final class Compare implements Callable<Integer> {
     for (int i = 0; i < rounds; i++) {
       Sample their = sample(theirs);
       Sample our = sample(ours);
+      json.set("memory over a step", our.memory);
       speedups[i] = their.seconds / our.seconds;
       memory[i] = (double) our.peakBytes / their.peakBytes;
       each.addObject()
@@ -127,7 +128,7 @@ public final class Compare implements Callable<Integer> {
     for (int i = 0; i < seconds.length; i++) {
       seconds[i] = json.get("seconds").get(warmup + i).asDouble();
     }
-    return new Sample(median(seconds), json.get("peakBytes").asLong());
+    return new Sample(median(seconds), json.get("peakBytes").asLong(), json.path("memory"));
   }
 
   private static double median(double[] values) {

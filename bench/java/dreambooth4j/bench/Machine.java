@@ -15,10 +15,10 @@ import java.time.temporal.ChronoUnit;
 final class Machine {
   private Machine() {}
 
-  static void write(Path file) throws IOException {
+  static void write(Path file, ObjectNode facts) throws IOException {
     new ObjectMapper()
         .enable(SerializationFeature.INDENT_OUTPUT)
-        .writeValue(file.toFile(), facts());
+        .writeValue(file.toFile(), facts);
   }
 
   static ObjectNode facts() {

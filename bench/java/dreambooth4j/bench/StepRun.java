@@ -29,9 +29,12 @@ public final class StepRun {
       MadeUpTraining training = new MadeUpTraining(run, config, batch);
       ArrayNode seconds = json.putArray("seconds");
       ArrayNode losses = json.putArray("losses");
-      for (int i = 0; i < Integer.parseInt(args[4]); i++) {
+      int steps = Integer.parseInt(args[4]);
+      for (int i = 0; i < steps; i++) {
         long start = System.nanoTime();
-        losses.add(training.step());
+        try (MemoryTrace trace = i == steps - 1 ? new MemoryTrace(json.putArray("memory")) : null) {
+          losses.add(training.step());
+        }
         seconds.add((System.nanoTime() - start) / 1e9);
       }
       json.put("tensorBytes", run.peakBytes());
