@@ -7,7 +7,7 @@ import dreambooth4j.model.UNetConfig;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
-import dreambooth4j.verify.SmallTraining;
+import dreambooth4j.verify.MadeUpTraining;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
@@ -34,7 +34,7 @@ final class LeakRun {
     switch (args[0]) {
       case "train" -> work = training(run, args[1])::step;
       case "forget" -> {
-        SmallTraining training = training(run, args[1]);
+        MadeUpTraining training = training(run, args[1]);
         work =
             () -> {
               training.step();
@@ -65,10 +65,12 @@ final class LeakRun {
     System.out.println("garbage " + each);
   }
 
-  private static SmallTraining training(Arena run, String model) throws IOException {
+  private static MadeUpTraining training(Arena run, String model) throws IOException {
     Path config = Path.of(model, "unet", "config.json");
-    return new SmallTraining(
-        run, UNetConfig.of(new ObjectMapper().readTree(config.toFile()), config.toString()));
+    return new MadeUpTraining(
+        run,
+        UNetConfig.of(new ObjectMapper().readTree(config.toFile()), config.toString()),
+        new MadeUpTraining.Batch(1, 8, 7));
   }
 
   /** Every sampler once. */

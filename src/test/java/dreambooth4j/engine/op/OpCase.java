@@ -22,6 +22,8 @@ import java.util.SplittableRandom;
  * @param ours the op
  * @param reference the same by libtorch's differentiable functions, on tensors in our layouts:
  *     inputs, then parameters as they lie in memory
+ * @param flops floating-point operations of the forward pass, a multiplication and an addition
+ *     being two; 0 where memory alone decides
  */
 public record OpCase(
     Class<?> op,
@@ -29,7 +31,8 @@ public record OpCase(
     List<long[]> inputs,
     List<long[]> parameters,
     Ours ours,
-    Reference reference) {
+    Reference reference,
+    double flops) {
 
   /** Our op on a tape. */
   public interface Ours {
@@ -43,11 +46,15 @@ public record OpCase(
 
   public static OpCase of(
       Class<?> op, String vars, Ours ours, Reference reference, long[]... inputs) {
-    return new OpCase(op, vars, List.of(inputs), List.of(), ours, reference);
+    return new OpCase(op, vars, List.of(inputs), List.of(), ours, reference, 0);
   }
 
   public OpCase with(long[]... parameterShapes) {
-    return new OpCase(op, vars, inputs, List.of(parameterShapes), ours, reference);
+    return new OpCase(op, vars, inputs, List.of(parameterShapes), ours, reference, flops);
+  }
+
+  OpCase costing(double forwardFlops) {
+    return new OpCase(op, vars, inputs, parameters, ours, reference, forwardFlops);
   }
 
   /** The case's tensors, filled with fresh numbers of one seed. */

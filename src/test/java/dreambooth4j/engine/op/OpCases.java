@@ -1,6 +1,7 @@
 package dreambooth4j.engine.op;
 
 import dreambooth4j.engine.Var;
+import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -31,12 +32,7 @@ public final class OpCases {
         attention(1, 13, 13, 2, 40, true),
         attention(2, 97, 77, 4, 6, false),
         attention(1, 1, 1, 1, 1, false),
-        OpCase.of(
-            Silu.class,
-            "[3,5]",
-            (t, x, p) -> Silu.apply(t, x.get(0)),
-            x -> torch.silu(x.get(0)),
-            new long[] {3, 5}),
+        silu(3, 5),
         OpCase.of(
             Gelu.class,
             "[97]",
@@ -59,13 +55,7 @@ public final class OpCases {
             new long[] {2, 3}),
         addPerSample(2, 3, 5, 4),
         residualNorm(2, 7, 5),
-        OpCase.of(
-            Concat.class,
-            "[2,3,5] [2,3,1]",
-            (t, x, p) -> Concat.apply(t, x.get(0), x.get(1)),
-            x -> torch.cat(new TensorVector(x.get(0), x.get(1)), -1),
-            new long[] {2, 3, 5},
-            new long[] {2, 3, 1}),
+        concat(2, 3, 5, 1),
         upsample(5, 7, 10, 14),
         upsample(3, 4, 5, 8),
         upsample(1, 1, 3, 2),
@@ -86,8 +76,26 @@ public final class OpCases {
         squaredError());
   }
 
-  private static OpCase conv(
-      int b, int h, int w, int in, int out, int kernel, int stride, int padding) {
+  static OpCase silu(long... shape) {
+    return OpCase.of(
+        Silu.class,
+        Arrays.toString(shape),
+        (t, x, p) -> Silu.apply(t, x.get(0)),
+        x -> torch.silu(x.get(0)),
+        shape);
+  }
+
+  static OpCase concat(long b, long n, long first, long second) {
+    return OpCase.of(
+        Concat.class,
+        "[%d,%d,%d] [%d,%d,%d]".formatted(b, n, first, b, n, second),
+        (t, x, p) -> Concat.apply(t, x.get(0), x.get(1)),
+        x -> torch.cat(new TensorVector(x.get(0), x.get(1)), -1),
+        new long[] {b, n, first},
+        new long[] {b, n, second});
+  }
+
+  static OpCase conv(int b, int h, int w, int in, int out, int kernel, int stride, int padding) {
     return OpCase.of(
             Conv2d.class,
             "b=%d h=%d w=%d in=%d out=%d kernel=%d stride=%d padding=%d"
@@ -107,10 +115,11 @@ public final class OpCases {
                         1)
                     .permute(0, 2, 3, 1),
             new long[] {b, h, w, in})
-        .with(new long[] {out, in, kernel, kernel}, new long[] {out});
+        .with(new long[] {out, in, kernel, kernel}, new long[] {out})
+        .costing(2.0 * b * in * out * kernel * kernel * h * w / (stride * stride));
   }
 
-  private static OpCase linear(String vars, long[] x, long[] w) {
+  static OpCase linear(String vars, long[] x, long[] w) {
     return OpCase.of(
             Linear.class,
             vars,
@@ -119,7 +128,8 @@ public final class OpCases {
                 torch.linear(
                     in.get(0), in.get(1).reshape(w[0], w[1]), new TensorOptional(in.get(2))),
             x)
-        .with(w, new long[] {w[0]});
+        .with(w, new long[] {w[0]})
+        .costing(2.0 * Arrays.stream(x).reduce(1, Math::multiplyExact) * w[0]);
   }
 
   /** Channels-last pictures. */
@@ -164,31 +174,32 @@ public final class OpCases {
   }
 
   /** The reference is the plain composition: two products and a softmax. */
-  private static OpCase attention(int b, int n, int m, int heads, int d, boolean causal) {
+  static OpCase attention(int b, int n, int m, int heads, int d, boolean causal) {
     return OpCase.of(
-        Attention.class,
-        "b=%d n=%d m=%d heads=%d d=%d causal=%s".formatted(b, n, m, heads, d, causal),
-        (t, x, p) -> Attention.apply(t, x.get(0), x.get(1), x.get(2), heads, causal),
-        x -> {
-          Tensor q = x.get(0).view(b, n, heads, d).transpose(1, 2);
-          Tensor k = x.get(1).view(b, m, heads, d).transpose(1, 2);
-          Tensor v = x.get(2).view(b, m, heads, d).transpose(1, 2);
-          Tensor scores = q.matmul(k.transpose(-1, -2)).mul(new Scalar(1 / Math.sqrt(d)));
-          if (causal) {
-            scores =
-                scores.masked_fill(
-                    torch.ones(n, m).tril().eq(new Scalar(0)),
-                    new Scalar(Double.NEGATIVE_INFINITY));
-          }
-          return torch
-              .softmax(scores, -1)
-              .matmul(v)
-              .transpose(1, 2)
-              .reshape(b, n, (long) heads * d);
-        },
-        new long[] {b, n, (long) heads * d},
-        new long[] {b, m, (long) heads * d},
-        new long[] {b, m, (long) heads * d});
+            Attention.class,
+            "b=%d n=%d m=%d heads=%d d=%d causal=%s".formatted(b, n, m, heads, d, causal),
+            (t, x, p) -> Attention.apply(t, x.get(0), x.get(1), x.get(2), heads, causal),
+            x -> {
+              Tensor q = x.get(0).view(b, n, heads, d).transpose(1, 2);
+              Tensor k = x.get(1).view(b, m, heads, d).transpose(1, 2);
+              Tensor v = x.get(2).view(b, m, heads, d).transpose(1, 2);
+              Tensor scores = q.matmul(k.transpose(-1, -2)).mul(new Scalar(1 / Math.sqrt(d)));
+              if (causal) {
+                scores =
+                    scores.masked_fill(
+                        torch.ones(n, m).tril().eq(new Scalar(0)),
+                        new Scalar(Double.NEGATIVE_INFINITY));
+              }
+              return torch
+                  .softmax(scores, -1)
+                  .matmul(v)
+                  .transpose(1, 2)
+                  .reshape(b, n, (long) heads * d);
+            },
+            new long[] {b, n, (long) heads * d},
+            new long[] {b, m, (long) heads * d},
+            new long[] {b, m, (long) heads * d})
+        .costing(4.0 * b * n * m * heads * d);
   }
 
   /** Two values of one shape. */
@@ -249,7 +260,7 @@ public final class OpCases {
         new long[] {b, n, 2L * width});
   }
 
-  private static OpCase upsample(int h, int w, int height, int width) {
+  static OpCase upsample(int h, int w, int height, int width) {
     return OpCase.of(
         UpsampleNearest.class,
         "%d×%d to %d×%d".formatted(h, w, height, width),

@@ -16,29 +16,38 @@ import dreambooth4j.random.CounterRandom;
 import dreambooth4j.train.TrainingStep;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.LongStream;
 
 /**
- * The product's own training steps with a random UNet on one made-up pair of 8×8 latents, over and
- * over: they need no file, and the loss must fall.
+ * The product's own training steps with a random UNet on made-up latents and prompts, the same over
+ * and over: they need no file, and the loss must fall.
  */
-public final class SmallTraining {
+public final class MadeUpTraining {
+  /**
+   * What is learnt from, half of it instances and half of it class images.
+   *
+   * @param pairs instance rows, each with a prior row
+   * @param side of the square latents
+   * @param tokens of a prompt
+   */
+  public record Batch(int pairs, int side, int tokens) {}
+
   private static final long SEED = 1;
-  private static final int ROWS = 2;
-  private static final int SIDE = 8;
-  private static final int TOKENS = 7;
   private static final double PRIOR_LOSS_WEIGHT = 0.4;
   private static final double LEARNING_RATE = 1e-3;
   private static final AdamW.Settings ADAMW = new AdamW.Settings(0.9, 0.999, 1e-8, 1e-2);
 
   private final Arena run;
   private final UNetConfig config;
+  private final Batch batch;
   private final TrainingStep step;
   private final AdamW optimizer;
 
   /** Weights and optimizer states are allocated in {@code run}. */
-  public SmallTraining(Arena run, UNetConfig config) {
+  public MadeUpTraining(Arena run, UNetConfig config, Batch batch) {
     this.run = run;
     this.config = config;
+    this.batch = batch;
     Parameters parameters = new Parameters(DType.F32);
     UNet unet = new UNet(config, parameters);
     parameters.allocate(run, true);
@@ -72,15 +81,17 @@ public final class SmallTraining {
 
   /** Takes one step; what it makes on the way is freed. The loss before it. */
   public double step() {
-    try (Arena batch = run.child("batch")) {
-      Tensor latents = normal(batch, "latents", ROWS, SIDE, SIDE, config.inChannels());
-      Tensor prompts = normal(batch, "prompts", ROWS, TOKENS, config.crossAttentionDim());
+    int rows = 2 * batch.pairs;
+    try (Arena arena = run.child("batch")) {
+      Tensor latents = normal(arena, "latents", rows, batch.side, batch.side, config.inChannels());
+      Tensor prompts = normal(arena, "prompts", rows, batch.tokens, config.crossAttentionDim());
+      long[] timesteps =
+          LongStream.range(0, rows).map(row -> 300 + 400 * row / (rows - 1)).toArray();
       TrainingStep.Losses losses =
           step.gather(
-              batch,
-              new TrainingStep.Rows(latents, tape -> tape.constant(prompts), ROWS / 2),
-              new TrainingStep.Draws(
-                  normal(batch, "noise", latents.shape()), new long[] {300, 700}, null),
+              arena,
+              new TrainingStep.Rows(latents, tape -> tape.constant(prompts), batch.pairs),
+              new TrainingStep.Draws(normal(arena, "noise", latents.shape()), timesteps, null),
               PRIOR_LOSS_WEIGHT,
               1);
       TrainingStep.update(optimizer, LEARNING_RATE, 1);

@@ -1,0 +1,140 @@
+package dreambooth4j.bench;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/**
+ * Our training step and diffusers' on the same shapes, in turn, each in a process of its own: never
+ * two at once. Speeds are compared as ratios, round by round, for the machine's own speed wanders.
+ */
+@Command(name = "bench/run compare", mixinStandardHelpOptions = true, sortOptions = false)
+public final class Compare implements Callable<Integer> {
+  @Option(names = "--name", required = true, description = "Of the result: compare-NAME.json.")
+  String name = "";
+
+  @Option(
+      names = "--python",
+      defaultValue = "python3",
+      description = "One with bench/baseline/requirements.txt installed.")
+  String python = "python3";
+
+  @Option(names = "--unet", defaultValue = "bench/models/sd15-unet.json")
+  String unet = "";
+
+  @Option(names = "--pairs", defaultValue = "1")
+  int pairs;
+
+  @Option(names = "--side", defaultValue = "256", description = "Of the pictures, in pixels.")
+  int side;
+
+  @Option(names = "--steps", defaultValue = "6", description = "Of each process.")
+  int steps;
+
+  @Option(names = "--warmup", defaultValue = "2", description = "Steps that do not count.")
+  int warmup;
+
+  @Option(names = "--rounds", defaultValue = "3")
+  int rounds;
+
+  @Option(
+      names = "--baseline",
+      split = ",",
+      description = "Options of step.py, such as --baseline=--channels-last,--fused.")
+  List<String> baseline = new ArrayList<>();
+
+  /** One process: its median step and its peak. */
+  private record Sample(double seconds, long peakBytes, JsonNode memory) {}
+
+  /** Runs it. */
+  public static void main(String[] args) {
+    System.exit(new CommandLine(new Compare()).execute(args));
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    List<String> shape = List.of(unet, "" + pairs, "" + side, "77", "" + steps);
+    List<String> ours =
+        new ArrayList<>(List.of(ProcessHandle.current().info().command().orElseThrow()));
+    ours.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+    ours.addAll(List.of("-cp", System.getProperty("java.class.path"), StepRun.class.getName()));
+    ours.addAll(shape);
+    List<String> theirs = new ArrayList<>(List.of(python, "bench/baseline/step.py"));
+    theirs.addAll(shape);
+    theirs.addAll(baseline);
+    ObjectNode json = new ObjectMapper().createObjectNode();
+    json.put("shape", "%s, %d+%d at %d px".formatted(unet, pairs, pairs, side));
+    json.put("baseline", "diffusers " + String.join(" ", baseline));
+    ArrayNode each = json.putArray("rounds");
+    double[] speedups = new double[rounds];
+    double[] memory = new double[rounds];
+    for (int i = 0; i < rounds; i++) {
+      Sample their = sample(theirs);
+      Sample our = sample(ours);
+      json.set("memory over a step", our.memory);
+      speedups[i] = their.seconds / our.seconds;
+      memory[i] = (double) our.peakBytes / their.peakBytes;
+      each.addObject()
+          .put("theirSeconds", their.seconds)
+          .put("ourSeconds", our.seconds)
+          .put("theirPeakBytes", their.peakBytes)
+          .put("ourPeakBytes", our.peakBytes);
+      System.out.printf(
+          "round %d: diffusers %.3f s, %.2f GB; ours %.3f s, %.2f GB; %.2f times as fast%n",
+          i + 1,
+          their.seconds,
+          their.peakBytes / 1e9,
+          our.seconds,
+          our.peakBytes / 1e9,
+          speedups[i]);
+    }
+    json.put("speedup", median(speedups)).put("memory", median(memory));
+    json.set("machine", Machine.facts());
+    new ObjectMapper()
+        .enable(SerializationFeature.INDENT_OUTPUT)
+        .writeValue(Path.of("bench", "results", "compare-" + name + ".json").toFile(), json);
+    System.out.printf(
+        "%.2f times as fast (%.2f to %.2f), with %.2f of the memory%n",
+        median(speedups),
+        Arrays.stream(speedups).min().orElseThrow(),
+        Arrays.stream(speedups).max().orElseThrow(),
+        median(memory));
+    return 0;
+  }
+
+  private Sample sample(List<String> command) throws IOException, InterruptedException {
+    Process process =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    if (process.waitFor() != 0) {
+      throw new IOException("failed: " + String.join(" ", command));
+    }
+    JsonNode json =
+        new ObjectMapper().readTree(said.strip().lines().reduce((a, b) -> b).orElse(""));
+    double[] seconds = new double[steps - warmup];
+    for (int i = 0; i < seconds.length; i++) {
+      seconds[i] = json.get("seconds").get(warmup + i).asDouble();
+    }
+    return new Sample(median(seconds), json.get("peakBytes").asLong(), json.path("memory"));
+  }
+
+  private static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    int middle = sorted.length / 2;
+    return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  }
+}

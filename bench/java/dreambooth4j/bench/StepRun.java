@@ -1,0 +1,50 @@
+package dreambooth4j.bench;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.ProcessMemory;
+import dreambooth4j.model.UNetConfig;
+import dreambooth4j.verify.MadeUpTraining;
+import java.io.IOException;
+import java.nio.file.Path;
+
+/**
+ * Whole training steps of a random UNet in a process of its own, to be run in turn with {@code
+ * bench/baseline/step.py}, which takes the same arguments and prints the same line of JSON.
+ */
+public final class StepRun {
+  private StepRun() {}
+
+  /** Arguments: a UNet's config.json, pairs, side of the pictures in pixels, tokens, steps. */
+  public static void main(String[] args) throws IOException {
+    UNetConfig config = config(Path.of(args[0]));
+    MadeUpTraining.Batch batch =
+        new MadeUpTraining.Batch(
+            Integer.parseInt(args[1]), Integer.parseInt(args[2]) / 8, Integer.parseInt(args[3]));
+    long before = ProcessMemory.peak().orElse(0);
+    ObjectNode json = new ObjectMapper().createObjectNode();
+    try (Arena run = Arena.open("run")) {
+      MadeUpTraining training = new MadeUpTraining(run, config, batch);
+      ArrayNode seconds = json.putArray("seconds");
+      ArrayNode losses = json.putArray("losses");
+      int steps = Integer.parseInt(args[4]);
+      for (int i = 0; i < steps; i++) {
+        long start = System.nanoTime();
+        try (MemoryTrace trace = i == steps - 1 ? new MemoryTrace(json.putArray("memory")) : null) {
+          losses.add(training.step());
+        }
+        seconds.add((System.nanoTime() - start) / 1e9);
+      }
+      json.put("tensorBytes", run.peakBytes());
+      json.put("peakBytes", ProcessMemory.peak().orElse(0) - before);
+    }
+    System.out.println(json);
+  }
+
+  /** A UNet's settings. */
+  static UNetConfig config(Path file) throws IOException {
+    return UNetConfig.of(new ObjectMapper().readTree(file.toFile()), file.toString());
+  }
+}
