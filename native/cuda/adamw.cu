@@ -219,12 +219,15 @@ __device__ __forceinline__ void decode(const unsigned char* codes, float scale, 
   }
 }
 
+// A variance (SIGNED false) above 0 never becomes 0, for it stands in a divisor.
+template <bool SIGNED>
 __device__ __forceinline__ void encode(unsigned char* codes, float* scale, const float* table,
                                        i64 at, int count, const float* in) {
   float most = 0;
 #pragma unroll
   for (int k = 0; k < 8; k++) most = fmaxf(most, fabsf(in[k]));
   most = warp_max(most);
+  if (most < 1.17549435e-38f) most = 0; // its inverse is no number
   float inverse = most > 0 ? 1.0f / most : 0.0f;
   union {
     uint2 word;
@@ -232,7 +235,9 @@ __device__ __forceinline__ void encode(unsigned char* codes, float* scale, const
   } all;
 #pragma unroll
   for (int k = 0; k < 8; k++) {
-    all.code[k] = (unsigned char)nearest(table, in[k] * inverse);
+    float x = in[k] * inverse;
+    u32 code = nearest(table, x);
+    all.code[k] = (unsigned char)(!SIGNED && x > 0 ? max(code, 1u) : code);
     if (count != 8 && k < count) codes[at + k] = all.code[k];
   }
   if (count == 8) *reinterpret_cast<uint2*>(codes + at) = all.word;
@@ -280,8 +285,8 @@ __device__ __forceinline__ void adamw_8bit(const float* coefficients, const Rule
     }
 #pragma unroll
     for (int k = 0; k < 8; k++) update(c, rule, g[k], w[k], m[k], v[k]);
-    encode(means, mean_scales + b, table, at, count, m);
-    encode(variances, variance_scales + b, table + 256, at, count, v);
+    encode<true>(means, mean_scales + b, table, at, count, m);
+    encode<false>(variances, variance_scales + b, table + 256, at, count, v);
     if (count == 8) {
       store_floats<8>(weights + at, w);
 #pragma unroll

@@ -9,12 +9,12 @@ import java.util.Arrays;
  * sign), each of which stands for its middle. With 0, 1 and the negative numbers that makes 256
  * values; a number's code is its place among them in ascending order.
  */
-final class DynamicCode {
+public final class DynamicCode {
   /** For first moments: -1 to 1. */
-  static final DynamicCode SIGNED = new DynamicCode(true);
+  public static final DynamicCode SIGNED = new DynamicCode(true);
 
   /** For second moments: 0 to 1. What is above 0 never becomes 0, for it stands in a divisor. */
-  static final DynamicCode UNSIGNED = new DynamicCode(false);
+  public static final DynamicCode UNSIGNED = new DynamicCode(false);
 
   private static final int DECADES = 7;
 
@@ -69,12 +69,12 @@ final class DynamicCode {
   }
 
   /** The number that a code, as a byte holds it, stands for. */
-  float value(byte code) {
+  public float value(byte code) {
     return values[code & 0xff];
   }
 
   /** The code of the value nearest to {@code x}, which is from -1 to 1. */
-  byte encode(float x) {
+  public byte encode(float x) {
     int bits = Float.floatToRawIntBits(x);
     int cell = (bits & 0x7fff_ffff) >>> SHIFT;
     int code = least[bits < 0 ? CELLS + cell : cell] & 0xff;

@@ -1,8 +1,8 @@
 package dreambooth4j.engine.kernel;
 
 import dreambooth4j.engine.AdamW;
+import dreambooth4j.engine.DynamicCode;
 import dreambooth4j.engine.Tensor;
-import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -225,40 +225,14 @@ public final class AdamWKernels {
             Stream.concat(Stream.of(arguments), rule).toList()));
   }
 
-  /**
-   * What the 256 codes of a mean and of a variance stand for, each rising from −1 or 0 to 1 of the
-   * block's scale: dynamic quantisation (Dettmers et al. 2022), in which each decade below 1 has
-   * half as many steps as the one above it.
-   */
+  /** What the 256 codes of a mean and of a variance stand for, one after the other. */
   public static float[] tables() {
-    float[] both = Arrays.copyOf(dynamic(true), 2 * BLOCK);
-    System.arraycopy(dynamic(false), 0, both, BLOCK, BLOCK);
-    return both;
-  }
-
-  private static float[] dynamic(boolean signed) {
-    float[] table = new float[BLOCK];
-    int next = 0;
-    table[next++] = 0;
-    table[next++] = 1;
-    for (int decade = 0; decade < 7; decade++) {
-      int steps = signed ? 1 << decade : 2 << decade;
-      for (int i = 0; i < steps; i++) {
-        // The middle of each of so many equal parts of [0.1, 1].
-        float value = (float) ((0.1 + 0.9 * (i + 0.5) / steps) * Math.pow(10, decade - 6));
-        table[next++] = value;
-        if (signed) {
-          table[next++] = -value;
-        }
-      }
+    float[] both = new float[2 * BLOCK];
+    for (int code = 0; code < BLOCK; code++) {
+      both[code] = DynamicCode.SIGNED.value((byte) code);
+      both[BLOCK + code] = DynamicCode.UNSIGNED.value((byte) code);
     }
-    Arrays.sort(table);
-    return table;
-  }
-
-  /** A code that stands for 0 of a moment, to begin with. */
-  public static int zeroCode(boolean signed) {
-    return Arrays.binarySearch(dynamic(signed), 0f);
+    return both;
   }
 
   /** Elements of the scales of a buffer. */
