@@ -13,6 +13,10 @@ public final class ConfigWriter {
   /** Its name in an output folder. */
   public static final String FILE = "config.yaml";
 
+  /** Its first line. */
+  public static final String HEADER =
+      "# As it was resolved: defaults, then the file, then the flags.";
+
   private ConfigWriter() {}
 
   /** The configuration as YAML; every value stands in it, paths are absolute. */
@@ -27,8 +31,7 @@ public final class ConfigWriter {
             .setWidth(Integer.MAX_VALUE)
             .setSplitLines(false)
             .build();
-    return "# As it was resolved: defaults, then the file, then the flags.\n"
-        + new Dump(settings).dumpToString(top);
+    return HEADER + "\n" + new Dump(settings).dumpToString(top);
   }
 
   private static <S> Map<String, Object> map(List<Key<S, ?>> keys, S subject) {

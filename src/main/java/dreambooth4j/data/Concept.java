@@ -77,7 +77,8 @@ public record Concept(
                   .formatted(type, config.instanceToken())
               + " the subject; choose other words");
     }
-    if (config.classImages().dataDir().equals(config.instanceDataDir())) {
+    if (PictureFolder.real(config.classImages().dataDir())
+        .equals(PictureFolder.real(config.instanceDataDir()))) {
       throw Problem.usage(
           "instance_data_dir and class_data_dir are both %s: class images need a folder of their own"
               .formatted(config.instanceDataDir()));

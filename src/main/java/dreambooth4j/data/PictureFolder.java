@@ -71,12 +71,21 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
 
   private static Set<Path> foldersOf(Config config) {
     Set<Path> folders = new HashSet<>();
-    folders.add(config.output().outputDir());
+    folders.add(real(config.output().outputDir()));
     for (ConceptConfig concept : config.concepts()) {
-      folders.add(concept.instanceDataDir());
-      folders.add(concept.classImages().dataDir());
+      folders.add(real(concept.instanceDataDir()));
+      folders.add(real(concept.classImages().dataDir()));
     }
     return folders;
+  }
+
+  /** A folder by the one name that it has whatever links lead to it, if it is there. */
+  static Path real(Path folder) {
+    try {
+      return folder.toRealPath();
+    } catch (IOException e) {
+      return folder.toAbsolutePath().normalize();
+    }
   }
 
   /** What was skipped, for people: "2 hidden, 1 duplicate"; empty if nothing was. */
@@ -105,7 +114,7 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
       if (folder.equals(root)) {
         return FileVisitResult.CONTINUE;
       }
-      if (elsewhere.contains(folder)) {
+      if (elsewhere.contains(real(folder))) {
         skip("folder with a use of its own");
         return FileVisitResult.SKIP_SUBTREE;
       }

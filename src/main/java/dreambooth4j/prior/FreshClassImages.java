@@ -73,6 +73,18 @@ public final class FreshClassImages {
     return plan;
   }
 
+  /** Removes what an earlier run made: other settings or another base model may have made it. */
+  public void forget() {
+    try (Stream<Path> files = Files.list(config.output().outputDir())) {
+      files
+          .filter(each -> String.valueOf(each.getFileName()).matches("class_images-\\d+"))
+          .filter(Files::isDirectory)
+          .forEach(this::remove);
+    } catch (IOException e) {
+      throw Problem.data(config.output().outputDir() + " cannot be listed: " + Problem.why(e));
+    }
+  }
+
   /** Removes the pictures of a generation, and its folders unless something else lies there. */
   private void remove(Path generation) {
     for (Concept each : concepts) {

@@ -77,7 +77,7 @@ final class Checkpoints {
    * Complete ones, the last one written last: an earlier run in the same folder may have got
    * further than this one, and what was copied may all be of one time.
    */
-  private List<Path> all() {
+  List<Path> all() {
     if (!Files.isDirectory(config.outputDir())) {
       return List.of();
     }

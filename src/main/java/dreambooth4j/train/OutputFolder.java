@@ -3,6 +3,7 @@ package dreambooth4j.train;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigWriter;
+import dreambooth4j.config.OutputConfig;
 import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
@@ -15,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,11 +31,15 @@ final class OutputFolder implements AutoCloseable {
   private static final List<List<String>> TRACES =
       List.of(List.of("metrics", ".jsonl"), List.of("config", ".yaml"), List.of("samples", ""));
 
+  private static final String CHECKPOINTS = "checkpoints-";
+
+  private final OutputConfig output;
   private final Path path;
   private final FileChannel lock;
 
-  private OutputFolder(Path path, FileChannel lock) {
-    this.path = path;
+  private OutputFolder(OutputConfig output, FileChannel lock) {
+    this.output = output;
+    this.path = output.outputDir();
     this.lock = lock;
   }
 
@@ -42,13 +48,15 @@ final class OutputFolder implements AutoCloseable {
    *
    * @throws Problem when it cannot be written, another run has it, or it is the base model's own
    */
-  static OutputFolder take(Path path, ModelFolder base) {
+  static OutputFolder take(OutputConfig output, ModelFolder base) {
+    Path path = output.outputDir();
     try {
       if (Files.exists(path) && Files.isSameFile(path, base.path())) {
         throw Problem.usage(
             "output_dir is the base model's own folder, %s: it would be overwritten. Give another output_dir."
                 .formatted(path));
       }
+      requireNoOther(path.resolve(ConfigWriter.FILE));
       Files.createDirectories(path);
       if (!Files.isWritable(path)) {
         throw new AccessDeniedException(path.toString());
@@ -62,13 +70,26 @@ final class OutputFolder implements AutoCloseable {
             "another run writes to output_dir %s: wait for its end, or give another output_dir"
                 .formatted(path));
       }
-      return new OutputFolder(path, lock);
+      return new OutputFolder(output, lock);
     } catch (IOException e) {
       throw new Problem(
           Problem.Kind.FAILED,
           "output_dir %s cannot be written: %s. Give another output_dir."
               .formatted(path, Problem.why(e)),
           e);
+    }
+  }
+
+  /** The configuration that the run itself was given may lie where the resolved one goes. */
+  private static void requireNoOther(Path config) throws IOException {
+    if (Files.isRegularFile(config)) {
+      try (Stream<String> lines = Files.lines(config, StandardCharsets.ISO_8859_1)) {
+        if (!lines.findFirst().orElse("").equals(ConfigWriter.HEADER)) {
+          throw Problem.usage(
+              "output_dir has a %s of your own, %s, where the run would write its own: rename it, or give another output_dir"
+                  .formatted(ConfigWriter.FILE, config));
+        }
+      }
     }
   }
 
@@ -85,7 +106,8 @@ final class OutputFolder implements AutoCloseable {
 
   /**
    * Renames what an earlier run that trained has left of itself, so that its metrics, its
-   * configuration and its samples are not written over: {@code metrics-1.jsonl} and so on.
+   * configuration, its samples and its checkpoints are neither written over nor taken for the new
+   * run's: {@code metrics-1.jsonl} and so on.
    *
    * @return a note that says so; null if there is nothing of the kind
    */
@@ -105,7 +127,11 @@ final class OutputFolder implements AutoCloseable {
           Files.move(from, path.resolve(String.join("-" + number, trace)));
         }
       }
-      return "%s holds an earlier run: its metrics, configuration and samples are kept as metrics-%d.jsonl and so on; its model is replaced at the end"
+      for (Path checkpoint : new Checkpoints(output).all()) {
+        Path aside = Files.createDirectories(path.resolve(CHECKPOINTS + number));
+        Files.move(checkpoint, aside.resolve(checkpoint.getFileName()));
+      }
+      return "%s holds an earlier run: its metrics, configuration, samples and checkpoints are kept as metrics-%d.jsonl and so on; its model is replaced at the end"
           .formatted(path, number);
     } catch (IOException e) {
       throw new Problem(
@@ -116,8 +142,9 @@ final class OutputFolder implements AutoCloseable {
   }
 
   private boolean isTaken(int number) {
-    return TRACES.stream()
-        .anyMatch(trace -> Files.exists(path.resolve(String.join("-" + number, trace))));
+    return Files.exists(path.resolve(CHECKPOINTS + number))
+        || TRACES.stream()
+            .anyMatch(trace -> Files.exists(path.resolve(String.join("-" + number, trace))));
   }
 
   /** Keeps the configuration as it was resolved. */

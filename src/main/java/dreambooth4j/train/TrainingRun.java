@@ -85,7 +85,7 @@ public final class TrainingRun {
     requireReadable(concepts);
     MemoryForecast memory = forecast(base, concepts, plan);
     Config fitted = config.with(memory.plan().memory());
-    try (OutputFolder folder = OutputFolder.take(output, base);
+    try (OutputFolder folder = OutputFolder.take(config.output(), base);
         Arena run = Arena.open("run");
         StableDiffusion model = Trainer.load(run, base, fitted)) {
       LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())
@@ -109,7 +109,10 @@ public final class TrainingRun {
       if (stop.getAsBoolean()) {
         return false;
       }
-      warn(continues(resumed) ? null : folder.setAside());
+      if (!continues(resumed)) {
+        warn(folder.setAside());
+        new FreshClassImages(config, concepts, base).forget();
+      }
       folder.write(config);
       listener.ready(trainer, run);
       Refresh refresh = refresh(trainer, concepts, base);
@@ -231,12 +234,14 @@ public final class TrainingRun {
           sampled = done;
         }
         if (done % refresh.every == 0) {
-          refresh(refresh, trainer, model, checkpoints);
+          refresh.now.run();
         }
       }
     } catch (Problem e) {
       if (e.kind() == Problem.Kind.DIVERGED && trainer.done() > begun) {
         keepLastGood(run, trainer, base, model);
+      } else if (trainer.done() > begun) {
+        keepSteps(trainer, model, checkpoints);
       }
       throw e;
     }
@@ -256,14 +261,15 @@ public final class TrainingRun {
     }
   }
 
-  private void refresh(
-      Refresh refresh, Trainer trainer, StableDiffusion model, Checkpoints checkpoints) {
+  /** A picture that is gone, or too little memory, shall not cost what was learnt. */
+  private void keepSteps(Trainer trainer, StableDiffusion model, Checkpoints checkpoints) {
     try {
-      refresh.now.run();
+      saveState(trainer, model, checkpoints);
+      if (config.memory().fusedBackwardPass()) {
+        listener.warning("with fused_backward_pass that may be in the midst of a step");
+      }
     } catch (Problem e) {
-      saveState(
-          trainer, model, checkpoints); // a full disk or memory shall not cost what was learnt
-      throw e;
+      listener.warning("what was learnt could not be saved either: " + e.getMessage());
     }
   }
 

@@ -199,7 +199,12 @@ class TrainCommandTest {
   @Test
   void shouldKeepWhatAnEarlierRunLeftOfItself() throws IOException {
     TinyRun tiny = new TinyRun(folder).withoutClass().with("max_train_steps", 3);
-    assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
+    Path stale = tiny.output().resolve("class_images-4/sks/" + "a".repeat(40) + ".png");
+    Files.createDirectories(stale.getParent());
+    Files.createFile(stale);
+    assertThat(Ran.of(tiny.arguments("train", "--save_state_after=true")).exitCode()).isZero();
+    assertThat(stale).doesNotExist();
+    assertThat(names(tiny.output())).contains("checkpoint-3");
     for (int steps : new int[] {2, 1}) {
       Ran ran = Ran.of(tiny.with("max_train_steps", steps).arguments("train"));
       assertThat(ran.exitCode()).as(ran.err()).isZero();
@@ -207,7 +212,10 @@ class TrainCommandTest {
           .contains("kept as metrics-%d.jsonl and so on".formatted(3 - steps))
           .contains("its model is replaced at the end");
     }
-    assertThat(names(tiny.output())).contains("config-1.yaml", "config-2.yaml", "samples-2");
+    assertThat(names(tiny.output()))
+        .contains("config-1.yaml", "config-2.yaml", "samples-2")
+        .doesNotContain("checkpoint-3");
+    assertThat(names(tiny.output().resolve("checkpoints-1"))).containsExactly("checkpoint-3");
     assertThat(Files.readAllLines(tiny.output().resolve("metrics-1.jsonl"))).hasSize(3);
     assertThat(Files.readAllLines(tiny.output().resolve("metrics-2.jsonl"))).hasSize(2);
     assertThat(metrics(tiny.output())).hasSize(1);

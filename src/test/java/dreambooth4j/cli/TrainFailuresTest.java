@@ -173,6 +173,16 @@ class TrainFailuresTest {
   }
 
   @Test
+  void shouldNotWriteOverAConfigurationOfTheUsersOwn() throws IOException {
+    Path own = Files.createDirectories(folder.resolve("own"));
+    Path config = own.resolve("config.yaml");
+    Files.writeString(config, "# mine\nmax_train_steps: 3\n");
+    tiny.with("output_dir", own);
+    fails(2, tiny.arguments("train"), "a config.yaml of your own", "rename it");
+    assertThat(config).hasContent("# mine\nmax_train_steps: 3\n");
+  }
+
+  @Test
   void shouldFindOutBeforehandThatItCannotWrite() throws IOException {
     Path file = Files.createFile(folder.resolve("file"));
     tiny.with("output_dir", file);
