@@ -25,13 +25,15 @@ public final class ForeignKeys {
    * @param advice what to do about a refused one
    * @param noted the values that are worth a remark
    * @param remark what is done instead
+   * @param flag whether it is on or off and nothing else
    */
   private record Rule(
       String reason,
       Predicate<String> refused,
       String advice,
       Predicate<String> noted,
-      String remark) {}
+      String remark,
+      boolean flag) {}
 
   /** Those that diffusers' scripts take without a value. */
   private static final Set<String> SWITCHES =
@@ -143,32 +145,27 @@ public final class ForeignKeys {
         "lr_scale_pos");
 
     remark("mixed_precision", value -> !value.matches("no|fp32|"), "float32 is used");
-    remark("full_mixed_precision", ForeignKeys::on, "float32 is used");
+    remarkOn("full_mixed_precision", "float32 is used");
     remark("prior_generation_precision", value -> !value.matches("no|fp32|"), "float32 is used");
-    remark("half_model", ForeignKeys::on, "the model is saved in float32");
+    remarkOn("half_model", "the model is saved in float32");
 
-    refuse("use_lora", ForeignKeys::on, "all weights are trained: set it to false");
+    refuseOn("use_lora", "all weights are trained: set it to false");
     refuse("rank", ForeignKeys::set, "all weights are trained, without LoRA: remove it");
     refuse("lora_dropout", ForeignKeys::some, "all weights are trained, without LoRA: remove it");
-    refuse("use_dream", ForeignKeys::on, "the plain objective is trained: set it to false");
-    refuse("freeze_spectral_norm", ForeignKeys::on, "set it to false");
-    refuse("train_imagic", ForeignKeys::on, "set it to false");
-    refuse("dynamic_img_norm", ForeignKeys::on, "pictures are scaled to -1..1: set it to false");
-    refuse("strict_tokens", ForeignKeys::on, "prompts are encoded whole: set it to false");
-    refuse("pad_tokens", ForeignKeys::off, "prompts are always padded: set it to true");
-    refuse("train_unet", ForeignKeys::off, "the UNet is always trained: set it to true");
-    refuse(
-        "split_loss", ForeignKeys::off, "the two losses are always averaged apart: set it to true");
+    refuseOn("use_dream", "the plain objective is trained: set it to false");
+    refuseOn("freeze_spectral_norm", "set it to false");
+    refuseOn("train_imagic", "set it to false");
+    refuseOn("dynamic_img_norm", "pictures are scaled to -1..1: set it to false");
+    refuseOn("strict_tokens", "prompts are encoded whole: set it to false");
+    refuseOff("pad_tokens", "prompts are always padded: set it to true");
+    refuseOff("train_unet", "the UNet is always trained: set it to true");
+    refuseOff("split_loss", "the two losses are always averaged apart: set it to true");
     refuse("tomesd", ForeignKeys::some, "no tokens are merged: set it to 0");
-    refuse(
-        "infer_ema", ForeignKeys::on, "the trained weights themselves are used: set it to false");
-    refuse("use_ema", ForeignKeys::on, "no average of the weights is kept: set it to false");
-    refuse("center_crop", ForeignKeys::off, "say crop: random for a place drawn each time");
-    refuse("scale_lr", ForeignKeys::on, "set it to false and give the learning_rate itself");
-    refuse(
-        "zero_terminal_snr",
-        ForeignKeys::on,
-        "the model's own noise schedule is used: set it to false");
+    refuseOn("infer_ema", "the trained weights themselves are used: set it to false");
+    refuseOn("use_ema", "no average of the weights is kept: set it to false");
+    refuseOff("center_crop", "say crop: random for a place drawn each time");
+    refuseOn("scale_lr", "set it to false and give the learning_rate itself");
+    refuseOn("zero_terminal_snr", "the model's own noise schedule is used: set it to false");
     refuse(
         "pretrained_vae_name_or_path",
         ForeignKeys::set,
@@ -188,7 +185,7 @@ public final class ForeignKeys {
         value -> !value.matches("|description"),
         "say in instance_prompt and class_prompt what stands around [filewords]");
     refuse("tokenizer_name", ForeignKeys::set, "put the tokenizer into the base model's folder");
-    refuse("text_encoder_use_attention_mask", ForeignKeys::on, "set it to false");
+    refuseOn("text_encoder_use_attention_mask", "set it to false");
     refuse("class_labels_conditioning", ForeignKeys::set, "remove it");
     refuse("model_type", value -> value.equals("sdxl"), "Stable Diffusion 1 and 2 are trained");
     refuse(
@@ -243,7 +240,7 @@ public final class ForeignKeys {
   /**
    * Takes note of a key.
    *
-   * @param value its text; empty if it has none or is a list
+   * @param value its text; empty if it has none
    * @param extension whether it stands in a db_config.json
    * @return why it is refused, or null if it is not
    */
@@ -251,6 +248,10 @@ public final class ForeignKeys {
     Rule rule = rule(key);
     String plain = value.toLowerCase(Locale.ROOT);
     boolean harmless = extension && hasNoEffectInTheExtension(key);
+    if (rule.flag && !harmless && !plain.matches("true|false|")) {
+      return "found '%s', allowed is %s"
+          .formatted(Values.shorten(value), ValueType.flag().allowed());
+    }
     if (rule.refused.test(plain) && !harmless) {
       return "%s is not done here; %s".formatted(value, rule.advice);
     }
@@ -260,6 +261,25 @@ public final class ForeignKeys {
       unused.add(key);
     }
     return null;
+  }
+
+  /**
+   * Takes note of a key whose value is a list or a map.
+   *
+   * @param found "a list" or "a map"
+   * @return as {@link #take}
+   */
+  @Nullable String takeNested(String key, String found, boolean extension) {
+    Rule rule = rule(key);
+    if (rule.reason.isEmpty() && !(extension && hasNoEffectInTheExtension(key))) {
+      if (rule.flag) {
+        return "found %s, allowed is %s".formatted(found, ValueType.flag().allowed());
+      }
+      if (!rule.advice.isEmpty()) {
+        return "%s is not done here; %s".formatted(found, rule.advice);
+      }
+    }
+    return take(key, "", extension);
   }
 
   private static Rule rule(String key) {
@@ -308,15 +328,27 @@ public final class ForeignKeys {
 
   private static void ignore(String reason, String... keys) {
     for (String key : keys) {
-      RULES.put(key, new Rule(reason, ForeignKeys::never, "", ForeignKeys::never, ""));
+      RULES.put(key, new Rule(reason, ForeignKeys::never, "", ForeignKeys::never, "", false));
     }
   }
 
   private static void remark(String key, Predicate<String> noted, String remark) {
-    RULES.put(key, new Rule("", ForeignKeys::never, "", noted, remark));
+    RULES.put(key, new Rule("", ForeignKeys::never, "", noted, remark, false));
+  }
+
+  private static void remarkOn(String key, String remark) {
+    RULES.put(key, new Rule("", ForeignKeys::never, "", ForeignKeys::on, remark, true));
+  }
+
+  private static void refuseOn(String key, String advice) {
+    RULES.put(key, new Rule("", ForeignKeys::on, advice, ForeignKeys::never, "", true));
+  }
+
+  private static void refuseOff(String key, String advice) {
+    RULES.put(key, new Rule("", ForeignKeys::off, advice, ForeignKeys::never, "", true));
   }
 
   private static void refuse(String key, Predicate<String> refused, String advice) {
-    RULES.put(key, new Rule("", refused, advice, ForeignKeys::never, ""));
+    RULES.put(key, new Rule("", refused, advice, ForeignKeys::never, "", false));
   }
 }

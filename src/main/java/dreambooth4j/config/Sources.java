@@ -178,10 +178,15 @@ final class Sources {
       } else if (value instanceof ScalarNode scalar) {
         add(name, new Raw(YamlDocument.scalar(scalar), origin, folder(file)), layer);
       } else if (KEYS.containsKey(name)) {
-        String found = value instanceof SequenceNode ? "a list" : "a map";
         errors.add(
             "%s: %s: found %s, allowed is %s"
-                .formatted(origin, name, found, requireNonNull(KEYS.get(name)).type().allowed()));
+                .formatted(
+                    origin, name, kind(value), requireNonNull(KEYS.get(name)).type().allowed()));
+      } else if (ForeignKeys.contains(name)) {
+        String refusal = foreign.takeNested(name, kind(value), extension);
+        if (refusal != null) {
+          errors.add("%s: %s: %s".formatted(origin, name, refusal));
+        }
       } else {
         add(name, new Raw("", origin, folder(file)), layer);
       }
@@ -222,6 +227,10 @@ final class Sources {
 
   private static @Nullable String text(@Nullable Node node) {
     return node instanceof ScalarNode scalar ? YamlDocument.scalar(scalar) : null;
+  }
+
+  private static String kind(Node value) {
+    return value instanceof SequenceNode ? "a list" : "a map";
   }
 
   private static String at(Path file, Node node) {

@@ -183,8 +183,19 @@ public record Concept(
             .map(
                 text ->
                     new Picture.Wording(
-                        prompts.instancePrompt(text), matched ? prompts.classCaption(text) : ""))
+                        prompts.instancePrompt(text),
+                        matched ? classCaption(file, prompts, text) : ""))
             .distinct()
             .toList());
+  }
+
+  private static String classCaption(Path file, Prompts prompts, String caption) {
+    String text = prompts.classCaption(caption);
+    if (text.isEmpty()) {
+      throw Problem.data(
+          "%s has a class caption that is empty without the instance_token: give a class_token, or a class_prompt that says more"
+              .formatted(file));
+    }
+    return text;
   }
 }

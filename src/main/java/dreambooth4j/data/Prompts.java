@@ -76,23 +76,23 @@ public final class Prompts {
     return dropEmptyTags(text);
   }
 
-  /** The class caption of a picture with this caption. */
+  /**
+   * The class caption of a picture with this caption; empty if the subject is all that it says and
+   * there is no class token.
+   */
   public String classCaption(String caption) {
     String text = fill(classPrompt, caption);
-    if (classToken.isEmpty()) {
-      return dropEmptyTags(text);
-    }
     if (instanceToken.isEmpty()) {
       return dropEmptyTags(classToken + ", " + text);
     }
-    if (!classWord.matcher(text).find()) {
+    if (!classToken.isEmpty() && !classWord.matcher(text).find()) {
       text = instanceWord.matcher(text).replaceAll(literal(classToken));
     }
     // Taking a token out may join its neighbours to another one.
     while (instanceWord.matcher(text).find()) {
       text = tidy(instanceWord.matcher(text).replaceAll(""));
     }
-    if (!classWord.matcher(text).find()) {
+    if (!classToken.isEmpty() && !classWord.matcher(text).find()) {
       text = classToken + ", " + text;
     }
     return dropEmptyTags(text);

@@ -206,6 +206,14 @@ class ConfigReaderTest {
           gradient_checkpointing: sometimes | allowed is one of true, false, auto
           fused_backward_pass: true | set max_grad_norm: 0
           use_dream: true | use_dream: true is not done here
+          use_lora: yes | config.yaml:2: use_lora: found 'yes', allowed is true or false
+          use_dream: 1 | use_dream: found '1', allowed is true or false
+          train_unet: 0 | train_unet: found '0', allowed is true or false
+          train_unet: False | train_unet: False is not done here
+          split_loss: no | split_loss: found 'no', allowed is true or false
+          use_ema: [true] | use_ema: found a list, allowed is true or false
+          half_model: {on: 1} | half_model: found a map, allowed is true or false
+          rank: [4] | config.yaml:2: rank: a list is not done here; all weights are trained
           use_ema: true | use_ema: true is not done here
           max_token_length: 100 | max_token_length: found '100', allowed is one of 75, 150, 225
           tokenizer_max_length: 154 | tokenizer_max_length: 154 is not done here; remove it, and set max_token_length

@@ -53,6 +53,15 @@ class ConceptTest {
   }
 
   @Test
+  void shouldAskForAClassWhereTheCaptionIsTheSubjectAlone() throws IOException {
+    TestPictures.write(folder, "a", 64, 64, "sks, hat");
+    String[] flags = {"instance_token", "sks", "class_prompt", "[filewords]"};
+    assertThat(scan(flags).pictures()).extracting(Picture::classCaption).containsExactly("hat");
+    TestPictures.write(folder, "a", 64, 64, "sks");
+    assertThat(problem(flags)).contains("a.png has a class caption that is empty", "class_token");
+  }
+
+  @Test
   void shouldCountWhatItSkipsByReason() throws IOException {
     TestPictures.write(folder, "a", 64, 64, "x");
     for (String name : List.of(".hidden.png", ".DS_Store", "Thumbs.db", "README", "alone.txt")) {
