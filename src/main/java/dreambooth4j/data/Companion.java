@@ -28,7 +28,7 @@ final class Companion {
   }
 
   /**
-   * Its content, without white space at its ends.
+   * Its content, without white space at its ends; lines end as on Unix.
    *
    * @throws Problem if it cannot be read, is not UTF-8 or is far longer than what it is for
    */
@@ -41,7 +41,8 @@ final class Companion {
       }
       ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file));
       String text = StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
-      return (text.startsWith("\uFEFF") ? text.substring(1) : text).strip();
+      text = text.startsWith("\uFEFF") ? text.substring(1) : text;
+      return text.replaceAll("\r\n?", "\n").strip();
     } catch (CharacterCodingException e) {
       throw new Problem(Problem.Kind.DATA, file + " is not UTF-8 text: save it as UTF-8", e);
     } catch (IOException e) {

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** The text file of a picture's caption, and what it held before it was written. */
@@ -24,8 +25,12 @@ final class CaptionFile {
 
   /** A file that may be there or not. */
   static CaptionFile of(Path file) {
+    return new CaptionFile(file, read(file));
+  }
+
+  private static byte @Nullable [] read(Path file) {
     try {
-      return new CaptionFile(file, Files.exists(file) ? Files.readAllBytes(file) : null);
+      return Files.exists(file) ? Files.readAllBytes(file) : null;
     } catch (IOException e) {
       throw new Problem(
           Problem.Kind.FAILED, "%s cannot be read: %s".formatted(file, Problem.why(e)), e);
@@ -55,6 +60,11 @@ final class CaptionFile {
   /** Writes it, whole or not at all. */
   void write(String text) {
     StagedFiles.write(file, text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Whether it holds what {@link #write} wrote, and nobody wrote something else since. */
+  boolean holds(String text) {
+    return Arrays.equals(read(file), text.getBytes(StandardCharsets.UTF_8));
   }
 
   /** Makes it as it was before. */

@@ -299,6 +299,10 @@ public final class Review {
         id,
         "the caption is as it was before",
         () -> {
+          if (!file.holds(text)) {
+            rescan();
+            throw Problem.data("somebody else changed this caption meanwhile: it stays as it is");
+          }
           file.restore();
           rescan();
         });

@@ -212,6 +212,32 @@ class ReviewTest {
     assertThat(review.rows(0, 10)).hasSize(5);
   }
 
+  /** A browser ends lines as Unix does. */
+  @Test
+  void shouldWriteACaptionWhoseLinesEndedAsOnWindows() throws IOException {
+    Path text = tiny.pictures().resolve("p1.txt");
+    Files.writeString(text, "sks, man,\r\nbeach, dog\r\n");
+    review = open();
+    assertThat(row(1).caption()).isEqualTo("sks, man,\nbeach, dog");
+    review.caption(row(1).id(), "sks, man,\nbeach, dog", "sks, man,\nbeach, cat");
+    assertThat(Files.readString(text)).isEqualTo("sks, man,\nbeach, cat");
+    review.undo();
+    assertThat(Files.readString(text)).isEqualTo("sks, man,\r\nbeach, dog\r\n");
+  }
+
+  @Test
+  void shouldNotUndoACaptionThatSomebodyElseChangedSince() throws IOException {
+    Path text = tiny.pictures().resolve("p1.txt");
+    review.caption(row(1).id(), "sks, man, beach, dog", "sks, man, sea");
+    Files.writeString(text, "sks, man, moon");
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> review.undo())
+        .withMessageContaining("it stays as it is");
+    assertThat(text).hasContent("sks, man, moon");
+    assertThat(row(1).caption()).isEqualTo("sks, man, moon");
+    assertThat(review.undo().said()).isEqualTo("there is nothing to undo");
+  }
+
   @Test
   void shouldMakeNothingWhereAFolderIsUsedWhole() {
     tiny.with("disable_class_matching", "true");
