@@ -19,6 +19,7 @@ public final class Prompts {
   /** What a template replaces by the caption. */
   public static final String FILEWORDS = "[filewords]";
 
+  private static final Pattern CONTROLS = Pattern.compile("[\\p{Cc}&&[^\\s\\x85]]");
   private static final Pattern BLANKS = Pattern.compile("\\s+", Pattern.UNICODE_CHARACTER_CLASS);
 
   private final String instanceToken;
@@ -142,8 +143,10 @@ public final class Prompts {
     return tidy(template.replace(FILEWORDS, caption).replace("\\", ""));
   }
 
+  // Control characters go too: a caption may come from anywhere, and is printed to terminals.
   private static String tidy(String text) {
-    return BLANKS.matcher(Normalizer.normalize(text, Normalizer.Form.NFC)).replaceAll(" ");
+    String plain = CONTROLS.matcher(text).replaceAll("");
+    return BLANKS.matcher(Normalizer.normalize(plain, Normalizer.Form.NFC)).replaceAll(" ");
   }
 
   private static String literal(String replacement) {
