@@ -5,6 +5,7 @@ import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.ClassImage;
+import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.diffusion.Sampler;
@@ -18,6 +19,7 @@ import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.random.CounterRandom;
 import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.StagedFiles;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -258,7 +260,10 @@ public final class ClassImageGenerator {
     return how.scheduler() == null ? config.samples().scheduler() : how.scheduler();
   }
 
-  /** Writes those that are not there yet, and counts them: two seeds may give one picture. */
+  /**
+   * Writes those that are not there yet, and counts them: two seeds may give one picture. One that
+   * was made for another concept of this folder meanwhile counts too.
+   */
   private int write(
       ClassImagePlan.Need need, List<Long> seeds, List<Pixels> pictures, Listener listener) {
     Path folder = need.concept().classImages().dataDir();
@@ -266,23 +271,49 @@ public final class ClassImageGenerator {
     int fresh = 0;
     for (int i = 0; i < pictures.size(); i++) {
       Pixels each = pictures.get(i);
-      String name = sha1(each);
-      Path file = folder.resolve(name + ".png");
-      if (Files.exists(file) || deleted.has(file)) {
+      Path file = folder.resolve(sha1(each) + ".png");
+      if (deleted.has(file) || (Files.exists(file) && !isOf(need, seeds.get(i), file))) {
         continue;
       }
-      try (StagedFiles files = new StagedFiles()) {
-        byte[] caption = need.pool().caption().getBytes(StandardCharsets.UTF_8);
-        files.add(folder.resolve(name + ".txt"), caption);
-        files.add(ClassImageRecord.file(file), record(need, seeds.get(i)).json());
-        // The picture last: what is counted is whole.
-        files.add(file, Png.encode(each));
-        files.commit();
+      if (!Files.exists(file)) {
+        write(need, seeds.get(i), each, file);
       }
       listener.written(new ClassImage(file, need.pool().caption(), 1));
       fresh++;
     }
     return fresh;
+  }
+
+  private void write(ClassImagePlan.Need need, long seed, Pixels picture, Path file) {
+    try (StagedFiles files = new StagedFiles()) {
+      files.add(caption(file), need.pool().caption().getBytes(StandardCharsets.UTF_8));
+      files.add(ClassImageRecord.file(file), record(need, seed).json());
+      // The picture last: what is counted is whole.
+      files.add(file, Png.encode(picture));
+      files.commit();
+    }
+  }
+
+  /** Whether a picture that is there is one of the pool's, made from this seed. */
+  private static boolean isOf(ClassImagePlan.Need need, long seed, Path file) {
+    ClassImageRecord record = ClassImageRecord.beside(file);
+    if (record == null || record.seed() != seed) {
+      return false;
+    }
+    ClassPool pool = need.pool();
+    try {
+      return record.prompt().equals(pool.caption())
+          && record.width() == pool.bucket().width()
+          && record.height() == pool.bucket().height()
+          && Files.readString(caption(file)).equals(pool.caption());
+    } catch (IOException e) {
+      return false; // without its caption it does not count
+    }
+  }
+
+  private static Path caption(Path picture) {
+    return picture.resolveSibling(
+        String.valueOf(picture.getFileName()).replaceFirst("\\.png$", ".txt"));
   }
 
   private ClassImageRecord record(ClassImagePlan.Need need, long seed) {

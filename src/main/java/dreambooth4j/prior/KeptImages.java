@@ -34,13 +34,17 @@ final class KeptImages {
    * @throws Problem if the file is there and cannot be read
    */
   static KeptImages of(Path folder) {
+    return new KeptImages(folder, read(folder));
+  }
+
+  private static Set<String> read(Path folder) {
     Path file = file(folder);
     if (!Files.exists(file)) {
-      return new KeptImages(folder, new TreeSet<>());
+      return new TreeSet<>();
     }
     try {
       List<String> names = MAPPER.readValue(file.toFile(), new TypeReference<>() {});
-      return new KeptImages(folder, new TreeSet<>(names));
+      return new TreeSet<>(names);
     } catch (IOException e) {
       throw new Problem(
           Problem.Kind.DATA,
@@ -55,12 +59,14 @@ final class KeptImages {
   }
 
   /**
-   * Marks pictures or takes their marks away, on disk too.
+   * Marks pictures or takes their marks away, on disk too. What another review of the folder marked
+   * meanwhile stays.
    *
-   * @throws Problem if that cannot be written; the marks are as before
+   * @throws Problem if the file is damaged, or cannot be written; the marks are as before
    */
   void mark(List<Path> pictures, boolean kept) {
-    Set<String> changed = new TreeSet<>(names);
+    Set<String> before = read(folder);
+    Set<String> changed = new TreeSet<>(before);
     pictures.forEach(
         picture -> {
           if (kept) {
@@ -69,10 +75,10 @@ final class KeptImages {
             changed.remove(name(picture));
           }
         });
-    if (!changed.equals(names)) {
+    if (!changed.equals(before)) {
       StagedFiles.write(file(folder), json(changed));
-      names = changed;
     }
+    names = changed;
   }
 
   private static byte[] json(Set<String> names) {

@@ -397,6 +397,15 @@ public final class Review {
       return; // its caption changed meanwhile
     }
     Path instead = order.instead();
+    ReviewRow shown = rows.rowOf(image.file());
+    if (shown != null) { // the folders were looked through since it was written
+      if (instead == null || row.indexOf(instead) < 0) {
+        rescan();
+        return;
+      }
+      rows.put(shown.without(shown.indexOf(image.file())));
+      row = row(order.row());
+    }
     int at = instead == null ? -1 : row.indexOf(instead);
     Place fresh = rows.place(order.concept(), image);
     rows.put(row.with(at < 0 ? row.firstEmpty(Making.UNDER_WAY) : at, fresh));

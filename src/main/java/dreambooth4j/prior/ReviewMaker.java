@@ -1,6 +1,5 @@
 package dreambooth4j.prior;
 
-import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.engine.Arena;
@@ -36,8 +35,9 @@ public final class ReviewMaker implements AutoCloseable {
           }
           review.at("making", 0, 0);
           model.generator.generate(model.run, plan, listener(), review::stopped);
-        } catch (Problem | IllegalStateException | OutOfMemoryError e) {
-          problem = "class images are not made: " + e.getMessage();
+        } catch (RuntimeException | OutOfMemoryError e) {
+          String why = e.getMessage();
+          problem = "class images are not made: " + (why == null ? e.toString() : why);
         }
         review.ended(problem);
       }
@@ -86,7 +86,7 @@ public final class ReviewMaker implements AutoCloseable {
       try {
         StableDiffusion weights = StableDiffusion.load(run, base, false, false);
         return new Model(run, weights, new ClassImageGenerator(config, base, weights));
-      } catch (Problem | IllegalStateException | OutOfMemoryError e) {
+      } catch (RuntimeException | OutOfMemoryError e) {
         run.close();
         throw e;
       }

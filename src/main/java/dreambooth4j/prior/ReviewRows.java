@@ -40,6 +40,7 @@ final class ReviewRows {
 
   /** Looks through all folders again. */
   void scan() {
+    kept.clear(); // so that the marks are read again
     List<Concept> concepts = Concept.scanAll(config);
     show(concepts, ClassImagePlan.of(config, concepts));
   }

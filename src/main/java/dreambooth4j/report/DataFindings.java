@@ -180,10 +180,12 @@ final class DataFindings {
     List<Case> cases = new ArrayList<>();
     for (int i = 1; i < looks.size(); i++) {
       Likeness likeness = looks.get(i).thumbnail().likeness();
+      Path file = looks.get(i).picture().file();
       for (int j = 0; j < i; j++) {
-        if (likeness.isNear(looks.get(j).thumbnail().likeness())) {
-          Path first = looks.get(j).picture().file();
-          cases.add(new Case(looks.get(i).picture().file(), "like " + first.getFileName()));
+        Path first = looks.get(j).picture().file();
+        // Concepts may share a folder.
+        if (!first.equals(file) && likeness.isNear(looks.get(j).thumbnail().likeness())) {
+          cases.add(new Case(file, "like " + first.getFileName()));
           break;
         }
       }

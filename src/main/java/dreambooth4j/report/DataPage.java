@@ -27,6 +27,7 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -49,7 +50,9 @@ final class DataPage {
 
   private final DataReport report;
   private final WordTable words;
-  private final Map<Path, Integer> numbers = new HashMap<>();
+  private final IdentityHashMap<PictureLook, Integer> numbers = new IdentityHashMap<>();
+  private final Map<Path, Integer> anchors =
+      new HashMap<>(); // the first of a file in several concepts
   private final Map<Path, List<Note>> notes = new HashMap<>();
   private final Map<ClassPool, Pool> pools = new LinkedHashMap<>();
 
@@ -177,7 +180,9 @@ final class DataPage {
     DataScan scan = report.scan();
     this.words = WordTable.of(scan.pictures(), scan.plan(), scan.config().concepts());
     for (PictureLook look : report.looks()) {
-      numbers.put(look.picture().file(), numbers.size() + 1);
+      int number = numbers.size() + 1;
+      numbers.put(look, number);
+      anchors.putIfAbsent(look.picture().file(), number);
     }
     for (Finding finding : report.findings()) {
       for (Finding.Case each : finding.cases()) {
@@ -310,7 +315,7 @@ final class DataPage {
   }
 
   private Mention mention(Finding.Case each) {
-    Integer number = numbers.get(each.file());
+    Integer number = anchors.get(each.file());
     String anchor = number == null ? "" : "#picture-" + number;
     return new Mention(anchor, String.valueOf(each.file().getFileName()), each.detail());
   }
@@ -356,7 +361,7 @@ final class DataPage {
               pools.get(variants.get(i).pool())));
     }
     return new Card(
-        numbers.getOrDefault(picture.file(), 0),
+        numbers.getOrDefault(look, 0),
         name(look.concept(), picture.file()),
         Image.of(look.thumbnail()),
         look.box(),

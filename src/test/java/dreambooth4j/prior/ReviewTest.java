@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
+import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.TestPictures;
@@ -141,6 +142,18 @@ class ReviewTest {
     assertThat(open().changes(0).summary().kept()).isEqualTo(1);
     review.undo();
     assertThat(open().changes(0).summary().kept()).isEqualTo(2);
+  }
+
+  @Test
+  void shouldLeaveTheMarksOfAnotherReviewOfTheFolder() {
+    Review other = open();
+    review.keep(id(0), true);
+    other.keepAll(other.rows(1, 1).get(0).id(), true);
+    assertThat(open().changes(0).summary().kept()).isEqualTo(2);
+    review.keep(id(0), false);
+    assertThat(open().changes(0).summary().kept()).isEqualTo(1);
+    review.rescan();
+    assertThat(row(1).places().get(0).kept()).isTrue();
   }
 
   @Test
@@ -317,6 +330,42 @@ class ReviewTest {
   }
 
   @Test
+  void shouldShowAnImageOnceWhoseFolderIsLookedThroughBeforeItIsReported() throws Exception {
+    tiny.with("num_class_images_per", 3);
+    review = open();
+    review.make(row(1).id());
+    assertThat(review.take()).isNotNull();
+    ClassImage first = paint("n1", 201);
+    review.rescan();
+    review.made(first);
+    assertThat(row(1).places().stream().map(ReviewRow.Place::making))
+        .containsExactly(ReviewRow.Making.NOT, ReviewRow.Making.NOT, ReviewRow.Making.UNDER_WAY);
+    assertThat(image(row(1), 1)).isEqualTo(first.file());
+    review.made(paint("n2", 202));
+    review.ended(null);
+    assertThat(row(1).places()).hasSize(3);
+    assertThat(row(1).missing()).isZero();
+
+    review.again(review.id(first.file()));
+    assertThat(review.take()).isNotNull();
+    ClassImage other = paint("m", 203);
+    review.rescan();
+    review.made(other);
+    review.ended(null);
+    assertThat(first.file()).doesNotExist();
+    assertThat(row(1).places().stream().map(place -> String.valueOf(place.image())))
+        .hasSize(3)
+        .doesNotHaveDuplicates();
+    assertThat(row(1).indexOf(other.file())).isNotNegative();
+  }
+
+  private ClassImage paint(String name, int seed) throws IOException {
+    String caption = "man, beach, dog";
+    Path file = TestPictures.paint(classFolder, name, 32, 32, caption, seed);
+    return new ClassImage(file, caption, 1);
+  }
+
+  @Test
   void shouldGiveUpWhatIsOrdered() throws Exception {
     tiny.without("class_data_dir").with("num_class_images_per", 500);
     review = open();
@@ -346,6 +395,22 @@ class ReviewTest {
       assertThat(review.changes(before).problem()).contains("class images are not made: ");
       assertThat(review.changes(before + 1000).problem()).isNull();
       assertThat(row(1).places().get(0).making()).isEqualTo(ReviewRow.Making.NOT);
+    }
+  }
+
+  @Test
+  void shouldGoOnAfterAFaultOfAnyKind() throws Exception {
+    Files.delete(classFolder.resolve("c1.png"));
+    review = open();
+    tiny.with("pretrained_model_name_or_path", "a\u0000b");
+    try (ReviewMaker maker = new ReviewMaker(tiny.config(), review)) {
+      assertThat(maker).isNotNull();
+      for (int i = 0; i < 2; i++) {
+        long before = review.changes(0).version();
+        review.make(row(1).id());
+        waitUntilMade();
+        assertThat(review.changes(before).problem()).contains("class images are not made: ");
+      }
     }
   }
 }
