@@ -397,20 +397,4 @@ class ReviewTest {
       assertThat(row(1).places().get(0).making()).isEqualTo(ReviewRow.Making.NOT);
     }
   }
-
-  @Test
-  void shouldGoOnAfterAFaultOfAnyKind() throws Exception {
-    Files.delete(classFolder.resolve("c1.png"));
-    review = open();
-    tiny.with("pretrained_model_name_or_path", "a\u0000b");
-    try (ReviewMaker maker = new ReviewMaker(tiny.config(), review)) {
-      assertThat(maker).isNotNull();
-      for (int i = 0; i < 2; i++) {
-        long before = review.changes(0).version();
-        review.make(row(1).id());
-        waitUntilMade();
-        assertThat(review.changes(before).problem()).contains("class images are not made: ");
-      }
-    }
-  }
 }

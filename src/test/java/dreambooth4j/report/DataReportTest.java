@@ -277,17 +277,4 @@ class DataReportTest {
             tuple("coat", false, 1),
             tuple("red coat", true, 1));
   }
-
-  @Test
-  void shouldTellThePicturesOfAFolderInTwoConceptsApart() throws IOException {
-    paint("a", 64, 64, "sks, man, red hat");
-    paint("b", 64, 64, "sks, man, beach");
-    Path concepts = folder.resolve("concepts.json");
-    String entry = "{\"instance_data_dir\": \"" + pictures + "\", \"instance_token\": \"%s\"}";
-    Files.writeString(concepts, "[" + entry.formatted("sks") + "," + entry.formatted("sky") + "]");
-    DataReport report = report("concepts_list", concepts.toString());
-    assertThat(report.findings()).noneMatch(each -> each.kind() == Kind.NEAR_DUPLICATE);
-    assertThat(page(report).select(".card").eachAttr("id"))
-        .containsExactly("picture-1", "picture-2", "picture-3", "picture-4");
-  }
 }
