@@ -1,27 +1,19 @@
 package dreambooth4j.data;
 
 import dreambooth4j.Problem;
+import dreambooth4j.Sha256;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
 /**
  * A short digest of pictures in their order: their names, sizes in bytes and what is said of them.
  */
 final class Digest {
-  private final MessageDigest digest;
-
-  Digest() {
-    try {
-      digest = MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
-  }
+  private final MessageDigest digest = Sha256.digest();
 
   void add(Path file, String more) {
     try {

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,12 +27,14 @@ public final class Arena implements AutoCloseable {
     long bytes;
     long peakBytes;
     long limitBytes = Long.MAX_VALUE;
+    final Device device;
     final boolean dry;
     String part = "";
     final Map<String, Long> parts = new LinkedHashMap<>();
     Map<String, Long> peakParts = Map.of();
 
-    Meter(boolean dry) {
+    Meter(Device device, boolean dry) {
+      this.device = device;
       this.dry = dry;
     }
   }
@@ -53,12 +56,22 @@ public final class Arena implements AutoCloseable {
 
   /** The root of a new tree, in CPU memory. Close it on the thread that opened it. */
   public static Arena open(String name) {
-    return new Arena(name, null, new Meter(false));
+    return open(name, Device.CPU);
+  }
+
+  /** The root of a new tree on a device. Close it on the thread that opened it. */
+  public static Arena open(String name, Device device) {
+    return new Arena(name, null, new Meter(device, false));
   }
 
   /** The root of a new dry tree. A dry tensor reads as zeros, and what is written to it is lost. */
   public static Arena dry(String name) {
-    return new Arena(name, null, new Meter(true));
+    return new Arena(name, null, new Meter(Device.CPU, true));
+  }
+
+  /** Where tensors here lie. */
+  public Device device() {
+    return meter.device;
   }
 
   /** Whether tensors here have no memory. */
@@ -92,7 +105,13 @@ public final class Arena implements AutoCloseable {
           "%s: wanted %,d bytes for %s, but the limit is %,d and %,d are in use"
               .formatted(name, bytes, what, meter.limitBytes, meter.bytes));
     }
-    return compute(what, () -> torch.empty(shape, Native.options(dtype, meter.dry), null));
+    return compute(
+        what,
+        () ->
+            torch.empty(
+                shape,
+                Native.options(dtype, meter.dry ? DeviceType.Meta : meter.device.type()),
+                null));
   }
 
   /** As {@link #allocate}, all elements zero. */

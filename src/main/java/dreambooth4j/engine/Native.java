@@ -4,7 +4,6 @@ import dreambooth4j.Problem;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.TensorOptions;
@@ -50,16 +49,11 @@ public final class Native {
     return dtype.scalarType();
   }
 
-  /** libtorch's options for a new CPU tensor of this type, to be used inside a call. */
-  static TensorOptions options(DType dtype) {
-    return options(dtype, false);
-  }
-
-  /** As {@link #options(DType)}; a dry tensor is one of libtorch's meta device. */
-  static TensorOptions options(DType dtype, boolean dry) {
+  /** libtorch's options for a new tensor of this type, to be used inside a call. */
+  static TensorOptions options(DType dtype, DeviceType device) {
     return new TensorOptions()
         .dtype(new ScalarTypeOptional(dtype.scalarType()))
-        .device(new DeviceOptional(new Device(dry ? DeviceType.Meta : DeviceType.CPU)));
+        .device(new DeviceOptional(new org.bytedeco.pytorch.Device(device)));
   }
 
   private static RuntimeException explained(String op, RuntimeException e) {

@@ -6,6 +6,7 @@ import org.bytedeco.pytorch.Generator;
 import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.DeviceType;
 
 /**
  * Normal noise from libtorch's CPU generator, the numbers that {@code
@@ -56,7 +57,8 @@ public final class TorchNoise implements AutoCloseable {
           TensorVector parts = new TensorVector();
           for (Generator each : generators) {
             parts.push_back(
-                torch.randn(shape, new GeneratorOptional(each), Native.options(DType.F32)));
+                torch.randn(
+                    shape, new GeneratorOptional(each), Native.options(DType.F32, DeviceType.CPU)));
           }
           return torch.cat(parts, 0).permute(0, 2, 3, 1).contiguous();
         });

@@ -1,6 +1,7 @@
 package dreambooth4j.train;
 
 import dreambooth4j.Problem;
+import dreambooth4j.Sha256;
 import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameter;
@@ -14,7 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -142,16 +142,12 @@ final class Checkpoint {
 
   /** A digest of all names and shapes: the flat buffers mean the same only where it is the same. */
   private static String layout(List<AdamW.State> states) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      for (AdamW.State state : states) {
-        for (Parameter each : state.parameters().all()) {
-          digest.update(each.toString().getBytes(StandardCharsets.UTF_8));
-        }
+    MessageDigest digest = Sha256.digest();
+    for (AdamW.State state : states) {
+      for (Parameter each : state.parameters().all()) {
+        digest.update(each.toString().getBytes(StandardCharsets.UTF_8));
       }
-      return HexFormat.of().formatHex(digest.digest(), 0, 8);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
     }
+    return HexFormat.of().formatHex(digest.digest(), 0, 8);
   }
 }
