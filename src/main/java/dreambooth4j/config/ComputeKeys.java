@@ -27,7 +27,7 @@ final class ComputeKeys {
           "mixed_precision",
           ValueType.oneOf(List.of(MixedPrecision.values()), (text, folder) -> mixedPrecision(text)),
           MixedPrecision.NO,
-          "Type that what trains is computed in, beside float32 master weights.",
+          "no, bf16 or fp16: what trains is computed in, beside float32 master weights.",
           c -> c.compute().mixedPrecision());
 
   static final Key<Config, Boolean> ALLOW_TF32 =
