@@ -253,7 +253,7 @@ public final class AdamW {
   public void zeroGradients() {
     for (State each : active) {
       if (!each.parameters.passesGradients()) {
-        each.parameters.gradients().zero_();
+        each.parameters.zeroGradients();
       }
     }
   }

@@ -1,6 +1,7 @@
 package dreambooth4j.engine;
 
 import java.util.Arrays;
+import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,9 @@ public final class Parameter {
   private @Nullable Tensor gradient;
   private @Nullable Tensor arriving;
   private boolean trainable;
+
+  /** Whether the slice still holds the last step's gradient: what comes first takes its place. */
+  private boolean stale;
 
   Parameter(Parameters group, String name, long[] fileShape, long offset) {
     this.group = group;
@@ -98,10 +102,20 @@ public final class Parameter {
   }
 
   /**
-   * Where its gradient gathers, of {@link #shape}; throws where it is frozen. One that is passed on
-   * begins with zeros each time.
+   * Where its gradient gathers, of {@link #shape}, to be added to; throws where it is frozen. It
+   * begins with zeros in each step.
    */
   public Tensor gradient() {
+    Tensor slice = slot();
+    if (stale) {
+      slice.zero_();
+      stale = false;
+    }
+    return slice;
+  }
+
+  /** Where its gradient gathers, whatever is there. */
+  private Tensor slot() {
     if (!trainable) {
       throw new IllegalStateException(name + " is frozen");
     }
@@ -127,9 +141,35 @@ public final class Parameter {
     return taken;
   }
 
+  /** From now on its gradient is zero; what is in the slice is written over, and not cleared. */
+  void forgetGradient() {
+    stale = gradient != null;
+  }
+
   /** Adds {@code part}, made by libtorch in this call, to the gradient. */
   public void accumulate(org.bytedeco.pytorch.Tensor part) {
-    gradient().at().add_(part);
+    org.bytedeco.pytorch.Tensor slice = slot().at();
+    if (stale) {
+      slice.copy_(part);
+      stale = false;
+    } else {
+      slice.add_(part);
+    }
+  }
+
+  /**
+   * Adds the product of two matrices [O, n] and [n, I] to the gradient of a weight [O, .., I],
+   * straight into its slice.
+   */
+  public void accumulateProduct(
+      org.bytedeco.pytorch.Tensor left, org.bytedeco.pytorch.Tensor right) {
+    org.bytedeco.pytorch.Tensor slice = slot().at().view(left.size(0), right.size(1));
+    if (stale) {
+      torch.mm_out(slice, left, right);
+      stale = false;
+    } else {
+      slice.addmm_(left, right);
+    }
   }
 
   /** Copies a tensor of the file's shape, any type, into the {@link #master}. */

@@ -203,7 +203,18 @@ public final class Parameters {
 
   /** All gradients in one buffer; throws where the weights are frozen. */
   public Tensor gradients() {
-    return allocated(gradients);
+    Tensor flat = allocated(gradients);
+    for (Parameter each : byName.values()) {
+      if (each.isTrainable()) {
+        each.gradient();
+      }
+    }
+    return flat;
+  }
+
+  /** Sets all gathered gradients to zero; this takes no time, for the next ones replace them. */
+  public void zeroGradients() {
+    byName.values().forEach(Parameter::forgetGradient);
   }
 
   /** Whether there are gradients. */

@@ -1,5 +1,7 @@
 package dreambooth4j.engine;
 
+import java.util.function.Supplier;
+import org.bytedeco.javacpp.Loader;
 import org.bytedeco.openblas.presets.openblas_nolapack;
 import org.bytedeco.pytorch.global.torch;
 
@@ -23,6 +25,33 @@ public final class Threads {
     if (System.getenv("OMP_NUM_THREADS") == null && weights < WEIGHTS_FOR_ONE_THREAD) {
       torch.set_num_threads(1);
       openblas_nolapack.blas_set_num_threads(1); // it has a pool of its own
+    }
+  }
+
+  /**
+   * Runs a libtorch call whose threads multiply matrices each for itself: OpenBLAS, which would let
+   * them queue for its own pool, works in the calling thread meanwhile.
+   */
+  public static <T> T withoutBlasPool(Supplier<T> body) {
+    int threads = torch.get_num_threads();
+    if (threads == 1) {
+      return body.get();
+    }
+    BlasThreads.SET.call(1);
+    try {
+      return body.get();
+    } finally {
+      BlasThreads.SET.call(threads);
+    }
+  }
+
+  /** OpenBLAS' own setter: the one of its preset looks four names up in each call. */
+  private static final class BlasThreads extends openblas_nolapack.SetNumThreads {
+    static final BlasThreads SET = new BlasThreads();
+
+    private BlasThreads() {
+      put(Loader.addressof("openblas_set_num_threads"));
+      retainReference();
     }
   }
 }

@@ -3,9 +3,11 @@ package dreambooth4j.engine.op;
 import dreambooth4j.engine.Boxed;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Threads;
 import dreambooth4j.engine.Var;
 import java.util.List;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Multi-head attention, softmax(q kᵀ / √d) v for each head. q, y [B, N, heads·d], k, v [B, M,
@@ -32,7 +34,7 @@ public final class Attention {
                     };
                   }
                   org.bytedeco.pytorch.Tensor[] r =
-                      Boxed.call(
+                      call(
                           FORWARD,
                           split(q.value(), heads),
                           split(k.value(), heads),
@@ -69,7 +71,7 @@ public final class Attention {
                     };
                   }
                   org.bytedeco.pytorch.Tensor[] r =
-                      Boxed.call(
+                      call(
                           BACKWARD,
                           split(dy, heads),
                           split(q.value(), heads),
@@ -88,6 +90,10 @@ public final class Attention {
     q.accumulate(all[0]);
     k.accumulate(all[1]);
     v.accumulate(all[2]);
+  }
+
+  private static org.bytedeco.pytorch.Tensor[] call(String name, @Nullable Object... arguments) {
+    return Threads.withoutBlasPool(() -> Boxed.call(name, arguments));
   }
 
   /** [B, N, heads·d] seen as [B, heads, N, d]. */

@@ -1,5 +1,6 @@
 package dreambooth4j.engine.op;
 
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
@@ -15,72 +16,131 @@ import org.jspecify.annotations.Nullable;
 /**
  * Convolution of channels-last images, cross-correlation as in libtorch. x [B, H, W, I], y [B, H',
  * W', O]; weight [O, kh, kw, I] in memory, bias [O]; keeps x.
+ *
+ * <p>Where there are few pixels the weights are most of what is moved, and libtorch's convolution,
+ * which puts them into an order of its own in each call, takes up to six times as long as a product
+ * of the {@link Patches} with the weights as they are. Which of the two it is depends on the shape
+ * alone.
  */
 public final class Conv2d {
+  /** Up to so many pixels of output the matrix product is faster: bench/LOG.md. */
+  private static final long FEW_PIXELS = 512;
+
   private static final long[] ONE = {1, 1};
   private static final long[] ZERO = {0, 0};
 
-  private Conv2d() {}
+  private final Tape tape;
+  private final Var x;
+  private final Parameter weight;
+  private final @Nullable Parameter bias;
+  private final long[] strides;
+  private final long[] paddings;
+  private final Patches patches;
+
+  private Conv2d(
+      Tape tape, Var x, Parameter weight, @Nullable Parameter bias, int stride, int padding) {
+    this.tape = tape;
+    this.x = x;
+    this.weight = weight;
+    this.bias = bias;
+    strides = new long[] {stride, stride};
+    paddings = new long[] {padding, padding};
+    long[] kernel = {weight.shape()[1], weight.shape()[2]};
+    patches = new Patches(x.value().shape(), kernel, stride, padding);
+  }
 
   /** Convolves with the same stride and zero padding on both axes; the bias may be missing. */
   public static Var apply(
       Tape tape, Var x, Parameter weight, @Nullable Parameter bias, int stride, int padding) {
-    long[] strides = {stride, stride};
-    long[] paddings = {padding, padding};
+    return new Conv2d(tape, x, weight, bias, stride, padding).apply();
+  }
+
+  private Var apply() {
+    boolean few = patches.rows() <= FEW_PIXELS;
+    return tape.record(
+        "conv2d",
+        few ? product() : convolution(),
+        x.needsGradient() || weight.isTrainable(),
+        List.of(x.value()),
+        few ? this::productBackward : this::convolutionBackward);
+  }
+
+  private Tensor product() {
+    Tensor matrix = matrix();
     Tensor y =
         tape.arena()
             .compute(
-                "conv2d",
+                "conv2d.product",
                 () ->
-                    Dry.is(x.at())
-                        ? Dry.of(x.at(), outputShape(x, weight, stride, padding))
-                        : ChannelsLast.out(convolved(x, weight, bias, strides, paddings)));
-    boolean reaches = x.needsGradient() || weight.isTrainable();
-    return tape.record(
-        "conv2d",
-        y,
-        reaches,
-        List.of(x.value()),
-        dy -> backward(tape, x, weight, bias, strides, paddings, dy));
+                    torch
+                        .linear(matrix.at(), weightMatrix(), optionalBias())
+                        .view(patches.outputShape(weight.shape()[0])));
+    matrix.release();
+    return y;
   }
 
-  private static org.bytedeco.pytorch.Tensor convolved(
-      Var x, Parameter weight, @Nullable Parameter bias, long[] strides, long[] paddings) {
-    return torch.convolution(
-        ChannelsLast.in(x.at()),
-        ChannelsLast.in(weight.weight().at()),
-        bias == null ? new TensorOptional() : new TensorOptional(bias.weight().at()),
-        strides,
-        paddings,
-        ONE,
-        false,
-        ZERO,
-        1);
+  private Tensor matrix() {
+    return tape.arena().compute("conv2d.patches", () -> patches.of(x.at()));
   }
 
-  private static long[] outputShape(Var x, Parameter weight, int stride, int padding) {
-    long[] kernel = weight.shape();
-    return new long[] {
-      x.size(0),
-      (x.size(1) + 2L * padding - kernel[1]) / stride + 1,
-      (x.size(2) + 2L * padding - kernel[2]) / stride + 1,
-      kernel[0]
-    };
+  private org.bytedeco.pytorch.Tensor weightMatrix() {
+    return weight.weight().at().view(weight.shape()[0], -1);
   }
 
-  private static void backward(
-      Tape tape,
-      Var x,
-      Parameter weight,
-      @Nullable Parameter bias,
-      long[] strides,
-      long[] paddings,
-      Tensor dy) {
-    boolean train = weight.isTrainable();
+  private TensorOptional optionalBias() {
+    return bias == null ? new TensorOptional() : new TensorOptional(bias.weight().at());
+  }
+
+  private void productBackward(Tensor dy) {
+    Arena arena = tape.arena();
+    if (weight.isTrainable()) {
+      Tensor matrix = matrix();
+      Native.run(
+          "conv2d.dw",
+          () -> {
+            org.bytedeco.pytorch.Tensor dyRows = dy.at().view(-1, dy.size(-1));
+            weight.accumulateProduct(dyRows.t(), matrix.at());
+            if (bias != null) {
+              bias.accumulate(dyRows.sum(0));
+            }
+          });
+      matrix.release();
+    }
+    if (x.needsGradient()) {
+      Tensor places =
+          arena.compute(
+              "conv2d.dpatches", () -> dy.at().view(-1, dy.size(-1)).matmul(weightMatrix()));
+      x.accumulate(arena.compute("conv2d.dx", () -> patches.sums(places.at())));
+      places.release();
+    }
+  }
+
+  private Tensor convolution() {
+    return tape.arena()
+        .compute(
+            "conv2d",
+            () ->
+                Dry.is(x.at())
+                    ? Dry.of(x.at(), patches.outputShape(weight.shape()[0]))
+                    : ChannelsLast.out(
+                        torch.convolution(
+                            ChannelsLast.in(x.at()),
+                            ChannelsLast.in(weight.weight().at()),
+                            optionalBias(),
+                            strides,
+                            paddings,
+                            ONE,
+                            false,
+                            ZERO,
+                            1)));
+  }
+
+  private void convolutionBackward(Tensor dy) {
     if (Dry.is(x.at())) {
       Dry.backward(tape, x, weight, bias);
       return;
     }
+    boolean train = weight.isTrainable();
     Native.run(
         "conv2d.backward",
         () -> {

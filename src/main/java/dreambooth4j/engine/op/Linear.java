@@ -49,7 +49,7 @@ public final class Linear {
           "linear.dw",
           () -> {
             org.bytedeco.pytorch.Tensor dyRows = dy.at().view(-1, dy.size(-1));
-            matrix(weight.gradient()).addmm_(dyRows.t(), x.at().view(-1, x.size(-1)));
+            weight.accumulateProduct(dyRows.t(), x.at().view(-1, x.size(-1)));
             if (bias != null) {
               bias.accumulate(dyRows.sum(0));
             }
