@@ -2,12 +2,17 @@ package dreambooth4j.engine;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.pytorch.global.torch;
@@ -28,10 +33,29 @@ public final class Platform {
     }
   }
 
+  private static final Path CPU_INFO = Path.of("/proc/cpuinfo");
   private static final Pattern VERSION = Pattern.compile("TORCH_VERSION=([^,]+)");
   private static final Pattern BLAS = Pattern.compile("BLAS_INFO=([^,]+)");
 
   private Platform() {}
+
+  /** Whether the processor says that it has one of these features, by the kernel's names. */
+  public static boolean hasAny(String... features) {
+    return !Collections.disjoint(cpuFeatures(), List.of(features));
+  }
+
+  /** What the processor says that it has, by the kernel's names; empty where it says nothing. */
+  public static Set<String> cpuFeatures() {
+    try (Stream<String> lines = Files.lines(CPU_INFO)) {
+      return lines
+          .filter(line -> line.startsWith("flags") || line.startsWith("Features"))
+          .findFirst()
+          .map(line -> Set.of(line.substring(line.indexOf(':') + 1).strip().split("\\s+")))
+          .orElse(Set.of());
+    } catch (IOException | UncheckedIOException e) {
+      return Set.of();
+    }
+  }
 
   /** Versions, kernels, threads, where the native libraries came from. Never fails. */
   public static List<Fact> facts() {

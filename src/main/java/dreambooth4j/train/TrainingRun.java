@@ -88,12 +88,16 @@ public final class TrainingRun {
     try (OutputFolder folder = OutputFolder.take(config.output(), base);
         Arena run = Arena.open("run");
         StableDiffusion model = Trainer.load(run, base, fitted)) {
+      Precision.notes(config.compute(), run.device()).forEach(listener::warning);
       LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())
           .notes("max_token_length: ", 5)
           .forEach(listener::warning);
       warn(BaseModel.noteOfOthers(plan, base));
       if (plan.missing() > 0) {
-        new ClassImageGenerator(config, base, model).generate(run, plan, listener, stop);
+        ClassImagePlan wanted = plan;
+        model.inFull(
+            () ->
+                new ClassImageGenerator(config, base, model).generate(run, wanted, listener, stop));
         plan = ClassImagePlan.of(config, concepts);
       }
       if (stop.getAsBoolean()) {

@@ -107,10 +107,10 @@ public final class Safetensors implements TensorSource {
       throw wrongShape(info, Arrays.toString(target.fileShape()));
     }
     if (!target.isPermuted()) {
-      readInto(target.weight(), name);
+      readInto(target.master(), name);
       return;
     }
-    try (Arena scratch = target.weight().arena().child("read " + name)) {
+    try (Arena scratch = target.master().arena().child("read " + name)) {
       Tensor stored = scratch.allocate(name, info.dtype(), target.fileShape());
       fill(stored, info);
       target.read(stored);

@@ -53,14 +53,11 @@ public final class Kernels {
   /** Whether tensors are of one storage type, and begin where 16-byte loads can. */
   static boolean take(Tensor first, Tensor... others) {
     DType dtype = first.dtype();
-    boolean taken = isStorage(dtype) && Launch.isAligned(first) && first.count() > 0;
+    boolean taken =
+        (dtype == DType.F32 || dtype.isHalf()) && Launch.isAligned(first) && first.count() > 0;
     for (Tensor each : others) {
       taken = taken && each.dtype() == dtype && Launch.isAligned(each);
     }
     return taken;
-  }
-
-  private static boolean isStorage(DType dtype) {
-    return dtype == DType.F32 || dtype == DType.BF16 || dtype == DType.F16;
   }
 }

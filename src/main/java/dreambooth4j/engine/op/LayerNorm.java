@@ -12,7 +12,6 @@ import dreambooth4j.engine.kernel.LayerNormKernels;
 import java.util.List;
 import org.bytedeco.javacpp.BoolPointer;
 import org.bytedeco.pytorch.T_TensorTensorTensor_T;
-import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
@@ -145,11 +144,7 @@ public final class LayerNorm {
           }
           T_TensorTensorTensor_T r =
               torch.native_layer_norm(
-                  x.at(),
-                  new long[] {x.size(-1)},
-                  new TensorOptional(gamma.weight().at()),
-                  new TensorOptional(beta.weight().at()),
-                  epsilon);
+                  x.at(), new long[] {x.size(-1)}, Wide.of(gamma), Wide.of(beta), epsilon);
           return new org.bytedeco.pytorch.Tensor[] {r.get0(), r.get1(), r.get2()};
         });
   }
@@ -169,8 +164,8 @@ public final class LayerNorm {
                   new long[] {x.size(-1)},
                   mean.at(),
                   rstd.at(),
-                  new TensorOptional(gamma.weight().at()),
-                  new TensorOptional(beta.weight().at()),
+                  Wide.of(gamma),
+                  Wide.of(beta),
                   mask);
           if (x.needsGradient()) {
             x.accumulate(arena.compute("layer_norm.dx", all::get0));
