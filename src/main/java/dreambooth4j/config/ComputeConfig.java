@@ -8,8 +8,26 @@ import java.util.Locale;
  * @param device where models lie
  * @param mixedPrecision the type in which what trains is computed
  * @param allowTf32 whether CUDA may round the factors of F32 products to 10 bits
+ * @param cudaGraph whether whole steps are captured and replayed on CUDA
  */
-public record ComputeConfig(Target device, MixedPrecision mixedPrecision, boolean allowTf32) {
+public record ComputeConfig(
+    Target device, MixedPrecision mixedPrecision, boolean allowTf32, CudaGraph cudaGraph) {
+  /** Whether whole steps are captured. */
+  public enum CudaGraph {
+    /** Or else the run ends. */
+    TRUE,
+    /** Never. */
+    FALSE,
+    /** Where that can be done. */
+    AUTO;
+
+    /** The name in configuration files. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
   /** Where models lie. */
   public enum Target {
     /** On CUDA where it can be used, otherwise on the CPU. */

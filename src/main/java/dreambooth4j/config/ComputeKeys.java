@@ -2,6 +2,7 @@ package dreambooth4j.config;
 
 import static dreambooth4j.config.Key.Group.COMPUTE;
 
+import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.ComputeConfig.Target;
 import java.util.ArrayList;
@@ -38,6 +39,14 @@ final class ComputeKeys {
           "Let CUDA round the factors of float32 products to 10 bits (TF32).",
           c -> c.compute().allowTf32(),
           "tf32_enable");
+
+  static final Key<Config, CudaGraph> CUDA_GRAPH =
+      key(
+          "cuda_graph",
+          ValueType.flagOr(CudaGraph.class),
+          CudaGraph.AUTO,
+          "Capture a whole step and replay it on CUDA; auto: where nothing in it needs the host.",
+          c -> c.compute().cudaGraph());
 
   private ComputeKeys() {}
 

@@ -319,7 +319,8 @@ public final class ConfigReader {
     return new ComputeConfig(
         run.get(ComputeKeys.DEVICE),
         run.get(ComputeKeys.MIXED_PRECISION),
-        run.get(ComputeKeys.ALLOW_TF32));
+        run.get(ComputeKeys.ALLOW_TF32),
+        run.get(ComputeKeys.CUDA_GRAPH));
   }
 
   private MemoryConfig memory(Values run) {

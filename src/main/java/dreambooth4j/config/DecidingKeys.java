@@ -19,6 +19,7 @@ public final class DecidingKeys {
           ConceptKeys.INSTANCE_DATA_DIR.name(),
           ConceptKeys.CLASS_DATA_DIR.name(),
           ComputeKeys.DEVICE.name(),
+          ComputeKeys.CUDA_GRAPH.name(),
           Keys.SAMPLE_BATCH_SIZE.name());
 
   private DecidingKeys() {}

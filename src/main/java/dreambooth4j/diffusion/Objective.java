@@ -72,8 +72,11 @@ public final class Objective {
     return weights;
   }
 
-  /** min(snr, γ)/snr for the noise, min(snr, γ)/(snr + 1) for the velocity. */
-  private double timestepWeight(long timestep) {
+  /**
+   * What a timestep's error counts: min(snr, γ)/snr for the noise, min(snr, γ)/(snr + 1) for the
+   * velocity; 1 where all count the same.
+   */
+  public double timestepWeight(long timestep) {
     if (snrGamma.isEmpty()) {
       return 1;
     }

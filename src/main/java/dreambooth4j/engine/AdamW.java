@@ -85,6 +85,11 @@ public final class AdamW {
     active.addAll(states);
   }
 
+  /** The rule's constants. */
+  public Settings settings() {
+    return settings;
+  }
+
   /** What it remembers, a group each. */
   public List<State> states() {
     return List.copyOf(states);

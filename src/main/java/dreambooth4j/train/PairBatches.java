@@ -29,6 +29,24 @@ final class PairBatches {
   /** What one batch is trained on; its tensors are the arena's that drew it. */
   record Drawn(TrainingStep.Rows rows, TrainingStep.Draws draws) {}
 
+  /**
+   * What a batch is trained on, without the draws that {@link DeviceStep} makes itself.
+   *
+   * @param latents F32 [B, h, w, channels], scaled, instance rows first
+   * @param prompts hidden states [B, tokens, width]
+   * @param lossWeights what each row's error counts
+   * @param numbers each row's in the step, which its draws are a function of
+   */
+  @SuppressWarnings("ArrayRecordComponent") // a carrier from draw to step, never compared
+  record Inputs(
+      Tensor latents, Tensor prompts, int instanceRows, double[] lossWeights, int[] numbers) {}
+
+  /** The purposes of draws that {@link DeviceStep} makes too. */
+  static final String NOISE = "noise";
+
+  static final String OFFSET_NOISE = "offset noise";
+  static final String TIMESTEPS = "timesteps";
+
   /** One row of a batch before it is tensors. */
   private record Row(Path file, String prompt, Crop crop, double lossWeight, int number) {}
 
@@ -60,38 +78,63 @@ final class PairBatches {
   Drawn draw(
       Arena arena, PairSampler.Batch batch, int step, int firstPair, boolean textEncoderTrains) {
     List<Row> rows = rows(batch, step, firstPair);
-    int factor = model.vae().config().factor();
-    int channels = model.vae().config().latentChannels();
-    int height = batch.bucket().height() / factor;
-    int width = batch.bucket().width() / factor;
-    int each = height * width * channels;
-    float[] z = new float[rows.size() * each];
+    Tensor latents = latents(arena, rows, batch.bucket(), step);
+    int each = Math.toIntExact(latents.count() / rows.size());
+    int channels = Math.toIntExact(latents.size(-1));
     float[] noise = new float[rows.size() * each];
     float[] offset = new float[rows.size() * channels];
-    float[] draw = new float[each];
     long[] timesteps = new long[rows.size()];
     for (int i = 0; i < rows.size(); i++) {
       Row row = rows.get(i);
-      random("latents", step, row).normal(draw, 0, each);
-      Tensor moments = moments(arena, row, batch.bucket(), step);
-      caches.latents().draw(moments, draw, z, i * each);
-      moments.release();
-      random("noise", step, row).normal(noise, i * each, each);
-      random("offset noise", step, row).normal(offset, i * channels, channels);
-      timesteps[i] = random("timesteps", step, row).uniformInt(trainTimesteps);
+      random(NOISE, step, row).normal(noise, i * each, each);
+      random(OFFSET_NOISE, step, row).normal(offset, i * channels, channels);
+      timesteps[i] = random(TIMESTEPS, step, row).uniformInt(trainTimesteps);
     }
-    long[] shape = {rows.size(), height, width, channels};
     boolean withOffset = config.training().offsetNoise() != 0;
     return new Drawn(
         new TrainingStep.Rows(
-            arena.floats("latents", z, shape),
+            latents,
             prompts(arena, rows, textEncoderTrains),
             batch.pairs().size(),
-            rows.stream().mapToDouble(Row::lossWeight).toArray()),
+            lossWeights(rows)),
         new TrainingStep.Draws(
-            arena.floats("noise", noise, shape),
+            arena.floats("noise", noise, latents.shape()),
             timesteps,
             withOffset ? arena.floats("offset noise", offset, rows.size(), channels) : null));
+  }
+
+  /** A batch that is a whole step, for {@link DeviceStep}; arguments as for {@link #draw}. */
+  Inputs inputs(Arena arena, PairSampler.Batch batch, int step) {
+    List<Row> rows = rows(batch, step, 0);
+    return new Inputs(
+        latents(arena, rows, batch.bucket(), step),
+        states(arena, rows),
+        batch.pairs().size(),
+        lossWeights(rows),
+        rows.stream().mapToInt(Row::number).toArray());
+  }
+
+  /** A draw of each row's moments: F32 [B, h, w, channels]. */
+  private Tensor latents(Arena arena, List<Row> rows, Bucket bucket, int step) {
+    int factor = model.vae().config().factor();
+    int channels = model.vae().config().latentChannels();
+    int height = bucket.height() / factor;
+    int width = bucket.width() / factor;
+    int each = height * width * channels;
+    float[] z = new float[rows.size() * each];
+    float[] draw = new float[each];
+    for (int i = 0; i < rows.size(); i++) {
+      Row row = rows.get(i);
+      random("latents", step, row).normal(draw, 0, each);
+      Tensor moments = moments(arena, row, bucket, step);
+      caches.latents().draw(moments, draw, z, i * each);
+      moments.release();
+    }
+    return arena.floats("latents", z, rows.size(), height, width, channels);
+  }
+
+  private static double[] lossWeights(List<Row> rows) {
+    return rows.stream().mapToDouble(Row::lossWeight).toArray();
   }
 
   private CounterRandom random(String purpose, int step, Row row) {
@@ -157,15 +200,19 @@ final class PairBatches {
   }
 
   private TrainingStep.Prompts prompts(Arena arena, List<Row> rows, boolean textEncoderTrains) {
-    List<String> texts = rows.stream().map(Row::prompt).toList();
     if (textEncoderTrains) {
+      List<String> texts = rows.stream().map(Row::prompt).toList();
       return tape -> encoder.encode(tape, texts);
     }
-    // Tags that are drawn anew seldom come twice in the same way: not worth remembering.
-    Tensor states =
-        config.data().captions().varies()
-            ? encoder.encode(arena, texts)
-            : caches.prompts().get(arena, texts);
+    Tensor states = states(arena, rows);
     return tape -> tape.constant(states);
+  }
+
+  private Tensor states(Arena arena, List<Row> rows) {
+    List<String> texts = rows.stream().map(Row::prompt).toList();
+    // Tags that are drawn anew seldom come twice in the same way: not worth remembering.
+    return config.data().captions().varies()
+        ? encoder.encode(arena, texts)
+        : caches.prompts().get(arena, texts);
   }
 }

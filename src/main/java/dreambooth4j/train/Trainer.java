@@ -1,6 +1,7 @@
 package dreambooth4j.train;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.DecidingKeys;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
@@ -11,9 +12,15 @@ import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
 import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.kernel.CudaRecorder;
+import dreambooth4j.engine.kernel.DeviceAdamW;
+import dreambooth4j.engine.kernel.Kernels;
+import dreambooth4j.engine.kernel.Launch;
+import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.ModelFolder;
@@ -22,13 +29,15 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** The loop: epochs of pairs, one optimizer update a step. */
-public final class Trainer {
+public final class Trainer implements AutoCloseable {
   /**
    * What one step did; losses are means over its batches.
    *
@@ -70,6 +79,7 @@ public final class Trainer {
   private final int steps;
   private final LearningRate learningRate;
   private final LossScale lossScale;
+  private @Nullable CapturedStep captured;
   private int done;
 
   /**
@@ -270,7 +280,81 @@ public final class Trainer {
     caches.fill(views, prompts, listener, stop);
   }
 
+  /**
+   * Captures steps on CUDA where cuda_graph says so: from here until this is closed, libtorch's
+   * stream is another.
+   *
+   * @param notes gets the reason where steps are not captured
+   * @throws Problem where cuda_graph is true and they cannot be
+   */
+  void captureSteps(Consumer<String> notes) {
+    CudaGraph key = config.compute().cudaGraph();
+    Device device = run.device();
+    if (device == Device.CPU && key == CudaGraph.AUTO) {
+      return; // nobody asked for it, and nothing is lost
+    }
+    boolean kernels = Kernels.of(run) != null;
+    if (CapturedStep.wanted(key, CapturedStep.refusal(config, device, kernels), notes)) {
+      capture(new CudaRecorder(), notes);
+    }
+  }
+
+  /** Captures steps by this recorder, which is closed with this. */
+  CapturedStep capture(Recorder recorder, Consumer<String> notes) {
+    Launch.On device = Objects.requireNonNull(Kernels.of(run), "our kernels are launched nowhere");
+    boolean must = config.compute().cudaGraph() == CudaGraph.TRUE;
+    DeviceAdamW updates = new DeviceAdamW(run, device, optimizer, config.optimizer().maxGradNorm());
+    CapturedStep made =
+        new CapturedStep(run, step.onDevice(device, updates, config), recorder, must, notes);
+    captured = made;
+    return made;
+  }
+
+  /** Frees what was captured. */
+  @Override
+  public void close() {
+    if (captured != null) {
+      captured.close();
+      captured = null;
+    }
+  }
+
+  private StepReport captured(CapturedStep steps, int epoch, PairSampler.Batch batch) {
+    long start = System.nanoTime();
+    double priorLossWeight = config.prior().weightAt(epoch);
+    double rate = learningRate.at(done);
+    Double shownScale = lossScale.shown();
+    try (Arena arena = run.child("batch")) {
+      PairBatches.Inputs inputs = batches.inputs(arena, batch, done);
+      DeviceStep.Result result =
+          steps.step(
+              inputs, new DeviceStep.Settings(done, rate, priorLossWeight, lossScale.value()));
+      if (!Double.isFinite(result.losses().total())) {
+        PairBatches.Drawn drawn = batches.draw(arena, batch, done, 0, false);
+        throw Divergence.ofLoss(arena, model, step, drawn, priorLossWeight, done + 1);
+      }
+      if (Double.isFinite(result.gradientNorm())) {
+        lossScale.kept();
+      } else if (!lossScale.skipped()) {
+        throw Divergence.ofGradients(optimizer, done + 1);
+      }
+      return new StepReport(
+          done + 1,
+          epoch,
+          result.losses(),
+          result.gradientNorm(),
+          rate,
+          priorLossWeight,
+          inputs.numbers().length,
+          (System.nanoTime() - start) / 1e9,
+          shownScale);
+    }
+  }
+
   private StepReport step(int epoch, List<PairSampler.Batch> parts) {
+    if (captured != null) {
+      return captured(captured, epoch, parts.get(0));
+    }
     long start = System.nanoTime();
     boolean textTrains = textEncoderTrains(epoch);
     double priorLossWeight = config.prior().weightAt(epoch);

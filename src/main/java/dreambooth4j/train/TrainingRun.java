@@ -121,8 +121,11 @@ public final class TrainingRun {
       listener.ready(trainer, run);
       Refresh refresh = refresh(trainer, concepts, base);
       SamplePictures samples = new SamplePictures(config, model, concepts);
-      train(run, trainer, samples, base, model, checkpoints, refresh);
-      return trainer.done() == trainer.steps();
+      trainer.captureSteps(listener::warning);
+      try (trainer) {
+        train(run, trainer, samples, base, model, checkpoints, refresh);
+        return trainer.done() == trainer.steps();
+      }
     } catch (Problem e) {
       throw memory.explained(e);
     }

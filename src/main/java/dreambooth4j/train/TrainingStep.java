@@ -1,5 +1,6 @@
 package dreambooth4j.train;
 
+import dreambooth4j.config.Config;
 import dreambooth4j.diffusion.Objective;
 import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
@@ -7,6 +8,8 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
+import dreambooth4j.engine.kernel.DeviceAdamW;
+import dreambooth4j.engine.kernel.Launch;
 import dreambooth4j.engine.op.SquaredError;
 import dreambooth4j.model.UNet;
 import java.util.Arrays;
@@ -72,6 +75,12 @@ public final class TrainingStep {
     this.objective = objective;
     this.offsetNoise = offsetNoise;
     this.saving = saving;
+  }
+
+  /** What this step learns with, for steps whose every quantity lies on the device. */
+  DeviceStep.Rule onDevice(Launch.On device, DeviceAdamW optimizer, Config config) {
+    return new DeviceStep.Rule(
+        device, unet, objective, offsetNoise, saving, optimizer, config.training().seed());
   }
 
   /**

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.ComputeConfig.Target;
 import dreambooth4j.config.ConfigReader.Reading;
@@ -111,9 +112,9 @@ class ConfigReaderTest {
   void shouldTakeTypesAsTheExtensionAndDiffusersWriteThem() throws IOException {
     String start = "{instance_data_dir: a";
     assertThat(read(start + "}").compute())
-        .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.NO, false));
+        .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.NO, false, CudaGraph.AUTO));
     assertThat(read(start + ", mixed_precision: FP32, tf32_enable: true, device: cuda}").compute())
-        .isEqualTo(new ComputeConfig(Target.CUDA, MixedPrecision.NO, true));
+        .isEqualTo(new ComputeConfig(Target.CUDA, MixedPrecision.NO, true, CudaGraph.AUTO));
     assertThat(read(start + ", mixed_precision: bf16}").compute().mixedPrecision())
         .isEqualTo(MixedPrecision.BF16);
     assertThatExceptionOfType(Problem.class)
@@ -435,7 +436,7 @@ class ConfigReaderTest {
     assertThat(config.optimizer().lrWarmupSteps()).isEqualTo(500);
     assertThat(config.memory()).isEqualTo(new MemoryConfig(Checkpointing.TRUE, true, false));
     assertThat(config.compute())
-        .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.FP16, false));
+        .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.FP16, false, CudaGraph.AUTO));
     assertThat(reading.noEffect()).contains("attention", "use_ema", "graph_smoothing", "revision");
     assertThat(reading.remarks())
         .contains(

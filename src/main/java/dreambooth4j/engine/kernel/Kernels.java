@@ -41,7 +41,7 @@ public final class Kernels {
   }
 
   /** Where an op in this arena launches kernels; null where it is plain. */
-  static Launch.@Nullable On of(Arena arena) {
+  public static Launch.@Nullable On of(Arena arena) {
     return arena.tool(Kernels.class, () -> usual(arena)).device;
   }
 

@@ -1,0 +1,213 @@
+package dreambooth4j.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.ComputeConfig.CudaGraph;
+import dreambooth4j.config.Config;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Device;
+import dreambooth4j.engine.kernel.Emulated;
+import dreambooth4j.engine.kernel.Recorder;
+import dreambooth4j.random.CounterRandom;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/**
+ * Whole steps with every quantity on the device, their kernels emulated, against {@link
+ * TrainingStep} and the plain AdamW; and when steps are captured. A recording is stood in for by
+ * the work itself, which runs again at each replay.
+ */
+class CapturedStepTest {
+  @TempDir Path folder;
+
+  @SuppressWarnings("NullAway.Init")
+  private TinyRun tiny;
+
+  @BeforeEach
+  void pictures() throws IOException {
+    tiny =
+        new TinyRun(folder)
+            .withPaintedClassImages()
+            .with("num_train_epochs", 4)
+            .with("prior_loss_target", 4);
+  }
+
+  /** Stands in for CUDA's graphs. */
+  private static final class Again implements Recorder {
+    int recorded;
+    boolean closed;
+
+    @Override
+    public Runnable record(Runnable work) {
+      recorded++;
+      return work;
+    }
+
+    @Override
+    public void close() {
+      closed = true;
+    }
+  }
+
+  /** Trains all steps on the emulated device. */
+  private static TinyTrainer captured(TinyRun run, Recorder recorder)
+      throws IOException, InterruptedException {
+    TinyTrainer made = new TinyTrainer(run);
+    Emulated.in(made.run);
+    made.trainer.capture(recorder, made.notes::add);
+    return made.train();
+  }
+
+  private static double distance(Map<String, List<Float>> ours, Map<String, List<Float>> theirs) {
+    double off = 0;
+    double all = 0;
+    for (String name : theirs.keySet()) {
+      List<Float> a = ours.get(name);
+      List<Float> b = theirs.get(name);
+      for (int i = 0; i < b.size(); i++) {
+        off += Math.pow(a.get(i) - b.get(i), 2);
+        all += Math.pow(b.get(i), 2);
+      }
+    }
+    return Math.sqrt(off / all);
+  }
+
+  /** Batches of three shapes, the short one among them; the prior loss weight changes. */
+  @Tag("kernels")
+  @ParameterizedTest
+  @CsvSource({
+    "use_8bit_adam,false,1e-5",
+    "snr_gamma,5,1e-5",
+    "offset_noise,0.1,1e-5",
+    "gradient_checkpointing,true,1e-5",
+    "max_grad_norm,0,1e-5",
+    "prior_loss_scale,true,1e-5",
+    "mixed_precision,bf16,2e-3"
+  })
+  void shouldTrainAsTheStepOfTheHostDoes(String key, String value, double tolerance)
+      throws IOException, InterruptedException {
+    tiny.with("train_batch_size", 2).with(key, value);
+    Again recorder = new Again();
+    try (TinyTrainer plain = new TinyTrainer(tiny);
+        TinyTrainer ours = captured(tiny, recorder)) {
+      Map<String, List<Float>> before = plain.unet();
+      plain.train();
+      assertThat(recorder.recorded).as("shapes that came again").isEqualTo(3);
+      for (int i = 0; i < plain.reports.size(); i++) {
+        Trainer.StepReport theirs = plain.reports.get(i);
+        Trainer.StepReport own = ours.reports.get(i);
+        double most = 100 * tolerance;
+        assertThat(own.losses().total()).isCloseTo(theirs.losses().total(), within(most));
+        assertThat(own.losses().instance()).isCloseTo(theirs.losses().instance(), within(most));
+        assertThat(own.losses().prior()).isCloseTo(theirs.losses().prior(), within(most));
+        assertThat(own.gradientNorm() / theirs.gradientNorm()).isCloseTo(1, within(most));
+        assertThat(own.pictures()).isEqualTo(theirs.pictures());
+        assertThat(own.priorLossWeight()).isEqualTo(theirs.priorLossWeight());
+      }
+      double moved = distance(before, plain.unet());
+      assertThat(distance(ours.unet(), plain.unet())).isLessThan(Math.max(tolerance, 0.02 * moved));
+    }
+  }
+
+  @Tag("kernels")
+  @Test
+  void shouldDrawTheTimestepsOfTheHostBitForBit() throws IOException, InterruptedException {
+    try (TinyTrainer made = new TinyTrainer(tiny);
+        Arena arena = made.run.child("inputs")) {
+      Emulated.in(made.run);
+      CapturedStep steps = made.trainer.capture(new Again(), made.notes::add);
+      made.train(1);
+      PairBatches batches = new PairBatches(made.config, made.model, made.caches, 1000);
+      PairBatches.Inputs inputs = batches.inputs(arena, made.pairs.epoch(0).get(0), 0);
+      long[] expected = new long[inputs.numbers().length];
+      for (int i = 0; i < expected.length; i++) {
+        expected[i] =
+            CounterRandom.at(made.config.training().seed(), "timesteps", 0, inputs.numbers()[i])
+                .uniformInt(1000);
+      }
+      assertThat(steps.timesteps(inputs)).isEqualTo(expected);
+    }
+  }
+
+  @Tag("kernels")
+  @Test
+  void shouldGoOnWithoutWhereARecordingFails() throws IOException, InterruptedException {
+    Recorder failing =
+        new Recorder() {
+          @Override
+          public Runnable record(Runnable work) {
+            throw new IllegalStateException("operation not permitted when stream is capturing");
+          }
+
+          @Override
+          public void close() {}
+        };
+    try (TinyTrainer trained = captured(tiny, failing);
+        TinyTrainer other = captured(tiny, new Again())) {
+      assertThat(trained.unet()).isEqualTo(other.unet());
+      assertThat(trained.notes)
+          .filteredOn(each -> each.startsWith("cuda_graph"))
+          .containsExactly(
+              "cuda_graph: steps are not captured: operation not permitted when stream is capturing");
+    }
+    tiny.with("cuda_graph", true);
+    assertThatThrownBy(() -> captured(tiny, failing))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("Set cuda_graph: auto");
+  }
+
+  @Tag("kernels")
+  @Test
+  void shouldChangeNothingWhereTheGradientsAreNotFinite() throws IOException, InterruptedException {
+    tiny.with("learning_rate", "1e30").with("adam_epsilon", "1e-30");
+    try (TinyTrainer trained = new TinyTrainer(tiny)) {
+      Emulated.in(trained.run);
+      trained.trainer.capture(new Again(), trained.notes::add);
+      assertThatThrownBy(trained::train)
+          .isInstanceOf(Problem.class)
+          .hasMessageContaining("is not finite");
+    }
+  }
+
+  private @org.jspecify.annotations.Nullable String refusal(String key, Object value) {
+    return CapturedStep.refusal(tiny.with(key, value).config(), Device.CUDA, true);
+  }
+
+  @Test
+  void shouldSayWhyItDoesNotCapture() {
+    Config config = tiny.config();
+    assertThat(CapturedStep.refusal(config, Device.CUDA, true)).isNull();
+    assertThat(CapturedStep.refusal(config, Device.CPU, true)).isEqualTo("the run is on the CPU");
+    assertThat(CapturedStep.refusal(config, Device.CUDA, false)).contains("kernels are off");
+    assertThat(refusal("gradient_accumulation_steps", 2)).contains("another shape");
+    tiny.with("gradient_accumulation_steps", 1);
+    assertThat(refusal("train_text_encoder", true)).contains("tokenized");
+    tiny.with("train_text_encoder", false).with("max_grad_norm", 0);
+    assertThat(refusal("fused_backward_pass", true)).contains("each gradient");
+  }
+
+  @Test
+  void shouldCaptureAsTheKeySays() {
+    List<String> notes = new ArrayList<>();
+    assertThat(CapturedStep.wanted(CudaGraph.AUTO, null, notes::add)).isTrue();
+    assertThat(CapturedStep.wanted(CudaGraph.FALSE, null, notes::add)).isFalse();
+    assertThat(notes).isEmpty();
+    assertThat(CapturedStep.wanted(CudaGraph.AUTO, "it rains", notes::add)).isFalse();
+    assertThat(notes).containsExactly("cuda_graph: steps are not captured: it rains");
+    assertThatThrownBy(() -> CapturedStep.wanted(CudaGraph.TRUE, "it rains", notes::add))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("cuda_graph: true: it rains");
+  }
+}
