@@ -172,6 +172,19 @@ public final class Parameter {
     }
   }
 
+  /** What writes a gradient straight into its slice. */
+  @FunctionalInterface
+  public interface Gather {
+    /** Writes, or where {@code add} adds, to a slice of {@link #shape}. */
+    void into(Tensor slice, boolean add);
+  }
+
+  /** Has {@code part} add to the gradient, straight in its slice. */
+  public void accumulateBy(Gather part) {
+    part.into(slot(), !stale);
+    stale = false;
+  }
+
   /** Copies a tensor of the file's shape, any type, into the {@link #master}. */
   public void read(Tensor fromFile) {
     Native.run(name, () -> asInFile(master()).copy_(fromFile.at()));

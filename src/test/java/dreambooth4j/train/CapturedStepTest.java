@@ -40,8 +40,8 @@ class CapturedStepTest {
     tiny =
         new TinyRun(folder)
             .withPaintedClassImages()
-            .with("num_train_epochs", 4)
-            .with("prior_loss_target", 4);
+            .with("num_train_epochs", 2)
+            .with("prior_loss_target", 2);
   }
 
   /** Stands in for CUDA's graphs. */
@@ -67,7 +67,7 @@ class CapturedStepTest {
     TinyTrainer made = new TinyTrainer(run);
     Emulated.in(made.run);
     made.trainer.capture(recorder, made.notes::add);
-    return made.train();
+    return made.train(6);
   }
 
   private static double distance(Map<String, List<Float>> ours, Map<String, List<Float>> theirs) {
@@ -88,36 +88,39 @@ class CapturedStepTest {
   @Tag("kernels")
   @ParameterizedTest
   @CsvSource({
-    "use_8bit_adam,false,1e-5",
-    "snr_gamma,5,1e-5",
-    "offset_noise,0.1,1e-5",
-    "gradient_checkpointing,true,1e-5",
-    "max_grad_norm,0,1e-5",
-    "prior_loss_scale,true,1e-5",
-    "mixed_precision,bf16,2e-3"
+    "snr_gamma=5 offset_noise=0.1 prior_loss_scale=true,1e-4,0.02",
+    "use_8bit_adam=true gradient_checkpointing=true,1e-3,0.02",
+    "mixed_precision=bf16 max_grad_norm=0,2e-2,0.1",
+    "mixed_precision=fp16,2e-2,0.1"
   })
-  void shouldTrainAsTheStepOfTheHostDoes(String key, String value, double tolerance)
+  void shouldTrainAsTheStepOfTheHostDoes(String keys, double ofLosses, double ofMovement)
       throws IOException, InterruptedException {
-    tiny.with("train_batch_size", 2).with(key, value);
+    tiny.with("train_batch_size", 2);
+    for (String each : keys.split(" ", -1)) {
+      tiny.with(each.replaceFirst("=.*", ""), each.replaceFirst(".*=", ""));
+    }
     Again recorder = new Again();
     try (TinyTrainer plain = new TinyTrainer(tiny);
         TinyTrainer ours = captured(tiny, recorder)) {
       Map<String, List<Float>> before = plain.unet();
-      plain.train();
+      plain.train(6);
       assertThat(recorder.recorded).as("shapes that came again").isEqualTo(3);
       for (int i = 0; i < plain.reports.size(); i++) {
         Trainer.StepReport theirs = plain.reports.get(i);
         Trainer.StepReport own = ours.reports.get(i);
-        double most = 100 * tolerance;
-        assertThat(own.losses().total()).isCloseTo(theirs.losses().total(), within(most));
-        assertThat(own.losses().instance()).isCloseTo(theirs.losses().instance(), within(most));
-        assertThat(own.losses().prior()).isCloseTo(theirs.losses().prior(), within(most));
-        assertThat(own.gradientNorm() / theirs.gradientNorm()).isCloseTo(1, within(most));
+        assertThat(own.losses().total()).isCloseTo(theirs.losses().total(), within(ofLosses));
+        assertThat(own.losses().instance()).isCloseTo(theirs.losses().instance(), within(ofLosses));
+        assertThat(own.losses().prior()).isCloseTo(theirs.losses().prior(), within(ofLosses));
+        assertThat(own.skipped()).isEqualTo(theirs.skipped());
+        if (!own.skipped()) {
+          assertThat(own.gradientNorm() / theirs.gradientNorm()).isCloseTo(1, within(ofLosses));
+        }
         assertThat(own.pictures()).isEqualTo(theirs.pictures());
         assertThat(own.priorLossWeight()).isEqualTo(theirs.priorLossWeight());
       }
       double moved = distance(before, plain.unet());
-      assertThat(distance(ours.unet(), plain.unet())).isLessThan(Math.max(tolerance, 0.02 * moved));
+      assertThat(moved).isPositive();
+      assertThat(distance(ours.unet(), plain.unet())).isLessThan(ofMovement * moved);
     }
   }
 
@@ -144,6 +147,7 @@ class CapturedStepTest {
   @Tag("kernels")
   @Test
   void shouldGoOnWithoutWhereARecordingFails() throws IOException, InterruptedException {
+    tiny.with("max_train_steps", 3); // of two shapes: one comes again
     Recorder failing =
         new Recorder() {
           @Override
@@ -170,7 +174,7 @@ class CapturedStepTest {
 
   @Tag("kernels")
   @Test
-  void shouldChangeNothingWhereTheGradientsAreNotFinite() throws IOException, InterruptedException {
+  void shouldLeaveTheWeightsWhereALossIsNotFinite() throws IOException, InterruptedException {
     tiny.with("learning_rate", "1e30").with("adam_epsilon", "1e-30");
     try (TinyTrainer trained = new TinyTrainer(tiny)) {
       Emulated.in(trained.run);
@@ -178,6 +182,7 @@ class CapturedStepTest {
       assertThatThrownBy(trained::train)
           .isInstanceOf(Problem.class)
           .hasMessageContaining("is not finite");
+      assertThat(trained.model.firstBadWeight()).isNull();
     }
   }
 

@@ -6,6 +6,8 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
+import dreambooth4j.engine.cudnn.Convolution;
+import dreambooth4j.engine.cudnn.Convolutions;
 import java.util.List;
 import org.bytedeco.javacpp.BoolPointer;
 import org.bytedeco.pytorch.T_TensorTensorTensor_T;
@@ -15,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Convolution of channels-last images, cross-correlation as in libtorch. x [B, H, W, I], y [B, H',
- * W', O]; weight [O, kh, kw, I] in memory, bias [O]; keeps x.
+ * W', O]; weight [O, kh, kw, I] in memory, bias [O]; keeps x. On CUDA by {@link Convolutions},
+ * where they have a plan for it.
  *
  * <p>Where there are few pixels the weights are most of what is moved, and libtorch's convolution,
  * which puts them into an order of its own in each call, takes up to six times as long as a product
@@ -52,7 +55,35 @@ public final class Conv2d {
   /** Convolves with the same stride and zero padding on both axes; the bias may be missing. */
   public static Var apply(
       Tape tape, Var x, Parameter weight, @Nullable Parameter bias, int stride, int padding) {
-    return new Conv2d(tape, x, weight, bias, stride, padding).apply();
+    Convolution shape = Convolution.of(x.value(), weight, stride, padding);
+    Convolutions cudnn =
+        Convolutions.of(tape.arena(), shape, x.needsGradient(), weight.isTrainable());
+    return cudnn == null
+        ? new Conv2d(tape, x, weight, bias, stride, padding).apply()
+        : byCudnn(cudnn, shape, tape, x, weight, bias);
+  }
+
+  private static Var byCudnn(
+      Convolutions cudnn,
+      Convolution shape,
+      Tape tape,
+      Var x,
+      Parameter weight,
+      @Nullable Parameter bias) {
+    Arena arena = tape.arena();
+    return tape.record(
+        "conv2d",
+        cudnn.forward(arena, shape, x.value(), weight, bias),
+        x.needsGradient() || weight.isTrainable(),
+        List.of(x.value()),
+        dy -> {
+          if (weight.isTrainable()) {
+            cudnn.gather(arena, shape, x.value(), dy, weight, bias);
+          }
+          if (x.needsGradient()) {
+            x.accumulate(cudnn.backward(arena, shape, dy, weight));
+          }
+        });
   }
 
   private Var apply() {

@@ -1,0 +1,210 @@
+package dreambooth4j.engine.cudnn;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
+import dreambooth4j.engine.Native;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.cudnn.Convolution.Direction;
+import dreambooth4j.engine.kernel.CudaDevice;
+import dreambooth4j.engine.kernel.Trials;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Convolutions of one tree of arenas on CUDA: for each shape and direction the fastest algorithm of
+ * those that give the same bits each time and want no more than {@value #WORKSPACE_BYTES} bytes of
+ * workspace, found by {@link Trials}. The workspace is the arena's, for as long as the call takes.
+ * Gradients of weights are written or added straight into their slices. Off where the environment
+ * variable {@code DREAMBOOTH4J_CUDNN} is {@code off}, for comparisons.
+ *
+ * <p><b>What calls cuDNN has not run on a GPU yet.</b>
+ */
+public final class Convolutions {
+  /** The most that a call may take as its workspace. */
+  public static final long WORKSPACE_BYTES = 256L << 20;
+
+  private static final boolean OFF = "off".equals(System.getenv("DREAMBOOTH4J_CUDNN"));
+
+  private record Planned(Convolution shape, Direction direction) {}
+
+  private record Plan(int algorithm, long workspaceBytes) {}
+
+  private final @Nullable ConvolutionLibrary library;
+  private final @Nullable Trials trials;
+  private final Runnable await;
+  private final Map<Planned, @Nullable Plan> plans = new HashMap<>();
+
+  private Convolutions(
+      @Nullable ConvolutionLibrary library, @Nullable Trials trials, Runnable await) {
+    this.library = library;
+    this.trials = trials;
+    this.await = await;
+  }
+
+  private static Convolutions usual(Arena arena) {
+    boolean on = arena.device() == Device.CUDA && !arena.isDry() && !OFF;
+    return on
+        ? new Convolutions(new CudnnLibrary(), Trials.ofUser("convolution"), CudaDevice::await)
+        : new Convolutions(null, null, () -> {});
+  }
+
+  /** Has a tree compute by this library: to be said before an op runs there. */
+  static void computeBy(Arena arena, ConvolutionLibrary library, Trials trials) {
+    Convolutions made =
+        arena.tool(Convolutions.class, () -> new Convolutions(library, trials, () -> {}));
+    if (made.library != library) {
+      throw new IllegalStateException("ops have run in this tree already");
+    }
+  }
+
+  /**
+   * Those that compute this convolution in an arena, with plans for all directions that it will
+   * need; null where ATen must do it.
+   *
+   * @param dx whether the images need a gradient
+   * @param dw whether the weight does
+   */
+  public static @Nullable Convolutions of(Arena arena, Convolution shape, boolean dx, boolean dw) {
+    Convolutions all = arena.tool(Convolutions.class, () -> usual(arena));
+    boolean taken =
+        all.library != null
+            && shape.dtype() != DType.F64
+            && all.plan(arena, shape, Direction.FORWARD) != null
+            && (!dx || all.plan(arena, shape, Direction.DATA) != null)
+            && (!dw || all.plan(arena, shape, Direction.FILTER) != null);
+    return taken ? all : null;
+  }
+
+  /** y [B, H', W', O] of images x and a weight, with its bias if any; the caller holds it. */
+  public Tensor forward(
+      Arena arena, Convolution shape, Tensor x, Parameter weight, @Nullable Parameter bias) {
+    Tensor y = arena.allocate("conv2d", shape.dtype(), shape.outputShape());
+    run(arena, shape, Direction.FORWARD, x, weight.weight(), y, false);
+    if (bias != null) {
+      Native.run("conv2d.bias", () -> y.at().add_(bias.weight().at()));
+    }
+    return y;
+  }
+
+  /** dx, as x; the caller holds it. */
+  public Tensor backward(Arena arena, Convolution shape, Tensor dy, Parameter weight) {
+    Tensor dx = arena.allocate("conv2d.dx", shape.dtype(), shape.inputShape());
+    run(arena, shape, Direction.DATA, dy, weight.weight(), dx, false);
+    return dx;
+  }
+
+  /** Gathers the gradients of a weight and of its bias, if any, in their slices. */
+  public void gather(
+      Arena arena,
+      Convolution shape,
+      Tensor x,
+      Tensor dy,
+      Parameter weight,
+      @Nullable Parameter bias) {
+    weight.accumulateBy((slice, add) -> run(arena, shape, Direction.FILTER, x, dy, slice, add));
+    if (bias != null) {
+      bias.accumulateBy((slice, add) -> library().biasGradient(shape, dy, slice, add));
+    }
+  }
+
+  private ConvolutionLibrary library() {
+    if (library == null) {
+      throw new IllegalStateException("no library for convolutions");
+    }
+    return library;
+  }
+
+  private void run(
+      Arena arena,
+      Convolution shape,
+      Direction direction,
+      Tensor first,
+      Tensor second,
+      Tensor result,
+      boolean add) {
+    Plan plan = plan(arena, shape, direction);
+    if (plan == null) {
+      throw new IllegalStateException("no plan for " + shape.key(direction));
+    }
+    run(arena, shape, direction, plan, first, second, result, add);
+  }
+
+  private void run(
+      Arena arena,
+      Convolution shape,
+      Direction direction,
+      Plan plan,
+      Tensor first,
+      Tensor second,
+      Tensor result,
+      boolean add) {
+    Tensor workspace =
+        plan.workspaceBytes == 0
+            ? null
+            : arena.allocate("conv2d workspace", DType.U8, plan.workspaceBytes);
+    library().run(shape, direction, plan.algorithm, first, second, result, add, workspace);
+    if (workspace != null) {
+      workspace.release(); // the allocator gives it only to what comes later on the stream
+    }
+  }
+
+  /** The fastest plan; null where no algorithm can do it. */
+  private @Nullable Plan plan(Arena arena, Convolution shape, Direction direction) {
+    Planned key = new Planned(shape, direction);
+    if (!plans.containsKey(key)) {
+      plans.put(key, chosen(arena, shape, direction));
+    }
+    return plans.get(key);
+  }
+
+  private @Nullable Plan chosen(Arena arena, Convolution shape, Direction direction) {
+    Map<String, Plan> possible = new HashMap<>();
+    for (int algorithm : library().algorithms(direction)) {
+      try {
+        long bytes = library().workspaceBytes(shape, direction, algorithm);
+        if (bytes <= WORKSPACE_BYTES) {
+          possible.put("algorithm " + algorithm, new Plan(algorithm, bytes));
+        }
+      } catch (IllegalStateException e) {
+        continue; // not for this shape
+      }
+    }
+    if (possible.isEmpty() || trials == null) {
+      return null;
+    }
+    try (Arena scratch = arena.child("conv2d trial")) {
+      Tensor x = scratch.zeros("x", shape.dtype(), shape.inputShape());
+      Tensor y = scratch.zeros("y", shape.dtype(), shape.outputShape());
+      Tensor w = scratch.zeros("w", shape.dtype(), shape.filterShape());
+      Tensor first = direction == Direction.DATA ? y : x;
+      Tensor second = direction == Direction.FILTER ? y : w;
+      Tensor result =
+          switch (direction) {
+            case FORWARD -> y;
+            case DATA -> x;
+            case FILTER -> w;
+          };
+      List<Trials.Candidate> candidates = new ArrayList<>();
+      possible.forEach(
+          (name, plan) ->
+              candidates.add(
+                  new Trials.Candidate(
+                      name,
+                      () ->
+                          Trials.seconds(
+                              () ->
+                                  run(
+                                      scratch, shape, direction, plan, first, second, result,
+                                      false),
+                              await))));
+      return possible.get(trials.choose(shape.key(direction), candidates));
+    } catch (IllegalStateException e) {
+      return null; // each failed when it was tried
+    }
+  }
+}

@@ -1,0 +1,221 @@
+package dreambooth4j.engine.cudnn;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Native;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Var;
+import dreambooth4j.engine.cudnn.Convolution.Direction;
+import dreambooth4j.engine.kernel.Trials;
+import dreambooth4j.engine.op.Conv2d;
+import dreambooth4j.engine.op.OpCase;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.bytedeco.javacpp.BoolPointer;
+import org.bytedeco.pytorch.T_TensorTensorTensor_T;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Plans, workspaces and slices, with libtorch on the CPU in the place of cuDNN. */
+class ConvolutionsTest {
+  @TempDir Path folder;
+
+  /** Convolutions by libtorch, in the way that cuDNN is asked for them. */
+  private static final class StandIn implements ConvolutionLibrary {
+    final List<String> ran = new ArrayList<>();
+    final @Nullable Direction refused;
+
+    StandIn(@Nullable Direction refused) {
+      this.refused = refused;
+    }
+
+    @Override
+    public List<Integer> algorithms(Direction direction) {
+      return List.of(0, 1, 2);
+    }
+
+    /** 0 is not for any shape, 1 wants too much, 2 wants 64 bytes. */
+    @Override
+    public long workspaceBytes(Convolution shape, Direction direction, int algorithm) {
+      if (algorithm == 0 || direction == refused) {
+        throw new IllegalStateException("not supported");
+      }
+      return algorithm == 1 ? Convolutions.WORKSPACE_BYTES + 1 : 64;
+    }
+
+    @Override
+    public void run(
+        Convolution shape,
+        Direction direction,
+        int algorithm,
+        Tensor first,
+        Tensor second,
+        Tensor result,
+        boolean add,
+        @Nullable Tensor workspace) {
+      assertThat(workspace).isNotNull();
+      assertThat(workspace.count()).isEqualTo(64);
+      ran.add(direction + " " + algorithm + (add ? " adds" : ""));
+      Native.run(
+          "stand-in",
+          () -> {
+            org.bytedeco.pytorch.Tensor out = computed(shape, direction, first, second);
+            org.bytedeco.pytorch.Tensor nhwc = out.permute(0, 2, 3, 1);
+            if (add) {
+              result.at().add_(nhwc);
+            } else {
+              result.at().copy_(nhwc);
+            }
+          });
+    }
+
+    private static org.bytedeco.pytorch.Tensor computed(
+        Convolution shape, Direction direction, Tensor first, Tensor second) {
+      long[] strides = {shape.stride(), shape.stride()};
+      long[] paddings = {shape.padding(), shape.padding()};
+      long[] one = {1, 1};
+      long[] zero = {0, 0};
+      org.bytedeco.pytorch.Tensor a = first.at().permute(0, 3, 1, 2);
+      org.bytedeco.pytorch.Tensor b = second.at().permute(0, 3, 1, 2);
+      if (direction == Direction.FORWARD) {
+        return torch.convolution(
+            a, b, new TensorOptional(), strides, paddings, one, false, zero, 1);
+      }
+      boolean data = direction == Direction.DATA;
+      BoolPointer mask = new BoolPointer(3);
+      mask.put(0, data).put(1, !data).put(2, false);
+      org.bytedeco.pytorch.Tensor like =
+          torch.zeros(data ? shape.inputShape() : shape.filterShape()).permute(0, 3, 1, 2);
+      T_TensorTensorTensor_T all =
+          torch.convolution_backward(
+              data ? a : b,
+              data ? like : a,
+              data ? b : like,
+              new long[] {shape.out()},
+              strides,
+              paddings,
+              one,
+              false,
+              zero,
+              1,
+              mask);
+      return data ? all.get0() : all.get1();
+    }
+
+    @Override
+    public void biasGradient(Convolution shape, Tensor dy, Tensor result, boolean add) {
+      Native.run(
+          "stand-in",
+          () -> {
+            org.bytedeco.pytorch.Tensor sum = dy.at().sum(new long[] {0, 1, 2});
+            if (add) {
+              result.at().add_(sum);
+            } else {
+              result.at().copy_(sum);
+            }
+          });
+    }
+  }
+
+  private Trials trials() {
+    return new Trials(folder, "convolution", "a machine");
+  }
+
+  /**
+   * y, dx, dw and db after two ways back, with the gradients set to zero before the second or not.
+   */
+  private static List<float[]> trained(
+      Arena arena, long[] images, long[] filter, int stride, int padding, boolean anew) {
+    SplittableRandom random = new SplittableRandom(5);
+    Parameters group = new Parameters(DType.F32);
+    Parameter weight = group.declare("w", filter);
+    Parameter bias = group.declare("b", filter[0]);
+    group.allocate(arena, true);
+    weight.weight().copyFrom(OpCase.random(arena, DType.F32, random, weight.shape()));
+    bias.weight().copyFrom(OpCase.random(arena, DType.F32, random, bias.shape()));
+    List<float[]> results = new ArrayList<>();
+    for (int i = 0; i < 2; i++) {
+      if (anew) {
+        group.zeroGradients();
+      }
+      try (Tape tape = Tape.recording(arena)) {
+        Var x = tape.input(OpCase.random(arena, DType.F32, random, images));
+        Var y = Conv2d.apply(tape, x, weight, bias, stride, padding);
+        tape.backward(y, OpCase.random(arena, DType.F32, random, y.value().shape()));
+        results.add(y.value().toFloats());
+        Tensor dx = x.gradient();
+        assertThat(dx).isNotNull();
+        results.add(dx.toFloats());
+      }
+    }
+    results.add(weight.gradient().toFloats());
+    results.add(bias.gradient().toFloats());
+    return results;
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1,1,false", "2,1,true", "1,0,true"})
+  void shouldTrainAsAtenDoes(int stride, int padding, boolean anew) {
+    long[] images = {2, 7, 6, 5};
+    long[] filter = {4, 5, 3, 3};
+    StandIn library = new StandIn(null);
+    try (Arena ours = Arena.open("ours");
+        Arena theirs = Arena.open("theirs")) {
+      Convolutions.computeBy(ours, library, trials());
+      List<float[]> a = trained(ours, images, filter, stride, padding, anew);
+      List<float[]> b = trained(theirs, images, filter, stride, padding, anew);
+      for (int i = 0; i < b.size(); i++) {
+        assertThat(a.get(i))
+            .as("result %d", i)
+            .usingComparatorWithPrecision(1e-4f)
+            .isEqualTo(b.get(i));
+      }
+      String later = anew ? "FILTER 2" : "FILTER 2 adds";
+      assertThat(library.ran)
+          .containsExactly("FORWARD 2", later, "DATA 2", "FORWARD 2", later, "DATA 2");
+    }
+  }
+
+  /** Of the ways back one cannot be computed: all of it is ATen's, but inference is not. */
+  @Test
+  void shouldLeaveToAtenWhatHasNoPlan() {
+    StandIn library = new StandIn(Direction.DATA);
+    long[] images = {2, 7, 6, 5};
+    try (Arena arena = Arena.open("test")) {
+      Convolutions.computeBy(arena, library, trials());
+      trained(arena, images, new long[] {4, 5, 3, 3}, 1, 1, false);
+      assertThat(library.ran).isEmpty();
+      Convolution shape = new Convolution(DType.F32, 2, 7, 6, 5, 4, 3, 3, 1, 1);
+      assertThat(Convolutions.of(arena, shape, false, true)).isNotNull();
+      assertThat(Convolutions.of(arena, shape, true, true)).isNull();
+    }
+  }
+
+  @Test
+  void shouldKnowItsShapesAndWhatAPlanIsRememberedBy() {
+    Convolution shape = new Convolution(DType.BF16, 2, 65, 48, 320, 640, 3, 3, 2, 1);
+    assertThat(shape.outputShape()).containsExactly(2, 33, 24, 640);
+    assertThat(shape.key(Direction.FILTER))
+        .isEqualTo("FILTER BF16 x[2,65,48,320] w[640,3,3,320] stride 2 padding 1");
+  }
+
+  @Test
+  void shouldBeAtenOnTheCpu() {
+    try (Arena arena = Arena.open("test")) {
+      Convolution shape = new Convolution(DType.F32, 2, 7, 6, 5, 4, 3, 3, 1, 1);
+      assertThat(Convolutions.of(arena, shape, true, true)).isNull();
+    }
+  }
+}
