@@ -171,7 +171,7 @@ public final class Convolutions {
           possible.put("algorithm " + algorithm, new Plan(algorithm, bytes));
         }
       } catch (IllegalStateException e) {
-        continue; // not for this shape
+        // not for this shape
       }
     }
     if (possible.isEmpty() || trials == null) {

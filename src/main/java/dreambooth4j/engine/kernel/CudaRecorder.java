@@ -26,15 +26,15 @@ import org.bytedeco.pytorch.global.torch_cuda;
 public final class CudaRecorder implements Recorder {
   /** Only work of one stream is recorded, so the filter has to know one stream. */
   private static final class OneStream extends StreamFilter {
-    private final long address;
+    private final long recorded;
 
-    OneStream(long address) {
-      this.address = address;
+    OneStream(long recorded) {
+      this.recorded = recorded;
     }
 
     @Override
     public boolean call(Pointer stream) {
-      return stream != null && stream.address() == address;
+      return stream != null && stream.address() == recorded;
     }
   }
 
