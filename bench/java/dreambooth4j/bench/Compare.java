@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -103,9 +104,10 @@ public final class Compare implements Callable<Integer> {
     }
     json.put("speedup", median(speedups)).put("memory", median(memory));
     json.set("machine", Machine.facts());
+    Path results = Files.createDirectories(Path.of("bench", "results"));
     new ObjectMapper()
         .enable(SerializationFeature.INDENT_OUTPUT)
-        .writeValue(Path.of("bench", "results", "compare-" + name + ".json").toFile(), json);
+        .writeValue(results.resolve("compare-" + name + ".json").toFile(), json);
     System.out.printf(
         "%.2f times as fast (%.2f to %.2f), with %.2f of the memory%n",
         median(speedups),

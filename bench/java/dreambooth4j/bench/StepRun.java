@@ -23,9 +23,9 @@ public final class StepRun {
     MadeUpTraining.Batch batch =
         new MadeUpTraining.Batch(
             Integer.parseInt(args[1]), Integer.parseInt(args[2]) / 8, Integer.parseInt(args[3]));
-    long before = ProcessMemory.peak().orElse(0);
     ObjectNode json = new ObjectMapper().createObjectNode();
     try (Arena run = Arena.open("run")) {
+      long before = ProcessMemory.peak().orElse(0); // with the libraries, as step.py counts it
       MadeUpTraining training = new MadeUpTraining(run, config, batch);
       ArrayNode seconds = json.putArray("seconds");
       ArrayNode losses = json.putArray("losses");

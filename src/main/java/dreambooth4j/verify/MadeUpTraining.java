@@ -14,7 +14,6 @@ import dreambooth4j.model.UNet;
 import dreambooth4j.model.UNetConfig;
 import dreambooth4j.random.CounterRandom;
 import dreambooth4j.train.TrainingStep;
-import java.util.Arrays;
 import java.util.List;
 import java.util.stream.LongStream;
 
@@ -33,6 +32,10 @@ public final class MadeUpTraining {
   public record Batch(int pairs, int side, int tokens) {}
 
   private static final long SEED = 1;
+
+  /** Numbers drawn at once, an even number: so no weight needs an array of its size. */
+  private static final long CHUNK = 1 << 16;
+
   private static final double PRIOR_LOSS_WEIGHT = 0.4;
   private static final double LEARNING_RATE = 1e-3;
   private static final AdamW.Settings ADAMW = new AdamW.Settings(0.9, 0.999, 1e-8, 1e-2);
@@ -53,7 +56,7 @@ public final class MadeUpTraining {
     parameters.allocate(run, true);
     Threads.fit(parameters.count());
     for (Parameter each : parameters.all()) {
-      each.weight().copyFrom(firstValues(each));
+      fill(each);
     }
     NoiseSchedule schedule = NoiseSchedule.of(SchedulerConfig.parse("{}"));
     step = new TrainingStep(unet, Objective.plain(schedule), 0);
@@ -61,22 +64,26 @@ public final class MadeUpTraining {
   }
 
   /** Norms scale by 1, biases add 0, the rest keeps the variance of what goes in. */
-  private static float[] firstValues(Parameter parameter) {
-    float[] values = new float[Math.toIntExact(parameter.count())];
-    if (parameter.name().endsWith(".bias")) {
-      return values;
-    }
+  private static void fill(Parameter parameter) {
     long[] shape = parameter.fileShape();
-    if (shape.length == 1) {
-      Arrays.fill(values, 1);
-      return values;
+    if (parameter.name().endsWith(".bias")) {
+      return;
     }
-    CounterRandom.at(SEED, parameter.name(), 0, 0).normal(values, 0, values.length);
-    float scale = (float) Math.sqrt((double) shape[0] / values.length);
-    for (int i = 0; i < values.length; i++) {
-      values[i] *= scale;
+    CounterRandom random = CounterRandom.at(SEED, parameter.name(), 0, 0);
+    float scale = (float) Math.sqrt((double) shape[0] / parameter.count());
+    float[] values = new float[(int) Math.min(CHUNK, parameter.count())];
+    for (long from = 0; from < parameter.count(); from += CHUNK) {
+      int n = (int) Math.min(CHUNK, parameter.count() - from);
+      random.normal(values, 0, n);
+      for (int i = 0; i < n; i++) {
+        values[i] = shape.length == 1 ? 1 : values[i] * scale;
+      }
+      parameter
+          .weight()
+          .bytes(from * Float.BYTES, n * Float.BYTES)
+          .asFloatBuffer()
+          .put(values, 0, n);
     }
-    return values;
   }
 
   /** Takes one step; what it makes on the way is freed. The loss before it. */
