@@ -8,6 +8,7 @@ public record Config(
     DataConfig data,
     TrainingConfig training,
     OptimizerConfig optimizer,
+    ComputeConfig compute,
     MemoryConfig memory,
     PriorConfig prior,
     List<ConceptConfig> concepts,
@@ -15,6 +16,7 @@ public record Config(
     OutputConfig output) {
   /** The same with other memory options. */
   public Config with(MemoryConfig other) {
-    return new Config(model, data, training, optimizer, other, prior, concepts, samples, output);
+    return new Config(
+        model, data, training, optimizer, compute, other, prior, concepts, samples, output);
   }
 }

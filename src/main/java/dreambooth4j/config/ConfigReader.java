@@ -1,6 +1,7 @@
 package dreambooth4j.config;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.ConceptConfig.ClassImages;
 import dreambooth4j.config.ConceptConfig.Samples;
 import dreambooth4j.config.Layer.Raw;
@@ -149,6 +150,7 @@ public final class ConfigReader {
         data(run),
         training(run, prior),
         optimizer(run),
+        compute(run),
         memory(run),
         new PriorConfig(
             prior,
@@ -313,6 +315,13 @@ public final class ConfigReader {
     }
   }
 
+  private static ComputeConfig compute(Values run) {
+    return new ComputeConfig(
+        run.get(ComputeKeys.DEVICE),
+        run.get(ComputeKeys.MIXED_PRECISION),
+        run.get(ComputeKeys.ALLOW_TF32));
+  }
+
   private MemoryConfig memory(Values run) {
     MemoryConfig config =
         new MemoryConfig(
@@ -326,6 +335,10 @@ public final class ConfigReader {
     if (config.fusedBackwardPass() && run.get(Keys.GRADIENT_ACCUMULATION_STEPS) > 1) {
       sources.errors.add(
           "fused_backward_pass updates after every batch: set gradient_accumulation_steps: 1 and raise train_batch_size, or leave out fused_backward_pass");
+    }
+    if (config.fusedBackwardPass() && run.get(ComputeKeys.MIXED_PRECISION) == MixedPrecision.FP16) {
+      sources.errors.add(
+          "fused_backward_pass updates before it is known whether fp16's gradients are all finite: set mixed_precision: bf16, or leave out fused_backward_pass");
     }
     return config;
   }

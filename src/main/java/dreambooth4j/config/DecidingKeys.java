@@ -12,12 +12,13 @@ import java.util.Set;
  */
 public final class DecidingKeys {
   private static final Set<Group> GROUPS =
-      Set.of(Group.MODEL, Group.DATA, Group.TRAINING, Group.PRIOR_LOSS);
+      Set.of(Group.MODEL, Group.DATA, Group.TRAINING, Group.COMPUTE, Group.PRIOR_LOSS);
 
   private static final Set<String> DECIDE_NOTHING =
       Set.of(
           ConceptKeys.INSTANCE_DATA_DIR.name(),
           ConceptKeys.CLASS_DATA_DIR.name(),
+          ComputeKeys.DEVICE.name(),
           Keys.SAMPLE_BATCH_SIZE.name());
 
   private DecidingKeys() {}

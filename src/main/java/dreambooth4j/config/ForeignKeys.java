@@ -44,7 +44,6 @@ public final class ForeignKeys {
           "text_encoder_use_attention_mask",
           "skip_save_text_encoder",
           "push_to_hub",
-          "allow_tf32",
           "scale_lr",
           "center_crop");
 
@@ -57,8 +56,6 @@ public final class ForeignKeys {
         "gradient_set_to_none",
         "set_grads_to_none",
         "enable_xformers_memory_efficient_attention",
-        "allow_tf32",
-        "tf32_enable",
         "dataloader_num_workers",
         "local_rank",
         "pre_compute_text_embeddings",
@@ -144,8 +141,7 @@ public final class ForeignKeys {
         "lr_factor",
         "lr_scale_pos");
 
-    remark("mixed_precision", value -> !value.matches("no|fp32|"), "float32 is used");
-    remarkOn("full_mixed_precision", "float32 is used");
+    remarkOn("full_mixed_precision", "master weights stay in float32");
     remark("prior_generation_precision", value -> !value.matches("no|fp32|"), "float32 is used");
     remarkOn("half_model", "the model is saved in float32");
 

@@ -17,6 +17,7 @@ public final class Key<S, T> {
     MODEL("Model"),
     DATA("Data"),
     TRAINING("Training"),
+    COMPUTE("Device and precision"),
     MEMORY("Memory"),
     PRIOR_LOSS("Prior loss"),
     SAMPLES("Samples"),

@@ -416,7 +416,9 @@ public final class Keys {
 
   /** The keys of a run, in the order of {@code --help}. */
   static List<Key<Config, ?>> ofRun() {
-    return Stream.of(DataKeys.all(), RUN, MemoryKeys.all()).flatMap(List::stream).toList();
+    return Stream.of(DataKeys.all(), RUN, ComputeKeys.all(), MemoryKeys.all())
+        .flatMap(List::stream)
+        .toList();
   }
 
   /** All keys: each works in a file and as a flag. */

@@ -13,13 +13,17 @@ import org.jspecify.annotations.Nullable;
 /**
  * AdamW (Loshchilov and Hutter 2019) over flat buffers, as {@code torch.optim.AdamW} computes it,
  * with its moments in 32 or in 8 bits. Each group of parameters is one call, whatever the number of
- * its tensors.
+ * its tensors. Where a group computes in 16 bits, its masters are updated, and the weights are
+ * their rounded copy.
  *
  * <p>Groups whose gradients are passed on rather than gathered are updated while the tape walks
  * back: {@link #begin} says with what, {@link #updateArrived} is the walk's to call, and {@link
  * #step} leaves these groups alone.
  */
 public final class AdamW {
+  /** Elements of gradients of 16 bits that are widened at once: whole rows. */
+  private static final long PIECE = 256 * Parameters.ROW;
+
   /**
    * The rule's constants.
    *
@@ -100,11 +104,32 @@ public final class AdamW {
     return Math.sqrt(sum);
   }
 
-  /** In F32 within a row and in double beyond: one F32 sum over 10⁹ squares would lose digits. */
+  /** Of any type; 16 bits are widened piece by piece. */
   private static double squares(Tensor flat) {
     if (flat.arena().isDry()) {
       return 0;
     }
+    if (!flat.dtype().isHalf()) {
+      return wideSquares(flat);
+    }
+    double sum = 0;
+    for (long from = 0; from < flat.count(); from += PIECE) {
+      Tensor piece = widened(flat, from, Math.min(PIECE, flat.count() - from));
+      sum += wideSquares(piece);
+      piece.release();
+    }
+    return sum;
+  }
+
+  /** A part of a flat buffer as F32: a new tensor. */
+  private static Tensor widened(Tensor flat, long from, long length) {
+    Tensor piece = flat.arena().allocate("widened", DType.F32, length);
+    Native.run("widen", () -> piece.at().copy_(flat.at().narrow(0, from, length)));
+    return piece;
+  }
+
+  /** In F32 within a row and in double beyond: one F32 sum over 10⁹ squares would lose digits. */
+  private static double wideSquares(Tensor flat) {
     long row = flat.count() % Parameters.ROW == 0 ? Parameters.ROW : Parameters.BLOCK;
     return Native.call(
         "gradient norm",
@@ -146,9 +171,29 @@ public final class AdamW {
     if (gradients.arena().isDry()) {
       return;
     }
+    if (state.parameters.masters() == state.parameters.weights()) {
+      Tensor weights = state.parameters.weights().rows(span.from(), span.length());
+      state.moments.update(update, span, weights, gradients);
+      weights.release();
+      return;
+    }
+    for (long at = 0; at < span.length(); at += PIECE) {
+      long length = Math.min(PIECE, span.length() - at);
+      Tensor piece = widened(gradients, at, length);
+      updateMasters(state, update, new Parameters.Span(span.from() + at, length), piece);
+      piece.release();
+    }
+  }
+
+  /** Updates a part of the masters and rounds it into the weights. */
+  private static void updateMasters(
+      State state, Moments.Update update, Parameters.Span span, Tensor gradients) {
+    Tensor masters = state.parameters.masters().rows(span.from(), span.length());
     Tensor weights = state.parameters.weights().rows(span.from(), span.length());
-    state.moments.update(update, span, weights, gradients);
+    state.moments.update(update, span, masters, gradients);
+    weights.copyFrom(masters);
     weights.release();
+    masters.release();
   }
 
   /** Begins the step of the groups whose gradients are passed on. */

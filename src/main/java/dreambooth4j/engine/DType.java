@@ -43,6 +43,11 @@ public enum DType {
     return this == F64 || this == F32 || this == BF16 || this == F16;
   }
 
+  /** Whether it is a float of 16 bits: a type to compute in beside masters of F32. */
+  public boolean isHalf() {
+    return this == BF16 || this == F16;
+  }
+
   ScalarType scalarType() {
     return scalarType;
   }

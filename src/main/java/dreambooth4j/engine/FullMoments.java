@@ -3,7 +3,7 @@ package dreambooth4j.engine;
 import java.util.Map;
 import org.bytedeco.pytorch.Scalar;
 
-/** Moments in the type of the weights, by libtorch's fused AdamW. */
+/** Moments in the type of the masters, by libtorch's fused AdamW. */
 final class FullMoments implements Moments {
   private final Tensor mean;
   private final Tensor variance;
@@ -11,14 +11,14 @@ final class FullMoments implements Moments {
   private final Tensor gradientDivisor;
 
   FullMoments(Arena arena, Parameters group) {
-    mean = arena.zeros("adam mean", group.dtype(), group.flatCount());
-    variance = arena.zeros("adam variance", group.dtype(), group.flatCount());
+    mean = arena.zeros("adam mean", group.masters().dtype(), group.flatCount());
+    variance = arena.zeros("adam variance", group.masters().dtype(), group.flatCount());
     steps = arena.zeros("adam steps", DType.F32, 1);
     gradientDivisor = arena.zeros("gradient divisor", DType.F32, 1);
   }
 
   @Override
-  public void update(Update update, Parameters.Span span, Tensor weights, Tensor gradients) {
+  public void update(Update update, Parameters.Span span, Tensor masters, Tensor gradients) {
     AdamW.Settings settings = update.settings();
     Native.run(
         "adamw",
@@ -27,7 +27,7 @@ final class FullMoments implements Moments {
           gradientDivisor.at().fill_(new Scalar(1 / update.clip()));
           Boxed.call(
               "_fused_adamw_",
-              list(weights.at()),
+              list(masters.at()),
               list(gradients.at()),
               list(mean.at().narrow(0, span.from(), span.length())),
               list(variance.at().narrow(0, span.from(), span.length())),

@@ -13,12 +13,12 @@ sealed interface Moments permits FullMoments, QuantizedMoments {
   record Update(AdamW.Settings settings, long number, double learningRate, double clip) {}
 
   /**
-   * Updates a part of the weights.
+   * Updates a part of the masters.
    *
-   * @param weights that part of the flat buffer, changed in place
-   * @param gradients as many; their content is undefined afterwards
+   * @param masters that part of the flat buffer, changed in place
+   * @param gradients as many, of the same type; their content is undefined afterwards
    */
-  void update(Update update, Parameters.Span span, Tensor weights, Tensor gradients);
+  void update(Update update, Parameters.Span span, Tensor masters, Tensor gradients);
 
   /** All that is remembered, by name, to be saved and restored in place. */
   Map<String, Tensor> tensors();

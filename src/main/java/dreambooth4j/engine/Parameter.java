@@ -14,6 +14,7 @@ public final class Parameter {
   private final long[] fileShape;
   private final long offset;
   private @Nullable Tensor weight;
+  private @Nullable Tensor master;
   private @Nullable Tensor gradient;
   private @Nullable Tensor arriving;
   private boolean trainable;
@@ -60,8 +61,10 @@ public final class Parameter {
     return offset;
   }
 
-  void bind(Tensor flatWeights, @Nullable Tensor flatGradients, boolean trains) {
+  void bind(
+      Tensor flatWeights, Tensor flatMasters, @Nullable Tensor flatGradients, boolean trains) {
     weight = slice(flatWeights, offset);
+    master = flatMasters == flatWeights ? weight : slice(flatMasters, offset);
     gradient = flatGradients == null ? null : slice(flatGradients, offset);
     trainable = trains;
   }
@@ -70,9 +73,17 @@ public final class Parameter {
     return flat.view(name, t -> t.narrow(0, from, count()).view(shape()));
   }
 
-  /** The weight, of {@link #shape}. */
+  /** The weight that is computed with, of {@link #shape}. */
   public Tensor weight() {
-    Tensor bound = weight;
+    return bound(group.isFull() ? master : weight);
+  }
+
+  /** The weight that is trained and saved, of {@link #shape}: see {@link Parameters#masters}. */
+  public Tensor master() {
+    return bound(master);
+  }
+
+  private Tensor bound(@Nullable Tensor bound) {
     if (bound == null) {
       throw new IllegalStateException(name + " was used before its parameters were allocated");
     }
@@ -161,9 +172,9 @@ public final class Parameter {
     }
   }
 
-  /** Copies a tensor of the file's shape, any type, into the weight. */
+  /** Copies a tensor of the file's shape, any type, into the {@link #master}. */
   public void read(Tensor fromFile) {
-    Native.run(name, () -> asInFile(weight()).copy_(fromFile.at()));
+    Native.run(name, () -> asInFile(master()).copy_(fromFile.at()));
   }
 
   /** The weight, or a tensor beside it such as its average, in the file's order: a new tensor. */

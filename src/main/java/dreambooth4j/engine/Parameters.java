@@ -14,6 +14,9 @@ import org.jspecify.annotations.Nullable;
  * one flat buffer for weights and, when they train, one for gradients, unless these are passed on
  * one by one. Declared first, by the model's layers, then allocated, then read. A slice is a number
  * of whole blocks of 256 elements; what it does not fill stays zero.
+ *
+ * <p>Weights of 16 bits that train have masters of F32 beside them: files fill these, the optimizer
+ * updates them, and the weights are their rounded copy.
  */
 public final class Parameters {
   /** Who gathers the gradients. */
@@ -38,7 +41,9 @@ public final class Parameters {
   private final Set<Parameter> seen = new HashSet<>();
   private Gradients kind = Gradients.NONE;
   private long elements;
+  private boolean full;
   private @Nullable Tensor weights;
+  private @Nullable Tensor masters;
   private @Nullable Tensor gradients;
 
   /** No parameters yet; their elements will be of {@code dtype}. */
@@ -64,14 +69,21 @@ public final class Parameters {
     allocate(arena, trainable ? Gradients.GATHERED : Gradients.NONE);
   }
 
-  /** Allocates the weights, all zero, and, where they are gathered, the gradients, all zero. */
+  /**
+   * Allocates the weights and their masters, all zero, and, where they are gathered, the gradients,
+   * all zero.
+   */
   public void allocate(Arena arena, Gradients wanted) {
     kind = wanted;
     elements = (elements + ROW - 1) / ROW * ROW;
     weights = arena.zeros("weights", dtype, elements);
+    masters =
+        kind != Gradients.NONE && dtype.isHalf()
+            ? arena.zeros("master weights", DType.F32, elements)
+            : weights;
     gradients = kind == Gradients.GATHERED ? arena.zeros("gradients", dtype, elements) : null;
     for (Parameter each : byName.values()) {
-      each.bind(weights, gradients, kind != Gradients.NONE);
+      each.bind(weights, masters, gradients, kind != Gradients.NONE);
     }
   }
 
@@ -85,9 +97,28 @@ public final class Parameters {
     return Collections.unmodifiableMap(byName);
   }
 
-  /** Element type of the weights. */
+  /** Element type of the weights and gradients. */
   public DType dtype() {
     return dtype;
+  }
+
+  /** Element type that is computed in: {@link #dtype}, or F32 within {@link #inFull}. */
+  public DType computeType() {
+    return full ? masters().dtype() : dtype;
+  }
+
+  /** Computes with the masters themselves meanwhile, without a way back. */
+  public void inFull(Runnable body) {
+    full = true;
+    try {
+      body.run();
+    } finally {
+      full = false;
+    }
+  }
+
+  boolean isFull() {
+    return full;
   }
 
   /** Elements of a flat buffer, the gaps between slices included. */
@@ -153,6 +184,21 @@ public final class Parameters {
   /** All weights in one buffer. */
   public Tensor weights() {
     return allocated(weights);
+  }
+
+  /**
+   * What is trained and saved, in one buffer: F32 beside weights of 16 bits that train, otherwise
+   * {@link #weights} themselves.
+   */
+  public Tensor masters() {
+    return allocated(masters);
+  }
+
+  /** Makes the weights the rounded copy of masters that were written to. */
+  public void copyMasters() {
+    if (masters() != weights()) {
+      weights().copyFrom(masters());
+    }
   }
 
   /** All gradients in one buffer; throws where the weights are frozen. */

@@ -2,15 +2,22 @@ package dreambooth4j.engine;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.pytorch.Context;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 /** What libtorch says of itself and of the machine it runs on. */
 public final class Platform {
@@ -28,10 +35,56 @@ public final class Platform {
     }
   }
 
+  private static final Path CPU_INFO = Path.of("/proc/cpuinfo");
   private static final Pattern VERSION = Pattern.compile("TORCH_VERSION=([^,]+)");
   private static final Pattern BLAS = Pattern.compile("BLAS_INFO=([^,]+)");
 
   private Platform() {}
+
+  /** Whether the processor says that it has one of these features, by the kernel's names. */
+  public static boolean hasAny(String... features) {
+    return !Collections.disjoint(cpuFeatures(), List.of(features));
+  }
+
+  /** What the processor says that it has, by the kernel's names; empty where it says nothing. */
+  public static Set<String> cpuFeatures() {
+    try (Stream<String> lines = Files.lines(CPU_INFO)) {
+      return lines
+          .filter(line -> line.startsWith("flags") || line.startsWith("Features"))
+          .findFirst()
+          .map(line -> Set.of(line.substring(line.indexOf(':') + 1).strip().split("\\s+")))
+          .orElse(Set.of());
+    } catch (IOException | UncheckedIOException e) {
+      return Set.of();
+    }
+  }
+
+  /**
+   * Why CUDA cannot be used in this process, in a sentence; null if it can. Libraries that are not
+   * found keep libtorch as a whole from loading.
+   */
+  public static @Nullable String whyNoCuda() {
+    try {
+      if (!torch.hasCUDA()) {
+        return "this libtorch is built for the CPU only: start dreambooth with --device cuda, or with DREAMBOOTH_DEVICE=cuda in the environment, which picks the one for GPUs";
+      }
+      return torch.cuda_is_available() ? null : "libtorch finds no NVIDIA GPU or driver";
+    } catch (LinkageError e) {
+      return "libtorch for GPUs cannot be loaded: "
+          + String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+    }
+  }
+
+  /** Whether CUDA's products of F32 may round their factors to TF32, cuDNN's convolutions too. */
+  public static void allowTf32(boolean allowed) {
+    Native.run(
+        "tf32",
+        () -> {
+          Context context = torch.globalContext();
+          context.setAllowTF32CuBLAS(allowed);
+          context.setAllowTF32CuDNN(allowed);
+        });
+  }
 
   /** Versions, kernels, threads, where the native libraries came from. Never fails. */
   public static List<Fact> facts() {

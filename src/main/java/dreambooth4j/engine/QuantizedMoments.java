@@ -41,7 +41,7 @@ final class QuantizedMoments implements Moments {
   }
 
   @Override
-  public void update(Update update, Parameters.Span span, Tensor weights, Tensor gradients) {
+  public void update(Update update, Parameters.Span span, Tensor masters, Tensor gradients) {
     Rule rule = new Rule(update);
     long chunks = (span.length() + CHUNK - 1) / CHUNK;
     long parts = Math.min(chunks, Math.max(PARTS, (span.length() + MOST - 1) / MOST));
@@ -51,7 +51,7 @@ final class QuantizedMoments implements Moments {
             i -> {
               long from = chunks * i / parts * CHUNK;
               long to = Math.min(span.length(), chunks * (i + 1) / parts * CHUNK);
-              new Part(weights, gradients, from, span.from() + from, (int) (to - from))
+              new Part(masters, gradients, from, span.from() + from, (int) (to - from))
                   .update(rule);
             });
   }

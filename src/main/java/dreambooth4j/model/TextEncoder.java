@@ -1,12 +1,14 @@
 package dreambooth4j.model;
 
 import dreambooth4j.Problem;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.Add;
+import dreambooth4j.engine.op.Convert;
 import dreambooth4j.engine.op.Embedding;
 import dreambooth4j.engine.op.Gelu;
 import dreambooth4j.engine.op.QuickGelu;
@@ -47,7 +49,7 @@ public final class TextEncoder {
    * @param ids I64 [B, N], N at most {@code length}
    * @param clipSkip 1 takes the last layer's output, k the k-th from the last; the final
    *     normalisation follows in either case
-   * @return [B, N, width]
+   * @return [B, N, width], of the weights' type but F32 where that has 16 bits
    */
   public Var forward(Tape tape, Tensor ids, int clipSkip) {
     int used = used(clipSkip);
@@ -64,8 +66,14 @@ public final class TextEncoder {
           for (Layer layer : layers.subList(0, used)) {
             x = layer.on(tape, x);
           }
-          return finalNorm.on(tape, x);
+          return widened(tape, finalNorm.on(tape, x));
         });
+  }
+
+  /** Caches and other models take F32; the way there and back loses nothing. */
+  private static Var widened(Tape tape, Var states) {
+    DType type = states.value().dtype();
+    return Convert.apply(tape, states, type.isHalf() ? DType.F32 : type);
   }
 
   /**

@@ -1,10 +1,12 @@
 package dreambooth4j.model;
 
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.Concat;
+import dreambooth4j.engine.op.Convert;
 import dreambooth4j.engine.op.Silu;
 import dreambooth4j.engine.op.Sinusoidal;
 import dreambooth4j.engine.op.UpsampleNearest;
@@ -22,6 +24,7 @@ public final class UNet {
   private final UNetConfig config;
   private final Dense time1;
   private final Dense time2;
+  private final Parameters parameters;
   private final Conv convIn;
   private final List<Level> down = new ArrayList<>();
   private final ResnetBlock middle1;
@@ -47,6 +50,7 @@ public final class UNet {
   /** Declares its weights under diffusers' names. */
   public UNet(UNetConfig config, Parameters parameters) {
     this.config = config;
+    this.parameters = parameters;
     Scope scope = Scope.of(parameters);
     List<Integer> channels = config.blockOutChannels();
     int levels = channels.size();
@@ -141,16 +145,18 @@ public final class UNet {
         () -> {
           // 1. time
           tape.part("UNet in");
-          Var time = tape.block(() -> timeEmbedding(tape, timesteps));
+          DType type = parameters.computeType();
+          Var time = tape.block(() -> timeEmbedding(tape, timesteps, type));
+          Var context = Convert.apply(tape, prompt, type);
 
           // 2. down, keeping what the way up joins
           Deque<Var> skips = new ArrayDeque<>();
-          Var h = convIn.on(tape, latents);
+          Var h = convIn.on(tape, Convert.apply(tape, latents, type));
           skips.push(h);
           for (Level level : down) {
             tape.part("UNet down " + down.indexOf(level));
             for (int i = 0; i < level.resnets.size(); i++) {
-              h = level.on(tape, i, h, time, prompt);
+              h = level.on(tape, i, h, time, context);
               skips.push(h);
             }
             if (level.resize != null) {
@@ -161,13 +167,13 @@ public final class UNet {
 
           // 3. middle
           tape.part("UNet middle");
-          h = middle(tape, h, time, prompt);
+          h = middle(tape, h, time, context);
 
           // 4. up, to the size of the skip that comes next
           for (Level level : up) {
             tape.part("UNet up " + up.indexOf(level));
             for (int i = 0; i < level.resnets.size(); i++) {
-              h = joined(tape, level, i, h, skips.pop(), time, prompt);
+              h = joined(tape, level, i, h, skips.pop(), time, context);
             }
             if (level.resize != null) {
               h = upsampled(tape, level.resize, h, skips.element());
@@ -176,7 +182,8 @@ public final class UNet {
 
           // 5. out
           tape.part("UNet out");
-          return convOut.on(tape, normOut.silu(tape, h));
+          Var output = convOut.on(tape, normOut.silu(tape, h));
+          return Convert.apply(tape, output, latents.value().dtype());
         });
   }
 
@@ -202,7 +209,7 @@ public final class UNet {
   }
 
   /** SiLU of the time embedding, [B, 4 · first channels]: every residual block begins with it. */
-  private Var timeEmbedding(Tape tape, Tensor timesteps) {
+  private Var timeEmbedding(Tape tape, Tensor timesteps, DType type) {
     Tensor waves =
         Sinusoidal.of(
             tape.arena(),
@@ -210,7 +217,7 @@ public final class UNet {
             config.blockOutChannels().get(0),
             config.cosineFirst(),
             config.frequencyShift());
-    Var embedded = time1.on(tape, tape.constantOf("timesteps", waves));
+    Var embedded = time1.on(tape, Convert.apply(tape, tape.constantOf("timesteps", waves), type));
     return Silu.apply(tape, time2.on(tape, Silu.apply(tape, embedded)));
   }
 }

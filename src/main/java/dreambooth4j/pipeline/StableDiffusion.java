@@ -24,12 +24,12 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A Stable Diffusion model in memory, in F32. Its weights are the arena's; close it for its
- * tokenizer.
+ * A Stable Diffusion model in memory, in F32 but for what trains in 16 bits. Its weights are the
+ * arena's; close it for its tokenizer.
  */
 public final class StableDiffusion implements AutoCloseable {
-  private final Parameters unetParameters = new Parameters(DType.F32);
-  private final Parameters textParameters = new Parameters(DType.F32);
+  private final Parameters unetParameters;
+  private final Parameters textParameters;
   private final Parameters vaeParameters = new Parameters(DType.F32);
   private final UNet unet;
   private final TextEncoder textEncoder;
@@ -37,7 +37,9 @@ public final class StableDiffusion implements AutoCloseable {
   private final SchedulerConfig scheduler;
   private final Tokenizer tokenizer;
 
-  private StableDiffusion(ModelFolder folder) {
+  private StableDiffusion(ModelFolder folder, DType unetType, DType textType) {
+    unetParameters = new Parameters(unetType);
+    textParameters = new Parameters(textType);
     unet = unet(folder, unetParameters);
     textEncoder = textEncoder(folder, textParameters);
     vae = vae(folder, vaeParameters);
@@ -82,16 +84,22 @@ public final class StableDiffusion implements AutoCloseable {
         arena,
         folder,
         trainUnet ? Gradients.GATHERED : Gradients.NONE,
-        trainTextEncoder ? Gradients.GATHERED : Gradients.NONE);
+        trainTextEncoder ? Gradients.GATHERED : Gradients.NONE,
+        DType.F32);
   }
 
-  /** As {@link #load(Arena, ModelFolder, boolean, boolean)}; says what becomes of gradients. */
+  /**
+   * As {@link #load(Arena, ModelFolder, boolean, boolean)}; says what becomes of gradients.
+   *
+   * @param type what trains is computed in; what does not stays F32
+   */
   public static StableDiffusion load(
-      Arena arena, ModelFolder folder, Gradients trainUnet, Gradients trainTextEncoder) {
-    StableDiffusion model = new StableDiffusion(folder);
+      Arena arena, ModelFolder folder, Gradients trainUnet, Gradients trainText, DType type) {
+    StableDiffusion model =
+        new StableDiffusion(folder, typeOf(trainUnet, type), typeOf(trainText, type));
     Threads.fit(model.unetParameters.count());
     model.unetParameters.allocate(arena, trainUnet);
-    model.textParameters.allocate(arena, trainTextEncoder);
+    model.textParameters.allocate(arena, trainText);
     model.vaeParameters.allocate(arena, false);
     read(folder, Component.UNET, model.unetParameters);
     read(folder, Component.TEXT_ENCODER, model.textParameters);
@@ -99,10 +107,19 @@ public final class StableDiffusion implements AutoCloseable {
     return model;
   }
 
+  private static DType typeOf(Gradients gradients, DType trained) {
+    return gradients == Gradients.NONE ? DType.F32 : trained;
+  }
+
   private static void read(ModelFolder folder, Component component, Parameters parameters) {
     try (TensorSource source = folder.weights(component)) {
       WeightLoader.load(component, source, parameters);
     }
+  }
+
+  /** Computes with the F32 weights meanwhile, also where it trains in 16 bits; no way back. */
+  public void inFull(Runnable body) {
+    unetParameters.inFull(() -> textParameters.inFull(body));
   }
 
   /** Predicts noise or velocity. */

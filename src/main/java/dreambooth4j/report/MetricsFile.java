@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * {@code metrics.jsonl}: one JSON object a step, appended and flushed at once, so that a crash
@@ -61,14 +62,18 @@ public final class MetricsFile implements AutoCloseable {
 
   /** Appends a step. */
   public void add(Trainer.StepReport report) {
-    Map<String, Object> line = new LinkedHashMap<>();
+    Map<String, @Nullable Object> line = new LinkedHashMap<>();
     line.put("step", report.step());
     line.put("epoch", report.epoch());
     line.put("loss", report.losses().total());
     line.put("instance_loss", report.losses().instance());
     line.put("prior_loss", report.losses().prior());
     line.put("prior_loss_weight", report.priorLossWeight());
-    line.put("grad_norm", report.gradientNorm());
+    line.put("grad_norm", report.skipped() ? null : report.gradientNorm());
+    if (report.lossScale() != null) {
+      line.put("loss_scale", report.lossScale());
+      line.put("skipped", report.skipped());
+    }
     line.put("learning_rate", report.learningRate());
     line.put("pictures", report.pictures());
     line.put("seconds", report.seconds());

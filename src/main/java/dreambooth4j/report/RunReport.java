@@ -139,6 +139,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     say(
         "Training: %d steps, %d an epoch, from step %d",
         trainer.steps(), trainer.stepsPerEpoch(), trainer.done() + 1);
+    say("Computed in %s", trainer.precision());
     metrics = new MetricsFile(output.resolve("metrics.jsonl"), trainer.done());
     arena.resetPeak();
     progress = new ProgressLine(err, "step", trainer.steps(), terminal);
@@ -146,6 +147,12 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
 
   @Override
   public void step(Trainer.StepReport report) {
+    Double scale = report.lossScale();
+    if (report.skipped() && scale != null) {
+      say(
+          "step %d is skipped: with the loss scale %s its fp16 gradients are not finite",
+          report.step(), scale);
+    }
     if (metrics != null) {
       metrics.add(report);
     }

@@ -23,11 +23,13 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a run needs to go on exactly where it stopped: weights, moments and the number of steps. All
- * draws are functions of seed and step, so there is no generator's state to keep.
+ * What a run needs to go on exactly where it stopped: F32 weights, moments and the number of steps.
+ * All draws are functions of seed and step, so there is no generator's state to keep.
  */
 final class Checkpoint {
   private static final String FILE = "training_state.safetensors";
+
+  private static final String LOSS_SCALE = "loss_scale";
 
   /** Before the name of a setting among the file's metadata. */
   private static final String SETTING = "setting ";
@@ -36,9 +38,10 @@ final class Checkpoint {
    * What was read besides weights and moments.
    *
    * @param step how many were done
+   * @param lossScale what {@link LossScale} said of itself; null if nothing
    * @param settings what the run was told that wrote it
    */
-  record Restored(int step, Map<String, String> settings) {}
+  record Restored(int step, @Nullable String lossScale, Map<String, String> settings) {}
 
   private Checkpoint() {}
 
@@ -47,12 +50,14 @@ final class Checkpoint {
       Path folder,
       int step,
       long seed,
+      String lossScale,
       Map<String, String> settings,
       List<AdamW.State> states) {
     SafetensorsWriter writer =
         new SafetensorsWriter()
             .metadata("step", Integer.toString(step))
             .metadata("seed", Long.toString(seed))
+            .metadata(LOSS_SCALE, lossScale)
             .metadata("layout", layout(states))
             .metadata("moments", moments(states));
     settings.forEach((name, value) -> writer.metadata(SETTING + name, value));
@@ -93,6 +98,7 @@ final class Checkpoint {
       expect(path, "moments", moments(states), file.metadata().get("moments"));
       expect(path, "seed", Long.toString(seed), file.metadata().get("seed"));
       tensors(states).forEach((name, tensor) -> file.readInto(tensor, name));
+      states.forEach(state -> state.parameters().copyMasters());
       Map<String, String> settings = new LinkedHashMap<>();
       file.metadata()
           .forEach(
@@ -101,7 +107,8 @@ final class Checkpoint {
                   settings.put(name.substring(SETTING.length()), value);
                 }
               });
-      return new Restored(step(path, file.metadata().get("step")), settings);
+      return new Restored(
+          step(path, file.metadata().get("step")), file.metadata().get(LOSS_SCALE), settings);
     }
   }
 
@@ -124,7 +131,7 @@ final class Checkpoint {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     for (int i = 0; i < states.size(); i++) {
       AdamW.State state = states.get(i);
-      tensors.put(i + ".weights", state.parameters().weights());
+      tensors.put(i + ".weights", state.parameters().masters());
       String prefix = i + ".";
       state.tensors().forEach((name, tensor) -> tensors.put(prefix + name, tensor));
     }

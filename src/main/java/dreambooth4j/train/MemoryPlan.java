@@ -43,7 +43,8 @@ import java.util.function.BiConsumer;
  * config.json files decide every size.
  *
  * @param memory the options that it was made for
- * @param weights of what trains
+ * @param weights of what trains, as it is computed with
+ * @param masters F32 weights beside those of 16 bits
  * @param gradients gathered; those that are passed on are among the activations
  * @param optimizer AdamW's moments
  * @param frozen weights that do not train
@@ -55,6 +56,7 @@ import java.util.function.BiConsumer;
 public record MemoryPlan(
     MemoryConfig memory,
     long weights,
+    long masters,
     long gradients,
     long optimizer,
     long frozen,
@@ -118,15 +120,18 @@ public record MemoryPlan(
    * moments as they are. Not counted: CUDA's own context, and the workspace of its libraries.
    */
   public long onGpu(Gpu gpu) {
-    long passing = Math.max(activationBytes(), pictures);
-    return (weights + gradients + frozen + caches + passing) / 2
+    boolean half = masters > 0;
+    long computed = weights + gradients;
+    long passing = Math.max(half ? 2 * activationBytes() : activationBytes(), pictures);
+    return (half ? computed : computed / 2)
+        + (frozen + caches + passing) / 2
         + optimizer
-        + (gpu == Gpu.MASTERS ? weights : 0);
+        + (gpu == Gpu.MASTERS ? half ? masters : weights : 0);
   }
 
   /** What lives from the first step to the last. */
   public long always() {
-    return weights + gradients + optimizer + frozen + caches;
+    return weights + masters + gradients + optimizer + frozen + caches;
   }
 
   /** Tensors alive at the peak: all but the workspace. */
@@ -156,8 +161,8 @@ public record MemoryPlan(
     private final Arena run;
     private final Config config;
     private final MemoryConfig memory;
-    private final Parameters unetParameters = new Parameters(DType.F32);
-    private final Parameters textParameters = new Parameters(DType.F32);
+    private final Parameters unetParameters;
+    private final Parameters textParameters;
     private final Parameters vaeParameters = new Parameters(DType.F32);
     private final UNet unet;
     private final TextEncoder textEncoder;
@@ -168,6 +173,9 @@ public record MemoryPlan(
       this.run = run;
       this.config = config;
       this.memory = memory;
+      DType type = Precision.of(config.compute());
+      unetParameters = new Parameters(type);
+      textParameters = new Parameters(config.training().trainTextEncoder() ? type : DType.F32);
       unet = StableDiffusion.unet(base, unetParameters);
       textEncoder = StableDiffusion.textEncoder(base, textParameters);
       vae = StableDiffusion.vae(base, vaeParameters);
@@ -186,10 +194,10 @@ public record MemoryPlan(
         textEncoder.freezeSkipped(config.model().clipSkip());
         trained.add(textParameters);
       }
-      long weights = 0;
-      for (Parameters each : trained) {
-        weights += each.flatCount() * each.dtype().bytes();
-      }
+      long elements = trained.stream().mapToLong(Parameters::flatCount).sum();
+      DType type = unetParameters.dtype();
+      long weights = elements * type.bytes();
+      long masters = type.isHalf() ? elements * DType.F32.bytes() : 0;
       long gathered = memory.fusedBackwardPass() ? 0 : weights;
       long model = run.liveBytes();
       OptimizerConfig o = config.optimizer();
@@ -204,9 +212,10 @@ public record MemoryPlan(
       return new MemoryPlan(
           memory,
           weights,
+          masters,
           gathered,
           moments,
-          model - weights - gathered,
+          model - weights - masters - gathered,
           caches(load, textTrains),
           step(load, optimizer, textTrains),
           Math.max(drawing(load), encoding(load)),
@@ -220,7 +229,7 @@ public record MemoryPlan(
               .mapToLong(Parameter::count)
               .max()
               .orElse(0)
-          * DType.F32.bytes();
+          * trained.get(0).dtype().bytes();
     }
 
     private long caches(Load load, boolean textTrains) {

@@ -30,10 +30,12 @@ public final class SamplePictures {
 
   private record Wish(String name, TextToImage.Request request, int count, long seed) {}
 
+  private final StableDiffusion model;
   private final TextToImage pipeline;
   private final List<Wish> wishes = new ArrayList<>();
 
   SamplePictures(Config config, StableDiffusion model, List<Concept> concepts) {
+    this.model = model;
     pipeline = new TextToImage(model, TextEncoding.of(config.model()));
     SamplerKind sampler = SamplerKind.chosen(config.samples().scheduler());
     for (Concept concept : concepts) {
@@ -84,13 +86,18 @@ public final class SamplePictures {
   }
 
   /**
-   * Draws them with the weights as they are.
+   * Draws them with the weights as they are, in F32, as {@code generate} will draw with the model.
    *
    * @throws java.util.concurrent.CancellationException when {@code stop} says so, looked at after
    *     each sampler step
    */
   List<Sample> draw(Arena run, BooleanSupplier stop) {
     List<Sample> samples = new ArrayList<>();
+    model.inFull(() -> draw(run, stop, samples));
+    return samples;
+  }
+
+  private void draw(Arena run, BooleanSupplier stop, List<Sample> samples) {
     for (Wish wish : wishes) {
       List<Long> seeds = new ArrayList<>();
       for (int i = 0; i < wish.count; i++) {
@@ -104,6 +111,5 @@ public final class SamplePictures {
                 pipeline.generate(run, wish.request, wish.count, noise, TextToImage.until(stop))));
       }
     }
-    return samples;
   }
 }

@@ -25,10 +25,16 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /** The loop: epochs of pairs, one optimizer update a step. */
 public final class Trainer {
-  /** What one step did; losses are means over its batches. */
+  /**
+   * What one step did; losses are means over its batches.
+   *
+   * @param gradientNorm not finite where the step was skipped
+   * @param lossScale fp16's in this step; null in other types
+   */
   public record StepReport(
       int step,
       int epoch,
@@ -37,7 +43,13 @@ public final class Trainer {
       double learningRate,
       double priorLossWeight,
       int pictures,
-      double seconds) {}
+      double seconds,
+      @Nullable Double lossScale) {
+    /** Whether the weights stayed as they were, for fp16's gradients were not finite. */
+    public boolean skipped() {
+      return !Double.isFinite(gradientNorm);
+    }
+  }
 
   /** Is told what happens, on the training thread. */
   public interface Listener {
@@ -57,6 +69,7 @@ public final class Trainer {
   private final int stepsPerEpoch;
   private final int steps;
   private final LearningRate learningRate;
+  private final LossScale lossScale;
   private int done;
 
   /**
@@ -100,6 +113,7 @@ public final class Trainer {
     steps =
         most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
     learningRate = new LearningRate(o, steps);
+    lossScale = new LossScale(config.compute().mixedPrecision());
   }
 
   /** Reads a model to train as the configuration says. */
@@ -107,12 +121,21 @@ public final class Trainer {
     Gradients gradients =
         config.memory().fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED;
     return StableDiffusion.load(
-        run, base, gradients, config.training().trainTextEncoder() ? gradients : Gradients.NONE);
+        run,
+        base,
+        gradients,
+        config.training().trainTextEncoder() ? gradients : Gradients.NONE,
+        Precision.of(config.compute()));
   }
 
   private Objective objective(NoiseSchedule schedule) {
     double gamma = config.training().snrGamma();
     return gamma == 0 ? Objective.plain(schedule) : Objective.minSnr(schedule, gamma);
+  }
+
+  /** The types that it computes in, in words. */
+  public String precision() {
+    return Precision.named(config.compute());
   }
 
   /** Steps of the whole run. */
@@ -149,7 +172,13 @@ public final class Trainer {
    */
   public void save(Path checkpoint) {
     Checkpoint.write(
-        run, checkpoint, done, config.training().seed(), settings(), optimizer.states());
+        run,
+        checkpoint,
+        done,
+        config.training().seed(),
+        lossScale.toString(),
+        settings(),
+        optimizer.states());
   }
 
   /** What decides where the run goes: keys of the configuration, and its pictures in short. */
@@ -172,6 +201,7 @@ public final class Trainer {
     Checkpoint.Restored restored =
         Checkpoint.read(checkpoint, config.training().seed(), optimizer.states());
     done = restored.step();
+    lossScale.restore(restored.lossScale());
     if (done > steps) {
       throw Problem.usage(
           "%s has %d steps done and this run ends at %d: raise max_train_steps or num_train_epochs, or resume from an earlier one"
@@ -193,9 +223,9 @@ public final class Trainer {
   /**
    * Trains until {@code until} steps are done or {@code stop} says so, looked at after each step.
    *
-   * @throws dreambooth4j.Problem of kind DIVERGED at the first number that is not finite; the
-   *     weights are then those before the step, but that with fused_backward_pass some may already
-   *     be those after it
+   * @throws dreambooth4j.Problem of kind DIVERGED at the first number that is not finite and that
+   *     fp16's loss scale is not to blame for; the weights are then those before the step, but that
+   *     with fused_backward_pass some may already be those after it
    */
   public void train(int until, Listener listener, BooleanSupplier stop) {
     while (done < Math.min(until, steps) && !stop.getAsBoolean()) {
@@ -250,12 +280,14 @@ public final class Trainer {
     int pictures = 0;
     int pair = 0;
     double rate = learningRate.at(done);
+    double scale = lossScale.value();
+    Double shownScale = lossScale.shown();
     optimizer.begin(rate);
     for (PairSampler.Batch part : parts) {
       try (Arena arena = run.child("batch")) {
         PairBatches.Drawn drawn = batches.draw(arena, part, done, pair, textTrains);
         TrainingStep.Losses losses =
-            step.gather(arena, drawn.rows(), drawn.draws(), priorLossWeight, 1.0 / parts.size());
+            step.gather(arena, drawn.rows(), drawn.draws(), priorLossWeight, scale / parts.size());
         if (!Double.isFinite(losses.total())) {
           throw Divergence.ofLoss(arena, model, step, drawn, priorLossWeight, done + 1);
         }
@@ -266,8 +298,12 @@ public final class Trainer {
         pair += part.pairs().size();
       }
     }
-    double norm = TrainingStep.update(optimizer, rate, config.optimizer().maxGradNorm());
-    if (!Double.isFinite(norm)) {
+    double norm = TrainingStep.update(optimizer, rate, config.optimizer().maxGradNorm(), scale);
+    if (Double.isFinite(norm)) {
+      lossScale.kept();
+    } else if (lossScale.skipped()) {
+      optimizer.zeroGradients();
+    } else {
       throw Divergence.ofGradients(optimizer, done + 1);
     }
     return new StepReport(
@@ -278,7 +314,8 @@ public final class Trainer {
         rate,
         priorLossWeight,
         pictures,
-        (System.nanoTime() - start) / 1e9);
+        (System.nanoTime() - start) / 1e9,
+        shownScale);
   }
 
   /** The text encoder stops after its part of the epochs; what it has learnt stays. */

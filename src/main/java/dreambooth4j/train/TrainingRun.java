@@ -7,6 +7,7 @@ import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.Caches;
+import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.LongPrompts;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
@@ -86,14 +87,18 @@ public final class TrainingRun {
     MemoryForecast memory = forecast(base, concepts, plan);
     Config fitted = config.with(memory.plan().memory());
     try (OutputFolder folder = OutputFolder.take(config.output(), base);
-        Arena run = Arena.open("run");
+        Arena run = Arena.open("run", Devices.choose(config.compute()));
         StableDiffusion model = Trainer.load(run, base, fitted)) {
+      Precision.notes(config.compute(), run.device()).forEach(listener::warning);
       LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())
           .notes("max_token_length: ", 5)
           .forEach(listener::warning);
       warn(BaseModel.noteOfOthers(plan, base));
       if (plan.missing() > 0) {
-        new ClassImageGenerator(config, base, model).generate(run, plan, listener, stop);
+        ClassImagePlan wanted = plan;
+        model.inFull(
+            () ->
+                new ClassImageGenerator(config, base, model).generate(run, wanted, listener, stop));
         plan = ClassImagePlan.of(config, concepts);
       }
       if (stop.getAsBoolean()) {

@@ -75,12 +75,12 @@ public final class TrainingStep {
   }
 
   /**
-   * Forward and backward: the gradients of the loss, times {@code share}, are added to what the
+   * Forward and backward: the gradients of the loss, times {@code factor}, are added to what the
    * parameters have gathered, unless the loss is not finite. All that is made on the way is freed.
    *
-   * @param share 1 / the number of batches that make up the step
+   * @param factor 1 / the number of batches that make up the step, times the loss scale if any
    */
-  public Losses gather(Arena run, Rows rows, Draws draws, double priorLossWeight, double share) {
+  public Losses gather(Arena run, Rows rows, Draws draws, double priorLossWeight, double factor) {
     try (Arena arena = run.child("step");
         Tape tape = Tape.recording(arena, saving)) {
       Var errors = errors(arena, tape, rows, draws, priorLossWeight);
@@ -88,8 +88,8 @@ public final class TrainingStep {
       Losses losses = losses(each, rows.instanceRows(), priorLossWeight);
       if (Double.isFinite(losses.total())) {
         float[] seed = new float[each.length];
-        Arrays.fill(seed, (float) share);
-        tape.backward(errors, arena.floats("share", seed, seed.length));
+        Arrays.fill(seed, (float) factor);
+        tape.backward(errors, arena.floats("seed", seed, seed.length));
       }
       return losses;
     }
@@ -145,13 +145,15 @@ public final class TrainingStep {
    * the weights and sets the gradients to zero. Where the norm is not finite nothing is changed.
    *
    * @param maxGradNorm the norm to clip to; 0 for no clipping
-   * @return the norm before clipping
+   * @param lossScale what the gathered gradients are too large by
+   * @return the norm before clipping, without the scale
    */
-  public static double update(AdamW optimizer, double learningRate, double maxGradNorm) {
-    double norm = optimizer.gradientNorm();
+  public static double update(
+      AdamW optimizer, double learningRate, double maxGradNorm, double lossScale) {
+    double norm = optimizer.gradientNorm() / lossScale;
     if (Double.isFinite(norm)) {
       double clip = maxGradNorm == 0 ? 1 : Math.min(1, maxGradNorm / (norm + 1e-6));
-      optimizer.step(learningRate, clip);
+      optimizer.step(learningRate, clip / lossScale);
       optimizer.zeroGradients();
     }
     return norm;

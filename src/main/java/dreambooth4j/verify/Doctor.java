@@ -19,7 +19,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 
@@ -146,7 +145,7 @@ public final class Doctor {
   }
 
   private static String features() {
-    Set<String> all = new TreeSet<>(Arrays.asList(cpu("flags", "Features").split(" ")));
+    Set<String> all = Platform.cpuFeatures();
     String known = FEATURES.stream().filter(all::contains).collect(Collectors.joining(" "));
     return known.isEmpty() ? "none that libtorch makes use of" : known;
   }

@@ -37,7 +37,7 @@ public final class ModelWriter {
 
   /** Writes these weights instead of the base model's. */
   public ModelWriter with(Component component, Parameters parameters) {
-    return with(component, parameters, Parameter::weight);
+    return with(component, parameters, Parameter::master);
   }
 
   /**

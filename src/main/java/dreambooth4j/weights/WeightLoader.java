@@ -32,6 +32,7 @@ public final class WeightLoader {
             source.readInto(parameter, name);
           }
         });
+    parameters.copyMasters();
   }
 
   private static void check(TensorSource source, Map<String, String> names, Parameters parameters) {

@@ -40,7 +40,7 @@ class ExtensionConfigTest {
     assertThat(ran.err().replaceAll("\\s+", " "))
         .contains("read, no effect here: attention custom_model_name deterministic")
         .contains(" initial_revision ", " lora_weight ", " save_ema ", " use_ema ", " v2 ")
-        .contains("mixed_precision: fp16, but float32 is used")
+        .contains("Computed in fp16 beside float32 master weights, with a loss scale")
         .contains("lr_warmup_steps: 500 counts pictures in the extension; here it is 500 steps")
         .contains("train_batch_size: 1 counts rows in the extension; here it is 1 pair");
     assertThat(tiny.output().resolve("unet/diffusion_pytorch_model.safetensors")).exists();

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.ComputeConfig.MixedPrecision;
+import dreambooth4j.config.ComputeConfig.Target;
 import dreambooth4j.config.ConfigReader.Reading;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import java.io.IOException;
@@ -103,6 +105,27 @@ class ConfigReaderTest {
     assertThat(config.concepts().get(0).classImages().per(4)).isEqualTo(3);
     assertThat(config.concepts().get(0).instanceDataDir())
         .isEqualTo(Path.of("dog").toAbsolutePath());
+  }
+
+  @Test
+  void shouldTakeTypesAsTheExtensionAndDiffusersWriteThem() throws IOException {
+    String start = "{instance_data_dir: a";
+    assertThat(read(start + "}").compute())
+        .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.NO, false));
+    assertThat(read(start + ", mixed_precision: FP32, tf32_enable: true, device: cuda}").compute())
+        .isEqualTo(new ComputeConfig(Target.CUDA, MixedPrecision.NO, true));
+    assertThat(read(start + ", mixed_precision: bf16}").compute().mixedPrecision())
+        .isEqualTo(MixedPrecision.BF16);
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> read(start + ", mixed_precision: int8}"))
+        .withMessageContaining("one of no, bf16, fp16");
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(
+            () ->
+                read(
+                    start
+                        + ", mixed_precision: fp16, fused_backward_pass: true, max_grad_norm: 0}"))
+        .withMessageContaining("fused_backward_pass updates before it is known");
   }
 
   @Test
@@ -411,10 +434,12 @@ class ConfigReaderTest {
     assertThat(config.data().captions().shuffleTags()).isTrue();
     assertThat(config.optimizer().lrWarmupSteps()).isEqualTo(500);
     assertThat(config.memory()).isEqualTo(new MemoryConfig(Checkpointing.TRUE, true, false));
+    assertThat(config.compute())
+        .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.FP16, false));
     assertThat(reading.noEffect()).contains("attention", "use_ema", "graph_smoothing", "revision");
     assertThat(reading.remarks())
         .contains(
-            "mixed_precision: fp16, but float32 is used",
+            "full_mixed_precision: true, but master weights stay in float32",
             "train_batch_size: 1 counts rows in the extension; here it is 1 pair of an instance"
                 + " and a class picture");
   }

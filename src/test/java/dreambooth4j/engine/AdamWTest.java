@@ -1,10 +1,14 @@
 package dreambooth4j.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** AdamW with moments of 8 bits beside the exact one. */
 class AdamWTest {
@@ -81,5 +85,42 @@ class AdamWTest {
       long n = parameters.flatCount();
       assertThat(run.liveBytes() - before).isEqualTo(2 * n + 2 * 4 * n / 256 + 4);
     }
+  }
+
+  /** Each step is a hundredth of what bf16 can tell apart at 1. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void shouldAddUpInMastersWhatIsTooSmallForTheWeights(boolean in8Bits) {
+    try (Arena run = Arena.open("run")) {
+      Parameters parameters = new Parameters(DType.BF16);
+      parameters.declare("ones", 3, 100);
+      parameters.allocate(run, true);
+      parameters.masters().fill_(1);
+      parameters.copyMasters();
+      AdamW.Settings plain = new AdamW.Settings(0.9, 0.999, 1e-8, 0);
+      AdamW adamW = new AdamW(run, plain, List.of(parameters), in8Bits);
+      for (int step = 0; step < 100; step++) {
+        parameters.gradients().fill_(2);
+        assertThat(adamW.gradientNorm()).isCloseTo(2 * Math.sqrt(4096), within(1e-6));
+        adamW.step(0x1p-8 / 100, 1);
+        adamW.zeroGradients();
+        if (step == 0) {
+          assertThat(all(run, parameters.weights())).containsOnly(1f);
+          assertThat(all(run, parameters.masters())).allMatch(w -> w < 1 && w > 0.9999f);
+        }
+      }
+      assertThat(all(run, parameters.masters())).allMatch(w -> Math.abs(w - (1 - 0x1p-8)) < 1e-4);
+      assertThat(all(run, parameters.weights())).containsOnly(1 - 0x1p-8f);
+    }
+  }
+
+  private static List<Float> all(Arena run, Tensor tensor) {
+    Tensor wide = run.allocate("wide", DType.F32, tensor.shape());
+    wide.copyFrom(tensor);
+    List<Float> values = new ArrayList<>();
+    for (float value : wide.toFloats()) {
+      values.add(value);
+    }
+    return values;
   }
 }

@@ -33,7 +33,7 @@ class ProgressLineTest {
 
   private static Trainer.StepReport report(int step, double learningRate) {
     TrainingStep.Losses losses = new TrainingStep.Losses(0.16, 0.12, 0.1);
-    return new Trainer.StepReport(step, 0, losses, 0.5, learningRate, 0.4, 2, 0.1);
+    return new Trainer.StepReport(step, 0, losses, 0.5, learningRate, 0.4, 2, 0.1, null);
   }
 
   @Test

@@ -52,16 +52,20 @@ class MemoryPlanTest {
 
   @ParameterizedTest
   @CsvSource({
-    "false,false,false,false",
-    "false,true,true,false",
-    "true,false,false,true",
-    "true,true,true,true"
+    "false,false,false,false,no",
+    "false,true,true,false,no",
+    "true,false,false,true,no",
+    "true,true,true,true,no",
+    "false,false,false,false,bf16",
+    "true,true,false,true,bf16"
   })
-  void shouldForetellTheRunsPeak(boolean text, boolean again, boolean small, boolean fused) {
+  void shouldForetellTheRunsPeak(
+      boolean text, boolean again, boolean small, boolean fused, String type) {
     tiny.with("train_text_encoder", text)
         .with("gradient_checkpointing", again)
         .with("use_8bit_adam", small)
         .with("fused_backward_pass", fused)
+        .with("mixed_precision", type)
         .with("max_token_length", fused ? 150 : 75);
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {
       trainer.run.resetPeak();

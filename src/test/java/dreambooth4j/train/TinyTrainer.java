@@ -68,7 +68,8 @@ final class TinyTrainer implements AutoCloseable {
                     r.learningRate(),
                     r.priorLossWeight(),
                     r.pictures(),
-                    0))
+                    0,
+                    r.lossScale()))
         .toList();
   }
 
@@ -86,7 +87,7 @@ final class TinyTrainer implements AutoCloseable {
     Map<String, List<Float>> values = new TreeMap<>();
     for (Parameter each : parameters.all()) {
       List<Float> list = new ArrayList<>();
-      for (float value : each.weight().toFloats()) {
+      for (float value : each.master().toFloats()) {
         list.add(value);
       }
       values.put(each.name(), list);

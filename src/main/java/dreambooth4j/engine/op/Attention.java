@@ -30,7 +30,7 @@ public final class Attention {
                 () -> {
                   if (Dry.is(q.at())) {
                     return new org.bytedeco.pytorch.Tensor[] {
-                      torch.empty_like(q.at()), Dry.of(q.at(), q.size(0), heads, q.size(1))
+                      torch.empty_like(q.at()), Dry.sums(q.at(), q.size(0), heads, q.size(1))
                     };
                   }
                   org.bytedeco.pytorch.Tensor[] r =

@@ -3,6 +3,7 @@ package dreambooth4j.engine.op;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Var;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
@@ -23,9 +24,17 @@ final class Dry {
     return torch.empty(shape, like.options(), null);
   }
 
+  /** As {@link #of}, but in F32 beside 16 bits, as sums over many elements are kept. */
+  static Tensor sums(Tensor like, long... shape) {
+    return Wide.is(like)
+        ? torch.empty(
+            shape, like.options().dtype(new ScalarTypeOptional(torch.ScalarType.Float)), null)
+        : of(like, shape);
+  }
+
   /** The results of a normalisation: as {@code x}, and two statistics of this shape. */
   static Tensor[] normalised(Tensor x, long... statistics) {
-    return new Tensor[] {torch.empty_like(x), of(x, statistics), of(x, statistics)};
+    return new Tensor[] {torch.empty_like(x), sums(x, statistics), sums(x, statistics)};
   }
 
   /** The way back of an op with these parameters: gradients are made, and nothing is in them. */

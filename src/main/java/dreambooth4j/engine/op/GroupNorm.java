@@ -8,7 +8,6 @@ import dreambooth4j.engine.Var;
 import java.util.List;
 import org.bytedeco.javacpp.BoolPointer;
 import org.bytedeco.pytorch.T_TensorTensorTensor_T;
-import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 
 /**
@@ -54,8 +53,8 @@ public final class GroupNorm {
       Var x, Parameter gamma, Parameter beta, int groups, double epsilon) {
     return torch.native_group_norm(
         ChannelsLast.in(x.at()),
-        new TensorOptional(gamma.weight().at()),
-        new TensorOptional(beta.weight().at()),
+        Wide.of(gamma),
+        Wide.of(beta),
         x.size(0),
         x.size(3),
         x.size(1) * x.size(2),
@@ -94,7 +93,7 @@ public final class GroupNorm {
                   ChannelsLast.in(x.at()),
                   mean.at(),
                   rstd.at(),
-                  new TensorOptional(gamma.weight().at()),
+                  Wide.of(gamma),
                   x.size(0),
                   x.size(3),
                   x.size(1) * x.size(2),

@@ -8,7 +8,6 @@ import dreambooth4j.engine.Var;
 import java.util.List;
 import org.bytedeco.javacpp.BoolPointer;
 import org.bytedeco.pytorch.T_TensorTensorTensor_T;
-import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 
 /**
@@ -30,12 +29,7 @@ public final class LayerNorm {
                     return Dry.normalised(x.at(), x.value().count() / x.size(-1), 1);
                   }
                   T_TensorTensorTensor_T r =
-                      torch.native_layer_norm(
-                          x.at(),
-                          axis,
-                          new TensorOptional(gamma.weight().at()),
-                          new TensorOptional(beta.weight().at()),
-                          epsilon);
+                      torch.native_layer_norm(x.at(), axis, Wide.of(gamma), Wide.of(beta), epsilon);
                   return new org.bytedeco.pytorch.Tensor[] {r.get0(), r.get1(), r.get2()};
                 });
     Tensor mean = all[1];
@@ -73,14 +67,7 @@ public final class LayerNorm {
           mask.put(0, x.needsGradient()).put(1, train).put(2, train);
           T_TensorTensorTensor_T all =
               torch.native_layer_norm_backward(
-                  dy.at(),
-                  x.at(),
-                  axis,
-                  mean.at(),
-                  rstd.at(),
-                  new TensorOptional(gamma.weight().at()),
-                  new TensorOptional(beta.weight().at()),
-                  mask);
+                  dy.at(), x.at(), axis, mean.at(), rstd.at(), Wide.of(gamma), Wide.of(beta), mask);
           if (x.needsGradient()) {
             x.accumulate(tape.arena().compute("layer_norm.dx", all::get0));
           }

@@ -1,5 +1,6 @@
 package dreambooth4j.engine.op;
 
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Var;
 import java.util.Arrays;
 import java.util.List;
@@ -74,6 +75,7 @@ public final class OpCases {
             x -> x.get(0).view(6, 5),
             new long[] {2, 3, 5}),
         indexSelect(),
+        convert(),
         embedding(),
         squaredError());
   }
@@ -295,6 +297,16 @@ public final class OpCases {
             },
             x -> x.get(0).index_select(0, torch.tensor(ids)).view(2, 3, 7))
         .with(new long[] {5, 7});
+  }
+
+  private static OpCase convert() {
+    return OpCase.of(
+        Convert.class,
+        "[3,2,5] there and back",
+        (t, x, p) ->
+            Convert.apply(t, Convert.apply(t, x.get(0), DType.F64), x.get(0).value().dtype()),
+        x -> x.get(0).mul(new Scalar(1)),
+        new long[] {3, 2, 5});
   }
 
   private static OpCase squaredError() {

@@ -18,13 +18,14 @@ import java.util.stream.Collectors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.InferenceMode;
+import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Every op against libtorch's autograd in both float types, and against finite differences in F64.
+ * Every op against libtorch's autograd in all float types, and against finite differences in F64.
  */
 class OpParityTest {
   static List<OpCase> cases() {
@@ -41,6 +42,19 @@ class OpParityTest {
   @MethodSource("cases")
   void shouldAgreeWithAutogradInF64(OpCase op) {
     agreesWithAutograd(op, DType.F64, 1e-12);
+  }
+
+  /** Held against F32 on the same rounded numbers: what is left is the rounding of each result. */
+  @ParameterizedTest
+  @MethodSource("cases")
+  void shouldAgreeWithAutogradInBf16(OpCase op) {
+    agreesWithAutograd(op, DType.BF16, 0.008);
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void shouldAgreeWithAutogradInF16(OpCase op) {
+    agreesWithAutograd(op, DType.F16, 0.001);
   }
 
   private static void agreesWithAutograd(OpCase op, DType dtype, double limit) {
@@ -74,7 +88,7 @@ class OpParityTest {
         }
         org.bytedeco.pytorch.Tensor expected = op.reference().apply(leaves);
         near(op + " output", y, expected, limit);
-        org.bytedeco.pytorch.Tensor seed = cotangent.at().clone();
+        org.bytedeco.pytorch.Tensor seed = wide(cotangent).clone();
         expected.mul(seed).sum().backward();
         for (int i = 0; i < leaves.size(); i++) {
           org.bytedeco.pytorch.Tensor theirs = leaves.get(i).grad();
@@ -89,14 +103,18 @@ class OpParityTest {
   }
 
   private static org.bytedeco.pytorch.Tensor leaf(Tensor values) {
-    return values.at().clone().detach().requires_grad_(true);
+    return wide(values).clone().detach().requires_grad_(true);
+  }
+
+  private static org.bytedeco.pytorch.Tensor wide(Tensor values) {
+    return values.dtype().isHalf() ? values.at().to(torch.ScalarType.Float) : values.at();
   }
 
   private static void near(
       String what, @Nullable Tensor ours, org.bytedeco.pytorch.Tensor theirs, double limit) {
     assertThat(ours).as(what).isNotNull();
     double norm = theirs.norm().item().toDouble();
-    double error = ours.at().sub(theirs.detach()).norm().item().toDouble();
+    double error = wide(ours).sub(theirs.detach()).norm().item().toDouble();
     assertThat(ours.count()).as(what).isEqualTo(theirs.numel());
     assertThat(error).as(what + " error against norm " + norm).isLessThanOrEqualTo(limit * norm);
   }

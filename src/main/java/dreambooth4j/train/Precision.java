@@ -1,0 +1,55 @@
+package dreambooth4j.train;
+
+import dreambooth4j.config.ComputeConfig;
+import dreambooth4j.config.ComputeConfig.MixedPrecision;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
+import dreambooth4j.engine.Platform;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The types that a run computes in. */
+public final class Precision {
+  private Precision() {}
+
+  /** Of the weights, gradients and activations of what trains. */
+  static DType of(ComputeConfig config) {
+    return switch (config.mixedPrecision()) {
+      case NO -> DType.F32;
+      case BF16 -> DType.BF16;
+      case FP16 -> DType.F16;
+    };
+  }
+
+  /** In words, for the start-up block. */
+  public static String named(ComputeConfig config) {
+    return switch (config.mixedPrecision()) {
+      case NO -> "float32";
+      case BF16 -> "bf16 beside float32 master weights";
+      case FP16 -> "fp16 beside float32 master weights, with a loss scale";
+    };
+  }
+
+  /** What to know of this choice on this machine; empty if there is nothing. */
+  static List<String> notes(ComputeConfig config, Device device) {
+    List<String> notes = new ArrayList<>();
+    if (device == Device.CUDA) {
+      return notes;
+    }
+    if (config.allowTf32()) {
+      notes.add(
+          "allow_tf32: TF32 is a type of NVIDIA's GPUs and has no effect on the CPU; mixed_precision: bf16 is what makes CPUs faster");
+    }
+    if (config.mixedPrecision() == MixedPrecision.BF16
+        && !Platform.hasAny("avx512_bf16", "amx_bf16", "bf16")) {
+      notes.add(
+          "mixed_precision: bf16 works, but this CPU has neither AVX512-BF16 nor AMX: it is likely slower than float32");
+    }
+    if (config.mixedPrecision() == MixedPrecision.FP16
+        && !Platform.hasAny("avx512_fp16", "amx_fp16", "asimdhp")) {
+      notes.add(
+          "mixed_precision: fp16 works, but this CPU does not compute in it: it is likely slower than float32");
+    }
+    return notes;
+  }
+}

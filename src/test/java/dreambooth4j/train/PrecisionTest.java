@@ -1,0 +1,230 @@
+package dreambooth4j.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.withinPercentage;
+
+import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.diffusion.Objective;
+import dreambooth4j.engine.AdamW;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.weights.ModelFolder;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Training in 16 bits beside F32 masters. */
+class PrecisionTest {
+  @TempDir Path folder;
+
+  @SuppressWarnings("NullAway.Init")
+  private TinyRun tiny;
+
+  @BeforeEach
+  void pictures() throws IOException {
+    tiny =
+        new TinyRun(folder)
+            .withPaintedClassImages()
+            .with("train_text_encoder", true)
+            .with("train_batch_size", 2)
+            .with("num_train_epochs", 2);
+  }
+
+  private static List<Float> gradients(TinyTrainer of) {
+    NoiseSchedule schedule = NoiseSchedule.of(of.model.scheduler());
+    PairBatches batches = new PairBatches(of.config, of.model, of.caches, schedule.timesteps());
+    TrainingStep step = new TrainingStep(of.model.unet(), Objective.plain(schedule), 0);
+    List<Float> all = new ArrayList<>();
+    try (Arena arena = of.run.child("step")) {
+      PairBatches.Drawn drawn = batches.draw(arena, of.pairs.epoch(0).get(0), 0, 0, true);
+      step.gather(arena, drawn.rows(), drawn.draws(), 0.4, 1);
+      for (Parameters group : of.trainer.trained()) {
+        Tensor wide = arena.allocate("wide", DType.F32, group.flatCount());
+        wide.copyFrom(group.gradients());
+        for (float value : wide.toFloats()) {
+          all.add(value);
+        }
+      }
+    }
+    return all;
+  }
+
+  private static double relativeError(List<Float> actual, List<Float> expected) {
+    double error = 0;
+    double norm = 0;
+    for (int i = 0; i < expected.size(); i++) {
+      error += Math.pow(actual.get(i) - expected.get(i), 2);
+      norm += Math.pow(expected.get(i), 2);
+    }
+    assertThat(actual).hasSameSizeAs(expected);
+    assertThat(norm).isPositive();
+    return Math.sqrt(error / norm);
+  }
+
+  /** A bf16 number has 8 bits and an fp16 one 11; some fifty roundings lie on a gradient's way. */
+  @ParameterizedTest
+  @CsvSource({"bf16,0.03", "fp16,0.004"})
+  void shouldGiveTheGradientsOfF32WithinTheTypesBounds(String type, double limit) {
+    try (TinyTrainer exact = new TinyTrainer(tiny);
+        TinyTrainer half = new TinyTrainer(tiny.with("mixed_precision", type))) {
+      double error = relativeError(gradients(half), gradients(exact));
+      assertThat(error).isGreaterThan(1e-5).isLessThan(limit);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"bf16", "fp16"})
+  void shouldFollowThePathOfF32(String type) {
+    try (TinyTrainer exact = new TinyTrainer(tiny).train();
+        TinyTrainer half = new TinyTrainer(tiny.with("mixed_precision", type)).train()) {
+      assertThat(half.model.unetParameters().dtype().isHalf()).isTrue();
+      for (int i = 0; i < exact.reports.size(); i++) {
+        assertThat(half.reports.get(i).losses().total())
+            .isCloseTo(exact.reports.get(i).losses().total(), withinPercentage(1));
+        assertThat(half.reports.get(i).gradientNorm())
+            .isCloseTo(exact.reports.get(i).gradientNorm(), withinPercentage(3));
+      }
+      assertThat(half.unet()).isNotEqualTo(exact.unet());
+    }
+  }
+
+  /** One picture, again and again, is soon known. */
+  @ParameterizedTest
+  @ValueSource(strings = {"bf16", "fp16"})
+  void shouldLearn(String type) {
+    tiny.withoutClass()
+        .with("mixed_precision", type)
+        .with("train_batch_size", 3)
+        .with("num_train_epochs", 20);
+    try (TinyTrainer trained = new TinyTrainer(tiny).train()) {
+      double first = mean(trained.reports.subList(0, 8));
+      double last = mean(trained.reports.subList(32, 40));
+      assertThat(last).isLessThan(0.8 * first);
+    }
+  }
+
+  private static double mean(List<Trainer.StepReport> reports) {
+    return reports.stream().mapToDouble(r -> r.losses().total()).average().orElseThrow();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"bf16,false,false", "bf16,true,true", "fp16,false,true"})
+  void shouldGoOnExactly(String type, boolean fused, boolean in8Bits) {
+    tiny.with("mixed_precision", type)
+        .with("fused_backward_pass", fused)
+        .with("use_8bit_adam", in8Bits)
+        .with("max_grad_norm", fused ? 0 : 1)
+        .with("gradient_checkpointing", true);
+    Path checkpoint = folder.resolve("checkpoint-3");
+    try (TinyTrainer whole = new TinyTrainer(tiny).train(3)) {
+      whole.trainer.save(checkpoint);
+      whole.train();
+      try (TinyTrainer rest = new TinyTrainer(tiny)) {
+        assertThat(rest.trainer.resume(checkpoint)).isEmpty();
+        rest.train();
+        assertThat(rest.timeless()).isEqualTo(whole.timeless().subList(3, whole.reports.size()));
+        assertThat(rest.unet()).isEqualTo(whole.unet());
+        assertThat(rest.text()).isEqualTo(whole.text());
+      }
+    }
+  }
+
+  @Test
+  void shouldSayThatARunGoesOnInAnotherType() {
+    Path checkpoint = folder.resolve("checkpoint-1");
+    try (TinyTrainer exact = new TinyTrainer(tiny).train(1);
+        TinyTrainer half = new TinyTrainer(tiny.with("mixed_precision", "bf16"))) {
+      exact.trainer.save(checkpoint);
+      assertThat(half.trainer.resume(checkpoint))
+          .containsExactly("mixed_precision was 'no', is 'bf16'");
+      assertThat(half.unet()).isEqualTo(exact.unet());
+    }
+  }
+
+  /** The same bits, for a weight's update asks for nothing of the others. */
+  @Test
+  void shouldLearnTheSameBitsWhenGradientsArePassedOn() {
+    tiny.with("mixed_precision", "bf16").with("max_grad_norm", 0);
+    try (TinyTrainer plain = new TinyTrainer(tiny).train();
+        TinyTrainer passing = new TinyTrainer(tiny.with("fused_backward_pass", true)).train()) {
+      assertThat(passing.unet()).isEqualTo(plain.unet());
+      assertThat(passing.text()).isEqualTo(plain.text());
+    }
+  }
+
+  /** With a scale that fp16 cannot hold, steps are skipped until one fits. */
+  @Test
+  void shouldSkipStepsWhoseScaledGradientsOverflow() {
+    tiny.with("mixed_precision", "fp16").with("num_train_epochs", 40);
+    Path checkpoint = folder.resolve("checkpoint-0");
+    try (TinyTrainer trained = new TinyTrainer(tiny)) {
+      Map<String, List<Float>> before = trained.unet();
+      Checkpoint.write(
+          trained.run, checkpoint, 0, 42, "%a 0".formatted(0x1p30), Map.of(), states(trained));
+      trained.trainer.resume(checkpoint);
+      trained.train(1);
+      assertThat(trained.reports.get(0).skipped()).isTrue();
+      assertThat(trained.reports.get(0).lossScale()).isEqualTo(0x1p30);
+      assertThat(trained.reports.get(0).losses().total()).isFinite();
+      assertThat(trained.unet()).isEqualTo(before);
+      trained.train(30);
+      Trainer.StepReport last = trained.reports.get(29);
+      assertThat(last.skipped()).isFalse();
+      assertThat(last.lossScale()).isLessThan(0x1p30).isGreaterThan(1);
+      assertThat(last.gradientNorm()).isLessThan(1e3);
+      assertThat(trained.unet()).isNotEqualTo(before);
+    }
+  }
+
+  private static List<AdamW.State> states(TinyTrainer of) {
+    return new AdamW(
+            of.run, new AdamW.Settings(0.9, 0.999, 1e-8, 0.01), of.trainer.trained(), false)
+        .states();
+  }
+
+  /** What is drawn and what is saved is the masters, not their copy. */
+  @Test
+  void shouldComputeInF32WhereItIsAskedTo() {
+    try (Arena run = Arena.open("run")) {
+      ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
+      StableDiffusion half =
+          StableDiffusion.load(
+              run, base, Parameters.Gradients.GATHERED, Parameters.Gradients.NONE, DType.BF16);
+      StableDiffusion exact = StableDiffusion.load(run, base, false, false);
+      assertThat(half.textParameters().dtype()).isEqualTo(DType.F32);
+      half.inFull(
+          () -> {
+            for (Parameter each : half.unetParameters().all()) {
+              Parameter same = exact.unetParameters().byName().get(each.name());
+              assertThat(same).isNotNull();
+              assertThat(each.weight().toFloats()).containsExactly(same.weight().toFloats());
+            }
+          });
+      assertThat(half.unetParameters().all().get(0).weight().dtype()).isEqualTo(DType.BF16);
+      half.close();
+      exact.close();
+    }
+  }
+
+  @Test
+  void shouldSayWhatHasNoEffectOnTheCpu() {
+    assertThat(Precision.notes(tiny.with("allow_tf32", true).config().compute(), Device.CPU))
+        .singleElement()
+        .asString()
+        .contains("TF32");
+    assertThat(Precision.notes(tiny.config().compute(), Device.CUDA)).isEmpty();
+  }
+}
