@@ -1,5 +1,7 @@
 package dreambooth4j.verify;
 
+import dreambooth4j.config.MemoryConfig;
+import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
 import dreambooth4j.diffusion.SchedulerConfig;
@@ -8,6 +10,8 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Parameters.Gradients;
+import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Threads;
 import dreambooth4j.model.UNet;
@@ -31,6 +35,18 @@ public final class MadeUpTraining {
    */
   public record Batch(int pairs, int side, int tokens) {}
 
+  /**
+   * How the step is computed.
+   *
+   * @param dtype of weights, gradients and activations
+   * @param memory what is done to need less of it; checkpointing is not chosen automatically here
+   */
+  public record Manner(DType dtype, MemoryConfig memory) {
+    /** In F32, keeping everything. */
+    public static final Manner EXACT =
+        new Manner(DType.F32, new MemoryConfig(Checkpointing.FALSE, false, false));
+  }
+
   private static final long SEED = 1;
 
   /** Numbers drawn at once, an even number: so no weight needs an array of its size. */
@@ -45,22 +61,39 @@ public final class MadeUpTraining {
   private final Batch batch;
   private final TrainingStep step;
   private final AdamW optimizer;
+  private final double maxGradNorm;
+
+  /** As {@link #MadeUpTraining(Arena, UNetConfig, Batch, Manner)}, exactly. */
+  public MadeUpTraining(Arena run, UNetConfig config, Batch batch) {
+    this(run, config, batch, Manner.EXACT);
+  }
 
   /** Weights and optimizer states are allocated in {@code run}. */
-  public MadeUpTraining(Arena run, UNetConfig config, Batch batch) {
+  public MadeUpTraining(Arena run, UNetConfig config, Batch batch, Manner manner) {
     this.run = run;
     this.config = config;
     this.batch = batch;
-    Parameters parameters = new Parameters(DType.F32);
+    MemoryConfig memory = manner.memory;
+    Parameters parameters = new Parameters(manner.dtype);
     UNet unet = new UNet(config, parameters);
-    parameters.allocate(run, true);
+    parameters.allocate(run, memory.fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED);
     Threads.fit(parameters.count());
     for (Parameter each : parameters.all()) {
       fill(each);
     }
+    if (parameters.masters() != parameters.weights()) {
+      parameters.weights().copyFrom(parameters.masters());
+    }
     NoiseSchedule schedule = NoiseSchedule.of(SchedulerConfig.parse("{}"));
-    step = new TrainingStep(unet, Objective.plain(schedule), 0);
-    optimizer = new AdamW(run, ADAMW, List.of(parameters));
+    optimizer = new AdamW(run, ADAMW, List.of(parameters), memory.use8bitAdam());
+    boolean checkpointing = memory.gradientCheckpointing() == Checkpointing.TRUE;
+    step =
+        new TrainingStep(
+            unet,
+            Objective.plain(schedule),
+            0,
+            new Tape.Saving(checkpointing, optimizer::updateArrived));
+    maxGradNorm = memory.fusedBackwardPass() ? 0 : 1; // the norm comes too late for clipping
   }
 
   /** Norms scale by 1, biases add 0, the rest keeps the variance of what goes in. */
@@ -79,7 +112,7 @@ public final class MadeUpTraining {
         values[i] = shape.length == 1 ? 1 : values[i] * scale;
       }
       parameter
-          .weight()
+          .master()
           .bytes(from * Float.BYTES, n * Float.BYTES)
           .asFloatBuffer()
           .put(values, 0, n);
@@ -89,6 +122,7 @@ public final class MadeUpTraining {
   /** Takes one step; what it makes on the way is freed. The loss before it. */
   public double step() {
     int rows = 2 * batch.pairs;
+    optimizer.begin(LEARNING_RATE);
     try (Arena arena = run.child("batch")) {
       Tensor latents = normal(arena, "latents", rows, batch.side, batch.side, config.inChannels());
       Tensor prompts = normal(arena, "prompts", rows, batch.tokens, config.crossAttentionDim());
@@ -101,7 +135,7 @@ public final class MadeUpTraining {
               new TrainingStep.Draws(normal(arena, "noise", latents.shape()), timesteps, null),
               PRIOR_LOSS_WEIGHT,
               1);
-      TrainingStep.update(optimizer, LEARNING_RATE, 1, 1);
+      TrainingStep.update(optimizer, LEARNING_RATE, maxGradNorm, 1);
       return losses.total();
     }
   }
