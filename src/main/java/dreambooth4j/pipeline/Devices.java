@@ -15,15 +15,20 @@ public final class Devices {
    * @throws Problem if CUDA is asked for and cannot be used
    */
   public static Device choose(ComputeConfig config) {
-    if (config.device() == ComputeConfig.Target.CPU) {
+    return choose(config.device(), config.allowTf32());
+  }
+
+  /** As {@link #choose(ComputeConfig)}. */
+  public static Device choose(ComputeConfig.Target target, boolean allowTf32) {
+    if (target == ComputeConfig.Target.CPU) {
       return Device.CPU;
     }
     String why = Platform.whyNoCuda();
     if (why == null) {
-      Platform.allowTf32(config.allowTf32());
+      Platform.allowTf32(allowTf32);
       return Device.CUDA;
     }
-    if (config.device() == ComputeConfig.Target.CUDA) {
+    if (target == ComputeConfig.Target.CUDA) {
       throw new Problem(
           Problem.Kind.DEVICE,
           "device: cuda: %s. Run dreambooth doctor --device cuda to see what is missing, or set device: cpu."

@@ -135,7 +135,7 @@ public final class MadeUpTraining {
               new TrainingStep.Draws(normal(arena, "noise", latents.shape()), timesteps, null),
               PRIOR_LOSS_WEIGHT,
               1);
-      TrainingStep.update(optimizer, LEARNING_RATE, maxGradNorm, 1);
+      optimizer.update(LEARNING_RATE, maxGradNorm, 1);
       return losses.total();
     }
   }
