@@ -131,7 +131,7 @@ public final class Parameters {
     return byName.values().stream().mapToLong(Parameter::count).sum();
   }
 
-  /** Part of the flat buffers. */
+  /** Part of the flat buffers, in elements; it begins and ends with a whole block. */
   public record Span(long from, long length) {}
 
   /** A parameter's slice, with what it does not fill. */

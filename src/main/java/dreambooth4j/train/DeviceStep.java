@@ -3,12 +3,13 @@ package dreambooth4j.train;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
 import dreambooth4j.diffusion.Prediction;
+import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
-import dreambooth4j.engine.kernel.DeviceAdamW;
+import dreambooth4j.engine.kernel.AdamWOnDevice;
 import dreambooth4j.engine.kernel.Launch;
 import dreambooth4j.engine.kernel.LossKernels;
 import dreambooth4j.engine.kernel.NoiseKernels;
@@ -33,6 +34,14 @@ import dreambooth4j.random.CounterRandom;
  * </table>
  */
 final class DeviceStep implements AutoCloseable {
+  /** AdamW over all of the optimizer's groups, clipped to a norm; 0 for no clipping. */
+  record Update(AdamW optimizer, AdamWOnDevice device, double maxNorm) {
+    void launch(Tensor rate, Tensor lossScale, Tensor norm) {
+      device.launch(optimizer.settings(), optimizer.states(), rate, lossScale, norm, maxNorm);
+      optimizer.zeroGradients();
+    }
+  }
+
   /** What it learns with, the same for batches of all shapes. */
   record Rule(
       Launch.On device,
@@ -40,7 +49,7 @@ final class DeviceStep implements AutoCloseable {
       Objective objective,
       double offsetNoise,
       Tape.Saving saving,
-      DeviceAdamW optimizer,
+      Update update,
       long seed) {}
 
   /**
@@ -146,7 +155,7 @@ final class DeviceStep implements AutoCloseable {
       Tensor rate = scalars.rows(0, 1);
       Tensor scale = scalars.rows(8, 1);
       Tensor norm = results.rows(4, 1);
-      rule.optimizer.step(rate, scale, norm);
+      rule.update.launch(rate, scale, norm);
       rate.release();
       scale.release();
       norm.release();

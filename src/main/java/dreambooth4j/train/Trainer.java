@@ -16,8 +16,10 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.kernel.AdamWOnDevice;
+import dreambooth4j.engine.kernel.CudaLauncher;
 import dreambooth4j.engine.kernel.CudaRecorder;
-import dreambooth4j.engine.kernel.DeviceAdamW;
+import dreambooth4j.engine.kernel.KernelCache;
 import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.kernel.Launch;
 import dreambooth4j.engine.kernel.Recorder;
@@ -108,7 +110,8 @@ public final class Trainer implements AutoCloseable {
             run,
             new AdamW.Settings(o.adamBeta1(), o.adamBeta2(), o.adamEpsilon(), o.adamWeightDecay()),
             trained,
-            config.memory().use8bitAdam());
+            config.memory().use8bitAdam(),
+            onDevice(run, config));
     step =
         new TrainingStep(
             model.unet(),
@@ -124,6 +127,17 @@ public final class Trainer implements AutoCloseable {
         most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
     learningRate = new LearningRate(o, steps);
     lossScale = new LossScale(config.compute().mixedPrecision());
+  }
+
+  private static AdamW.@Nullable OnDevice onDevice(Arena run, Config config) {
+    if (run.device() == Device.CPU) {
+      return null;
+    }
+    if (config.memory().fusedBackwardPass() && config.memory().use8bitAdam()) {
+      throw Problem.usage(
+          "fused_backward_pass together with use_8bit_adam is not done on CUDA: leave out one of the two");
+    }
+    return new AdamWOnDevice(new CudaLauncher(KernelCache.ofUser()), run);
   }
 
   /** Reads a model to train as the configuration says. */
@@ -303,9 +317,11 @@ public final class Trainer implements AutoCloseable {
   CapturedStep capture(Recorder recorder, Consumer<String> notes) {
     Launch.On device = Objects.requireNonNull(Kernels.of(run), "our kernels are launched nowhere");
     boolean must = config.compute().cudaGraph() == CudaGraph.TRUE;
-    DeviceAdamW updates = new DeviceAdamW(run, device, optimizer, config.optimizer().maxGradNorm());
+    DeviceStep.Update update =
+        new DeviceStep.Update(
+            optimizer, new AdamWOnDevice(device, run), config.optimizer().maxGradNorm());
     CapturedStep made =
-        new CapturedStep(run, step.onDevice(device, updates, config), recorder, must, notes);
+        new CapturedStep(run, step.onDevice(device, update, config), recorder, must, notes);
     captured = made;
     return made;
   }
@@ -382,7 +398,7 @@ public final class Trainer implements AutoCloseable {
         pair += part.pairs().size();
       }
     }
-    double norm = TrainingStep.update(optimizer, rate, config.optimizer().maxGradNorm(), scale);
+    double norm = optimizer.update(rate, config.optimizer().maxGradNorm(), scale);
     if (Double.isFinite(norm)) {
       lossScale.kept();
     } else if (lossScale.skipped()) {
