@@ -1,6 +1,7 @@
 package dreambooth4j.engine.cudnn;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
@@ -178,9 +179,7 @@ class ConvolutionsTest {
       List<float[]> b = trained(theirs, images, filter, stride, padding, anew);
       for (int i = 0; i < b.size(); i++) {
         assertThat(a.get(i))
-            .as("result %d", i)
-            .usingComparatorWithPrecision(1e-4f)
-            .isEqualTo(b.get(i));
+            .as("result %d", i).containsExactly(b.get(i), within(1e-4f));
       }
       String later = anew ? "FILTER 2" : "FILTER 2 adds";
       assertThat(library.ran)
