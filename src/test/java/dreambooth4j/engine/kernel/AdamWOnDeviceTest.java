@@ -65,7 +65,12 @@ class AdamWOnDeviceTest {
 
   @ParameterizedTest
   @CsvSource({
-    "F32,false,1", "BF16,false,1", "F16,false,1024", "F32,true,1", "BF16,true,1", "F16,true,1024"
+    "F32,false,1",
+    "BF16,false,1",
+    "F16,false,1024",
+    "F32,true,1",
+    "BF16,true,1",
+    "F16,true,1024"
   })
   void shouldDoWhatLibtorchsRuleDoes(DType dtype, boolean in8Bits, double lossScale) {
     try (Arena run = Arena.open("run")) {
