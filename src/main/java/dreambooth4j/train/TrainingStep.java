@@ -12,9 +12,10 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One DreamBooth step: noise, predict, compare, go back; then the optimizer updates. The loss is the mean over the
- * instance rows plus the prior loss weight times the mean over the prior rows, each row weighted
- * for its own timestep (reference: diffusers' train_dreambooth, with its min-SNR fault mended).
+ * One DreamBooth step: noise, predict, compare, go back; then the optimizer updates. The loss is
+ * the mean over the instance rows plus the prior loss weight times the mean over the prior rows,
+ * each row weighted for its own timestep (reference: diffusers' train_dreambooth, with its min-SNR
+ * fault mended).
  */
 public final class TrainingStep {
   /**

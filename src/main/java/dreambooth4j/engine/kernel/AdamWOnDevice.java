@@ -78,14 +78,7 @@ public final class AdamWOnDevice implements AdamW.OnDevice {
     Tensor variance = named(part.moments, "variance");
     if (mean.dtype() == DType.F32) {
       AdamWKernels.update(
-          device,
-          settings,
-          coefficients,
-          part.gradients,
-          part.masters,
-          part.copy,
-          mean,
-          variance);
+          device, settings, coefficients, part.gradients, part.masters, part.copy, mean, variance);
     } else {
       AdamWKernels.update8bit(
           device,
