@@ -1,12 +1,11 @@
 package dreambooth4j.engine.op;
 
-import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
+import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.op.AttentionEngine.Sizes;
 import java.util.List;
 import java.util.stream.Stream;
@@ -16,11 +15,11 @@ import org.bytedeco.pytorch.global.torch;
  * {@link Attention} between linear projections without bias: q of tokens x [B, N, C], k and v of a
  * context [B, M, I], which may be x itself. y [B, N, width]; weights [width, C] and [width, I].
  *
- * <p>On a CPU it is three times {@link Linear}, and {@link Attention}. On CUDA one matrix product
- * makes what is projected from the same input, where the weights lie one behind the other; q, k and
- * v are then columns of its result and are never copied, and the gradients of one input are summed
- * by the products that make them. Keeps x, the context, the projections, y and what the engine
- * keeps (step arena).
+ * <p>On a CPU it is three times {@link Linear}, and {@link Attention}. With {@link Kernels} one
+ * matrix product makes what is projected from the same input, where the weights lie one behind the
+ * other; q, k and v are then columns of its result and are never copied, and the gradients of one
+ * input are summed by the products that make them. Keeps x, the context, the projections, y and
+ * what the engine keeps (step arena).
  */
 public final class ProjectedAttention {
   private final Tape tape;
@@ -47,8 +46,7 @@ public final class ProjectedAttention {
    */
   public static Var apply(
       Tape tape, Var x, Var context, List<Parameter> weights, int heads, boolean causal) {
-    Arena arena = tape.arena();
-    if (arena.device() == Device.CUDA && !arena.isDry()) {
+    if (Kernels.areTaken(tape.arena())) {
       return packed(tape, x, context, weights, heads, causal);
     }
     return Attention.apply(
