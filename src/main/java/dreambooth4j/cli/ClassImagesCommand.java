@@ -4,6 +4,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.LongPrompts;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
@@ -124,7 +125,7 @@ final class ClassImagesCommand implements Callable<Integer> {
   }
 
   private int forecast(Config config, ModelFolder base, ClassImagePlan plan) {
-    try (Arena run = Arena.open("run");
+    try (Arena run = Arena.open("run", Devices.choose(config.compute()));
         StableDiffusion model = StableDiffusion.load(run, base, false, false)) {
       Forecast forecast =
           new ClassImageGenerator(config, base, model).forecast(run, plan, System::nanoTime);
@@ -161,7 +162,7 @@ final class ClassImagesCommand implements Callable<Integer> {
     PrintStream err = System.err;
     Main main = spec.root().commandLine().getCommand();
     main.interrupt.listen();
-    try (Arena run = Arena.open("run");
+    try (Arena run = Arena.open("run", Devices.choose(config.compute()));
         StableDiffusion model = StableDiffusion.load(run, base, false, false);
         ClassImageProgress progress =
             new ClassImageProgress(err, ProgressLine.Terminal.current())) {

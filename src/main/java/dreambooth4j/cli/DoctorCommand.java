@@ -1,12 +1,16 @@
 package dreambooth4j.cli;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.ComputeConfig;
 import dreambooth4j.engine.Platform.Fact;
+import dreambooth4j.pipeline.Devices;
+import dreambooth4j.verify.CudaLibraries;
 import dreambooth4j.verify.Doctor;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** Says what this installation is and whether it trains. */
@@ -14,11 +18,18 @@ import picocli.CommandLine.Spec;
     name = "doctor",
     mixinStandardHelpOptions = true,
     description = "Says what machine, JVM and libraries there are, and whether training works.",
-    footer = {"", "Exits 0 if training on the CPU works, 4 if not. A GPU may be missing."})
+    footer = {"", "Exits 0 if training on the device works, 4 if not."})
 final class DoctorCommand implements Callable<Integer> {
   @Spec
   @SuppressWarnings("NullAway.Init") // set by picocli
   private CommandSpec spec;
+
+  @Option(
+      names = "--device",
+      defaultValue = "cpu",
+      description = "auto, cpu or cuda (${DEFAULT-VALUE}).")
+  @SuppressWarnings("NullAway.Init")
+  private ComputeConfig.Target device;
 
   @Override
   public Integer call() {
@@ -26,8 +37,9 @@ final class DoctorCommand implements Callable<Integer> {
     for (Fact each : Doctor.facts()) {
       print(out, each.name(), each.value());
     }
+    CudaLibraries.ofMachine().report().forEach(out::println);
     try {
-      print(out, "training", "works: " + Doctor.train());
+      print(out, "training", "works: " + Doctor.train(Devices.choose(device, false)));
       return 0;
     } catch (RuntimeException | LinkageError e) {
       print(out, "training", "DOES NOT WORK");

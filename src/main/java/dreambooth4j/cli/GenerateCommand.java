@@ -1,6 +1,8 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.config.ComputeConfig;
 import dreambooth4j.diffusion.SamplerKind;
+import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.Generation;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.ProgressLine;
@@ -115,6 +117,13 @@ final class GenerateCommand implements Callable<Integer> {
           "75, or 150 or 225 to read long prompts whole (as the model was trained here, else 75).")
   private @Nullable Integer maxTokenLength;
 
+  @Option(
+      names = "--device",
+      defaultValue = "auto",
+      description = "auto, cpu or cuda (${DEFAULT-VALUE}).")
+  @SuppressWarnings("NullAway.Init")
+  private ComputeConfig.Target device;
+
   @Override
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
@@ -132,7 +141,8 @@ final class GenerateCommand implements Callable<Integer> {
             SamplerKind.chosen(sampler),
             encoding(folder),
             chosenSeed,
-            latents);
+            latents,
+            Devices.choose(device, false));
     List<Path> files;
     PrintStream err = System.err;
     try (ProgressLine line =

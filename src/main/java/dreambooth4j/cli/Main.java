@@ -78,6 +78,7 @@ public final class Main {
   static CommandLine commandLine() {
     Main main = new Main();
     return new CommandLine(main)
+        .setCaseInsensitiveEnumValuesAllowed(true)
         .registerConverter(Path.class, Main::path)
         .setParameterExceptionHandler((error, args) -> misused(error))
         .setExecutionExceptionHandler((error, line, parsed) -> main.explain(error, line));

@@ -63,6 +63,30 @@ public final class AdamW {
     }
   }
 
+  /**
+   * The rule by a device's own kernels, over buffers of which the host knows no number: {@link
+   * #step} reads nothing back.
+   */
+  public interface OnDevice {
+    /**
+     * Begins a step of groups whose gradients are gathered; they are zero after it. Where the norm
+     * is not finite nothing else changes.
+     *
+     * @param maxNorm the norm, without the scale, to clip to; 0 for no clipping
+     * @param lossScale what the gradients are too large by
+     */
+    void step(
+        Settings settings,
+        List<State> states,
+        double learningRate,
+        double maxNorm,
+        double lossScale);
+
+    /** The norm of the last step's gradients as they were: waits for the device. */
+    double norm();
+  }
+
+  private final @Nullable OnDevice device;
   private final Settings settings;
   private final List<State> states = new ArrayList<>();
   private final List<State> active = new ArrayList<>();
@@ -72,15 +96,28 @@ public final class AdamW {
 
   /** As {@link #AdamW(Arena, Settings, List, boolean)}, with moments of the weights' type. */
   public AdamW(Arena arena, Settings settings, List<Parameters> groups) {
-    this(arena, settings, groups, false);
+    this(arena, settings, groups, false, null);
+  }
+
+  /** As {@link #AdamW(Arena, Settings, List, boolean, OnDevice)}, by libtorch's own rule. */
+  public AdamW(Arena arena, Settings settings, List<Parameters> groups, boolean in8Bits) {
+    this(arena, settings, groups, in8Bits, null);
   }
 
   /**
    * Moments are allocated in {@code arena}, all zero; the groups must be allocated and trainable.
    * Parameters that are frozen by now stay as they are: they do not decay either.
+   *
+   * @param device what updates groups whose gradients are gathered; null for libtorch's own rule
    */
-  public AdamW(Arena arena, Settings settings, List<Parameters> groups, boolean in8Bits) {
+  public AdamW(
+      Arena arena,
+      Settings settings,
+      List<Parameters> groups,
+      boolean in8Bits,
+      @Nullable OnDevice device) {
     this.settings = settings;
+    this.device = device;
     groups.forEach(each -> states.add(new State(arena, each, in8Bits)));
     active.addAll(states);
   }
@@ -145,6 +182,30 @@ public final class AdamW {
                 .square_()
                 .sum()
                 .item_double());
+  }
+
+  /**
+   * Clips the gathered gradients to a norm as {@code torch.nn.utils.clip_grad_norm_} does, updates
+   * the weights and sets the gradients to zero. Where the norm is not finite no weight is changed.
+   *
+   * @param maxNorm the norm to clip to; 0 for no clipping
+   * @param lossScale what the gathered gradients are too large by
+   * @return the norm before clipping, without the scale
+   */
+  public double update(double learningRate, double maxNorm, double lossScale) {
+    OnDevice own = device;
+    if (own != null && active.stream().noneMatch(each -> each.parameters.passesGradients())) {
+      own.step(settings, List.copyOf(active), learningRate, maxNorm, lossScale);
+      zeroGradients();
+      return own.norm() / lossScale;
+    }
+    double norm = gradientNorm() / lossScale;
+    if (Double.isFinite(norm)) {
+      double clip = maxNorm == 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6));
+      step(learningRate, clip / lossScale);
+      zeroGradients();
+    }
+    return norm;
   }
 
   /**

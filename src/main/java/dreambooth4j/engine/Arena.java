@@ -30,14 +30,16 @@ public final class Arena implements AutoCloseable {
     long limitBytes = Long.MAX_VALUE;
     final Device device;
     final boolean dry;
+    final boolean onHost;
     final Map<Class<?>, Object> tools = new HashMap<>();
     String part = "";
     final Map<String, Long> parts = new LinkedHashMap<>();
     Map<String, Long> peakParts = Map.of();
 
-    Meter(Device device, boolean dry) {
+    Meter(Device device, boolean dry, boolean onHost) {
       this.device = device;
       this.dry = dry;
+      this.onHost = onHost;
     }
   }
 
@@ -63,12 +65,17 @@ public final class Arena implements AutoCloseable {
 
   /** The root of a new tree on a device. Close it on the thread that opened it. */
   public static Arena open(String name, Device device) {
-    return new Arena(name, null, new Meter(device, false));
+    return new Arena(name, null, new Meter(device, false, device == Device.CPU));
   }
 
   /** The root of a new dry tree. A dry tensor reads as zeros, and what is written to it is lost. */
   public static Arena dry(String name) {
-    return new Arena(name, null, new Meter(Device.CPU, true));
+    return new Arena(name, null, new Meter(Device.CPU, true, true));
+  }
+
+  /** In CPU memory that the host does not look into, as if it were a device's: for tests. */
+  static Arena staged(String name) {
+    return new Arena(name, null, new Meter(Device.CPU, false, false));
   }
 
   /** Where tensors here lie. */
@@ -95,6 +102,19 @@ public final class Arena implements AutoCloseable {
     Arena child = new Arena(childName, this, meter);
     children.add(child);
     return child;
+  }
+
+  /** Such an arena in CPU memory, from which the host can read; it is counted apart. */
+  public Arena onHost() {
+    requireOpen();
+    Arena child = new Arena(name + " on the host", this, new Meter(Device.CPU, meter.dry, true));
+    children.add(child);
+    return child;
+  }
+
+  /** Whether the host can look into the memory of tensors here. */
+  public boolean isOnHost() {
+    return meter.onHost;
   }
 
   /** Refuses to hold more than {@code bytes} in the whole tree from now on. */

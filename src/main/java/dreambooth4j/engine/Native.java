@@ -21,6 +21,9 @@ public final class Native {
   private static final Pattern NO_MEMORY =
       Pattern.compile("not enough memory|can't allocate memory|out of memory|bad_alloc");
 
+  private static final String ON_GPU =
+      "Set mixed_precision: bf16, gradient_checkpointing: true or use_8bit_adam: true, or lower train_batch_size or resolution.";
+
   private Native() {}
 
   /** Calls {@code body} for its result, which must own nothing native. */
@@ -63,7 +66,11 @@ public final class Native {
     if (NO_MEMORY.matcher(message).find()) {
       return new Problem(
           Problem.Kind.DEVICE,
-          op + ": out of memory (" + line + "). Lower train_batch_size or resolution.",
+          "%s: out of memory (%s). %s"
+              .formatted(
+                  op,
+                  line,
+                  message.contains("CUDA") ? ON_GPU : "Lower train_batch_size or resolution."),
           e);
     }
     return new IllegalStateException(op + ": " + line, e);

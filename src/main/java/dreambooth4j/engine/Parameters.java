@@ -131,8 +131,8 @@ public final class Parameters {
     return byName.values().stream().mapToLong(Parameter::count).sum();
   }
 
-  /** Part of the flat buffers. */
-  record Span(long from, long length) {}
+  /** Part of the flat buffers, in elements; it begins and ends with a whole block. */
+  public record Span(long from, long length) {}
 
   /** A parameter's slice, with what it does not fill. */
   Span span(Parameter parameter) {
@@ -164,7 +164,7 @@ public final class Parameters {
   }
 
   /** The parts of the flat buffers that train, as few as can be, gaps between slices included. */
-  List<Span> trainedSpans() {
+  public List<Span> trainedSpans() {
     List<Span> spans = new ArrayList<>();
     List<Parameter> all = all();
     for (int i = 0; i < all.size(); ) {

@@ -15,7 +15,9 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.pytorch.Context;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 /** What libtorch says of itself and of the machine it runs on. */
 public final class Platform {
@@ -55,6 +57,33 @@ public final class Platform {
     } catch (IOException | UncheckedIOException e) {
       return Set.of();
     }
+  }
+
+  /**
+   * Why CUDA cannot be used in this process, in a sentence; null if it can. Libraries that are not
+   * found keep libtorch as a whole from loading.
+   */
+  public static @Nullable String whyNoCuda() {
+    try {
+      if (!torch.hasCUDA()) {
+        return "this libtorch is built for the CPU only: start dreambooth with --device cuda, or with DREAMBOOTH_DEVICE=cuda in the environment, which picks the one for GPUs";
+      }
+      return torch.cuda_is_available() ? null : "libtorch finds no NVIDIA GPU or driver";
+    } catch (LinkageError e) {
+      return "libtorch for GPUs cannot be loaded: "
+          + String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+    }
+  }
+
+  /** Whether CUDA's products of F32 may round their factors to TF32, cuDNN's convolutions too. */
+  public static void allowTf32(boolean allowed) {
+    Native.run(
+        "tf32",
+        () -> {
+          Context context = torch.globalContext();
+          context.setAllowTF32CuBLAS(allowed);
+          context.setAllowTF32CuDNN(allowed);
+        });
   }
 
   /** Versions, kernels, threads, where the native libraries came from. Never fails. */

@@ -17,6 +17,9 @@ import org.jspecify.annotations.Nullable;
  * view holds the tensor whose bytes it shares.
  */
 public final class Tensor {
+  /** What is looked at or copied at once. */
+  private static final long PIECE_BYTES = 64 << 20;
+
   private final org.bytedeco.pytorch.Tensor handle;
   private final Arena arena;
   private final @Nullable Tensor base;
@@ -166,13 +169,64 @@ public final class Tensor {
     return arena.take(op, this, () -> body.apply(at()));
   }
 
+  /** Takes bytes of a tensor, in native byte order, that begin so far from its own beginning. */
+  @FunctionalInterface
+  public interface Bytes<E extends Exception> {
+    /** Reads or fills all of them. */
+    void accept(ByteBuffer bytes, long offset) throws E;
+  }
+
+  /** Hands all bytes to {@code reader}, piece by piece; those of a device by way of a copy. */
+  public <E extends Exception> void readBytes(Bytes<E> reader) throws E {
+    pieces(reader, true);
+  }
+
+  /** Has {@code writer} fill all bytes, piece by piece; those of a device by way of a copy. */
+  public <E extends Exception> void writeBytes(Bytes<E> writer) throws E {
+    pieces(writer, false);
+  }
+
+  private <E extends Exception> void pieces(Bytes<E> user, boolean reads) throws E {
+    long most = PIECE_BYTES / dtype.bytes();
+    for (long from = 0; from < count(); from += most) {
+      long length = Math.min(most, count() - from);
+      if (arena.isOnHost()) {
+        user.accept(
+            bytes(from * dtype.bytes(), (int) length * dtype.bytes()), from * dtype.bytes());
+      } else {
+        staged(user, reads, from, length);
+      }
+    }
+  }
+
+  private <E extends Exception> void staged(Bytes<E> user, boolean reads, long from, long length)
+      throws E {
+    long first = from;
+    Tensor part = view("part", t -> t.view(-1).narrow(0, first, length));
+    try (Arena host = arena.onHost()) {
+      Tensor copy = host.allocate("on the host", dtype, length);
+      if (reads) {
+        copy.copyFrom(part);
+      }
+      user.accept(copy.bytes(0, (int) length * dtype.bytes()), from * dtype.bytes());
+      if (!reads) {
+        part.copyFrom(copy);
+      }
+    } finally {
+      part.release();
+    }
+  }
+
   /**
    * A window on its bytes, in native byte order: {@code length} bytes, at most 2 GiB, from {@code
-   * offset} on. Valid while this is held. CPU only.
+   * offset} on. Valid while this is held. In CPU memory only; {@link #readBytes} is for all.
    */
   public ByteBuffer bytes(long offset, int length) {
     if (offset < 0 || length < 0 || offset + length > count() * dtype.bytes()) {
       throw new IndexOutOfBoundsException("offset=" + offset + " length=" + length + " of " + this);
+    }
+    if (!arena.isOnHost()) {
+      throw new IllegalStateException(this + " lies on a device: its bytes can only be copied");
     }
     if (length == 0 || arena.isDry()) {
       return ByteBuffer.allocate(length).order(ByteOrder.nativeOrder());
@@ -195,20 +249,26 @@ public final class Tensor {
   /** Copies {@code values}, one an element, into this F32 tensor. */
   public void copyFrom(float[] values) {
     require(DType.F32, values.length);
-    bytes(0, Math.multiplyExact(values.length, 4)).asFloatBuffer().put(values);
+    writeBytes((b, at) -> b.asFloatBuffer().put(values, (int) (at / 4), b.remaining() / 4));
+  }
+
+  /** Copies {@code values}, one an element, into this F64 tensor. */
+  public void copyFrom(double[] values) {
+    require(DType.F64, values.length);
+    writeBytes((b, at) -> b.asDoubleBuffer().put(values, (int) (at / 8), b.remaining() / 8));
   }
 
   /** Copies {@code values}, one an element, into this I64 tensor. */
   public void copyFrom(long[] values) {
     require(DType.I64, values.length);
-    bytes(0, Math.multiplyExact(values.length, 8)).asLongBuffer().put(values);
+    writeBytes((b, at) -> b.asLongBuffer().put(values, (int) (at / 8), b.remaining() / 8));
   }
 
   /** All elements of this F32 tensor. */
   public float[] toFloats() {
     float[] values = new float[Math.toIntExact(count())];
     require(DType.F32, values.length);
-    bytes(0, Math.multiplyExact(values.length, 4)).asFloatBuffer().get(values);
+    readBytes((b, at) -> b.asFloatBuffer().get(values, (int) (at / 4), b.remaining() / 4));
     return values;
   }
 
@@ -216,7 +276,7 @@ public final class Tensor {
   public long[] toLongs() {
     long[] values = new long[Math.toIntExact(count())];
     require(DType.I64, values.length);
-    bytes(0, Math.multiplyExact(values.length, 8)).asLongBuffer().get(values);
+    readBytes((b, at) -> b.asLongBuffer().get(values, (int) (at / 8), b.remaining() / 8));
     return values;
   }
 

@@ -60,7 +60,11 @@ public final class TorchNoise implements AutoCloseable {
                 torch.randn(
                     shape, new GeneratorOptional(each), Native.options(DType.F32, DeviceType.CPU)));
           }
-          return torch.cat(parts, 0).permute(0, 2, 3, 1).contiguous();
+          return torch
+              .cat(parts, 0)
+              .permute(0, 2, 3, 1)
+              .contiguous()
+              .to(new org.bytedeco.pytorch.Device(arena.device().type()), torch.ScalarType.Float);
         });
   }
 

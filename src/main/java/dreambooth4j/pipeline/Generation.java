@@ -7,6 +7,7 @@ import dreambooth4j.data.Png;
 import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.engine.op.ChannelsLast;
@@ -40,6 +41,7 @@ public final class Generation {
    * @param sampler null for the model's own
    * @param latents a safetensors file whose tensor {@code latents} [n, channels, height, width]
    *     takes the place of the first draw; null to draw it
+   * @param device where the model lies
    */
   public record Wish(
       String prompt,
@@ -52,7 +54,8 @@ public final class Generation {
       @Nullable SamplerKind sampler,
       TextEncoding encoding,
       long seed,
-      @Nullable Path latents) {}
+      @Nullable Path latents,
+      Device device) {}
 
   private final StableDiffusion model;
   private final Arena run;
@@ -80,7 +83,7 @@ public final class Generation {
       throw Problem.usage("the number of pictures must be at least 1, found " + wish.count);
     }
     Path file = file(output, wish.seed);
-    try (Arena run = Arena.open("generate");
+    try (Arena run = Arena.open("generate", wish.device);
         StableDiffusion model = StableDiffusion.load(run, folder, false, false);
         StagedFiles files = new StagedFiles()) {
       LongPrompts prompts = new LongPrompts(model.tokenizer(), wish.encoding);

@@ -4,6 +4,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
@@ -58,7 +59,7 @@ public final class FreshClassImages {
       int generation, ClassImageGenerator.Listener listener, BooleanSupplier stop) {
     ClassImagePlan plan = plan(generation);
     if (plan.missing() > 0) {
-      try (Arena arena = Arena.open("class images");
+      try (Arena arena = Arena.open("class images", Devices.choose(config.compute()));
           StableDiffusion model = StableDiffusion.load(arena, base, false, false)) {
         new ClassImageGenerator(config, base, model, generation)
             .generate(arena, plan, listener, stop);

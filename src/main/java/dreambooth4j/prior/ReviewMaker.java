@@ -3,6 +3,7 @@ package dreambooth4j.prior;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.ModelFolder;
 
@@ -82,7 +83,7 @@ public final class ReviewMaker implements AutoCloseable {
   private record Model(Arena run, StableDiffusion weights, ClassImageGenerator generator) {
     static Model load(Config config) {
       ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
-      Arena run = Arena.open("review");
+      Arena run = Arena.open("review", Devices.choose(config.compute()));
       try {
         StableDiffusion weights = StableDiffusion.load(run, base, false, false);
         return new Model(run, weights, new ClassImageGenerator(config, base, weights));

@@ -11,9 +11,13 @@ import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
 import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.kernel.AdamWOnDevice;
+import dreambooth4j.engine.kernel.CudaLauncher;
+import dreambooth4j.engine.kernel.KernelCache;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.ModelFolder;
@@ -98,7 +102,8 @@ public final class Trainer {
             run,
             new AdamW.Settings(o.adamBeta1(), o.adamBeta2(), o.adamEpsilon(), o.adamWeightDecay()),
             trained,
-            config.memory().use8bitAdam());
+            config.memory().use8bitAdam(),
+            onDevice(run, config));
     step =
         new TrainingStep(
             model.unet(),
@@ -114,6 +119,17 @@ public final class Trainer {
         most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
     learningRate = new LearningRate(o, steps);
     lossScale = new LossScale(config.compute().mixedPrecision());
+  }
+
+  private static AdamW.@Nullable OnDevice onDevice(Arena run, Config config) {
+    if (run.device() == Device.CPU) {
+      return null;
+    }
+    if (config.memory().fusedBackwardPass() && config.memory().use8bitAdam()) {
+      throw Problem.usage(
+          "fused_backward_pass together with use_8bit_adam is not done on CUDA: leave out one of the two");
+    }
+    return new AdamWOnDevice(new CudaLauncher(KernelCache.ofUser()), run);
   }
 
   /** Reads a model to train as the configuration says. */
@@ -298,7 +314,7 @@ public final class Trainer {
         pair += part.pairs().size();
       }
     }
-    double norm = TrainingStep.update(optimizer, rate, config.optimizer().maxGradNorm(), scale);
+    double norm = optimizer.update(rate, config.optimizer().maxGradNorm(), scale);
     if (Double.isFinite(norm)) {
       lossScale.kept();
     } else if (lossScale.skipped()) {

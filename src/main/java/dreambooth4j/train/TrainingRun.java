@@ -7,6 +7,7 @@ import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.Caches;
+import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.LongPrompts;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
@@ -86,7 +87,7 @@ public final class TrainingRun {
     MemoryForecast memory = forecast(base, concepts, plan);
     Config fitted = config.with(memory.plan().memory());
     try (OutputFolder folder = OutputFolder.take(config.output(), base);
-        Arena run = Arena.open("run");
+        Arena run = Arena.open("run", Devices.choose(config.compute()));
         StableDiffusion model = Trainer.load(run, base, fitted)) {
       Precision.notes(config.compute(), run.device()).forEach(listener::warning);
       LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())

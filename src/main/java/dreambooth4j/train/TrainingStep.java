@@ -1,7 +1,6 @@
 package dreambooth4j.train;
 
 import dreambooth4j.diffusion.Objective;
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tape;
@@ -13,7 +12,7 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One DreamBooth step: noise, predict, compare, go back, update. The loss is the mean over the
+ * One DreamBooth step: noise, predict, compare, go back; then the optimizer updates. The loss is the mean over the
  * instance rows plus the prior loss weight times the mean over the prior rows, each row weighted
  * for its own timestep (reference: diffusers' train_dreambooth, with its min-SNR fault mended).
  */
@@ -138,24 +137,5 @@ public final class TrainingStep {
     }
     return new Losses(
         instance + prior, instance, priorLossWeight == 0 ? 0 : prior / priorLossWeight);
-  }
-
-  /**
-   * Clips the gathered gradients to a norm as {@code torch.nn.utils.clip_grad_norm_} does, updates
-   * the weights and sets the gradients to zero. Where the norm is not finite nothing is changed.
-   *
-   * @param maxGradNorm the norm to clip to; 0 for no clipping
-   * @param lossScale what the gathered gradients are too large by
-   * @return the norm before clipping, without the scale
-   */
-  public static double update(
-      AdamW optimizer, double learningRate, double maxGradNorm, double lossScale) {
-    double norm = optimizer.gradientNorm() / lossScale;
-    if (Double.isFinite(norm)) {
-      double clip = maxGradNorm == 0 ? 1 : Math.min(1, maxGradNorm / (norm + 1e-6));
-      optimizer.step(learningRate, clip / lossScale);
-      optimizer.zeroGradients();
-    }
-    return norm;
   }
 }

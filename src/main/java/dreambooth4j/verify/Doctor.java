@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.sun.management.OperatingSystemMXBean;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Platform.Fact;
 import dreambooth4j.model.UNetConfig;
@@ -60,14 +61,14 @@ public final class Doctor {
   }
 
   /**
-   * Trains a small random UNet for a few steps on the CPU.
+   * Trains a small random UNet for a few steps.
    *
    * @return what was seen, in words
    * @throws RuntimeException or a {@link LinkageError} when it does not train
    */
-  public static String train() {
+  public static String train(Device device) {
     long start = System.nanoTime();
-    try (Arena run = Arena.open("doctor")) {
+    try (Arena run = Arena.open("doctor", device)) {
       MadeUpTraining training =
           new MadeUpTraining(run, smallUNet(), new MadeUpTraining.Batch(1, 8, 7));
       double first = training.step();
@@ -82,8 +83,9 @@ public final class Doctor {
       }
       return String.format(
           Locale.ROOT,
-          "%d steps of a small UNet on the CPU in %.1f s, loss %.3f to %.3f",
+          "%d steps of a small UNet on %s in %.1f s, loss %.3f to %.3f",
           STEPS,
+          device == Device.CPU ? "the CPU" : device,
           (System.nanoTime() - start) / 1e9,
           first,
           last);

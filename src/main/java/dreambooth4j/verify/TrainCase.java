@@ -84,7 +84,7 @@ final class TrainCase {
       }
       losses[k] = (float) (sum / batches);
       double maxGradNorm = golden.setting("max_grad_norm").asDouble();
-      norms[k] = (float) TrainingStep.update(adam, learningRate, maxGradNorm, 1);
+      norms[k] = (float) adam.update(learningRate, maxGradNorm, 1);
     }
     golden.output(arena, "output.loss", losses, Limits.OUTPUT);
     golden.output(arena, "output.grad_norm", norms, Limits.OUTPUT);

@@ -19,8 +19,6 @@ import java.util.Map;
  * mapped.
  */
 public final class Safetensors implements TensorSource {
-  private static final int CHUNK_BYTES = 64 << 20;
-
   private final Path path;
   private final FileChannel channel;
   private final SafetensorsHeader header;
@@ -148,22 +146,21 @@ public final class Safetensors implements TensorSource {
   }
 
   private void fill(Tensor tensor, TensorInfo info) {
-    long total = info.bytes();
     try {
-      for (long done = 0; done < total; ) {
-        ByteBuffer chunk = tensor.bytes(done, (int) Math.min(CHUNK_BYTES, total - done));
-        while (chunk.hasRemaining()) {
-          int n = channel.read(chunk, info.offset() + done);
-          if (n < 0) {
-            throw Problem.data(
-                "%s: tensor %s: expected %d bytes, found %d: the file was truncated while it was open"
-                    .formatted(path, info.name(), total, done));
-          }
-          done += n;
-        }
-      }
+      tensor.writeBytes((chunk, offset) -> fill(chunk, offset, info));
     } catch (IOException e) {
       throw unreadable(path, e);
+    }
+  }
+
+  private void fill(ByteBuffer chunk, long offset, TensorInfo info) throws IOException {
+    while (chunk.hasRemaining()) {
+      long done = offset + chunk.position();
+      if (channel.read(chunk, info.offset() + done) < 0) {
+        throw Problem.data(
+            "%s: tensor %s: expected %d bytes, found %d: the file was truncated while it was open"
+                .formatted(path, info.name(), info.bytes(), done));
+      }
     }
   }
 

@@ -28,7 +28,6 @@ import java.util.function.Function;
  */
 public final class SafetensorsWriter {
   private static final int ALIGNMENT_BYTES = 8;
-  private static final int CHUNK_BYTES = 64 << 20;
 
   private record Item(TensorInfo info, Function<Arena, Tensor> content) {}
 
@@ -99,7 +98,8 @@ public final class SafetensorsWriter {
     writeAll(channel, header(ordered));
     for (Item item : ordered) {
       try (Arena scratch = arena.child("write " + item.info().name())) {
-        write(channel, item.content().apply(scratch), item.info().bytes());
+        Tensor content = item.content().apply(scratch);
+        content.readBytes((bytes, offset) -> writeAll(channel, bytes));
       }
     }
   }
@@ -127,12 +127,6 @@ public final class SafetensorsWriter {
         .putLong(length)
         .put(padded)
         .flip();
-  }
-
-  private static void write(FileChannel channel, Tensor tensor, long total) throws IOException {
-    for (long done = 0; done < total; done += CHUNK_BYTES) {
-      writeAll(channel, tensor.bytes(done, (int) Math.min(CHUNK_BYTES, total - done)));
-    }
   }
 
   private static void writeAll(FileChannel channel, ByteBuffer bytes) throws IOException {

@@ -91,6 +91,23 @@ class LauncherTest {
     assertThat(builds).hasContent("-B -q -Dlauncher -DskipTests process-classes");
   }
 
+  /** Apart from the build for the CPU, which stays. */
+  @Test
+  void shouldBuildWithTheLibrariesForGpusWhereTheyAreAskedFor() throws Exception {
+    script(
+        home.resolve("mvnw"),
+        Files.readString(home.resolve("mvnw")) + "cp 'the classpath' target/classpath-cuda\n");
+    run("--version");
+    run("generate", "--device", "cuda", "--help");
+    run("generate", "--device=CUDA", "--help");
+    run("generate", "--device=cpu", "cuda", "--help");
+
+    assertThat(Files.readAllLines(builds))
+        .containsExactly(
+            "-B -q -Dlauncher -DskipTests process-classes",
+            "-B -q -Dlauncher -Pcuda -DskipTests process-classes");
+  }
+
   @Test
   void shouldBuildAgainWhenASourceIsNewer() throws Exception {
     run("--version");

@@ -19,7 +19,7 @@ import java.util.TreeMap;
 
 /** A trainer of a {@link TinyRun} with its model in memory, and what it reported so far. */
 final class TinyTrainer implements AutoCloseable {
-  final Arena run = Arena.open("run");
+  final Arena run;
   final Config config;
   final StableDiffusion model;
   final PairSampler pairs;
@@ -29,6 +29,12 @@ final class TinyTrainer implements AutoCloseable {
   final List<Trainer.StepReport> reports = new ArrayList<>();
 
   TinyTrainer(TinyRun tiny) {
+    this(tiny, Arena.open("run"));
+  }
+
+  /** {@code run} is closed with it. */
+  TinyTrainer(TinyRun tiny, Arena run) {
+    this.run = run;
     config = tiny.config();
     List<Concept> concepts = Concept.scanAll(config);
     List<Picture> pictures = concepts.stream().flatMap(c -> c.pictures().stream()).toList();

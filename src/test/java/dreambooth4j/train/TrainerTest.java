@@ -9,6 +9,7 @@ import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.TestPictures;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
+import dreambooth4j.engine.Staged;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.TextEncoding;
@@ -55,6 +56,22 @@ class TrainerTest {
       try (TinyTrainer other = new TinyTrainer(tiny.with("seed", 43)).train()) {
         assertThat(changed(other.unet(), first.unet())).isEqualTo(first.unet().keySet());
       }
+    }
+  }
+
+  /** What a run reads from a device and writes to it, checkpoints too, goes by way of copies. */
+  @Test
+  void shouldLearnTheSameWhereTheHostCannotLookIntoMemory() {
+    tiny.with("train_text_encoder", true).with("offset_noise", 0.1);
+    Path checkpoint = folder.resolve("checkpoint-1");
+    try (TinyTrainer plain = new TinyTrainer(tiny).train(2);
+        TinyTrainer first = new TinyTrainer(tiny, Staged.open("run")).train(1);
+        TinyTrainer resumed = new TinyTrainer(tiny, Staged.open("run"))) {
+      first.trainer.save(checkpoint);
+      assertThat(resumed.trainer.resume(checkpoint)).isEmpty();
+      resumed.train(2);
+      assertThat(resumed.unet()).isEqualTo(plain.unet());
+      assertThat(resumed.text()).isEqualTo(plain.text());
     }
   }
 

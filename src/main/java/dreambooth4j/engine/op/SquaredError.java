@@ -70,7 +70,7 @@ public final class SquaredError {
 
   private static Tensor weights(Tape tape, double[] weights, DType dtype) {
     Tensor doubles = tape.arena().allocate("weights", DType.F64, weights.length);
-    doubles.bytes(0, weights.length * 8).asDoubleBuffer().put(weights);
+    doubles.copyFrom(weights);
     Tensor converted =
         tape.arena().compute("weights", () -> doubles.at().to(Native.scalarType(dtype)).clone());
     doubles.release();

@@ -7,7 +7,8 @@ import org.bytedeco.pytorch.global.torch;
 
 /**
  * F32 where a model computes in 16 bits. libtorch's normalisations keep their statistics in the
- * type of gamma and beta: given these in F32 beside 16-bit values, they lose nothing.
+ * type of gamma and beta: given these in F32 beside 16-bit values, as they are taken on the CPU,
+ * they lose nothing.
  */
 final class Wide {
   private Wide() {}
@@ -21,6 +22,7 @@ final class Wide {
   /** A weight as libtorch's normalisations take it. */
   static TensorOptional of(Parameter parameter) {
     Tensor weight = parameter.weight().at();
-    return new TensorOptional(is(weight) ? weight.to(torch.ScalarType.Float) : weight);
+    return new TensorOptional(
+        is(weight) && weight.is_cpu() ? weight.to(torch.ScalarType.Float) : weight);
   }
 }

@@ -1,0 +1,39 @@
+package dreambooth4j.pipeline;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.ComputeConfig;
+import dreambooth4j.engine.Device;
+import dreambooth4j.engine.Platform;
+
+/** Chooses the device that a configuration asks for. */
+public final class Devices {
+  private Devices() {}
+
+  /**
+   * Chooses, and sets the device up.
+   *
+   * @throws Problem if CUDA is asked for and cannot be used
+   */
+  public static Device choose(ComputeConfig config) {
+    return choose(config.device(), config.allowTf32());
+  }
+
+  /** As {@link #choose(ComputeConfig)}. */
+  public static Device choose(ComputeConfig.Target target, boolean allowTf32) {
+    if (target == ComputeConfig.Target.CPU) {
+      return Device.CPU;
+    }
+    String why = Platform.whyNoCuda();
+    if (why == null) {
+      Platform.allowTf32(allowTf32);
+      return Device.CUDA;
+    }
+    if (target == ComputeConfig.Target.CUDA) {
+      throw new Problem(
+          Problem.Kind.DEVICE,
+          "device: cuda: %s. Run dreambooth doctor --device cuda to see what is missing, or set device: cpu."
+              .formatted(why));
+    }
+    return Device.CPU;
+  }
+}

@@ -1,0 +1,135 @@
+package dreambooth4j.engine.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.withinPercentage;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dreambooth4j.engine.AdamW;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.op.OpCase;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The optimizer's kernels, emulated, beside libtorch's rule on the same groups. */
+@Tag("kernels")
+class AdamWOnDeviceTest {
+  private static final AdamW.Settings SETTINGS = new AdamW.Settings(0.9, 0.999, 1e-8, 1e-2);
+
+  @BeforeAll
+  static void compile() throws IOException, InterruptedException {
+    assumeTrue(Emulator.available(), "g++ is not installed");
+    Emulator.load();
+  }
+
+  /** Two groups; of the first a parameter in the middle is frozen. */
+  private static List<Parameters> groups(Arena run, DType dtype) {
+    List<Parameters> groups = new ArrayList<>();
+    SplittableRandom random = new SplittableRandom(1);
+    for (int i = 0; i < 2; i++) {
+      Parameters group = new Parameters(dtype);
+      group.declare("large", 60, 97 + i);
+      group.declare("frozen", 300);
+      group.declare("conv", 5, 3, 3, 3);
+      group.allocate(run, true);
+      for (Parameter each : group.all()) {
+        each.master().copyFrom(OpCase.random(run, DType.F32, random, each.shape()));
+      }
+      group.copyMasters();
+      groups.add(group);
+    }
+    groups.get(0).all().get(1).freeze();
+    return groups;
+  }
+
+  private static void draw(Arena run, List<Parameters> groups, int step) {
+    SplittableRandom random = new SplittableRandom(100 + step);
+    for (Parameters group : groups) {
+      for (Parameter each : group.all()) {
+        Tensor drawn = OpCase.random(run, DType.F32, random, each.shape());
+        if (each.isTrainable()) {
+          each.gradient().copyFrom(drawn);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "F32,false,1", "BF16,false,1", "F16,false,1024", "F32,true,1", "BF16,true,1", "F16,true,1024"
+  })
+  void shouldDoWhatLibtorchsRuleDoes(DType dtype, boolean in8Bits, double lossScale) {
+    try (Arena run = Arena.open("run")) {
+      List<Parameters> theirs = groups(run, dtype);
+      List<Parameters> ours = groups(run, dtype);
+      float[] start = ours.get(0).masters().toFloats();
+      AdamW plain = new AdamW(run, SETTINGS, theirs, in8Bits);
+      AdamW kernels =
+          new AdamW(run, SETTINGS, ours, in8Bits, new AdamWOnDevice(new Emulator(false), run));
+      for (int step = 0; step < 6; step++) {
+        draw(run, theirs, step);
+        draw(run, ours, step);
+        if (step == 2) {
+          theirs.get(1).all().get(0).gradient().rows(3, 1).copyFrom(infinite(run));
+          ours.get(1).all().get(0).gradient().rows(3, 1).copyFrom(infinite(run));
+        }
+        if (step == 4) {
+          plain.freeze(theirs.get(1));
+          kernels.freeze(ours.get(1));
+        }
+        double expected = plain.update(1e-3, 1, lossScale);
+        double norm = kernels.update(1e-3, 1, lossScale);
+        if (step == 2) {
+          assertThat(norm).isNotFinite();
+          plain.zeroGradients();
+        } else {
+          assertThat(norm).isCloseTo(expected, withinPercentage(1e-3));
+        }
+        assertThat(ours.get(0).gradients().toString()).startsWith(dtype.toString());
+      }
+      for (int i = 0; i < 2; i++) {
+        same(run, ours.get(i).masters(), theirs.get(i).masters(), in8Bits ? 2e-3 : 1e-5);
+        assertThat(kernels.states().get(i).tensors().get("steps").item())
+            .isEqualTo(plain.states().get(i).tensors().get("steps").item())
+            .isEqualTo(i == 0 ? 5 : 3);
+        Tensor rounded = run.allocate("rounded", dtype, ours.get(i).flatCount());
+        rounded.copyFrom(ours.get(i).masters());
+        same(run, ours.get(i).weights(), rounded, 0);
+      }
+      assertThat(ours.get(0).masters().toFloats()).isNotEqualTo(start);
+      assertThat(ours.get(0).all().get(1).master().toFloats())
+          .isEqualTo(theirs.get(0).all().get(1).master().toFloats());
+    }
+  }
+
+  private static Tensor infinite(Arena run) {
+    float[] row = new float[98];
+    row[5] = Float.POSITIVE_INFINITY;
+    return run.floats("infinite", row, 1, 98);
+  }
+
+  private static void same(Arena run, Tensor actual, Tensor expected, double limit) {
+    float[] a = wide(run, actual);
+    float[] e = wide(run, expected);
+    double worst = 0;
+    for (int i = 0; i < e.length; i++) {
+      worst = Math.max(worst, Math.abs(a[i] - e[i]));
+    }
+    assertThat(worst).isLessThanOrEqualTo(limit);
+  }
+
+  private static float[] wide(Arena run, Tensor of) {
+    Tensor wide = run.allocate("wide", DType.F32, of.shape());
+    wide.copyFrom(of);
+    return wide.toFloats();
+  }
+}
