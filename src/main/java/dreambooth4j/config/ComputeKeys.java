@@ -44,8 +44,8 @@ final class ComputeKeys {
       key(
           "cuda_graph",
           ValueType.flagOr(CudaGraph.class),
-          CudaGraph.AUTO,
-          "Capture a whole step and replay it on CUDA; auto: where nothing in it needs the host.",
+          CudaGraph.FALSE,
+          "Capture a whole step and replay it on CUDA (not run on a GPU yet); auto: where nothing in it needs the host.",
           c -> c.compute().cudaGraph());
 
   private ComputeKeys() {}

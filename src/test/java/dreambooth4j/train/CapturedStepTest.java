@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -87,10 +88,10 @@ class CapturedStepTest {
   @CsvSource({
     "snr_gamma=5 offset_noise=0.1 prior_loss_scale=true,1e-4,0.02",
     "use_8bit_adam=true gradient_checkpointing=true,1e-3,0.02",
-    "mixed_precision=bf16 max_grad_norm=0,2e-2,0.2",
-    "mixed_precision=fp16,2e-2,0.1"
+    "mixed_precision=bf16 max_grad_norm=0,2e-2,",
+    "mixed_precision=fp16,2e-2,"
   })
-  void shouldTrainAsTheStepOfTheHostDoes(String keys, double ofLosses, double ofMovement)
+  void shouldTrainAsTheStepOfTheHostDoes(String keys, double ofLosses, @Nullable Double ofMovement)
       throws IOException, InterruptedException {
     tiny.with("train_batch_size", 2);
     for (String each : keys.split(" ", -1)) {
@@ -114,6 +115,14 @@ class CapturedStepTest {
         }
         assertThat(own.pictures()).isEqualTo(theirs.pictures());
         assertThat(own.priorLossWeight()).isEqualTo(theirs.priorLossWeight());
+      }
+      if (ofMovement == null) {
+        // 16 bits differ from 16 bits by what each is off: no more than the host's is.
+        try (TinyTrainer exact = new TinyTrainer(tiny.with("mixed_precision", "no")).train(6)) {
+          assertThat(distance(ours.unet(), exact.unet()))
+              .isLessThan(1.5 * distance(plain.unet(), exact.unet()));
+        }
+        return;
       }
       double moved = distance(before, plain.unet());
       assertThat(moved).isPositive();
@@ -183,7 +192,7 @@ class CapturedStepTest {
     }
   }
 
-  private @org.jspecify.annotations.Nullable String refusal(String key, Object value) {
+  private @Nullable String refusal(String key, Object value) {
     return CapturedStep.refusal(tiny.with(key, value).config(), Device.CUDA, true);
   }
 

@@ -2,6 +2,7 @@ package dreambooth4j.engine.kernel;
 
 import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.DynamicCode;
+import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Tensor;
 import java.util.List;
 import java.util.stream.Stream;
@@ -160,10 +161,15 @@ public final class AdamWKernels {
         weights,
         Launch.orNull(copy),
         means,
-        meanScales,
+        address(meanScales),
         variances,
-        varianceScales,
+        address(varianceScales),
         gradients.count());
+  }
+
+  /** Scales are read one by one: those of a part of a buffer begin anywhere. */
+  private static Long address(Tensor scales) {
+    return Native.call("address", () -> scales.at().data_ptr().address());
   }
 
   /**

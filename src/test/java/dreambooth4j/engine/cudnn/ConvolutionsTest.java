@@ -178,8 +178,7 @@ class ConvolutionsTest {
       List<float[]> a = trained(ours, images, filter, stride, padding, anew);
       List<float[]> b = trained(theirs, images, filter, stride, padding, anew);
       for (int i = 0; i < b.size(); i++) {
-        assertThat(a.get(i))
-            .as("result %d", i).containsExactly(b.get(i), within(1e-4f));
+        assertThat(a.get(i)).as("result %d", i).containsExactly(b.get(i), within(1e-4f));
       }
       String later = anew ? "FILTER 2" : "FILTER 2 adds";
       assertThat(library.ran)
