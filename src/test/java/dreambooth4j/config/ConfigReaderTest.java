@@ -112,9 +112,9 @@ class ConfigReaderTest {
   void shouldTakeTypesAsTheExtensionAndDiffusersWriteThem() throws IOException {
     String start = "{instance_data_dir: a";
     assertThat(read(start + "}").compute())
-        .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.NO, false, CudaGraph.AUTO));
+        .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.NO, false, CudaGraph.FALSE));
     assertThat(read(start + ", mixed_precision: FP32, tf32_enable: true, device: cuda}").compute())
-        .isEqualTo(new ComputeConfig(Target.CUDA, MixedPrecision.NO, true, CudaGraph.AUTO));
+        .isEqualTo(new ComputeConfig(Target.CUDA, MixedPrecision.NO, true, CudaGraph.FALSE));
     assertThat(read(start + ", mixed_precision: bf16}").compute().mixedPrecision())
         .isEqualTo(MixedPrecision.BF16);
     assertThatExceptionOfType(Problem.class)
@@ -436,7 +436,7 @@ class ConfigReaderTest {
     assertThat(config.optimizer().lrWarmupSteps()).isEqualTo(500);
     assertThat(config.memory()).isEqualTo(new MemoryConfig(Checkpointing.TRUE, true, false));
     assertThat(config.compute())
-        .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.FP16, false, CudaGraph.AUTO));
+        .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.FP16, false, CudaGraph.FALSE));
     assertThat(reading.noEffect()).contains("attention", "use_ema", "graph_smoothing", "revision");
     assertThat(reading.remarks())
         .contains(

@@ -54,7 +54,7 @@ enum AttentionEngine {
               causal,
               null,
               null);
-      for (int i = 0; i < all.length; i++) {
+      for (int i = 0; Wide.is(q) && i < all.length; i++) {
         all[i] = all[i].to(q.scalar_type());
       }
       return all;
