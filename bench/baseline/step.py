@@ -51,6 +51,7 @@ def main():
         parser.add_argument(name, type=int)
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--fused", action="store_true", help="AdamW(fused=True)")
+    parser.add_argument("--bf16", action="store_true", help="mixed_precision bf16: autocast")
     parser.add_argument("--compile", action="store_true", help="torch.compile")
     parser.add_argument(
         "--encode", action="store_true", help="VAE and text encoder in every step, as the script runs"
@@ -81,7 +82,9 @@ def main():
             latents, prompts = encode()
         noise = torch.randn_like(latents)
         t = torch.randint(0, 1000, (rows,))
-        prediction = forward(schedule.add_noise(latents, noise, t), t, prompts, return_dict=False)[0]
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+            prediction = forward(schedule.add_noise(latents, noise, t), t, prompts, return_dict=False)[0]
+        prediction = prediction.float()
         ours, prior = torch.chunk(prediction, 2)
         noise, noise_prior = torch.chunk(noise, 2)
         loss = torch.nn.functional.mse_loss(ours, noise)

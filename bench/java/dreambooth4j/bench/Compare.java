@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -56,6 +57,12 @@ public final class Compare implements Callable<Integer> {
       description = "Options of step.py, such as --baseline=--channels-last,--fused.")
   List<String> baseline = new ArrayList<>();
 
+  @Option(
+      names = "--ours",
+      split = ",",
+      description = "Options of our step: --ours=--bf16,--checkpointing,--8bit,--fused-backward.")
+  List<String> our = new ArrayList<>();
+
   /** One process: its median step and its peak. */
   private record Sample(double seconds, long peakBytes, JsonNode memory) {}
 
@@ -72,40 +79,43 @@ public final class Compare implements Callable<Integer> {
     ours.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
     ours.addAll(List.of("-cp", System.getProperty("java.class.path"), StepRun.class.getName()));
     ours.addAll(shape);
+    ours.addAll(our);
     List<String> theirs = new ArrayList<>(List.of(python, "bench/baseline/step.py"));
     theirs.addAll(shape);
     theirs.addAll(baseline);
     ObjectNode json = new ObjectMapper().createObjectNode();
     json.put("shape", "%s, %d+%d at %d px".formatted(unet, pairs, pairs, side));
+    json.put("ours", String.join(" ", our));
     json.put("baseline", "diffusers " + String.join(" ", baseline));
     ArrayNode each = json.putArray("rounds");
     double[] speedups = new double[rounds];
     double[] memory = new double[rounds];
     for (int i = 0; i < rounds; i++) {
       Sample their = sample(theirs);
-      Sample our = sample(ours);
-      json.set("memory over a step", our.memory);
-      speedups[i] = their.seconds / our.seconds;
-      memory[i] = (double) our.peakBytes / their.peakBytes;
+      Sample mine = sample(ours);
+      json.set("memory over a step", mine.memory);
+      speedups[i] = their.seconds / mine.seconds;
+      memory[i] = (double) mine.peakBytes / their.peakBytes;
       each.addObject()
           .put("theirSeconds", their.seconds)
-          .put("ourSeconds", our.seconds)
+          .put("ourSeconds", mine.seconds)
           .put("theirPeakBytes", their.peakBytes)
-          .put("ourPeakBytes", our.peakBytes);
+          .put("ourPeakBytes", mine.peakBytes);
       System.out.printf(
           "round %d: diffusers %.3f s, %.2f GB; ours %.3f s, %.2f GB; %.2f times as fast%n",
           i + 1,
           their.seconds,
           their.peakBytes / 1e9,
-          our.seconds,
-          our.peakBytes / 1e9,
+          mine.seconds,
+          mine.peakBytes / 1e9,
           speedups[i]);
     }
     json.put("speedup", median(speedups)).put("memory", median(memory));
     json.set("machine", Machine.facts());
+    Path results = Files.createDirectories(Path.of("bench", "results"));
     new ObjectMapper()
         .enable(SerializationFeature.INDENT_OUTPUT)
-        .writeValue(Path.of("bench", "results", "compare-" + name + ".json").toFile(), json);
+        .writeValue(results.resolve("compare-" + name + ".json").toFile(), json);
     System.out.printf(
         "%.2f times as fast (%.2f to %.2f), with %.2f of the memory%n",
         median(speedups),

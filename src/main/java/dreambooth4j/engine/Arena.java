@@ -3,6 +3,7 @@ package dreambooth4j.engine;
 import dreambooth4j.Problem;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +31,7 @@ public final class Arena implements AutoCloseable {
     final Device device;
     final boolean dry;
     final boolean onHost;
+    final Map<Class<?>, Object> tools = new HashMap<>();
     String part = "";
     final Map<String, Long> parts = new LinkedHashMap<>();
     Map<String, Long> peakParts = Map.of();
@@ -82,8 +84,16 @@ public final class Arena implements AutoCloseable {
   }
 
   /** Whether tensors here have no memory. */
-  boolean isDry() {
+  public boolean isDry() {
     return meter.dry;
+  }
+
+  /**
+   * The one tool of a kind in the whole tree, made when it is first asked for: what ops that know
+   * more than the core, such as kernels, find in every arena that they work in.
+   */
+  public <T> T tool(Class<T> kind, Supplier<T> make) {
+    return kind.cast(meter.tools.computeIfAbsent(kind, k -> make.get()));
   }
 
   /** An arena that is closed with this one at the latest. */

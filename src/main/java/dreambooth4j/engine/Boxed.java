@@ -3,6 +3,7 @@ package dreambooth4j.engine;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.BooleanList;
 import org.bytedeco.pytorch.Dispatcher;
 import org.bytedeco.pytorch.GenericList;
 import org.bytedeco.pytorch.IValue;
@@ -11,6 +12,7 @@ import org.bytedeco.pytorch.OperatorHandle;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorList;
 import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /** Calls of libtorch operators that have no Java binding, through its dispatcher. */
@@ -24,8 +26,9 @@ public final class Boxed {
    * Calls {@code aten::name}. To be used inside a {@link Native} call, whose scope owns the
    * results.
    *
-   * @param arguments in the order of the schema: tensors, arrays of tensors, booleans, longs,
-   *     doubles, or null for none
+   * @param arguments in the order of the schema: tensors, arrays of tensors, booleans, arrays of
+   *     them, longs, doubles, or null for none
+   * @return the results that are tensors, others being undefined ones
    */
   public static Tensor[] call(String name, @Nullable Object... arguments) {
     IValueVector stack = new IValueVector();
@@ -35,7 +38,8 @@ public final class Boxed {
     operator(name).callBoxed(stack);
     Tensor[] results = new Tensor[(int) stack.size()];
     for (int i = 0; i < results.length; i++) {
-      results[i] = stack.get(i).toTensor();
+      IValue result = stack.get(i);
+      results[i] = result.isTensor() ? result.toTensor() : new Tensor();
     }
     return results;
   }
@@ -43,6 +47,11 @@ public final class Boxed {
   /** Handles that were looked up so far: native objects that are meant to stay. */
   static int handles() {
     return OPERATORS.size();
+  }
+
+  /** The schema of {@code aten::name}, as libtorch prints it. */
+  public static String schema(String name) {
+    return Native.call("schema", () -> torch.toString(operator(name).schema()).getString());
   }
 
   private static OperatorHandle operator(String name) {
@@ -72,6 +81,12 @@ public final class Boxed {
     } else if (argument instanceof Tensor[] tensors) {
       // IValue has no constructor for lists of tensors, but every list is the same handle natively.
       return new IValue(new GenericList(new TensorList(new TensorVector(tensors))));
+    } else if (argument instanceof boolean[] flags) {
+      BooleanList list = new BooleanList();
+      for (boolean flag : flags) {
+        list.push_back(flag);
+      }
+      return new IValue(new GenericList(list));
     }
     throw new IllegalArgumentException("cannot box " + argument.getClass());
   }

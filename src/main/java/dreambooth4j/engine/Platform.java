@@ -100,7 +100,8 @@ public final class Platform {
     return facts;
   }
 
-  private static String libtorch() {
+  /** libtorch's version and those of its bindings. */
+  public static String libtorch() {
     return "%s (bindings %s, JavaCPP %s)"
         .formatted(
             found(VERSION, text(torch::show_config)), version("pytorch"), version("javacpp"));

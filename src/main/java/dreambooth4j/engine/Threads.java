@@ -2,8 +2,10 @@ package dreambooth4j.engine;
 
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.openblas.presets.openblas_nolapack;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 /** How many threads libtorch's CPU kernels use. */
 public final class Threads {
@@ -30,27 +32,33 @@ public final class Threads {
 
   /**
    * Runs a libtorch call whose threads multiply matrices each for itself: OpenBLAS, which would let
-   * them queue for its own pool, works in the calling thread meanwhile.
+   * them queue for its own pool, works in the calling thread meanwhile. MKL does so by itself.
    */
   public static <T> T withoutBlasPool(Supplier<T> body) {
     int threads = torch.get_num_threads();
-    if (threads == 1) {
+    if (threads == 1 || OpenBlasThreads.SET == null) {
       return body.get();
     }
-    BlasThreads.SET.call(1);
+    OpenBlasThreads.SET.call(1);
     try {
       return body.get();
     } finally {
-      BlasThreads.SET.call(threads);
+      OpenBlasThreads.SET.call(threads);
     }
   }
 
   /** OpenBLAS' own setter: the one of its preset looks four names up in each call. */
-  private static final class BlasThreads extends openblas_nolapack.SetNumThreads {
-    static final BlasThreads SET = new BlasThreads();
+  private static final class OpenBlasThreads extends openblas_nolapack.SetNumThreads {
+    /** Null where another library stands in for OpenBLAS. */
+    static final @Nullable OpenBlasThreads SET = find();
 
-    private BlasThreads() {
-      put(Loader.addressof("openblas_set_num_threads"));
+    private static @Nullable OpenBlasThreads find() {
+      Pointer address = Loader.addressof("openblas_set_num_threads");
+      return address == null ? null : new OpenBlasThreads(address);
+    }
+
+    private OpenBlasThreads(Pointer address) {
+      put(address);
       retainReference();
     }
   }

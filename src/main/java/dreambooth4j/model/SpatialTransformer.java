@@ -4,6 +4,7 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.Add;
 import dreambooth4j.engine.op.Geglu;
+import dreambooth4j.engine.op.LayerNorm.Normed;
 import dreambooth4j.engine.op.Reshape;
 import java.util.ArrayList;
 import java.util.List;
@@ -77,10 +78,10 @@ final class SpatialTransformer {
       return tape.block(
           () -> {
             Var normed = norm1.on(tape, tokens);
-            Var x = Add.apply(tape, tokens, self.on(tape, normed, normed, false));
-            x = Add.apply(tape, x, cross.on(tape, norm2.on(tape, x), prompt, false));
-            Var fed = feedOut.on(tape, Geglu.apply(tape, feedIn.on(tape, norm3.on(tape, x))));
-            return Add.apply(tape, x, fed);
+            Normed x = norm2.ofSum(tape, tokens, self.on(tape, normed, normed, false));
+            x = norm3.ofSum(tape, x.sum(), cross.on(tape, x.y(), prompt, false));
+            Var fed = feedOut.on(tape, Geglu.apply(tape, feedIn.on(tape, x.y())));
+            return Add.apply(tape, x.sum(), fed);
           });
     }
   }

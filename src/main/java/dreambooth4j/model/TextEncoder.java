@@ -11,6 +11,7 @@ import dreambooth4j.engine.op.Add;
 import dreambooth4j.engine.op.Convert;
 import dreambooth4j.engine.op.Embedding;
 import dreambooth4j.engine.op.Gelu;
+import dreambooth4j.engine.op.LayerNorm.Normed;
 import dreambooth4j.engine.op.QuickGelu;
 import java.util.ArrayList;
 import java.util.List;
@@ -133,10 +134,10 @@ public final class TextEncoder {
           List.of(tokens),
           () -> {
             Var normed = norm1.on(tape, tokens);
-            Var x = Add.apply(tape, tokens, attention.on(tape, normed, normed, true));
-            Var fed = feedIn.on(tape, norm2.on(tape, x));
+            Normed x = norm2.ofSum(tape, tokens, attention.on(tape, normed, normed, true));
+            Var fed = feedIn.on(tape, x.y());
             fed = quickGelu ? QuickGelu.apply(tape, fed) : Gelu.apply(tape, fed);
-            return Add.apply(tape, x, feedOut.on(tape, fed));
+            return Add.apply(tape, x.sum(), feedOut.on(tape, fed));
           });
     }
   }

@@ -10,4 +10,9 @@ record TokenNorm(Parameter gamma, Parameter beta, double epsilon) {
   Var on(Tape tape, Var x) {
     return LayerNorm.apply(tape, x, gamma, beta, epsilon);
   }
+
+  /** Of a + b, which goes on beside its norm. */
+  LayerNorm.Normed ofSum(Tape tape, Var a, Var b) {
+    return LayerNorm.ofSum(tape, a, b, gamma, beta, epsilon);
+  }
 }

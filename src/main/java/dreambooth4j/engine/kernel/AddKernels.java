@@ -1,7 +1,9 @@
 package dreambooth4j.engine.kernel;
 
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Residual and time-embedding sums, {@code add.cu}; the plain compositions are {@code
@@ -12,6 +14,21 @@ public final class AddKernels {
   private static final int BLOCKS = 2048;
 
   private AddKernels() {}
+
+  /** Where {@link #add} is launched in an arena; null where the plain op must do it. */
+  public static Launch.@Nullable On on(Arena arena, Tensor a, Tensor b) {
+    Launch.On device = Kernels.of(arena);
+    return device != null && Kernels.take(a, b) ? device : null;
+  }
+
+  /**
+   * Where {@link #perSample} and {@link #vectorGradient} are launched in an arena; null where the
+   * plain op must do it.
+   */
+  public static Launch.@Nullable On onSamples(Arena arena, Tensor x, Tensor vector) {
+    Launch.On device = on(arena, x, vector);
+    return device != null && Columns.take(x, x.size(0)) ? device : null;
+  }
 
   /** y = a + b, all of one shape; y may be a or b. */
   public static void add(Launch.On device, Tensor a, Tensor b, Tensor y) {

@@ -30,7 +30,7 @@ record Columns(int samples, int pixels, int channels, int vector, int threads, i
     int pixels = Math.toIntExact(x.count() / samples / channels);
     int vector = Launch.vector(x.dtype(), channels);
     int lanes = channels / vector;
-    if (lanes > MOST_THREADS) {
+    if (!take(x, samples)) {
       throw new IllegalArgumentException("too many channels for this kernel: " + x);
     }
     int rows = Math.max(1, THREADS / lanes);
@@ -38,6 +38,14 @@ record Columns(int samples, int pixels, int channels, int vector, int threads, i
     int chunks =
         Math.min(Launch.blocks(pixels, rows * PIXELS, BLOCKS), Math.max(1, BLOCKS / samples));
     return new Columns(samples, pixels, channels, vector, threads, chunks);
+  }
+
+  /** Whether so many channels, pixels and samples can be cut so. */
+  static boolean take(Tensor x, long samples) {
+    long channels = x.size(-1);
+    return channels / Launch.vector(x.dtype(), channels) <= MOST_THREADS
+        && x.count() / samples / channels <= Integer.MAX_VALUE
+        && samples <= Launch.MOST_ROWS;
   }
 
   boolean odd() {

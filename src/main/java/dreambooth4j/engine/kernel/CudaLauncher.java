@@ -1,6 +1,5 @@
 package dreambooth4j.engine.kernel;
 
-import dreambooth4j.Problem;
 import dreambooth4j.engine.Native;
 import java.util.HashMap;
 import java.util.Map;
@@ -36,7 +35,7 @@ public final class CudaLauncher implements Launch.On {
     Native.run(
         launch.entry(),
         () ->
-            check(
+            CudaDevice.check(
                 launch.entry(),
                 cudart.cuLaunchKernel(
                     function(launch),
@@ -58,7 +57,7 @@ public final class CudaLauncher implements Launch.On {
       return known;
     }
     CUfunc_st function = new CUfunc_st();
-    check(
+    CudaDevice.check(
         launch.entry(),
         cudart.cuModuleGetFunction(function, module(launch.source()), launch.entry()));
     functions.put(launch.entry(), function);
@@ -70,42 +69,10 @@ public final class CudaLauncher implements Launch.On {
     if (known != null) {
       return known;
     }
-    byte[] cubin = cache.get(source, architecture(), driver()).cubin();
+    byte[] cubin = cache.get(source, CudaDevice.architecture(), CudaDevice.driver()).cubin();
     CUmod_st module = new CUmod_st();
-    check(source.file(), cudart.cuModuleLoadData(module, new BytePointer(cubin)));
+    CudaDevice.check(source.file(), cudart.cuModuleLoadData(module, new BytePointer(cubin)));
     modules.put(source, module);
     return module;
-  }
-
-  /** The current device's compute capability, as 90. */
-  private static int architecture() {
-    int[] device = new int[1];
-    check("device", cudart.cuCtxGetDevice(device));
-    return 10 * attribute(cudart.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, device[0])
-        + attribute(cudart.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, device[0]);
-  }
-
-  private static int attribute(int attribute, int device) {
-    int[] value = new int[1];
-    check("device", cudart.cuDeviceGetAttribute(value, attribute, device));
-    return value[0];
-  }
-
-  private static String driver() {
-    int[] version = new int[1];
-    check("driver", cudart.cuDriverGetVersion(version));
-    return Integer.toString(version[0]);
-  }
-
-  private static void check(String what, int result) {
-    if (result == cudart.CUDA_SUCCESS) {
-      return;
-    }
-    PointerPointer<BytePointer> text = new PointerPointer<>(1);
-    String words =
-        cudart.cuGetErrorString(result, text) == cudart.CUDA_SUCCESS
-            ? text.get(BytePointer.class).getString()
-            : "error " + result;
-    throw new Problem(Problem.Kind.DEVICE, "CUDA: " + what + ": " + words);
   }
 }

@@ -1,7 +1,9 @@
 package dreambooth4j.engine.kernel;
 
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Gated GELU, {@code geglu.cu}; the plain composition is {@code engine.op.Geglu}.
@@ -18,6 +20,13 @@ public final class GegluKernels {
   private static final int BLOCKS = 4096;
 
   private GegluKernels() {}
+
+  /** Where these are launched in an arena; null where the plain op must do it. */
+  public static Launch.@Nullable On on(Arena arena, Tensor x) {
+    Launch.On device = Kernels.of(arena);
+    boolean taken = device != null && Kernels.take(x) && x.count() / 2 <= Integer.MAX_VALUE;
+    return taken ? device : null;
+  }
 
   /** y = value · GELU(gate). */
   public static void forward(Launch.On device, Tensor x, Tensor y) {

@@ -1,5 +1,6 @@
 package dreambooth4j.engine.kernel;
 
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
 import java.util.List;
@@ -23,6 +24,13 @@ public final class GroupNormKernels {
   public record Norm(int groups, double epsilon, boolean silu) {}
 
   private GroupNormKernels() {}
+
+  /** Where these are launched in an arena; null where the plain op must do it. */
+  public static Launch.@Nullable On on(Arena arena, Tensor x, Tensor gamma, Tensor beta) {
+    Launch.On device = Kernels.of(arena);
+    boolean taken = device != null && Kernels.take(x, gamma, beta) && Columns.take(x, x.size(0));
+    return taken ? device : null;
+  }
 
   /** Elements of the work buffer, an F32 one, that both directions need. */
   public static long workElements(Tensor x, int groups) {

@@ -26,12 +26,17 @@ public final class KernelCache {
 
   /** {@code $XDG_CACHE_HOME/dreambooth4j/kernels}, that variable being ~/.cache if not set. */
   public static KernelCache ofUser() {
+    return new KernelCache(folderOfUser());
+  }
+
+  /** Where {@link #ofUser} keeps what was made for the user's machine. */
+  static Path folderOfUser() {
     String home = System.getenv("XDG_CACHE_HOME");
     Path root =
         home == null || home.isEmpty()
             ? Path.of(System.getProperty("user.home"), ".cache")
             : Path.of(home);
-    return new KernelCache(root.resolve("dreambooth4j").resolve("kernels"));
+    return root.resolve("dreambooth4j").resolve("kernels");
   }
 
   /**
@@ -52,7 +57,6 @@ public final class KernelCache {
         return new KernelCompiler.Compiled(Files.readAllBytes(cubin), Files.readString(log));
       }
       KernelCompiler.Compiled compiled = KernelCompiler.compile(source, architecture);
-      Files.createDirectories(folder);
       keep(log, compiled.log().getBytes(StandardCharsets.UTF_8));
       keep(cubin, compiled.cubin());
       return compiled;
@@ -61,7 +65,9 @@ public final class KernelCache {
     }
   }
 
-  private void keep(Path file, byte[] content) throws IOException {
+  /** Writes a file that appears whole or not at all, in place of what was there. */
+  static void keep(Path file, byte[] content) throws IOException {
+    Path folder = Files.createDirectories(file.toAbsolutePath().getParent());
     Path staged = Files.createTempFile(folder, "staged", ".tmp");
     try {
       Files.write(staged, content);

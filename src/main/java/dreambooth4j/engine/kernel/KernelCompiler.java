@@ -110,7 +110,8 @@ public final class KernelCompiler {
           "the CUDA compiler NVRTC did not load ("
               + String.valueOf(e.getMessage()).lines().findFirst().orElse("")
               + "): it comes with a CUDA 13 toolkit, with Python's nvidia-cuda-nvrtc package, or with"
-              + " the jar org.bytedeco:cuda-redist",
+              + " the jar org.bytedeco:cuda-redist; DREAMBOOTH4J_KERNELS=off in the environment does"
+              + " without",
           e);
     }
   }

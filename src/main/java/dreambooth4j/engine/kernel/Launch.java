@@ -1,6 +1,7 @@
 package dreambooth4j.engine.kernel;
 
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Tensor;
 import java.util.List;
 import java.util.Locale;
@@ -29,6 +30,9 @@ public record Launch(
   /** What every device gives a block without being asked. */
   private static final int SHARED_LIMIT = 48 << 10;
 
+  /** The most blocks along a grid's second axis. */
+  static final int MOST_ROWS = 65_535;
+
   /** What a 16-byte load asks of an address; what an arena or libtorch allocates has it. */
   private static final int ALIGNMENT = 16;
 
@@ -43,7 +47,7 @@ public record Launch(
   public Launch {
     if (gridX < 1
         || gridY < 1
-        || gridY > 65_535
+        || gridY > MOST_ROWS
         || threads < 32
         || threads > 1024
         || threads % 32 != 0
@@ -103,14 +107,22 @@ public record Launch(
     return pointers;
   }
 
+  /** Whether 16-byte loads can begin where a tensor does. */
+  static boolean isAligned(Tensor tensor) {
+    return Native.call("address", () -> address(tensor) % ALIGNMENT == 0);
+  }
+
+  private static long address(Tensor tensor) {
+    return tensor.at().data_ptr().address();
+  }
+
   // x86-64 and Arm store the low bytes first: a 4-byte argument is read from the slot's beginning.
   private static long bits(Object argument) {
     if (argument instanceof Tensor tensor) {
-      long address = tensor.at().data_ptr().address();
-      if (address % ALIGNMENT != 0) {
+      if (!isAligned(tensor)) {
         throw new IllegalArgumentException(tensor + " does not begin on a 16-byte boundary");
       }
-      return address;
+      return address(tensor);
     } else if (argument instanceof Float number) {
       return Float.floatToRawIntBits(number) & 0xFFFFFFFFL;
     } else if (argument instanceof Double number) {

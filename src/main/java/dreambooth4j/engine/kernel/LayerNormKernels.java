@@ -1,5 +1,6 @@
 package dreambooth4j.engine.kernel;
 
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
 import java.util.List;
@@ -24,6 +25,28 @@ public final class LayerNormKernels {
   private static final int MOST_CHANNELS = 2048;
 
   private LayerNormKernels() {}
+
+  /** Where these are launched in an arena; null where the plain op must do it. */
+  public static Launch.@Nullable On on(Arena arena, Tensor x, Tensor gamma, Tensor beta) {
+    Launch.On device = Kernels.of(arena);
+    boolean taken =
+        device != null
+            && Kernels.take(x, gamma, beta)
+            && Columns.take(x, 1)
+            && x.size(-1) <= mostChannels(x);
+    return taken ? device : null;
+  }
+
+  /** As {@link #on}, of x and a residual of its shape. */
+  public static Launch.@Nullable On onSum(
+      Arena arena, Tensor x, Tensor residual, Tensor gamma, Tensor beta) {
+    Launch.On device = on(arena, x, gamma, beta);
+    return device != null && Kernels.take(x, residual) ? device : null;
+  }
+
+  private static int mostChannels(Tensor x) {
+    return Launch.vector(x.dtype(), x.size(-1)) == 1 ? MOST_CHANNELS / 4 : MOST_CHANNELS;
+  }
 
   /** Elements of the work buffer of the way back. */
   public static long workElements(Tensor x) {
@@ -122,7 +145,7 @@ public final class LayerNormKernels {
 
   private static Launch ofRows(String stem, Tensor x, List<Object> arguments) {
     int vector = Launch.vector(x.dtype(), x.size(-1));
-    if (x.size(-1) > (vector == 1 ? MOST_CHANNELS / 4 : MOST_CHANNELS)) {
+    if (x.size(-1) > mostChannels(x)) {
       throw new IllegalArgumentException("too many channels for this kernel: " + x);
     }
     return new Launch(

@@ -6,23 +6,23 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Threads;
 import dreambooth4j.engine.Var;
 import java.util.List;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Multi-head attention, softmax(q kᵀ / √d) v for each head. q, y [B, N, heads·d], k, v [B, M,
- * heads·d]; causal: a token sees itself and those before it. Keeps q, k, v, y and the logarithm of
- * the softmax sums [B, heads, N] (step arena), never the N×M matrix: libtorch's flash attention for
- * the CPU.
+ * heads·d]; causal: a token sees itself and those before it. Keeps q, k, v, y and what the {@link
+ * AttentionEngine} keeps, such as the logarithm of the softmax sums [B, heads, N] (step arena); the
+ * N×M matrix only where no other engine takes type and width.
  */
 public final class Attention {
-  private static final String FORWARD = "_scaled_dot_product_flash_attention_for_cpu";
-  private static final String BACKWARD = "_scaled_dot_product_flash_attention_for_cpu_backward";
-
   private Attention() {}
 
   /** Attends with {@code heads} heads, which must divide the width. */
   public static Var apply(Tape tape, Var q, Var k, Var v, int heads, boolean causal) {
+    boolean goesBack = q.needsGradient() || k.needsGradient() || v.needsGradient();
+    AttentionEngine engine = engine(tape, q, k, v, heads, causal, goesBack);
     Tensor[] all =
         tape.arena()
             .computeAll(
@@ -34,32 +34,56 @@ public final class Attention {
                     };
                   }
                   org.bytedeco.pytorch.Tensor[] r =
-                      call(
-                          FORWARD,
+                      engine.forward(
+                          Attention::call,
                           split(q.value(), heads),
                           split(k.value(), heads),
                           split(v.value(), heads),
-                          0.0,
-                          causal,
-                          null,
-                          null);
-                  return new org.bytedeco.pytorch.Tensor[] {joined(r[0]), r[1]};
+                          causal);
+                  r[0] = joined(r[0]);
+                  return r;
                 });
     Tensor y = all[0];
-    Tensor sums = all[1];
+    List<Tensor> kept = List.of(all).subList(1, all.length);
+    List<Tensor> held =
+        Stream.concat(Stream.of(q.value(), k.value(), v.value(), y), kept.stream()).toList();
     Var output =
         tape.record(
             "attention",
             y,
-            q.needsGradient() || k.needsGradient() || v.needsGradient(),
-            List.of(q.value(), k.value(), v.value(), y, sums),
-            dy -> backward(tape, q, k, v, heads, causal, y, sums, dy));
-    sums.release();
+            goesBack,
+            held,
+            dy -> backward(engine, tape, q, k, v, heads, causal, y, kept, dy));
+    kept.forEach(Tensor::release);
     return output;
   }
 
+  private static AttentionEngine engine(
+      Tape tape, Var q, Var k, Var v, int heads, boolean causal, boolean goesBack) {
+    AttentionEngine.Sizes sizes =
+        new AttentionEngine.Sizes(
+            q.value().dtype(), q.size(0), heads, q.size(1), k.size(1), q.size(2) / heads, causal);
+    return AttentionChoice.of(
+        tape.arena(),
+        sizes,
+        () ->
+            new org.bytedeco.pytorch.Tensor[] {
+              split(q.value(), heads), split(k.value(), heads), split(v.value(), heads)
+            },
+        goesBack);
+  }
+
   private static void backward(
-      Tape tape, Var q, Var k, Var v, int heads, boolean causal, Tensor y, Tensor sums, Tensor dy) {
+      AttentionEngine engine,
+      Tape tape,
+      Var q,
+      Var k,
+      Var v,
+      int heads,
+      boolean causal,
+      Tensor y,
+      List<Tensor> kept,
+      Tensor dy) {
     Tensor[] all =
         tape.arena()
             .computeAll(
@@ -71,18 +95,15 @@ public final class Attention {
                     };
                   }
                   org.bytedeco.pytorch.Tensor[] r =
-                      call(
-                          BACKWARD,
+                      engine.backward(
+                          Attention::call,
                           split(dy, heads),
                           split(q.value(), heads),
                           split(k.value(), heads),
                           split(v.value(), heads),
                           split(y, heads),
-                          sums.at(),
-                          0.0,
-                          causal,
-                          null,
-                          null);
+                          kept.stream().map(Tensor::at).toArray(org.bytedeco.pytorch.Tensor[]::new),
+                          causal);
                   return new org.bytedeco.pytorch.Tensor[] {
                     joined(r[0]), joined(r[1]), joined(r[2])
                   };

@@ -1,10 +1,15 @@
 package dreambooth4j.engine.op;
 
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
+import dreambooth4j.engine.kernel.GroupNormKernels;
+import dreambooth4j.engine.kernel.GroupNormKernels.Norm;
+import dreambooth4j.engine.kernel.Launch;
 import java.util.List;
 import org.bytedeco.javacpp.BoolPointer;
 import org.bytedeco.pytorch.T_TensorTensorTensor_T;
@@ -21,20 +26,13 @@ public final class GroupNorm {
   /** Normalises each of {@code groups} groups of channels over its channels and pixels. */
   public static Var apply(
       Tape tape, Var x, Parameter gamma, Parameter beta, int groups, double epsilon, boolean silu) {
+    Norm norm = new Norm(groups, epsilon, silu);
+    Arena arena = tape.arena();
+    Launch.On device = GroupNormKernels.on(arena, x.value(), gamma.weight(), beta.weight());
     Tensor[] all =
-        tape.arena()
-            .computeAll(
-                "group_norm",
-                () -> {
-                  if (Dry.is(x.at())) {
-                    return Dry.normalised(x.at(), x.size(0), groups);
-                  }
-                  T_TensorTensorTensor_T r = forward(x, gamma, beta, groups, epsilon);
-                  org.bytedeco.pytorch.Tensor y = ChannelsLast.out(r.get0());
-                  return new org.bytedeco.pytorch.Tensor[] {
-                    silu ? torch.silu_(y) : y, r.get1(), r.get2()
-                  };
-                });
+        device == null
+            ? plain(arena, x, gamma, beta, norm)
+            : launched(device, arena, x.value(), gamma, beta, norm);
     Tensor mean = all[1];
     Tensor rstd = all[2];
     Var y =
@@ -43,14 +41,87 @@ public final class GroupNorm {
             all[0],
             x.needsGradient() || gamma.isTrainable(),
             List.of(x.value(), mean, rstd),
-            dy -> backward(tape, x, gamma, beta, groups, epsilon, silu, mean, rstd, dy));
+            dy -> {
+              if (Dry.is(x.at())) {
+                Dry.backward(tape, x, gamma, beta);
+              } else if (device == null) {
+                plainBack(arena, x, gamma, beta, norm, mean, rstd, dy);
+              } else {
+                launchedBack(device, arena, x, gamma, beta, norm, mean, rstd, dy);
+              }
+            });
     mean.release();
     rstd.release();
     return y;
   }
 
-  private static T_TensorTensorTensor_T forward(
-      Var x, Parameter gamma, Parameter beta, int groups, double epsilon) {
+  /** y, mean and rstd by our kernel. */
+  private static Tensor[] launched(
+      Launch.On device, Arena arena, Tensor x, Parameter gamma, Parameter beta, Norm norm) {
+    Tensor y = arena.allocate("group_norm", x.dtype(), x.shape());
+    Tensor mean = arena.allocate("group_norm.mean", DType.F32, x.size(0), norm.groups());
+    Tensor rstd = arena.allocate("group_norm.rstd", DType.F32, x.size(0), norm.groups());
+    Tensor work = work(arena, x, norm);
+    GroupNormKernels.forward(device, norm, x, gamma.weight(), beta.weight(), work, y, mean, rstd);
+    work.release();
+    return new Tensor[] {y, mean, rstd};
+  }
+
+  private static Tensor work(Arena arena, Tensor x, Norm norm) {
+    return arena.allocate("work", DType.F32, GroupNormKernels.workElements(x, norm.groups()));
+  }
+
+  private static void launchedBack(
+      Launch.On device,
+      Arena arena,
+      Var x,
+      Parameter gamma,
+      Parameter beta,
+      Norm norm,
+      Tensor mean,
+      Tensor rstd,
+      Tensor dy) {
+    boolean train = gamma.isTrainable();
+    Tensor dx = x.needsGradient() ? arena.allocate("group_norm.dx", dy.dtype(), dy.shape()) : null;
+    Tensor work = work(arena, x.value(), norm);
+    GroupNormKernels.backward(
+        device,
+        norm,
+        dy,
+        x.value(),
+        gamma.weight(),
+        beta.weight(),
+        mean,
+        rstd,
+        work,
+        dx,
+        train ? gamma.gradient() : null,
+        train ? beta.gradient() : null,
+        true);
+    work.release();
+    if (dx != null) {
+      x.accumulate(dx);
+    }
+  }
+
+  /** y, mean and rstd by libtorch. */
+  private static Tensor[] plain(Arena arena, Var x, Parameter gamma, Parameter beta, Norm norm) {
+    return arena.computeAll(
+        "group_norm",
+        () -> {
+          if (Dry.is(x.at())) {
+            return Dry.normalised(x.at(), x.size(0), norm.groups());
+          }
+          T_TensorTensorTensor_T r = normalised(x, gamma, beta, norm);
+          org.bytedeco.pytorch.Tensor y = ChannelsLast.out(r.get0());
+          return new org.bytedeco.pytorch.Tensor[] {
+            norm.silu() ? torch.silu_(y) : y, r.get1(), r.get2()
+          };
+        });
+  }
+
+  private static T_TensorTensorTensor_T normalised(
+      Var x, Parameter gamma, Parameter beta, Norm norm) {
     return torch.native_group_norm(
         ChannelsLast.in(x.at()),
         Wide.of(gamma),
@@ -58,31 +129,25 @@ public final class GroupNorm {
         x.size(0),
         x.size(3),
         x.size(1) * x.size(2),
-        groups,
-        epsilon);
+        norm.groups(),
+        norm.epsilon());
   }
 
-  private static void backward(
-      Tape tape,
+  private static void plainBack(
+      Arena arena,
       Var x,
       Parameter gamma,
       Parameter beta,
-      int groups,
-      double epsilon,
-      boolean silu,
+      Norm norm,
       Tensor mean,
       Tensor rstd,
       Tensor dy) {
-    if (Dry.is(x.at())) {
-      Dry.backward(tape, x, gamma, beta);
-      return;
-    }
     Native.run(
         "group_norm.backward",
         () -> {
           org.bytedeco.pytorch.Tensor dNormed = ChannelsLast.in(dy.at());
-          if (silu) {
-            dNormed = torch.silu_backward(dNormed, forward(x, gamma, beta, groups, epsilon).get0());
+          if (norm.silu()) {
+            dNormed = torch.silu_backward(dNormed, normalised(x, gamma, beta, norm).get0());
           }
           boolean train = gamma.isTrainable();
           BoolPointer mask = new BoolPointer(3);
@@ -97,10 +162,10 @@ public final class GroupNorm {
                   x.size(0),
                   x.size(3),
                   x.size(1) * x.size(2),
-                  groups,
+                  norm.groups(),
                   mask);
           if (x.needsGradient()) {
-            x.accumulate(tape.arena().compute("group_norm.dx", () -> ChannelsLast.out(all.get0())));
+            x.accumulate(arena.compute("group_norm.dx", () -> ChannelsLast.out(all.get0())));
           }
           if (train) {
             gamma.accumulate(all.get1());

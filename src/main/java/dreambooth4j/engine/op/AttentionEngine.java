@@ -1,0 +1,276 @@
+package dreambooth4j.engine.op;
+
+import dreambooth4j.engine.DType;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The ways in which libtorch 2.10 computes attention, each forward and back, without dropout. q, y
+ * [B, heads, N, d], k, v [B, heads, M, d]; the last axis is contiguous, the others are as in tokens
+ * [B, N, heads, d]. Must be called inside a native call.
+ *
+ * <p>The operators are called by themselves, so what libtorch's own choice would check is {@link
+ * #takes}' business. <b>Those of CUDA have not run on a GPU yet</b>; a test holds their arguments
+ * against the schemas that libtorch registers.
+ */
+enum AttentionEngine {
+  /** The CPU's flash attention, of all float types. */
+  CPU_FLASH {
+    @Override
+    boolean takes(Sizes sizes) {
+      return false; // on a CPU it is the only one, and nothing is chosen
+    }
+
+    @Override
+    Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal) {
+      return to.call(
+          "_scaled_dot_product_flash_attention_for_cpu", q, k, v, 0.0, causal, null, null);
+    }
+
+    @Override
+    Tensor[] backward(
+        Operators to,
+        Tensor dy,
+        Tensor q,
+        Tensor k,
+        Tensor v,
+        Tensor y,
+        Tensor[] kept,
+        boolean causal) {
+      return to.call(
+          "_scaled_dot_product_flash_attention_for_cpu_backward",
+          dy,
+          q,
+          k,
+          v,
+          y,
+          kept[0],
+          0.0,
+          causal,
+          null,
+          null);
+    }
+  },
+
+  /** FlashAttention-2 (Dao 2023): 16 bits, sm_80 and later. */
+  FLASH {
+    @Override
+    boolean takes(Sizes sizes) {
+      return sizes.suitTensorCores();
+    }
+
+    @Override
+    Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal) {
+      Tensor[] all =
+          to.call("_scaled_dot_product_flash_attention", q, k, v, 0.0, causal, false, null);
+      return new Tensor[] {all[0], all[1]};
+    }
+
+    @Override
+    Tensor[] backward(
+        Operators to,
+        Tensor dy,
+        Tensor q,
+        Tensor k,
+        Tensor v,
+        Tensor y,
+        Tensor[] kept,
+        boolean causal) {
+      Tensor none = new Tensor(); // lengths of unequal sequences, and dropout's random numbers
+      return to.call(
+          "_scaled_dot_product_flash_attention_backward",
+          dy,
+          q,
+          k,
+          v,
+          y,
+          kept[0],
+          none,
+          none,
+          q.size(2),
+          k.size(2),
+          0.0,
+          causal,
+          none,
+          none,
+          null);
+    }
+  },
+
+  /** Memory-efficient attention (Rabe and Staats 2021; xFormers' kernels): F32 too, any width. */
+  EFFICIENT {
+    @Override
+    boolean takes(Sizes sizes) {
+      return sizes.dtype != DType.F64 && sizes.width % (16 / sizes.dtype.bytes()) == 0;
+    }
+
+    @Override
+    Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal) {
+      return to.call(
+          "_scaled_dot_product_efficient_attention", q, k, v, null, true, 0.0, causal, null);
+    }
+
+    @Override
+    Tensor[] backward(
+        Operators to,
+        Tensor dy,
+        Tensor q,
+        Tensor k,
+        Tensor v,
+        Tensor y,
+        Tensor[] kept,
+        boolean causal) {
+      boolean[] wanted = {true, true, true, false}; // no bias, so no gradient of it
+      return to.call(
+          "_scaled_dot_product_efficient_attention_backward",
+          dy,
+          q,
+          k,
+          v,
+          new Tensor(),
+          y,
+          kept[0],
+          kept[1],
+          kept[2],
+          0.0,
+          wanted,
+          causal,
+          null);
+    }
+  },
+
+  /** cuDNN's fused attention: 16 bits; widths beyond 128 on some GPUs only. */
+  CUDNN {
+    @Override
+    boolean takes(Sizes sizes) {
+      return sizes.suitTensorCores();
+    }
+
+    @Override
+    Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal) {
+      Tensor[] all =
+          to.call(
+              "_scaled_dot_product_cudnn_attention", q, k, v, null, true, 0.0, causal, false, null);
+      return new Tensor[] {all[0], all[1], all[6], all[7]};
+    }
+
+    @Override
+    Tensor[] backward(
+        Operators to,
+        Tensor dy,
+        Tensor q,
+        Tensor k,
+        Tensor v,
+        Tensor y,
+        Tensor[] kept,
+        boolean causal) {
+      Tensor none = new Tensor(); // a bias, and lengths of unequal sequences
+      return to.call(
+          "_scaled_dot_product_cudnn_attention_backward",
+          dy,
+          q,
+          k,
+          v,
+          y,
+          kept[0],
+          kept[1],
+          kept[2],
+          none,
+          none,
+          none,
+          q.size(2),
+          k.size(2),
+          0.0,
+          causal,
+          null);
+    }
+  },
+
+  /** Matrix products with the N×M matrix between them, of any type and width. */
+  PLAIN {
+    @Override
+    boolean takes(Sizes sizes) {
+      return !EFFICIENT.takes(sizes);
+    }
+
+    @Override
+    Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal) {
+      Tensor scores = q.matmul(k.transpose(2, 3)).mul_(scale(q));
+      if (causal) {
+        Tensor future = torch.ones_like(scores).triu(1).to(torch.ScalarType.Bool);
+        scores.masked_fill_(future, new Scalar(Double.NEGATIVE_INFINITY));
+      }
+      Tensor shares = scores.softmax(-1);
+      return new Tensor[] {shares.matmul(v), shares};
+    }
+
+    @Override
+    Tensor[] backward(
+        Operators to,
+        Tensor dy,
+        Tensor q,
+        Tensor k,
+        Tensor v,
+        Tensor y,
+        Tensor[] kept,
+        boolean causal) {
+      Tensor shares = kept[0];
+      Tensor dShares = dy.matmul(v.transpose(2, 3));
+      Tensor change = dShares.sub(dy.mul(y).sum(new long[] {-1}, true, new ScalarTypeOptional()));
+      Tensor dScores = change.mul_(shares).mul_(scale(q));
+      return new Tensor[] {
+        dScores.matmul(k), dScores.transpose(2, 3).matmul(q), shares.transpose(2, 3).matmul(dy)
+      };
+    }
+
+    private Scalar scale(Tensor q) {
+      return new Scalar(1 / Math.sqrt((double) q.size(3)));
+    }
+  };
+
+  /** Calls operators: {@code Boxed::call}. */
+  @FunctionalInterface
+  interface Operators {
+    /** Calls {@code aten::name} with arguments in the order of its schema. */
+    Tensor[] call(String name, @Nullable Object... arguments);
+  }
+
+  /**
+   * What an attention is of.
+   *
+   * @param queries N
+   * @param keys M
+   * @param width d, of a head
+   */
+  record Sizes(
+      DType dtype, long rows, long heads, long queries, long keys, long width, boolean causal) {
+    /** What FlashAttention and cuDNN want; both differ about a causal mask that is not square. */
+    boolean suitTensorCores() {
+      return dtype.isHalf() && width % 8 == 0 && width <= 256 && (!causal || queries == keys);
+    }
+  }
+
+  /** Whether it can compute that on CUDA, as far as that is known before it is tried. */
+  abstract boolean takes(Sizes sizes);
+
+  /** y, then what the way back wants kept. */
+  abstract Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal);
+
+  /**
+   * dq, dk and dv, maybe more.
+   *
+   * @param kept what the way there said after y
+   */
+  abstract Tensor[] backward(
+      Operators to,
+      Tensor dy,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor y,
+      Tensor[] kept,
+      boolean causal);
+}
