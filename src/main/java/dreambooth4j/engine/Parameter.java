@@ -1,6 +1,7 @@
 package dreambooth4j.engine;
 
 import java.util.Arrays;
+import java.util.List;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
@@ -170,6 +171,30 @@ public final class Parameter {
     } else {
       slice.addmm_(left, right);
     }
+  }
+
+  /**
+   * Weights [O, I] that lie one behind the other as one, [ΣO, I]: a view, which the caller
+   * releases; null where they do not.
+   */
+  public static @Nullable Tensor joined(List<Parameter> parts) {
+    Parameter first = parts.get(0);
+    long end = first.offset;
+    for (Parameter each : parts) {
+      boolean fits =
+          each.fileShape.length == 2
+              && each.fileShape[1] == first.fileShape[1]
+              && each.group == first.group
+              && each.offset == end;
+      if (!fits) {
+        return null;
+      }
+      end += each.count();
+    }
+    long count = end - first.offset;
+    Tensor flat = first.group.isFull() ? first.group.masters() : first.group.weights();
+    return flat.view(
+        first.name, t -> t.narrow(0, first.offset, count).view(-1, first.fileShape[1]));
   }
 
   /** Copies a tensor of the file's shape, any type, into the {@link #master}. */

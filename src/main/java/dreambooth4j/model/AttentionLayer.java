@@ -1,8 +1,11 @@
 package dreambooth4j.model;
 
+import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.Attention;
+import dreambooth4j.engine.op.ProjectedAttention;
+import java.util.List;
 
 /**
  * Multi-head attention with its projections: tokens [B, N, width] attend to a context [B, M,
@@ -14,6 +17,7 @@ final class AttentionLayer {
   private final Dense value;
   private final Dense output;
   private final int heads;
+  private final boolean biased;
 
   /** Names of the four projections, and whether the first three have a bias. */
   record Names(String query, String key, String value, String output, boolean bias) {
@@ -33,17 +37,19 @@ final class AttentionLayer {
     value = scope.dense(names.value, contextWidth, width, names.bias);
     output = scope.dense(names.output, width, width, true);
     this.heads = heads;
+    biased = names.bias;
   }
 
   Var on(Tape tape, Var x, Var context, boolean causal) {
-    return output.on(
-        tape,
-        Attention.apply(
-            tape,
-            query.on(tape, x),
-            key.on(tape, context),
-            value.on(tape, context),
-            heads,
-            causal));
+    return output.on(tape, attended(tape, x, context, causal));
+  }
+
+  private Var attended(Tape tape, Var x, Var context, boolean causal) {
+    if (!biased) {
+      List<Parameter> weights = List.of(query.weight(), key.weight(), value.weight());
+      return ProjectedAttention.apply(tape, x, context, weights, heads, causal);
+    }
+    return Attention.apply(
+        tape, query.on(tape, x), key.on(tape, context), value.on(tape, context), heads, causal);
   }
 }

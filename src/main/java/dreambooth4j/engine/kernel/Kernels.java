@@ -40,6 +40,11 @@ public final class Kernels {
     }
   }
 
+  /** Whether the ops of this arena take the ways of a GPU: our kernels, and what goes with them. */
+  public static boolean areTaken(Arena arena) {
+    return of(arena) != null;
+  }
+
   /** Where an op in this arena launches kernels; null where it is plain. */
   static Launch.@Nullable On of(Arena arena) {
     return arena.tool(Kernels.class, () -> usual(arena)).device;

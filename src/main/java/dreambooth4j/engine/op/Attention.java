@@ -36,9 +36,9 @@ public final class Attention {
                   org.bytedeco.pytorch.Tensor[] r =
                       engine.forward(
                           Attention::call,
-                          split(q.value(), heads),
-                          split(k.value(), heads),
-                          split(v.value(), heads),
+                          split(q.at(), heads),
+                          split(k.at(), heads),
+                          split(v.at(), heads),
                           causal);
                   r[0] = joined(r[0]);
                   return r;
@@ -68,7 +68,7 @@ public final class Attention {
         sizes,
         () ->
             new org.bytedeco.pytorch.Tensor[] {
-              split(q.value(), heads), split(k.value(), heads), split(v.value(), heads)
+              split(q.at(), heads), split(k.at(), heads), split(v.at(), heads)
             },
         goesBack);
   }
@@ -97,11 +97,11 @@ public final class Attention {
                   org.bytedeco.pytorch.Tensor[] r =
                       engine.backward(
                           Attention::call,
-                          split(dy, heads),
-                          split(q.value(), heads),
-                          split(k.value(), heads),
-                          split(v.value(), heads),
-                          split(y, heads),
+                          split(dy.at(), heads),
+                          split(q.at(), heads),
+                          split(k.at(), heads),
+                          split(v.at(), heads),
+                          split(y.at(), heads),
                           kept.stream().map(Tensor::at).toArray(org.bytedeco.pytorch.Tensor[]::new),
                           causal);
                   return new org.bytedeco.pytorch.Tensor[] {
@@ -113,20 +113,19 @@ public final class Attention {
     v.accumulate(all[2]);
   }
 
-  private static org.bytedeco.pytorch.Tensor[] call(String name, @Nullable Object... arguments) {
+  static org.bytedeco.pytorch.Tensor[] call(String name, @Nullable Object... arguments) {
     return Threads.withoutBlasPool(() -> Boxed.call(name, arguments));
   }
 
   /** [B, N, heads·d] seen as [B, heads, N, d]. */
-  private static org.bytedeco.pytorch.Tensor split(Tensor tokens, int heads) {
+  static org.bytedeco.pytorch.Tensor split(org.bytedeco.pytorch.Tensor tokens, int heads) {
     return tokens
-        .at()
         .view(tokens.size(0), tokens.size(1), heads, tokens.size(2) / heads)
         .transpose(1, 2);
   }
 
   /** [B, heads, N, d] as [B, N, heads·d]. */
-  private static org.bytedeco.pytorch.Tensor joined(org.bytedeco.pytorch.Tensor heads) {
+  static org.bytedeco.pytorch.Tensor joined(org.bytedeco.pytorch.Tensor heads) {
     return heads.transpose(1, 2).flatten(2, 3).contiguous();
   }
 }

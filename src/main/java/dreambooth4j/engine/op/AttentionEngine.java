@@ -40,18 +40,24 @@ enum AttentionEngine {
         Tensor y,
         Tensor[] kept,
         boolean causal) {
-      return to.call(
-          "_scaled_dot_product_flash_attention_for_cpu_backward",
-          dy,
-          q,
-          k,
-          v,
-          y,
-          kept[0],
-          0.0,
-          causal,
-          null,
-          null);
+      // Back in 16 bits libtorch takes ten times as long as in F32.
+      Tensor[] all =
+          to.call(
+              "_scaled_dot_product_flash_attention_for_cpu_backward",
+              Wide.asF32(dy),
+              Wide.asF32(q),
+              Wide.asF32(k),
+              Wide.asF32(v),
+              Wide.asF32(y),
+              kept[0],
+              0.0,
+              causal,
+              null,
+              null);
+      for (int i = 0; i < all.length; i++) {
+        all[i] = all[i].to(q.scalar_type());
+      }
+      return all;
     }
   },
 

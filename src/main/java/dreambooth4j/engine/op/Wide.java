@@ -22,7 +22,11 @@ final class Wide {
   /** A weight as libtorch's normalisations take it. */
   static TensorOptional of(Parameter parameter) {
     Tensor weight = parameter.weight().at();
-    return new TensorOptional(
-        is(weight) && weight.is_cpu() ? weight.to(torch.ScalarType.Float) : weight);
+    return new TensorOptional(weight.is_cpu() ? asF32(weight) : weight);
+  }
+
+  /** Values of 16 bits as F32; others as they are. */
+  static Tensor asF32(Tensor values) {
+    return is(values) ? values.to(torch.ScalarType.Float) : values;
   }
 }

@@ -1,11 +1,13 @@
 package dreambooth4j.engine.kernel;
 
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.op.AttentionCheck;
 import java.util.List;
+import org.bytedeco.pytorch.Tensor;
 
 /**
- * Every check on the machine's GPU: {@code bench/gpu_check} runs it. Prints a line each and exits
- * with 1 if one failed.
+ * Every check on the machine's GPU, attention's engines among them: {@code bench/gpu_check} runs
+ * it. Prints a line each and exits with 1 if one failed.
  */
 final class GpuCheck {
   private GpuCheck() {}
@@ -19,9 +21,28 @@ final class GpuCheck {
       failed += verdict.equals("ok") ? 0 : 1;
       System.out.println(verdict + "  " + check);
     }
-    System.out.printf("%d of %d hold on this GPU%n", checks.size() - failed, checks.size());
+    List<AttentionCheck> attentions = AttentionCheck.onGpu();
+    for (AttentionCheck check : attentions) {
+      String verdict = verdict(check);
+      failed += verdict.startsWith("FAILED") ? 1 : 0;
+      System.out.println(verdict + "  " + check);
+    }
+    int all = checks.size() + attentions.size();
+    System.out.printf("%d of %d hold on this GPU%n", all - failed, all);
     if (failed > 0) {
       System.exit(1);
+    }
+  }
+
+  /** An engine that a GPU does not have is passed over in a run: that it says so is well. */
+  private static String verdict(AttentionCheck check) {
+    try {
+      check.on(Tensor::cuda);
+      return "ok";
+    } catch (AssertionError e) {
+      return "FAILED: " + e;
+    } catch (RuntimeException e) {
+      return "not on this GPU: " + e.getMessage();
     }
   }
 

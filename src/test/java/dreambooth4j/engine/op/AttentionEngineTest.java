@@ -22,8 +22,8 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /** The attentions of libtorch that can be held against something without a GPU. */
 class AttentionEngineTest {
@@ -160,29 +160,10 @@ class AttentionEngineTest {
   }
 
   @ParameterizedTest
-  @ValueSource(booleans = {true, false})
-  void shouldComputePlainlyWhatFlashAttentionDoes(boolean causal) {
-    try (Arena arena = Arena.open("test")) {
-      Inputs in = new Inputs(arena, DType.F64, 7, causal ? 7 : 4);
-      Native.run(
-          "compare",
-          () -> {
-            Tensor[] plain = all(AttentionEngine.PLAIN, in, causal);
-            Tensor[] flash = all(AttentionEngine.CPU_FLASH, in, causal);
-            for (int i = 0; i < flash.length; i++) {
-              assertThat(torch.allclose(plain[i], flash[i], 1e-10, 1e-12, false))
-                  .as("tensor " + i)
-                  .isTrue();
-            }
-          });
-    }
-  }
-
-  private static Tensor[] all(AttentionEngine engine, Inputs in, boolean causal) {
-    Tensor[] there = engine.forward(Boxed::call, in.q, in.k, in.v, causal);
-    Tensor[] kept = Arrays.copyOfRange(there, 1, there.length);
-    Tensor[] back = engine.backward(Boxed::call, in.dy, in.q, in.k, in.v, there[0], kept, causal);
-    return new Tensor[] {there[0], back[0], back[1], back[2]};
+  @CsvSource({"PLAIN,F64,7,5", "PLAIN,F32,13,40", "CPU_FLASH,F32,13,40", "CPU_FLASH,BF16,16,8"})
+  void shouldComputeWhatTheCpuDoesInDoubles(String engine, DType dtype, long tokens, long width) {
+    new AttentionCheck(engine, dtype, tokens, width, false).on(t -> t);
+    new AttentionCheck(engine, dtype, tokens, width, true).on(t -> t);
   }
 
   @Test

@@ -35,6 +35,11 @@ public final class OpCases {
         attention(1, 13, 13, 2, 40, true),
         attention(2, 97, 77, 4, 6, false),
         attention(1, 1, 1, 1, 1, false),
+        projectedAttention(2, 6, 0, 6, 2, true, false),
+        projectedAttention(2, 3, 4, 6, 3, false, false),
+        projectedAttention(2, 4, 0, 64, 8, true, true),
+        projectedAttention(1, 3, 4, 64, 16, false, true),
+        projectedAttention(2, 3, 5, 6, 2, false, true),
         silu(3, 5),
         OpCase.of(
             Gelu.class,
@@ -183,27 +188,69 @@ public final class OpCases {
             Attention.class,
             "b=%d n=%d m=%d heads=%d d=%d causal=%s".formatted(b, n, m, heads, d, causal),
             (t, x, p) -> Attention.apply(t, x.get(0), x.get(1), x.get(2), heads, causal),
-            x -> {
-              Tensor q = x.get(0).view(b, n, heads, d).transpose(1, 2);
-              Tensor k = x.get(1).view(b, m, heads, d).transpose(1, 2);
-              Tensor v = x.get(2).view(b, m, heads, d).transpose(1, 2);
-              Tensor scores = q.matmul(k.transpose(-1, -2)).mul(new Scalar(1 / Math.sqrt(d)));
-              if (causal) {
-                scores =
-                    scores.masked_fill(
-                        torch.ones(n, m).tril().eq(new Scalar(0)),
-                        new Scalar(Double.NEGATIVE_INFINITY));
-              }
-              return torch
-                  .softmax(scores, -1)
-                  .matmul(v)
-                  .transpose(1, 2)
-                  .reshape(b, n, (long) heads * d);
-            },
+            x -> attended(x.get(0), x.get(1), x.get(2), heads, causal),
             new long[] {b, n, (long) heads * d},
             new long[] {b, m, (long) heads * d},
             new long[] {b, m, (long) heads * d})
         .costing(4.0 * b * n * m * heads * d);
+  }
+
+  private static Tensor attended(Tensor q, Tensor k, Tensor v, int heads, boolean causal) {
+    long d = q.size(2) / heads;
+    Tensor scores =
+        split(q, heads)
+            .matmul(split(k, heads).transpose(-1, -2))
+            .mul(new Scalar(1 / Math.sqrt((double) d)));
+    if (causal) {
+      scores =
+          scores.masked_fill(
+              torch.ones(q.size(1), k.size(1)).tril().eq(new Scalar(0)),
+              new Scalar(Double.NEGATIVE_INFINITY));
+    }
+    return torch
+        .softmax(scores, -1)
+        .matmul(split(v, heads))
+        .transpose(1, 2)
+        .reshape(q.size(0), q.size(1), q.size(2));
+  }
+
+  private static Tensor split(Tensor tokens, int heads) {
+    return tokens
+        .view(tokens.size(0), tokens.size(1), heads, tokens.size(2) / heads)
+        .transpose(1, 2);
+  }
+
+  /**
+   * Of tokens [b, 5, c] to themselves, or to a context [b, 7, contextC] if that is not 0. Slices
+   * are whole where a weight has a multiple of 256 elements.
+   */
+  static OpCase projectedAttention(
+      int b, int c, int contextC, int width, int heads, boolean causal, boolean packed) {
+    boolean self = contextC == 0;
+    long read = self ? c : contextC;
+    long[][] inputs = self ? new long[][] {{b, 5, c}} : new long[][] {{b, 5, c}, {b, 7, read}};
+    return OpCase.of(
+            ProjectedAttention.class,
+            "b=%d c=%d context=%d width=%d heads=%d causal=%s packed=%s"
+                .formatted(b, c, contextC, width, heads, causal, packed),
+            (t, x, p) -> {
+              Var context = x.get(x.size() - 1);
+              return packed
+                  ? ProjectedAttention.packed(t, x.get(0), context, p, heads, causal)
+                  : ProjectedAttention.apply(t, x.get(0), context, p, heads, causal);
+            },
+            x -> {
+              int at = self ? 1 : 2;
+              Tensor context = x.get(at - 1);
+              return attended(
+                  torch.linear(x.get(0), x.get(at)),
+                  torch.linear(context, x.get(at + 1)),
+                  torch.linear(context, x.get(at + 2)),
+                  heads,
+                  causal);
+            },
+            inputs)
+        .with(new long[] {width, c}, new long[] {width, read}, new long[] {width, read});
   }
 
   /** Two values of one shape. */

@@ -1,0 +1,85 @@
+package dreambooth4j.engine.op;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Boxed;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Native;
+import dreambooth4j.engine.op.AttentionEngine.Sizes;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+/** One of libtorch's attentions, there and back, held against the CPU's in F64. */
+public record AttentionCheck(String engine, DType dtype, long tokens, long width, boolean causal) {
+  private static final int HEADS = 3;
+
+  /** For a GPU: every engine of CUDA that takes the sizes of Stable Diffusion's attentions. */
+  public static List<AttentionCheck> onGpu() {
+    return Stream.of(DType.F32, DType.BF16, DType.F16)
+        .flatMap(dtype -> Stream.of(8L, 40L, 64L, 80L, 160L).map(d -> sizes(dtype, d)))
+        .flatMap(
+            sizes ->
+                Arrays.stream(AttentionEngine.values())
+                    .filter(each -> each.takes(sizes) || each == AttentionEngine.PLAIN)
+                    .flatMap(each -> Stream.of(of(each, sizes, false), of(each, sizes, true))))
+        .toList();
+  }
+
+  private static Sizes sizes(DType dtype, long width) {
+    return new Sizes(dtype, 2, HEADS, 128, 128, width, false);
+  }
+
+  private static AttentionCheck of(AttentionEngine engine, Sizes sizes, boolean causal) {
+    return new AttentionCheck(engine.name(), sizes.dtype(), sizes.queries(), sizes.width(), causal);
+  }
+
+  /** Runs it; {@code toDevice} copies a CPU tensor to where it runs, or returns it. */
+  public void on(UnaryOperator<Tensor> toDevice) {
+    try (Arena arena = Arena.open("attention")) {
+      SplittableRandom random = new SplittableRandom(5);
+      Tensor[] inputs =
+          Stream.of(tokens, tokens, causal ? tokens : 77, causal ? tokens : 77)
+              .map(n -> OpCase.random(arena, dtype, random, 2, n, HEADS, width).at())
+              .toArray(Tensor[]::new);
+      Native.run(
+          "attention",
+          () -> {
+            Tensor[] ours = run(AttentionEngine.valueOf(engine), inputs, toDevice);
+            Tensor[] exact =
+                run(AttentionEngine.CPU_FLASH, inputs, t -> t.to(torch.ScalarType.Double));
+            for (int i = 0; i < exact.length; i++) {
+              Tensor wide = ours[i].cpu().to(torch.ScalarType.Double);
+              double error = wide.sub(exact[i]).norm().item().toDouble();
+              assertThat(error / exact[i].norm().item().toDouble())
+                  .as(List.of("y", "dq", "dk", "dv").get(i))
+                  .isLessThan(16 * rounding());
+            }
+          });
+    }
+  }
+
+  private double rounding() {
+    return switch (dtype) {
+      case BF16 -> 0x1p-9;
+      case F16 -> 0x1p-12;
+      case F32 -> 0x1p-14; // tensor cores may round products to TF32
+      default -> 0x1p-50;
+    };
+  }
+
+  /** dy, q, k, v [B, tokens, heads, d] to y, dq, dk, dv. */
+  private Tensor[] run(AttentionEngine of, Tensor[] inputs, UnaryOperator<Tensor> toDevice) {
+    Tensor[] t =
+        Arrays.stream(inputs).map(x -> toDevice.apply(x).transpose(1, 2)).toArray(Tensor[]::new);
+    Tensor[] there = of.forward(Boxed::call, t[1], t[2], t[3], causal);
+    Tensor[] kept = Arrays.copyOfRange(there, 1, there.length);
+    Tensor[] back = of.backward(Boxed::call, t[0], t[1], t[2], t[3], there[0], kept, causal);
+    return new Tensor[] {there[0], back[0], back[1], back[2]};
+  }
+}
