@@ -85,6 +85,7 @@ public final class Compare implements Callable<Integer> {
     theirs.addAll(baseline);
     ObjectNode json = new ObjectMapper().createObjectNode();
     json.put("shape", "%s, %d+%d at %d px".formatted(unet, pairs, pairs, side));
+    json.put("blas", System.getProperty("org.bytedeco.openblas.load", "openblas"));
     json.put("ours", String.join(" ", our));
     json.put("baseline", "diffusers " + String.join(" ", baseline));
     ArrayNode each = json.putArray("rounds");
