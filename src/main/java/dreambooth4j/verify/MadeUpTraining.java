@@ -81,9 +81,7 @@ public final class MadeUpTraining {
     for (Parameter each : parameters.all()) {
       fill(each);
     }
-    if (parameters.masters() != parameters.weights()) {
-      parameters.weights().copyFrom(parameters.masters());
-    }
+    parameters.copyMasters();
     NoiseSchedule schedule = NoiseSchedule.of(SchedulerConfig.parse("{}"));
     optimizer = new AdamW(run, ADAMW, List.of(parameters), memory.use8bitAdam());
     boolean checkpointing = memory.gradientCheckpointing() == Checkpointing.TRUE;

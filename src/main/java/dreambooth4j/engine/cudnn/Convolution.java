@@ -57,12 +57,12 @@ public record Convolution(
   }
 
   /** Shape of x and dx. */
-  long[] inputShape() {
+  public long[] inputShape() {
     return new long[] {images, height, width, in};
   }
 
   /** Shape of y and dy. */
-  long[] outputShape() {
+  public long[] outputShape() {
     return new long[] {images, outputHeight(), outputWidth(), out};
   }
 

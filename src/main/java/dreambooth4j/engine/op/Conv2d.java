@@ -36,20 +36,20 @@ public final class Conv2d {
   private final Var x;
   private final Parameter weight;
   private final @Nullable Parameter bias;
+  private final Convolution shape;
   private final long[] strides;
   private final long[] paddings;
   private final Patches patches;
 
-  private Conv2d(
-      Tape tape, Var x, Parameter weight, @Nullable Parameter bias, int stride, int padding) {
+  private Conv2d(Tape tape, Convolution shape, Var x, Parameter weight, @Nullable Parameter bias) {
     this.tape = tape;
     this.x = x;
     this.weight = weight;
     this.bias = bias;
-    strides = new long[] {stride, stride};
-    paddings = new long[] {padding, padding};
-    long[] kernel = {weight.shape()[1], weight.shape()[2]};
-    patches = new Patches(x.value().shape(), kernel, stride, padding);
+    this.shape = shape;
+    strides = new long[] {shape.stride(), shape.stride()};
+    paddings = new long[] {shape.padding(), shape.padding()};
+    patches = new Patches(shape);
   }
 
   /** Convolves with the same stride and zero padding on both axes; the bias may be missing. */
@@ -59,7 +59,7 @@ public final class Conv2d {
     Convolutions cudnn =
         Convolutions.of(tape.arena(), shape, x.needsGradient(), weight.isTrainable());
     return cudnn == null
-        ? new Conv2d(tape, x, weight, bias, stride, padding).apply()
+        ? new Conv2d(tape, shape, x, weight, bias).apply()
         : byCudnn(cudnn, shape, tape, x, weight, bias);
   }
 
@@ -105,7 +105,7 @@ public final class Conv2d {
                 () ->
                     torch
                         .linear(matrix.at(), weightMatrix(), optionalBias())
-                        .view(patches.outputShape(weight.shape()[0])));
+                        .view(shape.outputShape()));
     matrix.release();
     return y;
   }
@@ -152,7 +152,7 @@ public final class Conv2d {
             "conv2d",
             () ->
                 Dry.is(x.at())
-                    ? Dry.of(x.at(), patches.outputShape(weight.shape()[0]))
+                    ? Dry.of(x.at(), shape.outputShape())
                     : ChannelsLast.out(
                         torch.convolution(
                             ChannelsLast.in(x.at()),

@@ -1,5 +1,6 @@
 package dreambooth4j.engine.op;
 
+import dreambooth4j.engine.cudnn.Convolution;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 
@@ -10,22 +11,16 @@ import org.bytedeco.pytorch.Tensor;
 final class Patches {
   private final long[] images;
   private final long[] kernel;
+  private final long[] output;
   private final int stride;
   private final int padding;
 
-  /**
-   * For images of one shape and kernels of one size.
-   *
-   * @param images [B, H, W, C]
-   * @param kernel its height and width
-   * @param stride on both axes
-   * @param padding zeros on all sides
-   */
-  Patches(long[] images, long[] kernel, int stride, int padding) {
-    this.images = images;
-    this.kernel = kernel;
-    this.stride = stride;
-    this.padding = padding;
+  Patches(Convolution shape) {
+    images = shape.inputShape();
+    kernel = new long[] {shape.kernelHeight(), shape.kernelWidth()};
+    output = shape.outputShape();
+    stride = shape.stride();
+    padding = shape.padding();
   }
 
   private long paddedHeight() {
@@ -37,16 +32,11 @@ final class Patches {
   }
 
   private long height() {
-    return (paddedHeight() - kernel[0]) / stride + 1;
+    return output[1];
   }
 
   private long width() {
-    return (paddedWidth() - kernel[1]) / stride + 1;
-  }
-
-  /** Shape of the convolution's output. */
-  long[] outputShape(long channels) {
-    return new long[] {images[0], height(), width(), channels};
+    return output[2];
   }
 
   /** Pixels of all images of the output: the rows of the matrix. */
