@@ -1,6 +1,7 @@
 package dreambooth4j.engine.op;
 
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
@@ -58,9 +59,10 @@ public final class Conv2d {
     Convolution shape = Convolution.of(x.value(), weight, stride, padding);
     Convolutions cudnn =
         Convolutions.of(tape.arena(), shape, x.needsGradient(), weight.isTrainable());
-    return cudnn == null
-        ? new Conv2d(tape, shape, x, weight, bias).apply()
-        : byCudnn(cudnn, shape, tape, x, weight, bias);
+    if (cudnn != null) {
+      return byCudnn(cudnn, shape, tape, x, weight, bias);
+    }
+    return new Conv2d(tape, shape, x, weight, bias).apply();
   }
 
   private static Var byCudnn(
@@ -87,13 +89,45 @@ public final class Conv2d {
   }
 
   private Var apply() {
-    boolean few = patches.rows() <= FEW_PIXELS;
+    if (patches.rows() <= FEW_PIXELS) {
+      return record(product(), this::productBackward);
+    }
+    if (tape.arena().device() == Device.CPU && Winograd.suits(shape)) {
+      return record(winograd(), this::winogradBackward);
+    }
+    return record(convolution(), this::convolutionBackward);
+  }
+
+  private Var record(Tensor y, Tape.Backward backward) {
     return tape.record(
-        "conv2d",
-        few ? product() : convolution(),
-        x.needsGradient() || weight.isTrainable(),
-        List.of(x.value()),
-        few ? this::productBackward : this::convolutionBackward);
+        "conv2d", y, x.needsGradient() || weight.isTrainable(), List.of(x.value()), backward);
+  }
+
+  private Tensor winograd() {
+    Tensor y = new Winograd(shape).forward(tape.arena(), x.value(), weight.weight());
+    if (bias != null) {
+      Native.run("conv2d.bias", () -> y.at().add_(bias.weight().at()));
+    }
+    return y;
+  }
+
+  private void winogradBackward(Tensor dy) {
+    Winograd winograd = new Winograd(shape);
+    if (weight.isTrainable()) {
+      Tensor gradient = winograd.weightGradient(tape.arena(), x.value(), dy);
+      Native.run(
+          "conv2d.dw",
+          () -> {
+            weight.accumulate(gradient.at());
+            if (bias != null) {
+              bias.accumulate(dy.at().view(-1, dy.size(-1)).sum(0));
+            }
+          });
+      gradient.release();
+    }
+    if (x.needsGradient()) {
+      x.accumulate(winograd.backward(tape.arena(), dy, weight.weight()));
+    }
   }
 
   private Tensor product() {

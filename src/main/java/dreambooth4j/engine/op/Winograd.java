@@ -1,0 +1,343 @@
+package dreambooth4j.engine.op;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Native;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.cudnn.Convolution;
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.pytorch.LongOptional;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * Convolutions of 3×3 in 2.25 times fewer multiplications: F(2×2, 3×3) of Winograd's minimal
+ * filtering (Lavin and Gray 2016, section 4.1). A tile of 2×2 outputs is seen through 4×4 inputs;
+ * both and the filter are transformed by sums alone, and what is left are 16 matrix products over
+ * the tiles.
+ *
+ * <pre>
+ * y  = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ x B)] A     dx: the same of dy with the filter turned by 180°
+ * dw = Gᵀ [(A dy Aᵀ) ⊙ (Bᵀ x B)] G    summed over the tiles
+ * </pre>
+ *
+ * Tiles are worked on in {@link Block}s whose transforms stay in a processor's cache. All that is
+ * made on the way is the given arena's and freed before the call returns: 16/9 of the weight and, a
+ * block, 16 values for each tile and channel of x and of y. Rounding is about twice that of a plain
+ * convolution.
+ */
+final class Winograd {
+  /** Tiles that are transformed at once: enough rows for the matrix products to be fast. */
+  private static final long BLOCK = 512;
+
+  /** Below so many tiles transforming the filter takes what the products save: bench/LOG.md. */
+  private static final long TILES = 512;
+
+  /** Below so many channels transforming the images does. */
+  private static final long CHANNELS = 64;
+
+  /** Output tiles of some whole images or of some rows of tiles of one image. */
+  private record Block(long image, long images, long row, long rows) {}
+
+  private final long images;
+  private final long height;
+  private final long width;
+  private final long tileRows;
+  private final long tileColumns;
+
+  Winograd(Convolution shape) {
+    images = shape.images();
+    height = shape.height();
+    width = shape.width();
+    tileRows = (height + 1) / 2;
+    tileColumns = (width + 1) / 2;
+  }
+
+  /** Whether such a convolution can be done so and is faster for it, by its shape alone. */
+  static boolean suits(Convolution shape) {
+    long tiles = shape.images() * ((shape.height() + 1) / 2L) * ((shape.width() + 1) / 2L);
+    return !shape.dtype().isHalf()
+        && shape.kernelHeight() == 3
+        && shape.kernelWidth() == 3
+        && shape.stride() == 1
+        && shape.padding() == 1
+        && Math.min(shape.in(), shape.out()) >= CHANNELS
+        && tiles >= TILES;
+  }
+
+  /** y [B, H, W, O] of x [B, H, W, I] and a weight [O, 3, 3, I]; a new tensor. */
+  Tensor forward(Arena arena, Tensor x, Tensor weight) {
+    return Native.call("winograd", () -> convolution(arena, x, weight, false));
+  }
+
+  /** dx [B, H, W, I] of dy [B, H, W, O]; a new tensor. */
+  Tensor backward(Arena arena, Tensor dy, Tensor weight) {
+    return Native.call("winograd.dx", () -> convolution(arena, dy, weight, true));
+  }
+
+  private Tensor convolution(Arena arena, Tensor x, Tensor weight, boolean turned) {
+    long in = x.size(3);
+    long out = weight.size(turned ? 3 : 0);
+    Tensor filters = filters(arena, weight);
+    Tensor y = arena.allocate("winograd.images", x.dtype(), images, height, width, out);
+    for (Block block : blocks()) {
+      long tiles = tiles(block);
+      Tensor seen = inputs(arena, x, block);
+      Tensor products = arena.allocate("winograd.products", x.dtype(), 4, 4, tiles, out);
+      for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 4; j++) {
+          org.bytedeco.pytorch.Tensor filter = part(filters, turned(i, turned), turned(j, turned));
+          torch.mm_out(
+              part(products, i, j).view(tiles, out),
+              part(seen, i, j).view(tiles, in),
+              turned ? filter : filter.t());
+        }
+      }
+      seen.release();
+      outputs(arena, products, y, block);
+      products.release();
+    }
+    filters.release();
+    return y;
+  }
+
+  /** A filter turned by 180° has the transform of the filter with its ends exchanged. */
+  private static int turned(int i, boolean turned) {
+    return turned && i % 3 == 0 ? 3 - i : i;
+  }
+
+  /** The weight's gradient [O, 3, 3, I]; a new tensor. */
+  Tensor weightGradient(Arena arena, Tensor x, Tensor dy) {
+    return Native.call("winograd.dw", () -> gradient(arena, x, dy));
+  }
+
+  private Tensor gradient(Arena arena, Tensor x, Tensor dy) {
+    long in = x.size(3);
+    long out = dy.size(3);
+    Tensor sums = arena.allocate("winograd.filters", x.dtype(), 4, 4, out, in);
+    List<Block> blocks = blocks();
+    for (Block block : blocks) {
+      Tensor seen = inputs(arena, x, block);
+      Tensor spread = spread(arena, dy, block);
+      for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 4; j++) {
+          org.bytedeco.pytorch.Tensor left = part(spread, i, j).view(-1, out).t();
+          org.bytedeco.pytorch.Tensor right = part(seen, i, j).view(-1, in);
+          if (block == blocks.get(0)) {
+            torch.mm_out(part(sums, i, j), left, right);
+          } else {
+            part(sums, i, j).addmm_(left, right);
+          }
+        }
+      }
+      spread.release();
+      seen.release();
+    }
+    Tensor rows = arena.allocate("winograd.filter rows", x.dtype(), 3, 4, out, in);
+    gathered(parts(sums.at(), 0), parts(rows.at(), 0));
+    sums.release();
+    Tensor gradient = arena.allocate("winograd.dw", x.dtype(), out, 3, 3, in);
+    for (int i = 0; i < 3; i++) {
+      gathered(parts(rows.at().select(0, i), 0), parts(gradient.at().select(1, i), 1));
+    }
+    rows.release();
+    return gradient;
+  }
+
+  /** Gᵀ of four into three. */
+  private static void gathered(
+      List<org.bytedeco.pytorch.Tensor> from, List<org.bytedeco.pytorch.Tensor> to) {
+    torch.add_out(to.get(2), from.get(1), from.get(2)).mul_(new Scalar(0.5));
+    torch.add_out(to.get(0), from.get(0), to.get(2));
+    to.get(2).add_(from.get(3));
+    torch.sub_out(to.get(1), from.get(1), from.get(2)).mul_(new Scalar(0.5));
+  }
+
+  /** G w Gᵀ: [4, 4, O, I]. */
+  private static Tensor filters(Arena arena, Tensor weight) {
+    long out = weight.size(0);
+    long in = weight.size(3);
+    Tensor rows = arena.allocate("winograd.filter rows", weight.dtype(), 4, out, 3, in);
+    spreadFilter(parts(weight.at(), 1), parts(rows.at(), 0));
+    Tensor filters = arena.allocate("winograd.filters", weight.dtype(), 4, 4, out, in);
+    for (int i = 0; i < 4; i++) {
+      spreadFilter(parts(rows.at().select(0, i), 1), parts(filters.at().select(0, i), 0));
+    }
+    rows.release();
+    return filters;
+  }
+
+  /** G of three into four. */
+  private static void spreadFilter(
+      List<org.bytedeco.pytorch.Tensor> from, List<org.bytedeco.pytorch.Tensor> to) {
+    Scalar half = new Scalar(0.5);
+    to.get(0).copy_(from.get(0));
+    torch.add_out(to.get(1), from.get(0), from.get(2)).mul_(half);
+    torch.sub_out(to.get(2), to.get(1), from.get(1), half);
+    to.get(1).add_(from.get(1), half);
+    to.get(3).copy_(from.get(2));
+  }
+
+  /** Bᵀ x B of a block's tiles, each of which sees one pixel beyond its own: [4, 4, b, h, w, C]. */
+  private Tensor inputs(Arena arena, Tensor x, Block block) {
+    long channels = x.size(3);
+    long columns = 2 * tileColumns + 2;
+    Tensor padded =
+        arena.zeros(
+            "winograd.padded", x.dtype(), block.images, 2 * block.rows + 2, columns, channels);
+    long first = Math.max(0, 2 * block.row - 1);
+    long end = Math.min(height, 2 * (block.row + block.rows) + 1);
+    padded
+        .at()
+        .narrow(1, first - (2 * block.row - 1), end - first)
+        .narrow(2, 1, width)
+        .copy_(x.at().narrow(0, block.image, block.images).narrow(1, first, end - first));
+    Tensor rows =
+        arena.allocate("winograd.rows", x.dtype(), 4, block.images, block.rows, columns, channels);
+    differences(seen(padded.at(), 1, block.rows), parts(rows.at(), 0));
+    padded.release();
+    Tensor inputs = tilesOf(arena, "winograd.inputs", block, x);
+    for (int i = 0; i < 4; i++) {
+      differences(seen(rows.at().select(0, i), 2, tileColumns), parts(inputs.at().select(0, i), 0));
+    }
+    rows.release();
+    return inputs;
+  }
+
+  /** The four lines along an axis that each of {@code n} tiles sees. */
+  private static List<org.bytedeco.pytorch.Tensor> seen(
+      org.bytedeco.pytorch.Tensor padded, int axis, long n) {
+    List<org.bytedeco.pytorch.Tensor> lines = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      lines.add(every2nd(padded, axis, i).narrow(axis, 0, n));
+    }
+    return lines;
+  }
+
+  /** Bᵀ of four into four. */
+  private static void differences(
+      List<org.bytedeco.pytorch.Tensor> from, List<org.bytedeco.pytorch.Tensor> to) {
+    torch.sub_out(to.get(0), from.get(0), from.get(2));
+    torch.add_out(to.get(1), from.get(1), from.get(2));
+    torch.sub_out(to.get(2), from.get(2), from.get(1));
+    torch.sub_out(to.get(3), from.get(1), from.get(3));
+  }
+
+  /** Aᵀ m A: each tile's 2×2 pixels into their places, those beyond odd edges left out. */
+  private void outputs(Arena arena, Tensor products, Tensor y, Block block) {
+    long channels = y.size(3);
+    long tiles = tiles(block);
+    Tensor rows = arena.allocate("winograd.rows", y.dtype(), 2, 4, tiles, channels);
+    pairs(parts(products.at(), 0), parts(rows.at(), 0));
+    org.bytedeco.pytorch.Tensor to = pixels(y, block);
+    for (int i = 0; i < 2; i++) {
+      org.bytedeco.pytorch.Tensor lines = every2nd(to, 1, i);
+      List<org.bytedeco.pytorch.Tensor> places =
+          List.of(every2nd(lines, 2, 0), every2nd(lines, 2, 1));
+      List<org.bytedeco.pytorch.Tensor> from = new ArrayList<>();
+      for (org.bytedeco.pytorch.Tensor each : parts(rows.at().select(0, i), 0)) {
+        from.add(
+            each.view(block.images, block.rows, tileColumns, channels).narrow(1, 0, lines.size(1)));
+      }
+      pairs(from, places);
+    }
+    rows.release();
+  }
+
+  /** Aᵀ of four into two, of which the second may be a column short. */
+  private static void pairs(
+      List<org.bytedeco.pytorch.Tensor> from, List<org.bytedeco.pytorch.Tensor> to) {
+    torch.add_out(to.get(0), from.get(1), from.get(2)).add_(from.get(0));
+    org.bytedeco.pytorch.Tensor second = to.get(1);
+    List<org.bytedeco.pytorch.Tensor> cut = new ArrayList<>();
+    for (org.bytedeco.pytorch.Tensor each : from) {
+      cut.add(each.dim() == 4 ? each.narrow(2, 0, second.size(2)) : each);
+    }
+    torch.sub_out(second, cut.get(1), cut.get(2)).sub_(cut.get(3));
+  }
+
+  /** A dy Aᵀ of a block's tiles: [4, 4, b, h, w, O]. */
+  private Tensor spread(Arena arena, Tensor dy, Block block) {
+    long channels = dy.size(3);
+    Tensor padded =
+        arena.zeros(
+            "winograd.padded", dy.dtype(), block.images, 2 * block.rows, 2 * tileColumns, channels);
+    org.bytedeco.pytorch.Tensor from = pixels(dy, block);
+    padded.at().narrow(1, 0, from.size(1)).narrow(2, 0, width).copy_(from);
+    Tensor rows =
+        arena.allocate(
+            "winograd.rows", dy.dtype(), 4, block.images, block.rows, 2 * tileColumns, channels);
+    spreadPair(padded.at(), 1, parts(rows.at(), 0));
+    padded.release();
+    Tensor spread = tilesOf(arena, "winograd.spread", block, dy);
+    for (int i = 0; i < 4; i++) {
+      spreadPair(rows.at().select(0, i), 2, parts(spread.at().select(0, i), 0));
+    }
+    rows.release();
+    return spread;
+  }
+
+  /** A of two into four. */
+  private static void spreadPair(
+      org.bytedeco.pytorch.Tensor from, int axis, List<org.bytedeco.pytorch.Tensor> to) {
+    org.bytedeco.pytorch.Tensor first = every2nd(from, axis, 0);
+    org.bytedeco.pytorch.Tensor second = every2nd(from, axis, 1);
+    to.get(0).copy_(first);
+    torch.add_out(to.get(1), first, second);
+    torch.sub_out(to.get(2), first, second);
+    torch.neg_out(to.get(3), second);
+  }
+
+  private Tensor tilesOf(Arena arena, String what, Block block, Tensor images) {
+    return arena.allocate(
+        what, images.dtype(), 4, 4, block.images, block.rows, tileColumns, images.size(3));
+  }
+
+  /** A block's own pixels of y or dy: a view. */
+  private org.bytedeco.pytorch.Tensor pixels(Tensor y, Block block) {
+    long first = 2 * block.row;
+    return y.at()
+        .narrow(0, block.image, block.images)
+        .narrow(1, first, Math.min(2 * block.rows, height - first));
+  }
+
+  private static org.bytedeco.pytorch.Tensor every2nd(
+      org.bytedeco.pytorch.Tensor images, int axis, long from) {
+    return images.slice(axis, new LongOptional(from), new LongOptional(images.size(axis)), 2);
+  }
+
+  private static org.bytedeco.pytorch.Tensor part(Tensor transform, int i, int j) {
+    return transform.at().select(0, i).select(0, j);
+  }
+
+  private static List<org.bytedeco.pytorch.Tensor> parts(
+      org.bytedeco.pytorch.Tensor all, int axis) {
+    List<org.bytedeco.pytorch.Tensor> parts = new ArrayList<>();
+    for (long i = 0; i < all.size(axis); i++) {
+      parts.add(all.select(axis, i));
+    }
+    return parts;
+  }
+
+  private long tiles(Block block) {
+    return block.images * block.rows * tileColumns;
+  }
+
+  private List<Block> blocks() {
+    List<Block> blocks = new ArrayList<>();
+    long whole = BLOCK / (tileRows * tileColumns);
+    if (whole > 0) {
+      for (long image = 0; image < images; image += whole) {
+        blocks.add(new Block(image, Math.min(whole, images - image), 0, tileRows));
+      }
+      return blocks;
+    }
+    long rows = Math.max(1, BLOCK / tileColumns);
+    for (long image = 0; image < images; image++) {
+      for (long row = 0; row < tileRows; row += rows) {
+        blocks.add(new Block(image, 1, row, Math.min(rows, tileRows - row)));
+      }
+    }
+    return blocks;
+  }
+}
