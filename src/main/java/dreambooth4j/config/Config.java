@@ -8,6 +8,7 @@ public record Config(
     DataConfig data,
     TrainingConfig training,
     OptimizerConfig optimizer,
+    EmaConfig ema,
     ComputeConfig compute,
     MemoryConfig memory,
     PriorConfig prior,
@@ -17,6 +18,6 @@ public record Config(
   /** The same with other memory options. */
   public Config with(MemoryConfig other) {
     return new Config(
-        model, data, training, optimizer, compute, other, prior, concepts, samples, output);
+        model, data, training, optimizer, ema, compute, other, prior, concepts, samples, output);
   }
 }

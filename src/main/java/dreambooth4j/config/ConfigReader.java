@@ -150,6 +150,7 @@ public final class ConfigReader {
         data(run),
         training(run, prior),
         optimizer(run),
+        EmaKeys.of(run, remarks),
         compute(run),
         memory(run),
         new PriorConfig(

@@ -39,6 +39,8 @@ public final class ForeignKeys {
   private static final Set<String> SWITCHES =
       Set.of(
           "enable_xformers_memory_efficient_attention",
+          "foreach_ema",
+          "offload_ema",
           "set_grads_to_none",
           "pre_compute_text_embeddings",
           "text_encoder_use_attention_mask",
@@ -57,7 +59,9 @@ public final class ForeignKeys {
         "set_grads_to_none",
         "enable_xformers_memory_efficient_attention",
         "dataloader_num_workers",
+        "foreach_ema",
         "local_rank",
+        "offload_ema",
         "pre_compute_text_embeddings",
         "use_cpu",
         "not_cache_latents");
@@ -157,8 +161,6 @@ public final class ForeignKeys {
     refuseOff("train_unet", "the UNet is always trained: set it to true");
     refuseOff("split_loss", "the two losses are always averaged apart: set it to true");
     refuse("tomesd", ForeignKeys::some, "no tokens are merged: set it to 0");
-    refuseOn("infer_ema", "the trained weights themselves are used: set it to false");
-    refuseOn("use_ema", "no average of the weights is kept: set it to false");
     refuseOff("center_crop", "say crop: random for a place drawn each time");
     refuseOn("scale_lr", "set it to false and give the learning_rate itself");
     refuseOn("zero_terminal_snr", "the model's own noise schedule is used: set it to false");
@@ -296,10 +298,9 @@ public final class ForeignKeys {
     return List.copyOf(remarks);
   }
 
-  // There, the average is kept beside the weights and used only with infer_ema, and the revision
-  // counts pictures that were shown.
+  // There, the revision counts pictures that were shown.
   private static boolean hasNoEffectInTheExtension(String key) {
-    return key.equals("use_ema") || key.equals("revision");
+    return key.equals("revision");
   }
 
   private static boolean never(String value) {

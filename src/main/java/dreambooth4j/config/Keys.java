@@ -416,7 +416,7 @@ public final class Keys {
 
   /** The keys of a run, in the order of {@code --help}. */
   static List<Key<Config, ?>> ofRun() {
-    return Stream.of(DataKeys.all(), RUN, ComputeKeys.all(), MemoryKeys.all())
+    return Stream.of(DataKeys.all(), RUN, EmaKeys.all(), ComputeKeys.all(), MemoryKeys.all())
         .flatMap(List::stream)
         .toList();
   }

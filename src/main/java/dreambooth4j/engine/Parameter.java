@@ -16,6 +16,7 @@ public final class Parameter {
   private final long offset;
   private @Nullable Tensor weight;
   private @Nullable Tensor master;
+  private @Nullable Tensor average;
   private @Nullable Tensor gradient;
   private @Nullable Tensor arriving;
   private boolean trainable;
@@ -70,18 +71,27 @@ public final class Parameter {
     trainable = trains;
   }
 
+  void keepAverage(Tensor flat) {
+    average = slice(flat, offset);
+  }
+
   private Tensor slice(Tensor flat, long from) {
     return flat.view(name, t -> t.narrow(0, from, count()).view(shape()));
   }
 
   /** The weight that is computed with, of {@link #shape}. */
   public Tensor weight() {
-    return bound(group.isFull() ? master : weight);
+    return group.isFull() ? saved() : bound(weight);
   }
 
-  /** The weight that is trained and saved, of {@link #shape}: see {@link Parameters#masters}. */
+  /** The weight that is trained, of {@link #shape}: see {@link Parameters#masters}. */
   public Tensor master() {
     return bound(master);
+  }
+
+  /** The weight that is saved, of {@link #shape}: see {@link Parameters#saved}. */
+  public Tensor saved() {
+    return average == null ? bound(master) : average;
   }
 
   private Tensor bound(@Nullable Tensor bound) {
@@ -205,7 +215,7 @@ public final class Parameter {
       end += each.count();
     }
     long count = end - first.offset;
-    Tensor flat = first.group.isFull() ? first.group.masters() : first.group.weights();
+    Tensor flat = first.group.isFull() ? first.group.saved() : first.group.weights();
     return flat.view(
         first.name, t -> t.narrow(0, first.offset, count).view(-1, first.fileShape[1]));
   }
@@ -215,7 +225,7 @@ public final class Parameter {
     Native.run(name, () -> asInFile(master()).copy_(fromFile.at()));
   }
 
-  /** The weight, or a tensor beside it such as its average, in the file's order: a new tensor. */
+  /** The weight, or a tensor beside it such as its gradient, in the file's order: a new tensor. */
   public Tensor toFileOrder(Arena arena, Tensor inMemory) {
     return arena.compute(name, () -> asInFile(inMemory).contiguous().clone());
   }

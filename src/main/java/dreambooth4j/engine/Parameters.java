@@ -7,6 +7,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BiConsumer;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  * of whole blocks of 256 elements; what it does not fill stays zero.
  *
  * <p>Weights of 16 bits that train have masters of F32 beside them: files fill these, the optimizer
- * updates them, and the weights are their rounded copy.
+ * updates them, and the weights are their rounded copy. A moving average of the masters can lie
+ * beside them; then it is what is saved.
  */
 public final class Parameters {
   /** Who gathers the gradients. */
@@ -35,6 +39,9 @@ public final class Parameters {
   /** A flat buffer's length is a multiple of this many elements, so that it can be seen as rows. */
   static final long ROW = 4096;
 
+  /** Elements of 16 bits that are widened at once. */
+  private static final long PIECE = 256 * ROW;
+
   private final Map<String, Parameter> byName = new LinkedHashMap<>();
   private final DType dtype;
   private final List<Parameter> arrived = new ArrayList<>();
@@ -45,6 +52,7 @@ public final class Parameters {
   private @Nullable Tensor weights;
   private @Nullable Tensor masters;
   private @Nullable Tensor gradients;
+  private @Nullable Tensor average;
 
   /** No parameters yet; their elements will be of {@code dtype}. */
   public Parameters(DType dtype) {
@@ -104,10 +112,10 @@ public final class Parameters {
 
   /** Element type that is computed in: {@link #dtype}, or F32 within {@link #inFull}. */
   public DType computeType() {
-    return full ? masters().dtype() : dtype;
+    return full ? saved().dtype() : dtype;
   }
 
-  /** Computes with the masters themselves meanwhile, without a way back. */
+  /** Computes with what is {@link #saved} meanwhile, without a way back. */
   public void inFull(Runnable body) {
     full = true;
     try {
@@ -187,8 +195,8 @@ public final class Parameters {
   }
 
   /**
-   * What is trained and saved, in one buffer: F32 beside weights of 16 bits that train, otherwise
-   * {@link #weights} themselves.
+   * What is trained, in one buffer: F32 beside weights of 16 bits that train, otherwise {@link
+   * #weights} themselves.
    */
   public Tensor masters() {
     return allocated(masters);
@@ -199,6 +207,63 @@ public final class Parameters {
     if (masters() != weights()) {
       weights().copyFrom(masters());
     }
+  }
+
+  /**
+   * Keeps an average of the masters from now on, in an F32 buffer of {@code arena}; it begins as
+   * they are.
+   */
+  public void keepAverage(Arena arena) {
+    Tensor flat = arena.allocate("averaged weights", DType.F32, elements);
+    average = flat;
+    byName.values().forEach(each -> each.keepAverage(flat));
+    beginAverage();
+  }
+
+  /** Makes the average what the masters are. */
+  public void beginAverage() {
+    allocated(average).copyFrom(masters());
+  }
+
+  /** The average in one buffer, F32; null where none is kept. */
+  public @Nullable Tensor average() {
+    return average;
+  }
+
+  /** Moves the average a part of the way, 0 to 1, to where the masters are. */
+  public void moveAverage(double share) {
+    eachPiece((averages, masters) -> averages.lerp_(masters, new Scalar(share)));
+  }
+
+  /**
+   * As {@link #moveAverage(double)} by numbers that the host need not know.
+   *
+   * @param share F32 [1]
+   * @param norm F32 [1], the gradients': where it is not finite the average stays as it is
+   */
+  public void moveAverage(Tensor share, Tensor norm) {
+    eachPiece((averages, masters) -> averages.lerp_(masters, share.at().mul(norm.at().isfinite())));
+  }
+
+  /** Average and masters, both F32: all at once, but for masters of 16 bits. */
+  private void eachPiece(
+      BiConsumer<org.bytedeco.pytorch.Tensor, org.bytedeco.pytorch.Tensor> body) {
+    long most = masters().dtype() == DType.F32 ? elements : PIECE;
+    for (long from = 0; from < elements; from += most) {
+      long start = from;
+      long length = Math.min(most, elements - from);
+      Native.run(
+          "average",
+          () ->
+              body.accept(
+                  allocated(average).at().narrow(0, start, length),
+                  masters().at().narrow(0, start, length).to(torch.ScalarType.Float)));
+    }
+  }
+
+  /** What is saved and drawn with, in one buffer: the average where one is kept, or the masters. */
+  public Tensor saved() {
+    return average == null ? masters() : average;
   }
 
   /** All gradients in one buffer; throws where the weights are frozen. */

@@ -6,6 +6,7 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
+import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Threads;
 import dreambooth4j.model.TextEncoder;
 import dreambooth4j.model.TextEncoderConfig;
@@ -21,6 +22,7 @@ import dreambooth4j.weights.WeightLoader;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -117,7 +119,10 @@ public final class StableDiffusion implements AutoCloseable {
     }
   }
 
-  /** Computes with the F32 weights meanwhile, also where it trains in 16 bits; no way back. */
+  /**
+   * Computes with what is saved meanwhile: the F32 weights, also where it trains in 16 bits, or
+   * their average; no way back.
+   */
   public void inFull(Runnable body) {
     unetParameters.inFull(() -> textParameters.inFull(body));
   }
@@ -162,7 +167,10 @@ public final class StableDiffusion implements AutoCloseable {
     return vaeParameters;
   }
 
-  /** The first weight that is not finite, in the order of computation; null if all are. */
+  /**
+   * The first weight that is not finite, in the order of computation, as it is computed with or as
+   * it is saved; null if all are.
+   */
   public @Nullable String firstBadWeight() {
     Map<Component, Parameters> components = new LinkedHashMap<>();
     components.put(Component.TEXT_ENCODER, textParameters);
@@ -170,7 +178,7 @@ public final class StableDiffusion implements AutoCloseable {
     components.put(Component.VAE, vaeParameters);
     for (Map.Entry<Component, Parameters> component : components.entrySet()) {
       for (Parameter each : component.getValue().all()) {
-        if (!each.weight().isFinite()) {
+        if (!Stream.of(each.weight(), each.saved()).distinct().allMatch(Tensor::isFinite)) {
           return "the weight %s of the %s".formatted(each, component.getKey().folder());
         }
       }

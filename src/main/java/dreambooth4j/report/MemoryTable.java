@@ -29,9 +29,10 @@ public final class MemoryTable {
     lines.add(line("  options: %s", MemoryForecast.named(plan.memory())));
     lines.add(
         line(
-            "  trained weights %s%s, gradients %s, optimizer %s, what is frozen %s, caches %s",
+            "  trained weights %s%s%s, gradients %s, optimizer %s, what is frozen %s, caches %s",
             shown(plan.weights()),
             plan.masters() == 0 ? "" : " and their float32 masters " + shown(plan.masters()),
+            plan.average() == 0 ? "" : " and their average " + shown(plan.average()),
             shown(plan.gradients()),
             shown(plan.optimizer()),
             shown(plan.frozen()),

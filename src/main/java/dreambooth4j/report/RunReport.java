@@ -140,6 +140,9 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
         "Training: %d steps, %d an epoch, from step %d",
         trainer.steps(), trainer.stepsPerEpoch(), trainer.done() + 1);
     say("Computed in %s", trainer.precision());
+    if (trainer.averages()) {
+      say("The average of the weights is what is sampled and saved");
+    }
     metrics = new MetricsFile(output.resolve("metrics.jsonl"), trainer.done());
     arena.resetPeak();
     progress = new ProgressLine(err, "step", trainer.steps(), terminal);

@@ -23,13 +23,17 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a run needs to go on exactly where it stopped: F32 weights, moments and the number of steps.
- * All draws are functions of seed and step, so there is no generator's state to keep.
+ * What a run needs to go on exactly where it stopped: F32 weights, their average if one is kept,
+ * moments and the number of steps. All draws are functions of seed and step, so there is no
+ * generator's state to keep.
  */
 final class Checkpoint {
   private static final String FILE = "training_state.safetensors";
 
   private static final String LOSS_SCALE = "loss_scale";
+
+  /** How often the weights were averaged; absent where there is no average. */
+  private static final String EMA_UPDATES = "ema_updates";
 
   /** Before the name of a setting among the file's metadata. */
   private static final String SETTING = "setting ";
@@ -39,9 +43,14 @@ final class Checkpoint {
    *
    * @param step how many were done
    * @param lossScale what {@link LossScale} said of itself; null if nothing
+   * @param emaUpdates how often the weights were averaged; null if there are no averages
    * @param settings what the run was told that wrote it
    */
-  record Restored(int step, @Nullable String lossScale, Map<String, String> settings) {}
+  record Restored(
+      int step,
+      @Nullable String lossScale,
+      @Nullable Integer emaUpdates,
+      Map<String, String> settings) {}
 
   private Checkpoint() {}
 
@@ -51,6 +60,7 @@ final class Checkpoint {
       int step,
       long seed,
       String lossScale,
+      @Nullable Ema ema,
       Map<String, String> settings,
       List<AdamW.State> states) {
     SafetensorsWriter writer =
@@ -62,6 +72,10 @@ final class Checkpoint {
             .metadata("moments", moments(states));
     settings.forEach((name, value) -> writer.metadata(SETTING + name, value));
     tensors(states).forEach(writer::add);
+    if (ema != null) {
+      writer.metadata(EMA_UPDATES, Integer.toString(ema.updates()));
+      averages(states).forEach(writer::add);
+    }
     writer.write(run, folder.resolve(FILE));
   }
 
@@ -87,7 +101,7 @@ final class Checkpoint {
     }
   }
 
-  /** Restores in place. */
+  /** Restores in place; the averages where the file and the parameters have them. */
   static Restored read(Path folder, long seed, List<AdamW.State> states) {
     Path path = folder.resolve(FILE);
     if (!isComplete(folder)) {
@@ -98,6 +112,10 @@ final class Checkpoint {
       expect(path, "moments", moments(states), file.metadata().get("moments"));
       expect(path, "seed", Long.toString(seed), file.metadata().get("seed"));
       tensors(states).forEach((name, tensor) -> file.readInto(tensor, name));
+      String ema = file.metadata().get(EMA_UPDATES);
+      if (ema != null) {
+        averages(states).forEach((name, tensor) -> file.readInto(tensor, name));
+      }
       states.forEach(state -> state.parameters().copyMasters());
       Map<String, String> settings = new LinkedHashMap<>();
       file.metadata()
@@ -108,13 +126,17 @@ final class Checkpoint {
                 }
               });
       return new Restored(
-          step(path, file.metadata().get("step")), file.metadata().get(LOSS_SCALE), settings);
+          number(path, "step", file.metadata().get("step")),
+          file.metadata().get(LOSS_SCALE),
+          ema == null ? null : number(path, EMA_UPDATES, ema),
+          settings);
     }
   }
 
-  private static int step(Path path, @Nullable String text) {
+  private static int number(Path path, String name, @Nullable String text) {
     if (text == null || !text.matches("\\d{1,9}")) {
-      throw Problem.data("%s: expected the number of its step, found %s".formatted(path, text));
+      throw Problem.data(
+          "%s: expected a whole number as its %s, found %s".formatted(path, name, text));
     }
     return Integer.parseInt(text);
   }
@@ -136,6 +158,17 @@ final class Checkpoint {
       state.tensors().forEach((name, tensor) -> tensors.put(prefix + name, tensor));
     }
     return tensors;
+  }
+
+  private static Map<String, Tensor> averages(List<AdamW.State> states) {
+    Map<String, Tensor> averages = new LinkedHashMap<>();
+    for (int i = 0; i < states.size(); i++) {
+      Tensor average = states.get(i).parameters().average();
+      if (average != null) {
+        averages.put(i + ".average", average);
+      }
+    }
+    return averages;
   }
 
   /** In what AdamW's moments are held: 8 bits cannot be read as 32. */

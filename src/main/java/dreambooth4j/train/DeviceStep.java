@@ -15,6 +15,7 @@ import dreambooth4j.engine.kernel.LossKernels;
 import dreambooth4j.engine.kernel.NoiseKernels;
 import dreambooth4j.model.UNet;
 import dreambooth4j.random.CounterRandom;
+import org.jspecify.annotations.Nullable;
 
 /**
  * {@link TrainingStep} and its update for batches of one shape, every quantity on the device: what
@@ -29,16 +30,22 @@ import dreambooth4j.random.CounterRandom;
  * <tr><td>prompts</td><td>[B, tokens, width]</td><td>as given</td></tr>
  * <tr><td>numbers, rowWeights</td><td>[B]</td><td>I32, F32</td></tr>
  * <tr><td>step</td><td>[1]</td><td>I64</td></tr>
- * <tr><td>scalars: rate, factor, loss scale</td><td>[12], each on 16 bytes</td><td>F32</td></tr>
+ * <tr><td>scalars: rate, factor, loss scale, the average's share</td><td>[16], each on 16 bytes</td><td>F32</td></tr>
  * <tr><td>results: losses [3], norm [1]</td><td>[8], each on 16 bytes</td><td>F32</td></tr>
  * </table>
  */
 final class DeviceStep implements AutoCloseable {
-  /** AdamW over all of the optimizer's groups, clipped to a norm; 0 for no clipping. */
-  record Update(AdamW optimizer, AdamWOnDevice device, double maxNorm) {
-    void launch(Tensor rate, Tensor lossScale, Tensor norm) {
+  /**
+   * AdamW over all of the optimizer's groups, clipped to a norm; 0 for no clipping. Then the
+   * average of the weights, if one is kept.
+   */
+  record Update(AdamW optimizer, AdamWOnDevice device, double maxNorm, @Nullable Ema ema) {
+    void launch(Tensor rate, Tensor lossScale, Tensor share, Tensor norm) {
       device.launch(optimizer.settings(), optimizer.states(), rate, lossScale, norm, maxNorm);
       optimizer.zeroGradients();
+      if (ema != null) {
+        ema.launch(share, norm);
+      }
     }
   }
 
@@ -57,8 +64,14 @@ final class DeviceStep implements AutoCloseable {
    *
    * @param number the step, from 0
    * @param lossScale fp16's, otherwise 1
+   * @param averageShare {@link Ema#share}; 0 where no average is kept
    */
-  record Settings(long number, double learningRate, double priorLossWeight, double lossScale) {}
+  record Settings(
+      long number,
+      double learningRate,
+      double priorLossWeight,
+      double lossScale,
+      double averageShare) {}
 
   /** What a step came to: losses as {@link TrainingStep} has them, the norm before clipping. */
   record Result(TrainingStep.Losses losses, double gradientNorm) {}
@@ -89,7 +102,7 @@ final class DeviceStep implements AutoCloseable {
     numbers = arena.allocate("numbers", DType.I32, rows);
     rowWeights = arena.allocate("row weights", DType.F32, rows);
     step = arena.allocate("step", DType.I64, 1);
-    scalars = arena.allocate("scalars", DType.F32, 12);
+    scalars = arena.allocate("scalars", DType.F32, 16);
     results = arena.zeros("results", DType.F32, 8);
     timesteps = arena.allocate("timesteps", DType.I64, rows);
     NoiseSchedule schedule = rule.objective.schedule();
@@ -130,11 +143,15 @@ final class DeviceStep implements AutoCloseable {
     }
     step.copyFrom(new long[] {settings.number});
     float scale = (float) settings.lossScale;
-    scalars.copyFrom(
-        new float[] {(float) settings.learningRate, 0, 0, 0, scale, 0, 0, 0, scale, 0, 0, 0});
+    float[] each = {(float) settings.learningRate, scale, scale, (float) settings.averageShare};
+    float[] apart = new float[16];
+    for (int i = 0; i < each.length; i++) {
+      apart[4 * i] = each[i];
+    }
+    scalars.copyFrom(apart);
   }
 
-  /** Noise, predict, compare, go back, clip, update: launches alone. */
+  /** Noise, predict, compare, go back, clip, update, average: launches alone. */
   void run() {
     try (Arena made = arena.child("step");
         Tape tape = Tape.recording(made, rule.saving)) {
@@ -154,10 +171,12 @@ final class DeviceStep implements AutoCloseable {
 
       Tensor rate = scalars.rows(0, 1);
       Tensor scale = scalars.rows(8, 1);
+      Tensor share = scalars.rows(12, 1);
       Tensor norm = results.rows(4, 1);
-      rule.update.launch(rate, scale, norm);
+      rule.update.launch(rate, scale, share, norm);
       rate.release();
       scale.release();
+      share.release();
       norm.release();
     }
   }

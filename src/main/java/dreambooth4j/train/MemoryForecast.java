@@ -86,7 +86,8 @@ public final class MemoryForecast {
       }
     }
     return ways.isEmpty()
-        ? "No memory option is enough: lower train_batch_size or resolution."
+        ? "No memory option is enough: lower train_batch_size or resolution%s."
+            .formatted(config.ema().used() ? ", or leave out use_ema" : "")
         : "It would fit with " + String.join(", or ", ways) + ".";
   }
 

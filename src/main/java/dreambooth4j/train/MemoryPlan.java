@@ -47,6 +47,7 @@ import java.util.function.BiConsumer;
  * @param masters F32 weights beside those of 16 bits
  * @param gradients gathered; those that are passed on are among the activations
  * @param optimizer AdamW's moments
+ * @param average F32 weights that are the average of what trains, with use_ema
  * @param frozen weights that do not train
  * @param caches latents' moments of all pictures and, where the text encoder is frozen, prompts
  * @param activations what is alive at the step's peak, by the part of the model that made it
@@ -59,6 +60,7 @@ public record MemoryPlan(
     long masters,
     long gradients,
     long optimizer,
+    long average,
     long frozen,
     long caches,
     Map<String, Long> activations,
@@ -126,12 +128,13 @@ public record MemoryPlan(
     return (half ? computed : computed / 2)
         + (frozen + caches + passing) / 2
         + optimizer
+        + average
         + (gpu == Gpu.MASTERS ? half ? masters : weights : 0);
   }
 
   /** What lives from the first step to the last. */
   public long always() {
-    return weights + masters + gradients + optimizer + frozen + caches;
+    return weights + masters + gradients + optimizer + average + frozen + caches;
   }
 
   /** Tensors alive at the peak: all but the workspace. */
@@ -209,12 +212,17 @@ public record MemoryPlan(
               trained,
               memory.use8bitAdam());
       long moments = run.liveBytes() - model;
+      if (config.ema().used()) {
+        trained.forEach(each -> each.keepAverage(run));
+      }
+      long average = run.liveBytes() - model - moments;
       return new MemoryPlan(
           memory,
           weights,
           masters,
           gathered,
           moments,
+          average,
           model - weights - masters - gathered,
           caches(load, textTrains),
           step(load, optimizer, textTrains),

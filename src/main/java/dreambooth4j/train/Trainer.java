@@ -81,13 +81,14 @@ public final class Trainer implements AutoCloseable {
   private final int steps;
   private final LearningRate learningRate;
   private final LossScale lossScale;
+  private final @Nullable Ema ema;
   private @Nullable CapturedStep captured;
   private int done;
 
   /**
    * Prepares a run.
    *
-   * @param run where the optimizer's moments are held
+   * @param run where the optimizer's moments and the averaged weights are held
    * @param model with the UNet trainable, and the text encoder if it trains too
    */
   public Trainer(
@@ -127,6 +128,7 @@ public final class Trainer implements AutoCloseable {
         most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
     learningRate = new LearningRate(o, steps);
     lossScale = new LossScale(config.compute().mixedPrecision());
+    ema = config.ema().used() ? new Ema(run, config.ema(), trained) : null;
   }
 
   private static AdamW.@Nullable OnDevice onDevice(Arena run, Config config) {
@@ -160,6 +162,16 @@ public final class Trainer implements AutoCloseable {
   /** The types that it computes in, in words. */
   public String precision() {
     return Precision.named(config.compute());
+  }
+
+  /** Whether an average of the weights is kept: then it is what is sampled and saved. */
+  public boolean averages() {
+    return ema != null;
+  }
+
+  /** What to know about the averaged weights before it begins; null if nothing. */
+  @Nullable String emaNote() {
+    return ema == null ? null : ema.note(steps);
   }
 
   /** Steps of the whole run. */
@@ -201,6 +213,7 @@ public final class Trainer implements AutoCloseable {
         done,
         config.training().seed(),
         lossScale.toString(),
+        ema,
         settings(),
         optimizer.states());
   }
@@ -226,13 +239,19 @@ public final class Trainer implements AutoCloseable {
         Checkpoint.read(checkpoint, config.training().seed(), optimizer.states());
     done = restored.step();
     lossScale.restore(restored.lossScale());
+    List<String> changed = new ArrayList<>();
+    if (ema != null) {
+      ema.restore(restored.emaUpdates());
+      if (restored.emaUpdates() == null) {
+        changed.add("no average of the weights was kept, and it begins with them as they are");
+      }
+    }
     if (done > steps) {
       throw Problem.usage(
           "%s has %d steps done and this run ends at %d: raise max_train_steps or num_train_epochs, or resume from an earlier one"
               .formatted(checkpoint, done, steps));
     }
     Map<String, String> now = settings();
-    List<String> changed = new ArrayList<>();
     restored
         .settings()
         .forEach(
@@ -319,7 +338,7 @@ public final class Trainer implements AutoCloseable {
     boolean must = config.compute().cudaGraph() == CudaGraph.TRUE;
     DeviceStep.Update update =
         new DeviceStep.Update(
-            optimizer, new AdamWOnDevice(device, run), config.optimizer().maxGradNorm());
+            optimizer, new AdamWOnDevice(device, run), config.optimizer().maxGradNorm(), ema);
     CapturedStep made =
         new CapturedStep(run, step.onDevice(device, update, config), recorder, must, notes);
     captured = made;
@@ -344,13 +363,18 @@ public final class Trainer implements AutoCloseable {
       PairBatches.Inputs inputs = batches.inputs(arena, batch, done);
       DeviceStep.Result result =
           steps.step(
-              inputs, new DeviceStep.Settings(done, rate, priorLossWeight, lossScale.value()));
+              inputs,
+              new DeviceStep.Settings(
+                  done, rate, priorLossWeight, lossScale.value(), ema == null ? 0 : ema.share()));
       if (!Double.isFinite(result.losses().total())) {
         PairBatches.Drawn drawn = batches.draw(arena, batch, done, 0, false);
         throw Divergence.ofLoss(arena, model, step, drawn, priorLossWeight, done + 1);
       }
       if (Double.isFinite(result.gradientNorm())) {
         lossScale.kept();
+        if (ema != null) {
+          ema.updated();
+        }
       } else if (!lossScale.skipped()) {
         throw Divergence.ofGradients(optimizer, done + 1);
       }
@@ -401,6 +425,9 @@ public final class Trainer implements AutoCloseable {
     double norm = optimizer.update(rate, config.optimizer().maxGradNorm(), scale);
     if (Double.isFinite(norm)) {
       lossScale.kept();
+      if (ema != null) {
+        ema.update();
+      }
     } else if (lossScale.skipped()) {
       optimizer.zeroGradients();
     } else {

@@ -120,6 +120,7 @@ public final class TrainingRun {
       }
       folder.write(config);
       listener.ready(trainer, run);
+      warn(trainer.emaNote());
       Refresh refresh = refresh(trainer, concepts, base);
       SamplePictures samples = new SamplePictures(config, model, concepts);
       trainer.captureSteps(listener::warning);
@@ -331,7 +332,8 @@ public final class TrainingRun {
       listener.warning("nothing is written: the weights hold numbers that are not finite");
     } else {
       saveModel(run, trainer, base, model);
-      String when = config.memory().fusedBackwardPass() ? "in the midst of" : "before";
+      boolean midst = config.memory().fusedBackwardPass() && !trainer.averages();
+      String when = midst ? "in the midst of" : "before";
       listener.warning(
           "saved are the weights %s step %d; those of an earlier checkpoint may be better"
               .formatted(when, trainer.done() + 1));

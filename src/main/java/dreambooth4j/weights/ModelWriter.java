@@ -9,7 +9,6 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
-import dreambooth4j.engine.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,7 +16,6 @@ import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Function;
 
 /**
  * Writes a trained model as a diffusers folder: the trained components' weights in F32, under the
@@ -25,28 +23,17 @@ import java.util.function.Function;
  * under the names that {@code from_pretrained} looks for when no variant is asked for.
  */
 public final class ModelWriter {
-  private record Trained(Parameters parameters, Function<Parameter, Tensor> values) {}
-
   private final ModelFolder base;
-  private final Map<Component, Trained> trained = new EnumMap<>(Component.class);
+  private final Map<Component, Parameters> trained = new EnumMap<>(Component.class);
 
   /** A writer that takes from {@code base} what was not trained. */
   public ModelWriter(ModelFolder base) {
     this.base = base;
   }
 
-  /** Writes these weights instead of the base model's. */
+  /** Writes these weights, as they are {@link Parameters#saved}, instead of the base model's. */
   public ModelWriter with(Component component, Parameters parameters) {
-    return with(component, parameters, Parameter::master);
-  }
-
-  /**
-   * Writes, for each of these parameters, the tensor that {@code values} has for it, such as its
-   * average; it is of the parameter's shape in memory.
-   */
-  public ModelWriter with(
-      Component component, Parameters parameters, Function<Parameter, Tensor> values) {
-    trained.put(component, new Trained(parameters, values));
+    trained.put(component, parameters);
     return this;
   }
 
@@ -71,7 +58,7 @@ public final class ModelWriter {
             copy(files, source, folder.resolve(name));
           }
         }
-        Trained weights = trained.get(component);
+        Parameters weights = trained.get(component);
         if (weights != null) {
           Path target = folder.resolve(component.weightsFile(null));
           SafetensorsWriter writer = writer(component, weights);
@@ -87,15 +74,15 @@ public final class ModelWriter {
     }
   }
 
-  private SafetensorsWriter writer(Component component, Trained weights) {
+  private SafetensorsWriter writer(Component component, Parameters weights) {
     Map<String, String> names;
     try (TensorSource source = base.weights(component)) {
       names = WeightNames.fileNames(component, source);
     }
     SafetensorsWriter writer = new SafetensorsWriter();
-    for (Parameter each : weights.parameters().all()) {
+    for (Parameter each : weights.all()) {
       String name = names.getOrDefault(each.name(), each.name());
-      writer.add(name, DType.F32, each, weights.values().apply(each));
+      writer.add(name, DType.F32, each, each.saved());
     }
     return writer;
   }

@@ -39,7 +39,8 @@ class ExtensionConfigTest {
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(ran.err().replaceAll("\\s+", " "))
         .contains("read, no effect here: attention custom_model_name deterministic")
-        .contains(" initial_revision ", " lora_weight ", " save_ema ", " use_ema ", " v2 ")
+        .contains(" initial_revision ", " lora_weight ", " save_ema ", " v2 ")
+        .contains("use_ema: true, but with infer_ema: false the trained weights themselves")
         .contains("Computed in fp16 beside float32 master weights, with a loss scale")
         .contains("lr_warmup_steps: 500 counts pictures in the extension; here it is 500 steps")
         .contains("train_batch_size: 1 counts rows in the extension; here it is 1 pair");

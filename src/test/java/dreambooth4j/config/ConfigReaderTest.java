@@ -238,7 +238,8 @@ class ConfigReaderTest {
           use_ema: [true] | use_ema: found a list, allowed is true or false
           half_model: {on: 1} | half_model: found a map, allowed is true or false
           rank: [4] | config.yaml:2: rank: a list is not done here; all weights are trained
-          use_ema: true | use_ema: true is not done here
+          ema_decay: 1 | ema_decay: found '1', allowed is a number from 0 to below 1
+          ema_warmup: true | ema_warmup: found 'true', allowed is one of none, ratio, power
           max_token_length: 100 | max_token_length: found '100', allowed is one of 75, 150, 225
           tokenizer_max_length: 154 | tokenizer_max_length: 154 is not done here; remove it, and set max_token_length
           class_scheduler: heun | class_scheduler: found 'heun', allowed is one of ddpm, ddim
@@ -437,12 +438,48 @@ class ConfigReaderTest {
     assertThat(config.memory()).isEqualTo(new MemoryConfig(Checkpointing.TRUE, true, false));
     assertThat(config.compute())
         .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.FP16, false, CudaGraph.FALSE));
-    assertThat(reading.noEffect()).contains("attention", "use_ema", "graph_smoothing", "revision");
+    assertThat(reading.noEffect()).contains("attention", "graph_smoothing", "revision");
+    assertThat(config.ema().used()).isFalse();
     assertThat(reading.remarks())
         .contains(
             "full_mixed_precision: true, but master weights stay in float32",
             "train_batch_size: 1 counts rows in the extension; here it is 1 pair of an instance"
                 + " and a class picture");
+  }
+
+  /** There the average is kept by use_ema, and becomes the model by infer_ema. */
+  @Test
+  void shouldAverageAsTheExtensionsTwoKeysSay() throws IOException {
+    String start = "{model_name: x, revision: 1, instance_data_dir: a";
+    EmaConfig extensions = read(start + ", use_ema: true, infer_ema: true}").ema();
+    assertThat(extensions).isEqualTo(new EmaConfig(true, 0.9999, EmaConfig.Warmup.NONE, 1, 0.75));
+    assertThat(read(start + ", infer_ema: true}").ema().used()).isTrue();
+    assertThat(read(start + "}").ema().used()).isFalse();
+    Path file = file(start + ", use_ema: true, infer_ema: false}");
+    Reading reading = ConfigReader.read(file, Map.of());
+    assertThat(reading.config().ema().used()).isFalse();
+    assertThat(reading.remarks())
+        .anyMatch(each -> each.startsWith("use_ema: true, but with infer_ema: false"));
+    Reading flag = ConfigReader.read(file, Map.of("use_ema", "true"));
+    assertThat(flag.config().ema().used()).isTrue();
+    assertThat(flag.remarks()).noneMatch(each -> each.contains("_ema"));
+    Reading neither =
+        ConfigReader.read(file(start + ", use_ema: false, infer_ema: true}"), Map.of());
+    assertThat(neither.config().ema().used()).isFalse();
+    assertThat(neither.remarks()).anyMatch(each -> each.startsWith("infer_ema: true, but without"));
+  }
+
+  @Test
+  void shouldAverageWithAWarmupByDefault() throws IOException {
+    assertThat(read("instance_data_dir: a").ema().used()).isFalse();
+    assertThat(read("instance_data_dir: a\nuse_ema: true").ema())
+        .isEqualTo(new EmaConfig(true, 0.9999, EmaConfig.Warmup.RATIO, 1, 0.75));
+    assertThat(
+            read("instance_data_dir: a\nuse_ema: true\nema_warmup: power\nema_max_decay: 0.99")
+                .ema())
+        .isEqualTo(new EmaConfig(true, 0.99, EmaConfig.Warmup.POWER, 1, 0.75));
+    assertThat(read("instance_data_dir: a\nuse_ema: true\ninfer_ema: false").ema().used())
+        .isFalse();
   }
 
   @Test
@@ -499,7 +536,7 @@ class ConfigReaderTest {
                 .training()
                 .trainBatchSize())
         .isEqualTo(3);
-    assertThat(problem(start + ", infer_ema: true}")).contains("infer_ema");
+    assertThat(problem(start + ", train_imagic: true}")).contains("train_imagic");
   }
 
   @Test

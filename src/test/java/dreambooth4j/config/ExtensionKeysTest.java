@@ -132,6 +132,9 @@ class ExtensionKeysTest {
       changed.put("concepts_path", "concepts.json");
       changed.put("use_concepts", name.equals("concepts_path"));
     }
+    if (name.equals("use_ema")) {
+      changed.put("infer_ema", true); // without it nothing is done with the average
+    }
     Reading before = read(changed);
     (changed.has(name) ? changed : (ObjectNode) concept(changed)).set(name, value);
     assertThat(fate(name, before, changed)).isEqualTo(documented().get(name));

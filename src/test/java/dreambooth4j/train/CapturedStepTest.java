@@ -130,6 +130,53 @@ class CapturedStepTest {
     }
   }
 
+  /** In fp16 steps are skipped at first: the average stays, and the decay does not rise. */
+  @Tag("kernels")
+  @ParameterizedTest
+  @CsvSource({"no,1e-3", "fp16,0.05"})
+  void shouldAverageTheWeightsAsTheHostDoes(String precision, double ofMovement)
+      throws IOException, InterruptedException {
+    tiny.with("mixed_precision", precision)
+        .with("adam_epsilon", "1e-3") // moves in proportion to the gradient, not by its sign
+        .with("use_ema", true)
+        .with("ema_decay", 0.7);
+    boolean half = precision.equals("fp16");
+    Path checkpoint = folder.resolve("checkpoint-0");
+    try (TinyTrainer start = new TinyTrainer(tiny);
+        TinyTrainer plain = new TinyTrainer(tiny);
+        TinyTrainer ours = new TinyTrainer(tiny)) {
+      start.saveWithScale(checkpoint, half ? 0x1p19 : 1);
+      float[] before = start.model.unetParameters().saved().toFloats();
+      Emulated.in(ours.run);
+      ours.trainer.capture(new Again(), ours.notes::add);
+      plain.trainer.resume(checkpoint);
+      ours.trainer.resume(checkpoint);
+      plain.train(4);
+      ours.train(4);
+      assertThat(ours.reports)
+          .extracting(Trainer.StepReport::skipped)
+          .containsExactly(half, half, false, false);
+      assertThat(plain.reports)
+          .extracting(Trainer.StepReport::skipped)
+          .containsExactly(half, half, false, false);
+      float[] average = plain.model.unetParameters().saved().toFloats();
+      double moved = distance(before, average);
+      assertThat(moved).isPositive();
+      assertThat(distance(average, plain.model.unetParameters().masters().toFloats()))
+          .isGreaterThan(0.05 * moved);
+      assertThat(distance(ours.model.unetParameters().saved().toFloats(), average))
+          .isLessThan(ofMovement * moved);
+    }
+  }
+
+  private static double distance(float[] a, float[] b) {
+    double sum = 0;
+    for (int i = 0; i < b.length; i++) {
+      sum += Math.pow(a[i] - b[i], 2);
+    }
+    return Math.sqrt(sum);
+  }
+
   @Tag("kernels")
   @Test
   void shouldDrawTheTimestepsOfTheHostBitForBit() throws IOException, InterruptedException {

@@ -8,6 +8,7 @@ import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Concept;
+import dreambooth4j.engine.Parameters;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
@@ -52,29 +53,35 @@ class MemoryPlanTest {
 
   @ParameterizedTest
   @CsvSource({
-    "false,false,false,false,no",
-    "false,true,true,false,no",
-    "true,false,false,true,no",
-    "true,true,true,true,no",
-    "false,false,false,false,bf16",
-    "true,true,false,true,bf16"
+    "false,false,false,false,no,false",
+    "false,true,true,false,no,false",
+    "true,false,false,true,no,true",
+    "true,true,true,true,no,false",
+    "false,false,false,false,bf16,true",
+    "true,true,false,true,bf16,false"
   })
   void shouldForetellTheRunsPeak(
-      boolean text, boolean again, boolean small, boolean fused, String type) {
+      boolean text, boolean again, boolean small, boolean fused, String type, boolean average) {
     tiny.with("train_text_encoder", text)
         .with("gradient_checkpointing", again)
         .with("use_8bit_adam", small)
         .with("fused_backward_pass", fused)
         .with("mixed_precision", type)
+        .with("use_ema", average)
         .with("max_token_length", fused ? 150 : 75);
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {
       trainer.run.resetPeak();
       trainer.train();
       MemoryPlan plan = plan(trainer.config);
+      assertThat(plan.average()).isEqualTo(average ? 4 * elements(trainer) : 0);
       long measured = trainer.run.peakBytes();
       assertThat(plan.always() + plan.activationBytes())
           .isBetween((long) (0.95 * measured), (long) (1.05 * measured));
     }
+  }
+
+  private static long elements(TinyTrainer of) {
+    return of.trainer.trained().stream().mapToLong(Parameters::flatCount).sum();
   }
 
   /** The figures of Stable Diffusion 1.5, one pair of pictures of 256 pixels. */

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.withinPercentage;
 
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
@@ -172,8 +171,7 @@ class PrecisionTest {
     Path checkpoint = folder.resolve("checkpoint-0");
     try (TinyTrainer trained = new TinyTrainer(tiny)) {
       Map<String, List<Float>> before = trained.unet();
-      Checkpoint.write(
-          trained.run, checkpoint, 0, 42, "%a 0".formatted(0x1p30), Map.of(), states(trained));
+      trained.saveWithScale(checkpoint, 0x1p30);
       trained.trainer.resume(checkpoint);
       trained.train(1);
       assertThat(trained.reports.get(0).skipped()).isTrue();
@@ -187,12 +185,6 @@ class PrecisionTest {
       assertThat(last.gradientNorm()).isLessThan(1e3);
       assertThat(trained.unet()).isNotEqualTo(before);
     }
-  }
-
-  private static List<AdamW.State> states(TinyTrainer of) {
-    return new AdamW(
-            of.run, new AdamW.Settings(0.9, 0.999, 1e-8, 0.01), of.trainer.trained(), false)
-        .states();
   }
 
   /** What is drawn and what is saved is the masters, not their copy. */
