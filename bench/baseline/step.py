@@ -3,18 +3,29 @@
 Arguments: a UNet's config.json, pairs, side of the pictures in pixels, tokens, steps; then options.
 The step is that of examples/dreambooth/train_dreambooth.py with prior preservation and cached latents and
 prompts: noise, UNet, MSE of both halves, backward, clip_grad_norm_ 1.0, AdamW, zero_grad(set_to_none).
+
+On CUDA: with --bf16 alone it is the script as it runs (F32 weights, autocast, AdamW's foreach); --encode
+--pictures adds what the script does without caches; --channels-last --fused --compile --sdpa=cudnn is the most
+that PyTorch offers out of the box.
 """
 import argparse
+import contextlib
+import io
 import json
 import resource
+import sys
 import time
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextConfig, CLIPTextModel
 
+# Steps on CUDA after which the peak is measured once more: what comes once lies behind them.
+SETTLED = 2
 
-def encoder(rows, side):
+
+def encoder(rows, side, device, dtype, decode):
     """What the script does each step without caches: pictures by the VAE, prompts by the text encoder."""
     vae = AutoencoderKL(
         down_block_types=["DownEncoderBlock2D"] * 4,
@@ -32,57 +43,110 @@ def encoder(rows, side):
             projection_dim=768,
         )
     )
-    vae.requires_grad_(False)
-    text.requires_grad_(False)
-    pixels = torch.rand(rows, 3, side, side) * 2 - 1
+    vae.requires_grad_(False).to(device, dtype)
+    text.requires_grad_(False).to(device, dtype)
     ids = torch.randint(0, 49408, (rows, 77))
+    pixels = torch.rand(rows, 3, side, side) * 2 - 1
+    pictures = jpegs(pixels) if decode else None
 
     def encode():
-        latents = vae.encode(pixels).latent_dist.sample() * vae.config.scaling_factor
-        return latents, text(ids, return_dict=False)[0]
+        images = decoded(pictures, side) if decode else pixels
+        latents = vae.encode(images.to(device, dtype)).latent_dist.sample() * vae.config.scaling_factor
+        return latents.float(), text(ids.to(device), return_dict=False)[0].float()
 
     return encode
 
 
-def main():
+def jpegs(pixels):
+    """Pictures as files have them, in memory."""
+    from PIL import Image
+
+    files = []
+    for each in pixels:
+        file = io.BytesIO()
+        Image.fromarray(((each + 1) * 127.5).byte().permute(1, 2, 0).numpy()).save(file, "JPEG")
+        files.append(file.getvalue())
+    return files
+
+
+def decoded(files, side):
+    """As the script's data set: decoded, resized, from -1 to 1."""
+    import numpy
+    from PIL import Image
+
+    images = []
+    for file in files:
+        image = Image.open(io.BytesIO(file)).convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
+        images.append(torch.from_numpy(numpy.asarray(image).copy()).permute(2, 0, 1).float() / 127.5 - 1)
+    return torch.stack(images)
+
+
+def attention(choice):
+    """Which of torch's attentions comes first; the others take what it cannot do."""
+    if choice == "default":
+        return contextlib.nullcontext()
+    first = {"cudnn": SDPBackend.CUDNN_ATTENTION, "flash": SDPBackend.FLASH_ATTENTION}[choice]
+    others = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    return sdpa_kernel([first] + [each for each in others if each != first], set_priority=True)
+
+
+def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("config")
     for name in ("pairs", "side", "tokens", "steps"):
         parser.add_argument(name, type=int)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--fused", action="store_true", help="AdamW(fused=True)")
     parser.add_argument("--bf16", action="store_true", help="mixed_precision bf16: autocast")
-    parser.add_argument("--compile", action="store_true", help="torch.compile")
+    parser.add_argument("--tf32", action="store_true", help="F32's products may round to TF32")
+    parser.add_argument("--compile", nargs="?", const="default", metavar="MODE", help="torch.compile's mode")
+    parser.add_argument("--sdpa", choices=["default", "cudnn", "flash"], default="default")
     parser.add_argument(
         "--encode", action="store_true", help="VAE and text encoder in every step, as the script runs"
     )
+    parser.add_argument("--pictures", action="store_true", help="with --encode: pictures decoded too")
     args = parser.parse_args()
+    if args.device == "cuda" and not torch.cuda.is_available():
+        print("error: torch finds no NVIDIA GPU or driver", file=sys.stderr)
+        sys.exit(4)
+    return args
+
+
+def host_peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main():
+    args = arguments()
+    cuda = args.device == "cuda"
     torch.manual_seed(1)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    torch.backends.cuda.matmul.allow_tf32 = args.tf32
+    torch.backends.cudnn.allow_tf32 = args.tf32
+    before = host_peak()
     unet = UNet2DConditionModel.from_config(json.load(open(args.config)))
     unet.train()
+    unet.to(args.device)
     if args.channels_last:
         unet.to(memory_format=torch.channels_last)
     schedule = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
     optimizer = torch.optim.AdamW(
         unet.parameters(), lr=1e-3, weight_decay=1e-2, fused=True if args.fused else None
     )
-    if args.compile:
-        forward = torch.compile(unet)
-    else:
-        forward = unet
+    forward = torch.compile(unet, mode=args.compile) if args.compile else unet
     rows = 2 * args.pairs
-    latents = torch.randn(rows, 4, args.side // 8, args.side // 8)
-    prompts = torch.randn(rows, args.tokens, unet.config.cross_attention_dim)
-    encode = encoder(rows, args.side) if args.encode else None
-    seconds, losses = [], []
-    for _ in range(args.steps):
-        start = time.perf_counter()
+    latents = torch.randn(rows, 4, args.side // 8, args.side // 8, device=args.device)
+    prompts = torch.randn(rows, args.tokens, unet.config.cross_attention_dim, device=args.device)
+    dtype = torch.bfloat16 if args.bf16 and cuda else torch.float32
+    encode = encoder(rows, args.side, args.device, dtype, args.pictures) if args.encode else None
+
+    def step():
+        nonlocal latents, prompts
         if encode:
             latents, prompts = encode()
         noise = torch.randn_like(latents)
-        t = torch.randint(0, 1000, (rows,))
-        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+        t = torch.randint(0, 1000, (rows,), device=args.device)
+        with torch.autocast(args.device, torch.bfloat16, enabled=args.bf16):
             prediction = forward(schedule.add_noise(latents, noise, t), t, prompts, return_dict=False)[0]
         prediction = prediction.float()
         ours, prior = torch.chunk(prediction, 2)
@@ -93,10 +157,27 @@ def main():
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        losses.append(loss.item())
-        seconds.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "losses": losses, "peakBytes": peak - before}))
+        return loss.item()  # the script logs it, so it waits for the device in each step
+
+    result = {"seconds": [], "losses": []}
+    early = 0
+    with attention(args.sdpa):
+        for i in range(args.steps):
+            if cuda and i == SETTLED:
+                early = torch.cuda.max_memory_reserved()
+                torch.cuda.empty_cache()
+                torch.cuda.reset_peak_memory_stats()
+            start = time.perf_counter()
+            result["losses"].append(step())
+            if cuda:
+                torch.cuda.synchronize()
+            result["seconds"].append(time.perf_counter() - start)
+    if cuda:
+        result["settledPeakBytes"] = torch.cuda.max_memory_reserved()
+        result["peakBytes"] = max(early, result["settledPeakBytes"])
+    else:
+        result["peakBytes"] = host_peak() - before
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

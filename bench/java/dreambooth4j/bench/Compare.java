@@ -63,8 +63,11 @@ public final class Compare implements Callable<Integer> {
       description = "Options of our step: --ours=--bf16,--checkpointing,--8bit,--fused-backward.")
   List<String> our = new ArrayList<>();
 
-  /** One process: its median step and its peak. */
-  private record Sample(double seconds, long peakBytes, JsonNode memory) {}
+  @Option(names = "--results", defaultValue = "bench/results", description = "Folder.")
+  Path results = Path.of("");
+
+  /** One process: its median step and its peak, and all that it said. */
+  private record Sample(double seconds, long peakBytes, JsonNode said) {}
 
   /** Runs it. */
   public static void main(String[] args) {
@@ -94,14 +97,16 @@ public final class Compare implements Callable<Integer> {
     for (int i = 0; i < rounds; i++) {
       Sample their = sample(theirs);
       Sample mine = sample(ours);
-      json.set("memory over a step", mine.memory);
+      json.set("memory over a step", mine.said.path("memory"));
       speedups[i] = their.seconds / mine.seconds;
       memory[i] = (double) mine.peakBytes / their.peakBytes;
-      each.addObject()
-          .put("theirSeconds", their.seconds)
-          .put("ourSeconds", mine.seconds)
-          .put("theirPeakBytes", their.peakBytes)
-          .put("ourPeakBytes", mine.peakBytes);
+      ObjectNode round =
+          each.addObject()
+              .put("theirSeconds", their.seconds)
+              .put("ourSeconds", mine.seconds)
+              .put("theirPeakBytes", their.peakBytes)
+              .put("ourPeakBytes", mine.peakBytes);
+      settled(round, their.said, mine.said);
       System.out.printf(
           "round %d: diffusers %.3f s, %.2f GB; ours %.3f s, %.2f GB; %.2f times as fast%n",
           i + 1,
@@ -113,7 +118,7 @@ public final class Compare implements Callable<Integer> {
     }
     json.put("speedup", median(speedups)).put("memory", median(memory));
     json.set("machine", Machine.facts());
-    Path results = Files.createDirectories(Path.of("bench", "results"));
+    Files.createDirectories(results);
     new ObjectMapper()
         .enable(SerializationFeature.INDENT_OUTPUT)
         .writeValue(results.resolve("compare-" + name + ".json").toFile(), json);
@@ -124,6 +129,22 @@ public final class Compare implements Callable<Integer> {
         Arrays.stream(speedups).max().orElseThrow(),
         median(memory));
     return 0;
+  }
+
+  /** What CUDA's allocator had at most once all was found, and what our dry run had said. */
+  private static void settled(ObjectNode round, JsonNode theirs, JsonNode ours) {
+    if (!ours.has("settledPeakBytes")) {
+      return;
+    }
+    round
+        .put("theirSettledPeakBytes", theirs.path("settledPeakBytes").asLong())
+        .put("ourSettledPeakBytes", ours.path("settledPeakBytes").asLong())
+        .put("ourPlannedBytes", ours.path("plannedBytes").asLong());
+    System.out.printf(
+        "settled: diffusers %.2f GB, ours %.2f GB, of which the dry run says %.2f GB%n",
+        theirs.path("settledPeakBytes").asLong() / 1e9,
+        ours.path("settledPeakBytes").asLong() / 1e9,
+        ours.path("plannedBytes").asLong() / 1e9);
   }
 
   private Sample sample(List<String> command) throws IOException, InterruptedException {
@@ -139,7 +160,7 @@ public final class Compare implements Callable<Integer> {
     for (int i = 0; i < seconds.length; i++) {
       seconds[i] = json.get("seconds").get(warmup + i).asDouble();
     }
-    return new Sample(median(seconds), json.get("peakBytes").asLong(), json.path("memory"));
+    return new Sample(median(seconds), json.get("peakBytes").asLong(), json);
   }
 
   private static double median(double[] values) {

@@ -3,12 +3,18 @@ package dreambooth4j.bench;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.Problem;
+import dreambooth4j.config.ComputeConfig.Target;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.ProcessMemory;
+import dreambooth4j.engine.kernel.CudaDevice;
+import dreambooth4j.engine.kernel.CudaRecorder;
 import dreambooth4j.model.UNetConfig;
+import dreambooth4j.pipeline.Devices;
 import dreambooth4j.verify.MadeUpTraining;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -22,41 +28,96 @@ import java.util.Set;
 public final class StepRun {
   private StepRun() {}
 
+  /** Steps on CUDA after which the peak is measured once more: what comes once lies behind them. */
+  private static final int SETTLED = 2;
+
   /**
-   * Arguments: a UNet's config.json, pairs, side of the pictures in pixels, tokens, steps; then
-   * {@code --bf16}, {@code --checkpointing}, {@code --8bit} and {@code --fused-backward} in any
-   * order.
+   * Arguments: a UNet's config.json, pairs, side of the pictures in pixels, tokens, steps; then in
+   * any order {@code --bf16}, {@code --tf32}, {@code --checkpointing}, {@code --8bit}, {@code
+   * --fused-backward}, {@code --device=cuda} and, with it, {@code --captured}.
    */
   public static void main(String[] args) throws IOException {
     UNetConfig config = config(Path.of(args[0]));
     MadeUpTraining.Batch batch =
         new MadeUpTraining.Batch(
             Integer.parseInt(args[1]), Integer.parseInt(args[2]) / 8, Integer.parseInt(args[3]));
-    MadeUpTraining.Manner manner = manner(Set.copyOf(List.of(args).subList(5, args.length)));
+    try {
+      Set<String> options = Set.copyOf(List.of(args).subList(5, args.length));
+      System.out.println(run(config, batch, Integer.parseInt(args[4]), options));
+    } catch (Problem e) {
+      System.err.println("error: " + e.getMessage());
+      System.exit(e.kind().exitCode());
+    }
+  }
+
+  private static ObjectNode run(
+      UNetConfig config, MadeUpTraining.Batch batch, int steps, Set<String> options) {
+    MadeUpTraining.Manner manner = manner(options);
+    boolean cuda = options.contains("--device=cuda");
+    Device device = Devices.choose(cuda ? Target.CUDA : Target.CPU, options.contains("--tf32"));
     ObjectNode json = new ObjectMapper().createObjectNode();
-    try (Arena run = Arena.open("run")) {
+    if (cuda) {
+      json.put("plannedBytes", planned(config, batch, manner));
+    }
+    try (Arena run = Arena.open("run", device)) {
       long before = ProcessMemory.peak().orElse(0); // with the libraries, as step.py counts it
-      MadeUpTraining training = new MadeUpTraining(run, config, batch, manner);
-      ArrayNode seconds = json.putArray("seconds");
-      ArrayNode losses = json.putArray("losses");
-      int steps = Integer.parseInt(args[4]);
-      for (int i = 0; i < steps; i++) {
-        long start = System.nanoTime();
-        try (MemoryTrace trace = i == steps - 1 ? new MemoryTrace(json.putArray("memory")) : null) {
-          losses.add(training.step());
+      try (MadeUpTraining training = new MadeUpTraining(run, config, batch, manner)) {
+        if (options.contains("--captured")) {
+          training.capture(new CudaRecorder());
         }
-        seconds.add((System.nanoTime() - start) / 1e9);
+        ArrayNode seconds = json.putArray("seconds");
+        ArrayNode losses = json.putArray("losses");
+        for (int i = 0; i < steps; i++) {
+          if (cuda && i == SETTLED) {
+            json.put("peakBytes", CudaDevice.peakBytes());
+            CudaDevice.forgetPeak();
+          }
+          boolean traced = !cuda && i == steps - 1;
+          long start = System.nanoTime();
+          try (MemoryTrace trace = traced ? new MemoryTrace(json.putArray("memory")) : null) {
+            losses.add(training.step()); // the loss is read: the device is done with it
+          }
+          seconds.add((System.nanoTime() - start) / 1e9);
+        }
       }
       json.put("tensorBytes", run.peakBytes());
-      json.put("peakBytes", ProcessMemory.peak().orElse(0) - before);
+      if (cuda) {
+        long settled = CudaDevice.peakBytes();
+        json.put("peakBytes", Math.max(settled, json.path("peakBytes").asLong()));
+        json.put("settledPeakBytes", settled);
+      } else {
+        json.put("peakBytes", ProcessMemory.peak().orElse(0) - before);
+      }
     }
-    System.out.println(json);
+    return json;
+  }
+
+  /** What a dry step says that tensors need at their peak. */
+  private static long planned(
+      UNetConfig config, MadeUpTraining.Batch batch, MadeUpTraining.Manner manner) {
+    try (Arena dry = Arena.dry("plan");
+        MadeUpTraining training = new MadeUpTraining(dry, config, batch, manner)) {
+      training.step();
+      return dry.peakBytes();
+    }
   }
 
   private static MadeUpTraining.Manner manner(Set<String> options) {
-    Set<String> known = Set.of("--bf16", "--checkpointing", "--8bit", "--fused-backward");
+    Set<String> known =
+        Set.of(
+            "--bf16",
+            "--tf32",
+            "--checkpointing",
+            "--8bit",
+            "--fused-backward",
+            "--device=cuda",
+            "--captured");
     if (!known.containsAll(options)) {
-      throw new IllegalArgumentException("options are " + known + ", found " + options);
+      throw Problem.usage("options are " + known + ", found " + options);
+    }
+    if (options.contains("--captured")
+        && (!options.contains("--device=cuda") || options.contains("--fused-backward"))) {
+      throw Problem.usage("--captured goes with --device=cuda, and without --fused-backward");
     }
     return new MadeUpTraining.Manner(
         options.contains("--bf16") ? DType.BF16 : DType.F32,

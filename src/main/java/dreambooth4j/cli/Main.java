@@ -1,6 +1,7 @@
 package dreambooth4j.cli;
 
 import dreambooth4j.Problem;
+import dreambooth4j.engine.Platform;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import picocli.CommandLine;
@@ -69,6 +70,8 @@ public final class Main {
                       .formatted(e.getMessage()),
                   e),
               line);
+    } catch (LinkageError e) {
+      code = main.explain(Platform.notLoaded(Platform.reason(e)), line);
     } finally {
       main.interrupt.finish(code);
     }

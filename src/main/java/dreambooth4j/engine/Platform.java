@@ -1,5 +1,6 @@
 package dreambooth4j.engine;
 
+import dreambooth4j.Problem;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -9,6 +10,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -17,6 +19,7 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.pytorch.Context;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch_cuda;
 import org.jspecify.annotations.Nullable;
 
 /** What libtorch says of itself and of the machine it runs on. */
@@ -28,15 +31,15 @@ public final class Platform {
       try {
         return new Fact(name, question.get());
       } catch (RuntimeException | LinkageError e) {
-        return new Fact(
-            name,
-            "not available: " + String.valueOf(e.getMessage()).lines().findFirst().orElse(""));
+        return new Fact(name, "not available: " + reason(e));
       }
     }
   }
 
   private static final Path CPU_INFO = Path.of("/proc/cpuinfo");
+  private static final Map<Class<?>, String> FAILURES = new ConcurrentHashMap<>();
   private static final Pattern VERSION = Pattern.compile("TORCH_VERSION=([^,]+)");
+  private static final Pattern CUDA = Pattern.compile("USE_CUDA=([^,]+)");
   private static final Pattern BLAS = Pattern.compile("BLAS_INFO=([^,]+)");
 
   private Platform() {}
@@ -59,20 +62,63 @@ public final class Platform {
     }
   }
 
+  /** Whether the libtorch of this process is the one for GPUs, usable or not. */
+  public static boolean isForGpus() {
+    return found(CUDA, text(torch::show_config)).equals("1");
+  }
+
   /**
-   * Why CUDA cannot be used in this process, in a sentence; null if it can. Libraries that are not
-   * found keep libtorch as a whole from loading.
+   * Why CUDA cannot be used in this process, in a sentence; null if it can.
+   *
+   * @throws Problem if libtorch as a whole does not load, for then the CPU cannot be used either:
+   *     the one for GPUs does not without some of CUDA's libraries
    */
   public static @Nullable String whyNoCuda() {
-    try {
-      if (!torch.hasCUDA()) {
-        return "this libtorch is built for the CPU only: start dreambooth with --device cuda, or with DREAMBOOTH_DEVICE=cuda in the environment, which picks the one for GPUs";
-      }
-      return torch.cuda_is_available() ? null : "libtorch finds no NVIDIA GPU or driver";
-    } catch (LinkageError e) {
-      return "libtorch for GPUs cannot be loaded: "
-          + String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+    String failure = failure(torch.class);
+    if (!failure.isEmpty()) {
+      throw notLoaded(failure);
     }
+    if (torch.cuda_is_available()) {
+      return null;
+    }
+    if (!isForGpus()) {
+      return "this libtorch is built for the CPU only: start dreambooth with --device cuda, or with DREAMBOOTH_DEVICE=cuda in the environment, which picks the one for GPUs";
+    }
+    String part = failure(torch_cuda.class);
+    return part.isEmpty()
+        ? "libtorch finds no NVIDIA GPU or driver"
+        : "libtorch's part for GPUs cannot be loaded: " + part;
+  }
+
+  /** Why a binding's library does not load; empty if it does. Later attempts would say less. */
+  private static String failure(Class<?> binding) {
+    return FAILURES.computeIfAbsent(
+        binding,
+        each -> {
+          try {
+            Loader.load(each);
+            return "";
+          } catch (LinkageError e) {
+            return reason(e);
+          }
+        });
+  }
+
+  /** A native library that does not load: whatever the command wanted of it cannot be had. */
+  public static Problem notLoaded(String reason) {
+    return new Problem(
+        Problem.Kind.DEVICE,
+        "a library cannot be loaded: %s. Run dreambooth doctor --device cuda to see which are missing; without --device cuda and DREAMBOOTH_DEVICE=cuda none of CUDA's is needed"
+            .formatted(reason));
+  }
+
+  /** What the loader said, in one line: the last cause names the library that is missing. */
+  public static String reason(Throwable error) {
+    Throwable last = error;
+    while (last.getCause() != null) {
+      last = last.getCause();
+    }
+    return String.valueOf(last.getMessage()).lines().findFirst().orElse("");
   }
 
   /** Whether CUDA's products of F32 may round their factors to TF32, cuDNN's convolutions too. */
@@ -102,6 +148,10 @@ public final class Platform {
 
   /** libtorch's version and those of its bindings. */
   public static String libtorch() {
+    String failure = failure(torch.class);
+    if (!failure.isEmpty()) {
+      throw new IllegalStateException(failure);
+    }
     return "%s (bindings %s, JavaCPP %s)"
         .formatted(
             found(VERSION, text(torch::show_config)), version("pytorch"), version("javacpp"));
@@ -133,12 +183,10 @@ public final class Platform {
   }
 
   private static String cuda() {
-    if (!torch.hasCUDA()) {
-      return "this libtorch is built for the CPU only";
-    }
-    return torch.cuda_is_available()
+    String why = whyNoCuda();
+    return why == null
         ? torch.cuda_device_count() + " device(s)"
-        : "in this libtorch, but no device can be used";
+        : why.replaceFirst(": start .*", "");
   }
 
   private static String natives() {

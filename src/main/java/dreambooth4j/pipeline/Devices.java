@@ -4,6 +4,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
+import org.jspecify.annotations.Nullable;
 
 /** Chooses the device that a configuration asks for. */
 public final class Devices {
@@ -35,5 +36,13 @@ public final class Devices {
               .formatted(why));
     }
     return Device.CPU;
+  }
+
+  /** What to tell someone who could expect a GPU and gets the CPU; null if there is nothing. */
+  public static @Nullable String note(ComputeConfig.Target target, Device chosen) {
+    if (target != ComputeConfig.Target.AUTO || chosen == Device.CUDA || !Platform.isForGpus()) {
+      return null;
+    }
+    return "device: auto: on the CPU, for " + Platform.whyNoCuda();
   }
 }

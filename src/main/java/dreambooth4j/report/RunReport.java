@@ -7,7 +7,9 @@ import dreambooth4j.data.Grid;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.ProcessMemory;
+import dreambooth4j.engine.kernel.CudaDevice;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.train.MemoryForecast;
 import dreambooth4j.train.SamplePictures;
@@ -200,7 +202,11 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     if (metrics != null) {
       metrics.close();
     }
-    if (run != null) {
+    if (run != null && run.device() == Device.CUDA) {
+      say(
+          "Peak memory: tensors %s, of the GPU %s",
+          ProcessMemory.shown(run.peakBytes()), ProcessMemory.shown(CudaDevice.peakBytes()));
+    } else if (run != null) {
       OptionalLong peak = ProcessMemory.peak();
       String process =
           peak.isPresent() && memoryBefore.isPresent()

@@ -18,10 +18,10 @@ import org.jspecify.annotations.Nullable;
  * kernels, convolution plans); the second is recorded; it and all later ones are replayed. Where a
  * recording fails, steps go on without.
  */
-final class CapturedStep implements AutoCloseable {
+public final class CapturedStep implements AutoCloseable {
   /** What decides a recording: sizes, and which rows are which half of the loss. */
   private record Shape(List<Long> latents, List<Long> prompts, int instanceRows) {
-    static Shape of(PairBatches.Inputs inputs) {
+    static Shape of(DeviceStep.Inputs inputs) {
       return new Shape(
           list(inputs.latents().shape()), list(inputs.prompts().shape()), inputs.instanceRows());
     }
@@ -55,13 +55,16 @@ final class CapturedStep implements AutoCloseable {
    * @param recorder is closed with this
    * @param must whether a recording that fails is a {@link Problem}; otherwise it is a note
    */
-  CapturedStep(
+  public CapturedStep(
       Arena run, DeviceStep.Rule rule, Recorder recorder, boolean must, Consumer<String> notes) {
     this.run = run;
     this.rule = rule;
     this.recorder = recorder;
     this.must = must;
     this.notes = notes;
+    // The first gradient of each step replaces what is there: so the first step launches just what
+    // the recorded ones do, and nothing is loaded or found out by trial in a recording.
+    rule.update().optimizer().zeroGradients();
   }
 
   /**
@@ -109,7 +112,7 @@ final class CapturedStep implements AutoCloseable {
   }
 
   /** One whole step with its update, which is left out where the gradients are not finite. */
-  DeviceStep.Result step(PairBatches.Inputs inputs, DeviceStep.Settings settings) {
+  public DeviceStep.Result step(DeviceStep.Inputs inputs, DeviceStep.Settings settings) {
     Shape shape = Shape.of(inputs);
     Known known = shapes.get(shape);
     if (known == null) {
@@ -149,7 +152,7 @@ final class CapturedStep implements AutoCloseable {
   }
 
   /** The timesteps that the last step of these inputs' shape drew. */
-  long[] timesteps(PairBatches.Inputs inputs) {
+  long[] timesteps(DeviceStep.Inputs inputs) {
     Known known = shapes.get(Shape.of(inputs));
     return known == null ? new long[0] : known.step.timesteps();
   }

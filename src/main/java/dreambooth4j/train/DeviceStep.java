@@ -34,12 +34,12 @@ import org.jspecify.annotations.Nullable;
  * <tr><td>results: losses [3], norm [1]</td><td>[8], each on 16 bytes</td><td>F32</td></tr>
  * </table>
  */
-final class DeviceStep implements AutoCloseable {
+public final class DeviceStep implements AutoCloseable {
   /**
    * AdamW over all of the optimizer's groups, clipped to a norm; 0 for no clipping. Then the
    * average of the weights, if one is kept.
    */
-  record Update(AdamW optimizer, AdamWOnDevice device, double maxNorm, @Nullable Ema ema) {
+  public record Update(AdamW optimizer, AdamWOnDevice device, double maxNorm, @Nullable Ema ema) {
     void launch(Tensor rate, Tensor lossScale, Tensor share, Tensor norm) {
       device.launch(optimizer.settings(), optimizer.states(), rate, lossScale, norm, maxNorm);
       optimizer.zeroGradients();
@@ -50,7 +50,7 @@ final class DeviceStep implements AutoCloseable {
   }
 
   /** What it learns with, the same for batches of all shapes. */
-  record Rule(
+  public record Rule(
       Launch.On device,
       UNet unet,
       Objective objective,
@@ -60,13 +60,25 @@ final class DeviceStep implements AutoCloseable {
       long seed) {}
 
   /**
+   * What a batch is trained on, without the draws, which a step makes itself.
+   *
+   * @param latents F32 [B, h, w, channels], scaled, instance rows first
+   * @param prompts hidden states [B, tokens, width]
+   * @param lossWeights what each row's error counts
+   * @param numbers each row's in the step, which its draws are a function of
+   */
+  @SuppressWarnings("ArrayRecordComponent") // a carrier from draw to step, never compared
+  public record Inputs(
+      Tensor latents, Tensor prompts, int instanceRows, double[] lossWeights, int[] numbers) {}
+
+  /**
    * What the host decides in a step.
    *
    * @param number the step, from 0
    * @param lossScale fp16's, otherwise 1
    * @param averageShare {@link Ema#share}; 0 where no average is kept
    */
-  record Settings(
+  public record Settings(
       long number,
       double learningRate,
       double priorLossWeight,
@@ -74,7 +86,7 @@ final class DeviceStep implements AutoCloseable {
       double averageShare) {}
 
   /** What a step came to: losses as {@link TrainingStep} has them, the norm before clipping. */
-  record Result(TrainingStep.Losses losses, double gradientNorm) {}
+  public record Result(TrainingStep.Losses losses, double gradientNorm) {}
 
   private final Rule rule;
   private final Arena arena;
@@ -92,7 +104,7 @@ final class DeviceStep implements AutoCloseable {
   private final NoiseKernels.Noise noise;
 
   /** Fixed places in an arena of its own within {@code run}, for batches shaped like this one. */
-  DeviceStep(Arena run, Rule rule, PairBatches.Inputs like) {
+  DeviceStep(Arena run, Rule rule, Inputs like) {
     this.rule = rule;
     arena = run.child("device step");
     long rows = like.latents().size(0);
@@ -126,7 +138,7 @@ final class DeviceStep implements AutoCloseable {
   }
 
   /** Puts a batch of this shape and the step's settings into their places. */
-  void write(PairBatches.Inputs inputs, Settings settings) {
+  void write(Inputs inputs, Settings settings) {
     latents.copyFrom(inputs.latents());
     prompts.copyFrom(inputs.prompts());
     int rows = inputs.numbers().length;

@@ -29,18 +29,6 @@ final class PairBatches {
   /** What one batch is trained on; its tensors are the arena's that drew it. */
   record Drawn(TrainingStep.Rows rows, TrainingStep.Draws draws) {}
 
-  /**
-   * What a batch is trained on, without the draws that {@link DeviceStep} makes itself.
-   *
-   * @param latents F32 [B, h, w, channels], scaled, instance rows first
-   * @param prompts hidden states [B, tokens, width]
-   * @param lossWeights what each row's error counts
-   * @param numbers each row's in the step, which its draws are a function of
-   */
-  @SuppressWarnings("ArrayRecordComponent") // a carrier from draw to step, never compared
-  record Inputs(
-      Tensor latents, Tensor prompts, int instanceRows, double[] lossWeights, int[] numbers) {}
-
   /** The purposes of draws that {@link DeviceStep} makes too. */
   static final String NOISE = "noise";
 
@@ -104,9 +92,9 @@ final class PairBatches {
   }
 
   /** A batch that is a whole step, for {@link DeviceStep}; arguments as for {@link #draw}. */
-  Inputs inputs(Arena arena, PairSampler.Batch batch, int step) {
+  DeviceStep.Inputs inputs(Arena arena, PairSampler.Batch batch, int step) {
     List<Row> rows = rows(batch, step, 0);
-    return new Inputs(
+    return new DeviceStep.Inputs(
         latents(arena, rows, batch.bucket(), step),
         states(arena, rows),
         batch.pairs().size(),

@@ -360,7 +360,7 @@ public final class Trainer implements AutoCloseable {
     double rate = learningRate.at(done);
     Double shownScale = lossScale.shown();
     try (Arena arena = run.child("batch")) {
-      PairBatches.Inputs inputs = batches.inputs(arena, batch, done);
+      DeviceStep.Inputs inputs = batches.inputs(arena, batch, done);
       DeviceStep.Result result =
           steps.step(
               inputs,

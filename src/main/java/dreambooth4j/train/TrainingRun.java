@@ -89,6 +89,7 @@ public final class TrainingRun {
     try (OutputFolder folder = OutputFolder.take(config.output(), base);
         Arena run = Arena.open("run", Devices.choose(config.compute()));
         StableDiffusion model = Trainer.load(run, base, fitted)) {
+      warn(Devices.note(config.compute().device(), run.device()));
       Precision.notes(config.compute(), run.device()).forEach(listener::warning);
       LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())
           .notes("max_token_length: ", 5)

@@ -53,10 +53,12 @@ public final class CudaLibraries {
           new Library("libcufft.so.12", "nvidia-cufft"),
           new Library("libcurand.so.10", "nvidia-curand"),
           new Library("libcusolver.so.12", "nvidia-cusolver"),
+          new Library("libcusolverMg.so.12", "nvidia-cusolver"),
           new Library("libcusparse.so.12", "nvidia-cusparse"),
           new Library("libnvJitLink.so.13", "nvidia-nvjitlink"),
           new Library("libnccl.so.2", "nvidia-nccl-cu13"),
-          new Library("libcufile.so.0", "nvidia-cufile"));
+          new Library("libcufile.so.0", "nvidia-cufile"),
+          new Library("libcupti.so.13", "nvidia-cuda-cupti"));
 
   /** Where the loader looks without being told, whatever its cache says. */
   private static final List<String> SYSTEM =

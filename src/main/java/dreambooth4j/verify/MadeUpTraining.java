@@ -14,18 +14,30 @@ import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Threads;
+import dreambooth4j.engine.kernel.AdamWOnDevice;
+import dreambooth4j.engine.kernel.Kernels;
+import dreambooth4j.engine.kernel.Launch;
+import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.model.UNet;
 import dreambooth4j.model.UNetConfig;
 import dreambooth4j.random.CounterRandom;
+import dreambooth4j.train.CapturedStep;
+import dreambooth4j.train.DeviceStep;
 import dreambooth4j.train.TrainingStep;
+import java.nio.FloatBuffer;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The product's own training steps with a random UNet on made-up latents and prompts, the same over
- * and over: they need no file, and the loss must fall.
+ * and over: they need no file, and the loss must fall. On CUDA the optimizer is the device's, as in
+ * a run.
  */
-public final class MadeUpTraining {
+public final class MadeUpTraining implements AutoCloseable {
   /**
    * What is learnt from, half of it instances and half of it class images.
    *
@@ -49,49 +61,58 @@ public final class MadeUpTraining {
 
   private static final long SEED = 1;
 
-  /** Numbers drawn at once, an even number: so no weight needs an array of its size. */
-  private static final long CHUNK = 1 << 16;
+  /** Numbers drawn at once: so no weight needs an array of its size. */
+  private static final int CHUNK = 1 << 16;
 
   private static final double PRIOR_LOSS_WEIGHT = 0.4;
   private static final double LEARNING_RATE = 1e-3;
   private static final AdamW.Settings ADAMW = new AdamW.Settings(0.9, 0.999, 1e-8, 1e-2);
 
   private final Arena run;
-  private final UNetConfig config;
   private final Batch batch;
-  private final TrainingStep step;
+  private final UNet unet;
+  private final Objective objective;
+  private final Tape.Saving saving;
   private final AdamW optimizer;
   private final double maxGradNorm;
+  private final Tensor latents;
+  private final Tensor prompts;
+  private @Nullable CapturedStep captured;
+  private int done;
 
   /** As {@link #MadeUpTraining(Arena, UNetConfig, Batch, Manner)}, exactly. */
   public MadeUpTraining(Arena run, UNetConfig config, Batch batch) {
     this(run, config, batch, Manner.EXACT);
   }
 
-  /** Weights and optimizer states are allocated in {@code run}. */
+  /** Weights, optimizer states, latents and prompts are allocated in {@code run}. */
   public MadeUpTraining(Arena run, UNetConfig config, Batch batch, Manner manner) {
     this.run = run;
-    this.config = config;
     this.batch = batch;
     MemoryConfig memory = manner.memory;
     Parameters parameters = new Parameters(manner.dtype);
-    UNet unet = new UNet(config, parameters);
+    unet = new UNet(config, parameters);
     parameters.allocate(run, memory.fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED);
     Threads.fit(parameters.count());
-    for (Parameter each : parameters.all()) {
-      fill(each);
+    if (!run.isDry()) {
+      parameters.all().forEach(MadeUpTraining::fill);
     }
     parameters.copyMasters();
-    NoiseSchedule schedule = NoiseSchedule.of(SchedulerConfig.parse("{}"));
-    optimizer = new AdamW(run, ADAMW, List.of(parameters), memory.use8bitAdam());
+    objective = Objective.plain(NoiseSchedule.of(SchedulerConfig.parse("{}")));
+    Launch.On device = Kernels.of(run);
+    optimizer =
+        new AdamW(
+            run,
+            ADAMW,
+            List.of(parameters),
+            memory.use8bitAdam(),
+            device == null ? null : new AdamWOnDevice(device, run));
     boolean checkpointing = memory.gradientCheckpointing() == Checkpointing.TRUE;
-    step =
-        new TrainingStep(
-            unet,
-            Objective.plain(schedule),
-            0,
-            new Tape.Saving(checkpointing, optimizer::updateArrived));
+    saving = new Tape.Saving(checkpointing, optimizer::updateArrived);
     maxGradNorm = memory.fusedBackwardPass() ? 0 : 1; // the norm comes too late for clipping
+    int rows = 2 * batch.pairs;
+    latents = normal(run, "latents", rows, batch.side, batch.side, config.inChannels());
+    prompts = normal(run, "prompts", rows, batch.tokens, config.crossAttentionDim());
   }
 
   /** Norms scale by 1, biases add 0, the rest keeps the variance of what goes in. */
@@ -100,41 +121,84 @@ public final class MadeUpTraining {
     if (parameter.name().endsWith(".bias")) {
       return;
     }
-    CounterRandom random = CounterRandom.at(SEED, parameter.name(), 0, 0);
     float scale = (float) Math.sqrt((double) shape[0] / parameter.count());
-    float[] values = new float[(int) Math.min(CHUNK, parameter.count())];
-    for (long from = 0; from < parameter.count(); from += CHUNK) {
-      int n = (int) Math.min(CHUNK, parameter.count() - from);
-      random.normal(values, 0, n);
-      for (int i = 0; i < n; i++) {
-        values[i] = shape.length == 1 ? 1 : values[i] * scale;
-      }
-      parameter
-          .master()
-          .bytes(from * Float.BYTES, n * Float.BYTES)
-          .asFloatBuffer()
-          .put(values, 0, n);
-    }
+    parameter
+        .master()
+        .writeBytes(
+            (bytes, offset) -> {
+              FloatBuffer floats = bytes.asFloatBuffer();
+              int first = Math.toIntExact(offset / Float.BYTES / CHUNK);
+              IntStream.rangeClosed(0, (floats.limit() - 1) / CHUNK)
+                  .parallel()
+                  .forEach(
+                      chunk -> {
+                        int from = chunk * CHUNK;
+                        float[] values = new float[Math.min(CHUNK, floats.limit() - from)];
+                        CounterRandom.at(SEED, parameter.name(), 0, first + chunk)
+                            .normal(values, 0, values.length);
+                        for (int i = 0; i < values.length; i++) {
+                          values[i] = shape.length == 1 ? 1 : values[i] * scale;
+                        }
+                        floats.put(from, values);
+                      });
+            });
+  }
+
+  /**
+   * From here on steps are recorded and replayed as those of a run are; the recorder is closed with
+   * this. There must be kernels: on CUDA they are, unless they were switched off.
+   *
+   * @throws dreambooth4j.Problem in the second step, if it cannot be recorded
+   */
+  public void capture(Recorder recorder) {
+    Launch.On device = Objects.requireNonNull(Kernels.of(run), "our kernels are launched nowhere");
+    DeviceStep.Update update =
+        new DeviceStep.Update(optimizer, new AdamWOnDevice(device, run), maxGradNorm, null);
+    DeviceStep.Rule rule = new DeviceStep.Rule(device, unet, objective, 0, saving, update, SEED);
+    captured = new CapturedStep(run, rule, recorder, true, note -> {});
   }
 
   /** Takes one step; what it makes on the way is freed. The loss before it. */
   public double step() {
+    CapturedStep steps = captured;
+    if (steps != null) {
+      return steps
+          .step(inputs(), new DeviceStep.Settings(done++, LEARNING_RATE, PRIOR_LOSS_WEIGHT, 1, 0))
+          .losses()
+          .total();
+    }
     int rows = 2 * batch.pairs;
     optimizer.begin(LEARNING_RATE);
     try (Arena arena = run.child("batch")) {
-      Tensor latents = normal(arena, "latents", rows, batch.side, batch.side, config.inChannels());
-      Tensor prompts = normal(arena, "prompts", rows, batch.tokens, config.crossAttentionDim());
       long[] timesteps =
           LongStream.range(0, rows).map(row -> 300 + 400 * row / (rows - 1)).toArray();
       TrainingStep.Losses losses =
-          step.gather(
-              arena,
-              new TrainingStep.Rows(latents, tape -> tape.constant(prompts), batch.pairs),
-              new TrainingStep.Draws(normal(arena, "noise", latents.shape()), timesteps, null),
-              PRIOR_LOSS_WEIGHT,
-              1);
+          new TrainingStep(unet, objective, 0, saving)
+              .gather(
+                  arena,
+                  new TrainingStep.Rows(latents, tape -> tape.constant(prompts), batch.pairs),
+                  new TrainingStep.Draws(normal(arena, "noise", latents.shape()), timesteps, null),
+                  PRIOR_LOSS_WEIGHT,
+                  1);
       optimizer.update(LEARNING_RATE, maxGradNorm, 1);
       return losses.total();
+    }
+  }
+
+  private DeviceStep.Inputs inputs() {
+    int rows = 2 * batch.pairs;
+    double[] lossWeights = new double[rows];
+    Arrays.fill(lossWeights, 1);
+    return new DeviceStep.Inputs(
+        latents, prompts, batch.pairs, lossWeights, IntStream.range(0, rows).toArray());
+  }
+
+  /** Frees what was recorded; the rest is the arena's. */
+  @Override
+  public void close() {
+    if (captured != null) {
+      captured.close();
+      captured = null;
     }
   }
 

@@ -14,7 +14,7 @@ class DoctorCommandTest {
         .contains("Java ", "memory ", "CPU features ", "GPU ", "natives ", "libraries ")
         .containsPattern("libtorch +\\d+\\.\\d+")
         .containsPattern("threads +\\d+ of \\d+ processors")
-        .containsPattern("CUDA libraries: \\d+ of 17 found\\R  libcuda.so.1 ")
+        .containsPattern("CUDA libraries: \\d+ of 19 found\\R  libcuda.so.1 ")
         .contains("training      works: ")
         .doesNotContain("not available");
   }

@@ -7,11 +7,9 @@ import static org.assertj.core.api.Assertions.within;
 import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.Config;
-import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.kernel.Emulated;
 import dreambooth4j.engine.kernel.Recorder;
-import dreambooth4j.random.CounterRandom;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -179,22 +177,16 @@ class CapturedStepTest {
 
   @Tag("kernels")
   @Test
-  void shouldDrawTheTimestepsOfTheHostBitForBit() throws IOException, InterruptedException {
-    try (TinyTrainer made = new TinyTrainer(tiny);
-        Arena arena = made.run.child("inputs")) {
-      Emulated.in(made.run);
-      CapturedStep steps = made.trainer.capture(new Again(), made.notes::add);
-      made.train(1);
-      PairBatches batches = new PairBatches(made.config, made.model, made.caches, 1000);
-      PairBatches.Inputs inputs = batches.inputs(arena, made.pairs.epoch(0).get(0), 0);
-      long[] expected = new long[inputs.numbers().length];
-      for (int i = 0; i < expected.length; i++) {
-        expected[i] =
-            CounterRandom.at(made.config.training().seed(), "timesteps", 0, inputs.numbers()[i])
-                .uniformInt(1000);
-      }
-      assertThat(steps.timesteps(inputs)).isEqualTo(expected);
-    }
+  void shouldDrawTheTimestepsOfTheHostBitForBit() {
+    CapturedCheck.timesteps(Device.CPU);
+  }
+
+  /** What a GPU is checked by, on itself. */
+  @Tag("kernels")
+  @Test
+  void shouldHoldTheChecksOfAGpu() {
+    assertThat(new CapturedCheck("mixed_precision=bf16", 3e-2).on(Device.CPU))
+        .isEqualTo("bit for bit as one by one");
   }
 
   @Tag("kernels")

@@ -112,6 +112,7 @@ final class TinyTrainer implements AutoCloseable {
 
   @Override
   public void close() {
+    trainer.close();
     model.close();
     run.close();
   }

@@ -25,10 +25,12 @@ class CudaLibrariesTest {
     "libcufft.so.12",
     "libcurand.so.10",
     "libcusolver.so.12",
+    "libcusolverMg.so.12",
     "libcusparse.so.12",
     "libnvJitLink.so.13",
     "libnccl.so.2",
-    "libcufile.so.0"
+    "libcufile.so.0",
+    "libcupti.so.13"
   };
 
   @TempDir Path folder;
@@ -53,7 +55,7 @@ class CudaLibrariesTest {
   void shouldSayWhatIsMissingAndWhereItComesFrom() throws IOException {
     String system = put("usr/lib64", "libcuda.so.1");
     List<String> report = report(Map.of());
-    assertThat(report.get(0)).isEqualTo("CUDA libraries: 1 of 17 found");
+    assertThat(report.get(0)).isEqualTo("CUDA libraries: 1 of 19 found");
     assertThat(line(report, "libcuda.so.1")).endsWith(system);
     assertThat(line(report, "libcudnn.so.9")).endsWith("missing");
     assertThat(line(report, "looked in"))
@@ -72,7 +74,7 @@ class CudaLibrariesTest {
     put("etc/ld.so.conf.d");
     Files.writeString(folder.resolve("etc/ld.so.conf.d/cuda.conf"), "# here\n" + configured);
     List<String> report = report(Map.of());
-    assertThat(report.get(0)).isEqualTo("CUDA libraries: 17 of 17 found");
+    assertThat(report.get(0)).isEqualTo("CUDA libraries: 19 of 19 found");
     assertThat(report.get(report.size() - 1)).contains("the loader finds all of them");
     assertThat(line(report, "export")).isEmpty();
   }
@@ -94,7 +96,7 @@ class CudaLibrariesTest {
             Map.of(
                 "VIRTUAL_ENV", folder.resolve("my venv").toString(),
                 "CONDA_PREFIX", folder.resolve("conda").toString()));
-    assertThat(report.get(0)).startsWith("CUDA libraries: 7 of 17");
+    assertThat(report.get(0)).startsWith("CUDA libraries: 7 of 19");
     assertThat(line(report, "export"))
         .isEqualTo(
             "    export LD_LIBRARY_PATH='%s'${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
@@ -107,7 +109,7 @@ class CudaLibrariesTest {
     String set = put("opt/cuda/lib64", ALL_BUT_THE_DRIVER);
     List<String> report =
         report(Map.of("LD_LIBRARY_PATH", set + ":", "CUDA_HOME", folder + "/opt/cuda"));
-    assertThat(report.get(0)).startsWith("CUDA libraries: 17 of 17");
+    assertThat(report.get(0)).startsWith("CUDA libraries: 19 of 19");
     assertThat(line(report, "export")).isEmpty();
   }
 

@@ -53,8 +53,11 @@ public final class Convolutions {
         : new Convolutions(null, null, () -> {});
   }
 
-  /** Has a tree compute by this library: to be said before an op runs there. */
-  static void computeBy(Arena arena, ConvolutionLibrary library, Trials trials) {
+  /**
+   * Has a tree compute by this library, or by ATen for null: to be said before an op runs there.
+   */
+  static void computeBy(
+      Arena arena, @Nullable ConvolutionLibrary library, @Nullable Trials trials) {
     Convolutions made =
         arena.tool(Convolutions.class, () -> new Convolutions(library, trials, () -> {}));
     if (made.library != library) {
@@ -191,20 +194,27 @@ public final class Convolutions {
           };
       List<Trials.Candidate> candidates = new ArrayList<>();
       possible.forEach(
-          (name, plan) ->
-              candidates.add(
-                  new Trials.Candidate(
-                      name,
-                      () ->
-                          Trials.seconds(
-                              () ->
-                                  run(
-                                      scratch, shape, direction, plan, first, second, result,
-                                      false),
-                              await))));
+          (name, plan) -> {
+            Runnable call =
+                () -> run(scratch, shape, direction, plan, first, second, result, false);
+            if (works(call)) {
+              candidates.add(new Trials.Candidate(name, () -> Trials.seconds(call, await)));
+            }
+          });
       return possible.get(trials.choose(shape.key(direction), candidates));
     } catch (IllegalStateException e) {
-      return null; // each failed when it was tried
+      return null; // none can do it
+    }
+  }
+
+  /** That a library knows an algorithm's workspace does not mean that it has it for the shape. */
+  private boolean works(Runnable call) {
+    try {
+      call.run();
+      await.run();
+      return true;
+    } catch (IllegalStateException e) {
+      return false;
     }
   }
 }

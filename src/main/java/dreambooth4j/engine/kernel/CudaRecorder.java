@@ -104,7 +104,7 @@ public final class CudaRecorder implements Recorder {
     }
     int ended = cudart.cudaStreamEndCapture(stream.stream(), graph);
     if (failure != null) {
-      cudart.cudaGetLastError(); // forgets it: the next call of libtorch would report it as its own
+      cudart.cudaGetLastError(); // as in check
       if (!graph.isNull()) {
         cudart.cudaGraphDestroy(graph);
       }
@@ -142,8 +142,9 @@ public final class CudaRecorder implements Recorder {
     before.close();
   }
 
-  private static void check(String call, int result) {
+  static void check(String call, int result) {
     if (result != cudart.cudaSuccess) {
+      cudart.cudaGetLastError(); // forgets it: the next call of libtorch would report it as its own
       throw new Problem(
           Problem.Kind.DEVICE,
           "CUDA: " + call + ": " + cudart.cudaGetErrorString(result).getString());

@@ -1,10 +1,12 @@
 package dreambooth4j.engine.cudnn;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
@@ -19,7 +21,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.function.Consumer;
 import org.bytedeco.javacpp.BoolPointer;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.T_TensorTensorTensor_T;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -34,20 +38,22 @@ class ConvolutionsTest {
   @TempDir Path folder;
 
   /** Convolutions by libtorch, in the way that cuDNN is asked for them. */
-  private static final class StandIn implements ConvolutionLibrary {
+  private static class StandIn implements ConvolutionLibrary {
     final List<String> ran = new ArrayList<>();
     final @Nullable Direction refused;
+    private final List<Integer> algorithms;
 
-    StandIn(@Nullable Direction refused) {
+    StandIn(@Nullable Direction refused, Integer... algorithms) {
       this.refused = refused;
+      this.algorithms = List.of(algorithms);
     }
 
     @Override
     public List<Integer> algorithms(Direction direction) {
-      return List.of(0, 1, 2);
+      return algorithms;
     }
 
-    /** 0 is not for any shape, 1 wants too much, 2 wants 64 bytes. */
+    /** 0 is not for any shape, 1 wants too much, 2 and 3, which fails, want 64 bytes. */
     @Override
     public long workspaceBytes(Convolution shape, Direction direction, int algorithm) {
       if (algorithm == 0 || direction == refused) {
@@ -66,6 +72,9 @@ class ConvolutionsTest {
         Tensor result,
         boolean add,
         @Nullable Tensor workspace) {
+      if (algorithm == 3) {
+        throw new IllegalStateException("not supported after all");
+      }
       assertThat(workspace).isNotNull();
       assertThat(workspace.count()).isEqualTo(64);
       ran.add(direction + " " + algorithm + (add ? " adds" : ""));
@@ -130,6 +139,10 @@ class ConvolutionsTest {
     }
   }
 
+  private Consumer<Arena> by(ConvolutionLibrary library) {
+    return arena -> Convolutions.computeBy(arena, library, trials());
+  }
+
   private Trials trials() {
     return new Trials(folder, "convolution", "a machine");
   }
@@ -171,7 +184,7 @@ class ConvolutionsTest {
   void shouldTrainAsAtenDoes(int stride, int padding, boolean anew) {
     long[] images = {2, 7, 6, 5};
     long[] filter = {4, 5, 3, 3};
-    StandIn library = new StandIn(null);
+    StandIn library = new StandIn(null, 0, 1, 2);
     try (Arena ours = Arena.open("ours");
         Arena theirs = Arena.open("theirs")) {
       Convolutions.computeBy(ours, library, trials());
@@ -182,23 +195,56 @@ class ConvolutionsTest {
       }
       String later = anew ? "FILTER 2" : "FILTER 2 adds";
       assertThat(library.ran)
-          .containsExactly("FORWARD 2", later, "DATA 2", "FORWARD 2", later, "DATA 2");
+          .as("each tried once, then used")
+          .startsWith("FORWARD 2", "DATA 2", "FILTER 2")
+          .endsWith("FORWARD 2", later, "DATA 2", "FORWARD 2", later, "DATA 2")
+          .hasSize(9);
     }
   }
 
   /** Of the ways back one cannot be computed: all of it is ATen's, but inference is not. */
   @Test
   void shouldLeaveToAtenWhatHasNoPlan() {
-    StandIn library = new StandIn(Direction.DATA);
+    StandIn library = new StandIn(Direction.DATA, 0, 1, 2);
     long[] images = {2, 7, 6, 5};
     try (Arena arena = Arena.open("test")) {
       Convolutions.computeBy(arena, library, trials());
       trained(arena, images, new long[] {4, 5, 3, 3}, 1, 1, false);
-      assertThat(library.ran).isEmpty();
+      assertThat(library.ran).as("tried, and not used").containsExactly("FORWARD 2");
       Convolution shape = new Convolution(DType.F32, 2, 7, 6, 5, 4, 3, 3, 1, 1);
       assertThat(Convolutions.of(arena, shape, false, true)).isNotNull();
       assertThat(Convolutions.of(arena, shape, true, true)).isNull();
     }
+  }
+
+  @Test
+  void shouldPassOverAnAlgorithmThatFailsWhenItRuns() {
+    Convolution shape = new Convolution(DType.F32, 2, 7, 6, 5, 4, 3, 3, 1, 1);
+    try (Arena some = Arena.open("some");
+        Arena none = Arena.open("none")) {
+      Convolutions.computeBy(some, new StandIn(null, 3, 2), trials());
+      assertThat(Convolutions.of(some, shape, true, true)).isNotNull();
+      Convolutions.computeBy(none, new StandIn(null, 3), trials());
+      assertThat(Convolutions.of(none, shape, true, true)).isNull();
+    }
+  }
+
+  /** What a GPU's convolutions are held to; one gradient off by a hundredth does not pass. */
+  @Test
+  void shouldHoldTheChecksOfAGpu() {
+    ConvolutionCheck check = new ConvolutionCheck(DType.F32, 2, 7, 6, 5, 3, 3, 2, 1);
+    check.hold(Device.CPU, by(new StandIn(null, 2)));
+    StandIn off =
+        new StandIn(null, 2) {
+          @Override
+          public void biasGradient(Convolution shape, Tensor dy, Tensor result, boolean add) {
+            super.biasGradient(shape, dy, result, add);
+            Native.run("off", () -> result.at().mul_(new Scalar(1.01)));
+          }
+        };
+    assertThatThrownBy(() -> check.hold(Device.CPU, by(off)))
+        .isInstanceOf(AssertionError.class)
+        .hasMessageContaining("result 5");
   }
 
   @Test

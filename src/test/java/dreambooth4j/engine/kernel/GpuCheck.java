@@ -1,48 +1,115 @@
 package dreambooth4j.engine.kernel;
 
+import dreambooth4j.Problem;
+import dreambooth4j.config.ComputeConfig.Target;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Device;
+import dreambooth4j.engine.cudnn.ConvolutionCheck;
 import dreambooth4j.engine.op.AttentionCheck;
+import dreambooth4j.pipeline.Devices;
+import dreambooth4j.train.CapturedCheck;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Every check on the machine's GPU, attention's engines among them: {@code bench/gpu_check} runs
- * it. Prints a line each and exits with 1 if one failed.
+ * Every check on the machine's GPU: {@code bench/gpu_check} runs it. Prints a line each and exits
+ * with 1 if one failed.
  */
 final class GpuCheck {
+  /** What a GPU's library does not have is passed over in a run: that it says so is well. */
+  private static final String NOT_HERE = "not on this GPU: ";
+
+  /** By name; the verdict begins with ok, or says that it is {@link #NOT_HERE}. */
+  private final Map<String, Supplier<String>> checks = new LinkedHashMap<>();
+
   private GpuCheck() {}
 
+  /** Arguments: which of kernels, attention, convolutions and steps; all of them for none. */
   public static void main(String[] arguments) {
-    List<KernelCheck> checks = KernelCheck.all();
-    CudaLauncher device = new CudaLauncher(KernelCache.ofUser());
-    int failed = 0;
-    for (KernelCheck check : checks) {
-      String verdict = verdict(check, device);
-      failed += verdict.equals("ok") ? 0 : 1;
-      System.out.println(verdict + "  " + check);
+    try {
+      Devices.choose(Target.CUDA, false);
+    } catch (Problem e) {
+      System.err.println("error: " + e.getMessage());
+      System.exit(e.kind().exitCode());
     }
-    List<AttentionCheck> attentions = AttentionCheck.onGpu();
-    for (AttentionCheck check : attentions) {
-      String verdict = verdict(check);
-      failed += verdict.startsWith("FAILED") ? 1 : 0;
-      System.out.println(verdict + "  " + check);
+    GpuCheck all = new GpuCheck();
+    List<String> groups = List.of(arguments);
+    for (String group :
+        groups.isEmpty() ? List.of("kernels", "attention", "convolutions", "steps") : groups) {
+      all.add(group);
     }
-    int all = checks.size() + attentions.size();
-    System.out.printf("%d of %d hold on this GPU%n", all - failed, all);
-    if (failed > 0) {
+    if (all.run() > 0) {
       System.exit(1);
     }
   }
 
-  /** An engine that a GPU does not have is passed over in a run: that it says so is well. */
-  private static String verdict(AttentionCheck check) {
+  private void add(String group) {
+    switch (group) {
+      case "kernels" -> {
+        CudaLauncher device = new CudaLauncher(KernelCache.ofUser());
+        KernelCheck.all().forEach(each -> checks.put(each.toString(), () -> verdict(each, device)));
+      }
+      case "attention" ->
+          AttentionCheck.onGpu().forEach(each -> add(each, () -> each.on(Tensor::cuda)));
+      case "convolutions" -> ConvolutionCheck.all().forEach(each -> add(each, each::onGpu));
+      case "steps" -> {
+        CapturedCheck.onGpu()
+            .forEach(each -> checks.put(each.toString(), () -> "ok, " + each.on(Device.CUDA)));
+        checks.put(
+            "captured steps: timesteps",
+            () -> {
+              CapturedCheck.timesteps(Device.CUDA);
+              return "ok";
+            });
+        checks.put(
+            "captured steps: memory",
+            () -> {
+              CapturedCheck.flatMemory();
+              return "ok";
+            });
+      }
+      default -> throw new IllegalArgumentException("no checks are named " + group);
+    }
+  }
+
+  /** A check of what the GPU's libraries may lack. */
+  private void add(Object name, Runnable check) {
+    checks.put(
+        name.toString(),
+        () -> {
+          try {
+            check.run();
+            return "ok";
+          } catch (RuntimeException e) {
+            return NOT_HERE + e.getMessage();
+          }
+        });
+  }
+
+  /** How many failed. */
+  private int run() {
+    int held = 0;
+    int failed = 0;
+    for (Map.Entry<String, Supplier<String>> check : checks.entrySet()) {
+      String verdict = verdict(check.getValue());
+      held += verdict.startsWith("ok") ? 1 : 0;
+      failed += verdict.startsWith("FAILED") ? 1 : 0;
+      System.out.println(verdict + "  " + check.getKey());
+    }
+    System.out.printf(
+        "%d of %d hold on this GPU, %d failed, %d are not there%n",
+        held, checks.size(), failed, checks.size() - held - failed);
+    return failed;
+  }
+
+  private static String verdict(Supplier<String> check) {
     try {
-      check.on(Tensor::cuda);
-      return "ok";
-    } catch (AssertionError e) {
+      return check.get();
+    } catch (AssertionError | RuntimeException e) {
       return "FAILED: " + e;
-    } catch (RuntimeException e) {
-      return "not on this GPU: " + e.getMessage();
     }
   }
 
@@ -57,8 +124,6 @@ final class GpuCheck {
       Memory again = new Memory(arena, cpu -> cpu.cuda());
       check.on(device, again);
       return memory.sameBits(again) ? "ok" : "FAILED: another run gives other bits";
-    } catch (AssertionError | RuntimeException e) {
-      return "FAILED: " + e;
     }
   }
 }

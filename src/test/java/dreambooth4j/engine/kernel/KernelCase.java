@@ -22,7 +22,7 @@ import org.bytedeco.pytorch.global.torch;
  * @param op the op and the sizes
  * @param kernel the kernel's way, forward and back
  */
-record KernelCase(OpCase op, DType dtype, Kernel kernel) implements KernelCheck {
+public record KernelCase(OpCase op, DType dtype, Kernel kernel) implements KernelCheck {
   /** Runs a kernel: the output, the inputs' gradients, the parameters' gradients. */
   interface Kernel {
     List<Tensor> run(
@@ -38,7 +38,7 @@ record KernelCase(OpCase op, DType dtype, Kernel kernel) implements KernelCheck 
   }
 
   /** The most that rounding to a type changes a number, relatively. */
-  static double rounding(DType dtype) {
+  public static double rounding(DType dtype) {
     return switch (dtype) {
       case BF16 -> 0x1p-8;
       case F16 -> 0x1p-11;
@@ -131,7 +131,7 @@ record KernelCase(OpCase op, DType dtype, Kernel kernel) implements KernelCheck 
   }
 
   /** ‖a − exact‖ / ‖exact‖; NaN where a number was never written. */
-  static double distance(Tensor a, Tensor exact) {
+  public static double distance(Tensor a, Tensor exact) {
     return Native.call(
         "distance",
         () -> {

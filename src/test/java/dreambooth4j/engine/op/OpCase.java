@@ -89,7 +89,7 @@ public record OpCase(
   public static Tensor random(Arena arena, DType dtype, SplittableRandom random, long... shape) {
     double[] values = random.doubles(Tensor.count(shape), -1.5, 1.5).toArray();
     Tensor doubles = arena.allocate("random", DType.F64, shape);
-    doubles.bytes(0, values.length * 8).asDoubleBuffer().put(values);
+    doubles.copyFrom(values);
     Tensor tensor = arena.allocate("random", dtype, shape);
     tensor.copyFrom(doubles);
     doubles.release();

@@ -1,0 +1,144 @@
+package dreambooth4j.engine.cudnn;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
+import dreambooth4j.engine.Native;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Var;
+import dreambooth4j.engine.kernel.KernelCase;
+import dreambooth4j.engine.op.Conv2d;
+import dreambooth4j.engine.op.OpCase;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Scalar;
+
+/**
+ * A convolution by {@link Convolutions} beside ATen's on the same device, both held against ATen's
+ * on the CPU in F64: there and back twice, so that the gradients of the weight and of its bias
+ * first take the place of what is in their slices, which is not a number, and then are added.
+ *
+ * @param in channels, and {@code out} those of y
+ */
+public record ConvolutionCheck(
+    DType dtype,
+    int images,
+    int height,
+    int width,
+    int in,
+    int out,
+    int kernel,
+    int stride,
+    int padding) {
+  private static final int ROUNDS = 2;
+
+  /** For a GPU: Stable Diffusion's kinds of convolutions, and odd sizes. */
+  public static List<ConvolutionCheck> all() {
+    return Stream.of(DType.F32, DType.BF16, DType.F16)
+        .flatMap(
+            dtype ->
+                Stream.of(
+                    new ConvolutionCheck(dtype, 2, 16, 16, 320, 320, 3, 1, 1),
+                    new ConvolutionCheck(dtype, 2, 17, 12, 64, 96, 3, 2, 1),
+                    new ConvolutionCheck(dtype, 1, 9, 7, 96, 64, 1, 1, 0),
+                    new ConvolutionCheck(dtype, 2, 16, 16, 4, 320, 3, 1, 1),
+                    new ConvolutionCheck(dtype, 2, 16, 16, 320, 4, 3, 1, 1),
+                    new ConvolutionCheck(dtype, 2, 7, 6, 5, 3, 3, 1, 1)))
+        .toList();
+  }
+
+  /**
+   * Runs it on CUDA.
+   *
+   * @throws IllegalStateException where cuDNN has no plan, which a run leaves to ATen
+   */
+  public void onGpu() {
+    Convolution shape =
+        new Convolution(dtype, images, height, width, in, out, kernel, kernel, stride, padding);
+    try (Arena arena = Arena.open("plans", Device.CUDA)) {
+      if (Convolutions.of(arena, shape, true, true) == null) {
+        throw new IllegalStateException("no plan: ATen does it");
+      }
+    }
+    hold(Device.CUDA, arena -> {});
+  }
+
+  /**
+   * Holds what is computed on a device to the rule of the kernels; twice, for the same bits.
+   *
+   * @param by is told a tree of arenas before an op runs there
+   */
+  void hold(Device device, Consumer<Arena> by) {
+    try (Arena exact = Arena.open("exact");
+        Arena plain = Arena.open("plain", device);
+        Arena ours = Arena.open("ours", device);
+        Arena again = Arena.open("again", device)) {
+      Convolutions.computeBy(plain, null, null);
+      by.accept(ours);
+      by.accept(again);
+      List<Tensor> right = results(exact, DType.F64);
+      List<Tensor> atens = results(plain, dtype);
+      List<Tensor> mine = results(ours, dtype);
+      List<Tensor> once = results(again, dtype);
+      for (int i = 0; i < right.size(); i++) {
+        double plainError = distance(exact, atens.get(i), right.get(i));
+        assertThat(distance(exact, mine.get(i), right.get(i)))
+            .as("result %d of y, dx, y, dx, dw, db; ATen's error is %g", i, plainError)
+            .isLessThanOrEqualTo(Math.max(2 * plainError, KernelCase.rounding(dtype)));
+        org.bytedeco.pytorch.Tensor a = mine.get(i).at();
+        org.bytedeco.pytorch.Tensor b = once.get(i).at();
+        assertThat(Native.call("equal", () -> a.equal(b))).as("result %d again", i).isTrue();
+      }
+    }
+  }
+
+  private static double distance(Arena cpu, Tensor of, Tensor exact) {
+    return KernelCase.distance(cpu.compute("back", () -> of.at().cpu()), exact);
+  }
+
+  /** y and dx of each round, then the gradients of weight and bias; fresh numbers of one seed. */
+  private List<Tensor> results(Arena arena, DType in) {
+    SplittableRandom random = new SplittableRandom(5);
+    Parameters group = new Parameters(in);
+    Parameter weight = group.declare("w", out, this.in, kernel, kernel);
+    Parameter bias = group.declare("b", out);
+    group.allocate(arena, true);
+    weight.weight().copyFrom(drawn(arena, in, random, weight.shape()));
+    bias.weight().copyFrom(drawn(arena, in, random, bias.shape()));
+    Tensor gradients = group.gradients();
+    Native.run("nan", () -> gradients.at().fill_(new Scalar(Double.NaN)));
+    group.zeroGradients();
+    List<Tensor> results = new ArrayList<>();
+    for (int i = 0; i < ROUNDS; i++) {
+      try (Tape tape = Tape.recording(arena)) {
+        Var x = tape.input(drawn(arena, in, random, images, height, width, this.in));
+        Var y = Conv2d.apply(tape, x, weight, bias, stride, padding);
+        results.add(y.value().retain());
+        tape.backward(y, drawn(arena, in, random, y.value().shape()));
+        Tensor dx = x.gradient();
+        assertThat(dx).isNotNull();
+        results.add(dx.retain());
+      }
+    }
+    results.add(weight.gradient());
+    results.add(bias.gradient());
+    return results;
+  }
+
+  /** Numbers that {@link #dtype} has. */
+  private Tensor drawn(Arena arena, DType in, SplittableRandom random, long... shape) {
+    Tensor low = OpCase.random(arena, dtype, random, shape);
+    Tensor made = arena.allocate("drawn", in, shape);
+    made.copyFrom(low);
+    low.release();
+    return made;
+  }
+}
