@@ -25,19 +25,8 @@ import org.bytedeco.pytorch.Scalar;
  * A convolution by {@link Convolutions} beside ATen's on the same device, both held against ATen's
  * on the CPU in F64: there and back twice, so that the gradients of the weight and of its bias
  * first take the place of what is in their slices, which is not a number, and then are added.
- *
- * @param in channels, and {@code out} those of y
  */
-public record ConvolutionCheck(
-    DType dtype,
-    int images,
-    int height,
-    int width,
-    int in,
-    int out,
-    int kernel,
-    int stride,
-    int padding) {
+public record ConvolutionCheck(Convolution shape) {
   private static final int ROUNDS = 2;
 
   /** For a GPU: Stable Diffusion's kinds of convolutions, and odd sizes. */
@@ -46,13 +35,19 @@ public record ConvolutionCheck(
         .flatMap(
             dtype ->
                 Stream.of(
-                    new ConvolutionCheck(dtype, 2, 16, 16, 320, 320, 3, 1, 1),
-                    new ConvolutionCheck(dtype, 2, 17, 12, 64, 96, 3, 2, 1),
-                    new ConvolutionCheck(dtype, 1, 9, 7, 96, 64, 1, 1, 0),
-                    new ConvolutionCheck(dtype, 2, 16, 16, 4, 320, 3, 1, 1),
-                    new ConvolutionCheck(dtype, 2, 16, 16, 320, 4, 3, 1, 1),
-                    new ConvolutionCheck(dtype, 2, 7, 6, 5, 3, 3, 1, 1)))
+                    of(dtype, 2, 16, 16, 320, 320, 3, 1, 1),
+                    of(dtype, 2, 17, 12, 64, 96, 3, 2, 1),
+                    of(dtype, 1, 9, 7, 96, 64, 1, 1, 0),
+                    of(dtype, 2, 16, 16, 4, 320, 3, 1, 1),
+                    of(dtype, 2, 16, 16, 320, 4, 3, 1, 1),
+                    of(dtype, 2, 7, 6, 5, 3, 3, 1, 1)))
         .toList();
+  }
+
+  /** With a square kernel; the sizes are {@link Convolution}'s. */
+  static ConvolutionCheck of(
+      DType dtype, int b, int h, int w, int in, int out, int k, int s, int p) {
+    return new ConvolutionCheck(new Convolution(dtype, b, h, w, in, out, k, k, s, p));
   }
 
   /**
@@ -61,8 +56,6 @@ public record ConvolutionCheck(
    * @throws IllegalStateException where cuDNN has no plan, which a run leaves to ATen
    */
   public void onGpu() {
-    Convolution shape =
-        new Convolution(dtype, images, height, width, in, out, kernel, kernel, stride, padding);
     try (Arena arena = Arena.open("plans", Device.CUDA)) {
       if (Convolutions.of(arena, shape, true, true) == null) {
         throw new IllegalStateException("no plan: ATen does it");
@@ -85,14 +78,14 @@ public record ConvolutionCheck(
       by.accept(ours);
       by.accept(again);
       List<Tensor> right = results(exact, DType.F64);
-      List<Tensor> atens = results(plain, dtype);
-      List<Tensor> mine = results(ours, dtype);
-      List<Tensor> once = results(again, dtype);
+      List<Tensor> atens = results(plain, shape.dtype());
+      List<Tensor> mine = results(ours, shape.dtype());
+      List<Tensor> once = results(again, shape.dtype());
       for (int i = 0; i < right.size(); i++) {
         double plainError = distance(exact, atens.get(i), right.get(i));
         assertThat(distance(exact, mine.get(i), right.get(i)))
             .as("result %d of y, dx, y, dx, dw, db; ATen's error is %g", i, plainError)
-            .isLessThanOrEqualTo(Math.max(2 * plainError, KernelCase.rounding(dtype)));
+            .isLessThanOrEqualTo(Math.max(2 * plainError, KernelCase.rounding(shape.dtype())));
         org.bytedeco.pytorch.Tensor a = mine.get(i).at();
         org.bytedeco.pytorch.Tensor b = once.get(i).at();
         assertThat(Native.call("equal", () -> a.equal(b))).as("result %d again", i).isTrue();
@@ -108,8 +101,9 @@ public record ConvolutionCheck(
   private List<Tensor> results(Arena arena, DType in) {
     SplittableRandom random = new SplittableRandom(5);
     Parameters group = new Parameters(in);
-    Parameter weight = group.declare("w", out, this.in, kernel, kernel);
-    Parameter bias = group.declare("b", out);
+    Parameter weight =
+        group.declare("w", shape.out(), shape.in(), shape.kernelHeight(), shape.kernelWidth());
+    Parameter bias = group.declare("b", shape.out());
     group.allocate(arena, true);
     weight.weight().copyFrom(drawn(arena, in, random, weight.shape()));
     bias.weight().copyFrom(drawn(arena, in, random, bias.shape()));
@@ -119,8 +113,8 @@ public record ConvolutionCheck(
     List<Tensor> results = new ArrayList<>();
     for (int i = 0; i < ROUNDS; i++) {
       try (Tape tape = Tape.recording(arena)) {
-        Var x = tape.input(drawn(arena, in, random, images, height, width, this.in));
-        Var y = Conv2d.apply(tape, x, weight, bias, stride, padding);
+        Var x = tape.input(drawn(arena, in, random, shape.inputShape()));
+        Var y = Conv2d.apply(tape, x, weight, bias, shape.stride(), shape.padding());
         results.add(y.value().retain());
         tape.backward(y, drawn(arena, in, random, y.value().shape()));
         Tensor dx = x.gradient();
@@ -133,10 +127,10 @@ public record ConvolutionCheck(
     return results;
   }
 
-  /** Numbers that {@link #dtype} has. */
-  private Tensor drawn(Arena arena, DType in, SplittableRandom random, long... shape) {
-    Tensor low = OpCase.random(arena, dtype, random, shape);
-    Tensor made = arena.allocate("drawn", in, shape);
+  /** Numbers that the shape's type has. */
+  private Tensor drawn(Arena arena, DType in, SplittableRandom random, long... sizes) {
+    Tensor low = OpCase.random(arena, shape.dtype(), random, sizes);
+    Tensor made = arena.allocate("drawn", in, sizes);
     made.copyFrom(low);
     low.release();
     return made;

@@ -232,7 +232,7 @@ class ConvolutionsTest {
   /** What a GPU's convolutions are held to; one gradient off by a hundredth does not pass. */
   @Test
   void shouldHoldTheChecksOfAGpu() {
-    ConvolutionCheck check = new ConvolutionCheck(DType.F32, 2, 7, 6, 5, 3, 3, 2, 1);
+    ConvolutionCheck check = ConvolutionCheck.of(DType.F32, 2, 7, 6, 5, 3, 3, 2, 1);
     check.hold(Device.CPU, by(new StandIn(null, 2)));
     StandIn off =
         new StandIn(null, 2) {
