@@ -115,21 +115,22 @@ final class Winograd {
     long in = x.size(3);
     long out = dy.size(3);
     Tensor sums = arena.allocate("winograd.filters", x.dtype(), 4, 4, out, in);
-    List<Block> blocks = blocks();
-    for (Block block : blocks) {
+    boolean first = true;
+    for (Block block : blocks()) {
       Tensor seen = inputs(arena, x, block);
       Tensor spread = spread(arena, dy, block);
       for (int i = 0; i < 4; i++) {
         for (int j = 0; j < 4; j++) {
           org.bytedeco.pytorch.Tensor left = part(spread, i, j).view(-1, out).t();
           org.bytedeco.pytorch.Tensor right = part(seen, i, j).view(-1, in);
-          if (block == blocks.get(0)) {
+          if (first) {
             torch.mm_out(part(sums, i, j), left, right);
           } else {
             part(sums, i, j).addmm_(left, right);
           }
         }
       }
+      first = false;
       spread.release();
       seen.release();
     }
