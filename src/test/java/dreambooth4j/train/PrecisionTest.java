@@ -194,7 +194,11 @@ class PrecisionTest {
       ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
       StableDiffusion half =
           StableDiffusion.load(
-              run, base, Parameters.Gradients.GATHERED, Parameters.Gradients.NONE, DType.BF16);
+              run,
+              base,
+              Parameters.Gradients.GATHERED,
+              Parameters.Gradients.NONE,
+              StableDiffusion.Types.trainedIn(DType.BF16));
       StableDiffusion exact = StableDiffusion.load(run, base, false, false);
       assertThat(half.textParameters().dtype()).isEqualTo(DType.F32);
       half.inFull(

@@ -9,6 +9,7 @@ import dreambooth4j.engine.DynamicCode;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Rounding;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.OpCase;
 import dreambooth4j.random.CounterRandom;
@@ -23,6 +24,9 @@ final class AdamWChecks {
   private static final float RATE = 3e-4f;
   private static final double MAX_NORM = 1;
   private static final int STEPS = 3;
+
+  /** Where a part of a buffer begins that is rounded at random. */
+  private static final int FIRST = 256;
 
   private AdamWChecks() {}
 
@@ -39,6 +43,11 @@ final class AdamWChecks {
     }
     checks.add(KernelCheck.named("adamw stochastic [515]", (d, m) -> stochastic(d, m, 515)));
     checks.add(KernelCheck.named("adamw stochastic [2048]", (d, m) -> stochastic(d, m, 2048)));
+    checks.add(
+        KernelCheck.named("adamw 8bit stochastic [515]", (d, m) -> eightBitAlone(d, m, 515)));
+    checks.add(
+        KernelCheck.named("adamw 8bit stochastic [2048]", (d, m) -> eightBitAlone(d, m, 2048)));
+    checks.add(KernelCheck.named("adamw arrived [515]", (d, m) -> arrives(d, m, 515)));
     return checks;
   }
 
@@ -88,8 +97,15 @@ final class AdamWChecks {
     }
 
     void update(Launch.On device) {
-      AdamWKernels.update(
-          device, SETTINGS, coefficients, gradients, weights, copy, means, variances);
+      update(device, new AdamWKernels.Masters(weights, copy));
+    }
+
+    void update(Launch.On device, AdamWKernels.Weights where) {
+      AdamWKernels.update(device, SETTINGS, coefficients, gradients, where, moments());
+    }
+
+    AdamWKernels.Moments moments() {
+      return new AdamWKernels.Moments(means, variances, null, null, coefficients);
     }
   }
 
@@ -198,29 +214,55 @@ final class AdamWChecks {
     full.begin(device);
     full.update(device);
     ours.begin(device);
-    long key = CounterRandom.key(42, "rounding");
-    AdamWKernels.stochastic(
-        device,
-        SETTINGS,
-        ours.coefficients,
-        ours.gradients,
-        weights,
-        ours.means,
-        ours.variances,
-        key,
-        3);
-    float[] exact = memory.back(full.weights).toFloats();
-    Tensor rounded = memory.arena().allocate("rounded", DType.F32, n);
+    Rounding rounding = new Rounding(CounterRandom.key(42, "rounding"), 3);
+    ours.update(device, new AdamWKernels.Alone(weights, FIRST, rounding));
+    rounded(memory, full.weights, weights);
+  }
+
+  /** Whether BF16 weights are these F32 ones, rounded in the first step as the rule has it. */
+  private static void rounded(Memory memory, Tensor wide, Tensor weights) {
+    float[] exact = memory.back(wide).toFloats();
+    Tensor rounded = memory.arena().allocate("rounded", DType.F32, exact.length);
     rounded.copyFrom(memory.back(weights));
-    float[] expected = new float[n];
+    float[] expected = new float[exact.length];
     CounterRandom random = CounterRandom.at(42, "rounding", 1, 3);
     int word = 0;
-    for (int i = 0; i < n; i++) {
+    for (int i = -FIRST; i < exact.length; i++) {
       word = i % 2 == 0 ? random.nextInt() : word >>> 16;
-      int bits = Float.floatToRawIntBits(exact[i]) + (word & 0xFFFF);
-      expected[i] = Float.intBitsToFloat(bits & 0xFFFF0000);
+      if (i >= 0) {
+        int bits = Float.floatToRawIntBits(exact[i]) + (word & 0xFFFF);
+        expected[i] = Float.intBitsToFloat(bits & 0xFFFF0000);
+      }
     }
     assertThat(rounded.toFloats()).isEqualTo(expected);
+  }
+
+  /** Ends the step at a gradient that is not finite, and not at those before it. */
+  private static void arrives(Launch.On device, Memory memory, int n) {
+    Buffers ours = new Buffers(memory, DType.F32, n);
+    Tensor stopped = memory.floats(0);
+    ours.norm.zero_();
+    AdamWKernels.begin(
+        device, SETTINGS, ours.norm, ours.rate, null, ours.steps, ours.coefficients, 0);
+    for (int i = 0; i < 3; i++) {
+      ours.draw(memory, i);
+      if (i == 1) {
+        ours.gradients.rows(0, 1).copyFrom(memory.floats(Float.NaN));
+      }
+      float[] before = memory.back(ours.weights).toFloats();
+      AdamWKernels.squares(device, ours.gradients, ours.partial);
+      AdamWKernels.norm(device, ours.partial, ours.norm);
+      AdamWKernels.arrived(device, ours.norm, stopped, ours.coefficients);
+      ours.update(device);
+      float[] after = memory.back(ours.weights).toFloats();
+      if (i == 0) {
+        assertThat(after).isNotEqualTo(before);
+      } else {
+        assertThat(after).isEqualTo(before);
+      }
+    }
+    assertThat(stopped.item()).isEqualTo(1);
+    assertThat(ours.steps.item()).isEqualTo(1);
   }
 
   private static void eightBit(Launch.On device, Memory memory, DType dtype, int n) {
@@ -232,6 +274,8 @@ final class AdamWChecks {
     int blocks = (int) AdamWKernels.scales(n);
     Tensor meanScales = memory.floats(new float[blocks]);
     Tensor varianceScales = memory.floats(new float[blocks]);
+    AdamWKernels.Moments moments =
+        new AdamWKernels.Moments(means, variances, meanScales, varianceScales, tables);
     float[] start = memory.back(full.weights).toFloats();
     for (int step = 0; step < 10; step++) {
       full.draw(memory, step);
@@ -239,18 +283,13 @@ final class AdamWChecks {
       full.update(device);
       ours.draw(memory, step);
       ours.begin(device);
-      AdamWKernels.update8bit(
+      AdamWKernels.update(
           device,
           SETTINGS,
           ours.coefficients,
-          tables,
           ours.gradients,
-          ours.weights,
-          ours.copy,
-          means,
-          meanScales,
-          variances,
-          varianceScales);
+          new AdamWKernels.Masters(ours.weights, ours.copy),
+          moments);
       if (step == 0) {
         // The first step starts from zeros, which have codes of their own: nothing is lost yet.
         assertThat(memory.back(ours.weights).toFloats())
@@ -268,6 +307,39 @@ final class AdamWChecks {
       off += Math.pow(coarse[i] - exact[i], 2);
     }
     assertThat(Math.sqrt(off / change)).isLessThan(0.05);
+  }
+
+  /** In the first step codes lose nothing: what is rounded is what F32 moments would give. */
+  private static void eightBitAlone(Launch.On device, Memory memory, int n) {
+    Buffers full = new Buffers(memory, DType.BF16, n);
+    Tensor start = memory.arena().allocate("start", DType.BF16, n);
+    start.copyFrom(memory.back(full.weights));
+    full.weights.copyFrom(start);
+    Buffers ours = new Buffers(memory, DType.BF16, n);
+    Tensor weights = memory.copy(start);
+    int blocks = (int) AdamWKernels.scales(n);
+    AdamWKernels.Moments moments =
+        new AdamWKernels.Moments(
+            codes(memory, n, true),
+            codes(memory, n, false),
+            memory.floats(new float[blocks]),
+            memory.floats(new float[blocks]),
+            memory.floats(AdamWKernels.tables()));
+    full.draw(memory, 0);
+    ours.draw(memory, 0);
+    full.begin(device);
+    full.update(device);
+    ours.begin(device);
+    Rounding rounding = new Rounding(CounterRandom.key(42, "rounding"), 3);
+    AdamWKernels.update(
+        device,
+        SETTINGS,
+        ours.coefficients,
+        ours.gradients,
+        new AdamWKernels.Alone(weights, FIRST, rounding),
+        moments);
+    rounded(memory, full.weights, weights);
+    assertThat(memory.back(ours.gradients).at().count_nonzero().item_long()).isZero();
   }
 
   private static Tensor codes(Memory memory, int n, boolean signed) {
