@@ -12,16 +12,14 @@ import dreambooth4j.weights.ModelWriter;
 import dreambooth4j.weights.Safetensors;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Training with the whole model in bf16, without F32 masters. */
+/** Training with the whole model in bf16: what {@link PrecisionTest} does not see. */
 class FullBf16Test {
   @TempDir Path folder;
 
@@ -36,8 +34,7 @@ class FullBf16Test {
             .with("train_text_encoder", true)
             .with("train_batch_size", 2)
             .with("num_train_epochs", 2)
-            .with("mixed_precision", "bf16")
-            .with("full_bf16", true);
+            .in("full_bf16");
   }
 
   @Test
@@ -54,57 +51,15 @@ class FullBf16Test {
     }
   }
 
-  /** Its cache is its own: latents of a VAE in bf16 are others. */
   @Test
-  void shouldFollowThePathOfMastersAndLearn() {
-    tiny.withoutClass().with("train_batch_size", 3).with("num_train_epochs", 20);
-    try (TinyTrainer beside = new TinyTrainer(tiny.with("full_bf16", false)).train(6);
+  void shouldStayNearThePathOfMasters() {
+    try (TinyTrainer beside = new TinyTrainer(tiny.with("full_bf16", false)).train();
         TinyTrainer alone = new TinyTrainer(tiny.with("full_bf16", true)).train()) {
       for (int i = 0; i < beside.reports.size(); i++) {
         assertThat(alone.reports.get(i).losses().total())
             .isCloseTo(beside.reports.get(i).losses().total(), withinPercentage(3));
       }
-      assertThat(mean(alone.reports.subList(32, 40)))
-          .isLessThan(0.8 * mean(alone.reports.subList(0, 8)));
-    }
-  }
-
-  private static double mean(List<Trainer.StepReport> reports) {
-    return reports.stream().mapToDouble(r -> r.losses().total()).average().orElseThrow();
-  }
-
-  @ParameterizedTest
-  @CsvSource({"false,false", "true,false", "true,true"})
-  void shouldGoOnExactly(boolean fused, boolean in8Bits) {
-    tiny.with("fused_backward_pass", fused)
-        .with("use_8bit_adam", in8Bits)
-        .with("max_grad_norm", fused ? 0 : 1)
-        .with("gradient_checkpointing", in8Bits);
-    Path checkpoint = folder.resolve("checkpoint-3");
-    try (TinyTrainer whole = new TinyTrainer(tiny).train(3)) {
-      whole.trainer.save(checkpoint);
-      whole.train();
-      try (TinyTrainer rest = new TinyTrainer(tiny)) {
-        assertThat(rest.trainer.resume(checkpoint)).isEmpty();
-        rest.train();
-        assertThat(rest.timeless()).isEqualTo(whole.timeless().subList(3, whole.reports.size()));
-        assertThat(rest.unet()).isEqualTo(whole.unet());
-        assertThat(rest.text()).isEqualTo(whole.text());
-      }
-      try (TinyTrainer other = new TinyTrainer(tiny.with("seed", 43)).train()) {
-        assertThat(other.unet()).isNotEqualTo(whole.unet());
-      }
-    }
-  }
-
-  @ParameterizedTest
-  @ValueSource(booleans = {false, true})
-  void shouldLearnTheSameBitsWhenGradientsArePassedOn(boolean in8Bits) {
-    tiny.with("max_grad_norm", 0).with("use_8bit_adam", in8Bits);
-    try (TinyTrainer plain = new TinyTrainer(tiny).train();
-        TinyTrainer passing = new TinyTrainer(tiny.with("fused_backward_pass", true)).train()) {
-      assertThat(passing.unet()).isEqualTo(plain.unet());
-      assertThat(passing.text()).isEqualTo(plain.text());
+      assertThat(alone.unet()).isNotEqualTo(beside.unet());
     }
   }
 

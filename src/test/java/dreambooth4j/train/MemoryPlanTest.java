@@ -76,8 +76,8 @@ class MemoryPlanTest {
     "true,true,true,true,no,false",
     "false,false,false,false,bf16,true",
     "true,true,false,true,bf16,false",
-    "false,false,false,false,full,true",
-    "true,true,true,true,full,false"
+    "false,false,false,false,full_bf16,true",
+    "true,true,true,true,full_bf16,false"
   })
   void shouldForetellTheRunsPeak(
       boolean text, boolean again, boolean small, boolean fused, String type, boolean average) {
@@ -85,8 +85,7 @@ class MemoryPlanTest {
         .with("gradient_checkpointing", again)
         .with("use_8bit_adam", small)
         .with("fused_backward_pass", fused)
-        .with("mixed_precision", type.equals("full") ? "bf16" : type)
-        .with("full_bf16", type.equals("full"))
+        .in(type)
         .with("use_ema", average)
         .with("max_token_length", fused ? 150 : 75);
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {

@@ -16,7 +16,9 @@ import dreambooth4j.random.CounterRandom;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 
 /** The optimizer's kernels against {@link AdamW} and against their own definitions. */
 final class AdamWChecks {
@@ -41,12 +43,13 @@ final class AdamWChecks {
       }
       checks.add(KernelCheck.named("adamw skips " + dtype, (d, m) -> skips(d, m, dtype)));
     }
-    checks.add(KernelCheck.named("adamw stochastic [515]", (d, m) -> stochastic(d, m, 515)));
-    checks.add(KernelCheck.named("adamw stochastic [2048]", (d, m) -> stochastic(d, m, 2048)));
-    checks.add(
-        KernelCheck.named("adamw 8bit stochastic [515]", (d, m) -> eightBitAlone(d, m, 515)));
-    checks.add(
-        KernelCheck.named("adamw 8bit stochastic [2048]", (d, m) -> eightBitAlone(d, m, 2048)));
+    for (int n : new int[] {515, 2048}) {
+      checks.add(
+          KernelCheck.named("adamw stochastic [" + n + "]", (d, m) -> stochastic(d, m, n, false)));
+      checks.add(
+          KernelCheck.named(
+              "adamw 8bit stochastic [" + n + "]", (d, m) -> stochastic(d, m, n, true)));
+    }
     checks.add(KernelCheck.named("adamw arrived [515]", (d, m) -> arrives(d, m, 515)));
     return checks;
   }
@@ -202,7 +205,8 @@ final class AdamWChecks {
     assertThat(memory.back(ours.gradients).at().count_nonzero().item_long()).isZero();
   }
 
-  private static void stochastic(Launch.On device, Memory memory, int n) {
+  /** In the first step codes lose nothing: what is rounded is what F32 moments would give. */
+  private static void stochastic(Launch.On device, Memory memory, int n, boolean in8Bits) {
     Buffers full = new Buffers(memory, DType.BF16, n);
     Tensor start = memory.arena().allocate("start", DType.BF16, n);
     start.copyFrom(memory.back(full.weights));
@@ -214,9 +218,15 @@ final class AdamWChecks {
     full.begin(device);
     full.update(device);
     ours.begin(device);
-    Rounding rounding = new Rounding(CounterRandom.key(42, "rounding"), 3);
-    ours.update(device, new AdamWKernels.Alone(weights, FIRST, rounding));
+    AdamWKernels.update(
+        device,
+        SETTINGS,
+        ours.coefficients,
+        ours.gradients,
+        new AdamWKernels.Alone(weights, FIRST, new Rounding(CounterRandom.key(42, "rounding"), 3)),
+        in8Bits ? codes(memory, n) : ours.moments());
     rounded(memory, full.weights, weights);
+    assertThat(memory.back(ours.gradients).at().count_nonzero().item_long()).isZero();
   }
 
   /** Whether BF16 weights are these F32 ones, rounded in the first step as the rule has it. */
@@ -268,14 +278,7 @@ final class AdamWChecks {
   private static void eightBit(Launch.On device, Memory memory, DType dtype, int n) {
     Buffers full = new Buffers(memory, dtype, n);
     Buffers ours = new Buffers(memory, dtype, n);
-    Tensor tables = memory.floats(AdamWKernels.tables());
-    Tensor means = codes(memory, n, true);
-    Tensor variances = codes(memory, n, false);
-    int blocks = (int) AdamWKernels.scales(n);
-    Tensor meanScales = memory.floats(new float[blocks]);
-    Tensor varianceScales = memory.floats(new float[blocks]);
-    AdamWKernels.Moments moments =
-        new AdamWKernels.Moments(means, variances, meanScales, varianceScales, tables);
+    AdamWKernels.Moments moments = codes(memory, n);
     float[] start = memory.back(full.weights).toFloats();
     for (int step = 0; step < 10; step++) {
       full.draw(memory, step);
@@ -294,8 +297,13 @@ final class AdamWChecks {
         // The first step starts from zeros, which have codes of their own: nothing is lost yet.
         assertThat(memory.back(ours.weights).toFloats())
             .isEqualTo(memory.back(full.weights).toFloats());
-        nearest(memory, full.means, means, meanScales, 0);
-        nearest(memory, full.variances, variances, varianceScales, AdamWKernels.BLOCK);
+        nearest(memory, full.means, moments.means(), moments.meanScales(), 0);
+        nearest(
+            memory,
+            full.variances,
+            moments.variances(),
+            moments.varianceScales(),
+            AdamWKernels.BLOCK);
       }
     }
     double change = 0;
@@ -309,37 +317,15 @@ final class AdamWChecks {
     assertThat(Math.sqrt(off / change)).isLessThan(0.05);
   }
 
-  /** In the first step codes lose nothing: what is rounded is what F32 moments would give. */
-  private static void eightBitAlone(Launch.On device, Memory memory, int n) {
-    Buffers full = new Buffers(memory, DType.BF16, n);
-    Tensor start = memory.arena().allocate("start", DType.BF16, n);
-    start.copyFrom(memory.back(full.weights));
-    full.weights.copyFrom(start);
-    Buffers ours = new Buffers(memory, DType.BF16, n);
-    Tensor weights = memory.copy(start);
+  /** Moments of 8 bits, all zero. */
+  private static AdamWKernels.Moments codes(Memory memory, int n) {
     int blocks = (int) AdamWKernels.scales(n);
-    AdamWKernels.Moments moments =
-        new AdamWKernels.Moments(
-            codes(memory, n, true),
-            codes(memory, n, false),
-            memory.floats(new float[blocks]),
-            memory.floats(new float[blocks]),
-            memory.floats(AdamWKernels.tables()));
-    full.draw(memory, 0);
-    ours.draw(memory, 0);
-    full.begin(device);
-    full.update(device);
-    ours.begin(device);
-    Rounding rounding = new Rounding(CounterRandom.key(42, "rounding"), 3);
-    AdamWKernels.update(
-        device,
-        SETTINGS,
-        ours.coefficients,
-        ours.gradients,
-        new AdamWKernels.Alone(weights, FIRST, rounding),
-        moments);
-    rounded(memory, full.weights, weights);
-    assertThat(memory.back(ours.gradients).at().count_nonzero().item_long()).isZero();
+    return new AdamWKernels.Moments(
+        codes(memory, n, true),
+        codes(memory, n, false),
+        memory.floats(new float[blocks]),
+        memory.floats(new float[blocks]),
+        memory.floats(AdamWKernels.tables()));
   }
 
   private static Tensor codes(Memory memory, int n, boolean signed) {
@@ -351,9 +337,10 @@ final class AdamWChecks {
   }
 
   /** Whether each code is the nearest to what it stands for, and scales are the largest of 256. */
-  private static void nearest(Memory memory, Tensor of, Tensor codes, Tensor scales, int from) {
+  private static void nearest(
+      Memory memory, Tensor of, Tensor codes, @Nullable Tensor scales, int from) {
     float[] exact = memory.back(of).toFloats();
-    float[] scale = memory.back(scales).toFloats();
+    float[] scale = memory.back(Objects.requireNonNull(scales)).toFloats();
     Tensor wide = memory.arena().allocate("codes", DType.I64, codes.count());
     wide.copyFrom(memory.back(codes));
     long[] code = wide.toLongs();
