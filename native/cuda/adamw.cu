@@ -5,7 +5,8 @@
 //
 // All that changes from step to step lies on the device, so that a step can be captured: adamw_begin
 // reads norm and learning rate, counts the step and writes the coefficients; where the norm is not
-// finite nothing is updated or counted, and the gradients are set to zero.
+// finite nothing is updated or counted, and the gradients are set to zero. Where gradients arrive one
+// by one, a step begins with no norm, and adamw_arrived ends it at the first that is not finite.
 //
 // in   gradients [n] T; lr, norm, maxNorm, lossScale scalars fp32
 // out  weights fp32 [n] and, for bf16 and f16, copy T [n]; moments mean, variance [n]; steps [1] fp32
@@ -14,12 +15,15 @@
 // versions
 //   f32, bf16, f16   fp32 weights and moments; T is the type of gradient and copy
 //   stochastic       no fp32 weights: bf16 weights rounded up or down at random in proportion
-//                    (Philox, key and row given, step the step count; element i takes half-word
+//                    (Philox, key and row given, step the step count; element i of the whole
+//                    buffer, of which first is the part's first, a multiple of 8, takes half-word
 //                    i mod 8 of block i / 8)
 //   8bit             moments as 8-bit codes, a scale for each 256 numbers (Dettmers et al. 2022,
 //                    block-wise dynamic quantisation; tables of 256 from AdamWKernels.table); a warp
 //                    has a block of 256
-// Bytes a weight, gradient set to zero included: f32 32, bf16 30, stochastic 24, 8bit with bf16 18.
+//   8bit_stochastic  both
+// Bytes a weight, gradient set to zero included: f32 32, bf16 30, stochastic 24, 8bit with bf16 18,
+// 8bit_stochastic 12.
 //
 // run    engine.kernel.AdamWKernels; check: ./mvnw -Pkernels verify, AdamWChecks
 // architectures 75 80 86 89 90 100 120
@@ -59,6 +63,14 @@ extern "C" __global__ void __launch_bounds__(32)
   to->steps = *steps;
 }
 
+// A gradient that is not finite ends the step for all that come after it, of other groups too.
+extern "C" __global__ void __launch_bounds__(32)
+    adamw_arrived(const float* norm, float* stopped, float* coefficients) {
+  if (threadIdx.x != 0) return;
+  if (!isfinite(*norm)) *stopped = 1.0f;
+  if (*stopped != 0.0f) reinterpret_cast<Coefficients*>(coefficients)->skip = 1.0f;
+}
+
 __device__ __forceinline__ void update(const Coefficients& c, const Rule& rule, float gradient,
                                        float& weight, float& mean, float& variance) {
   float g = gradient * c.factor;
@@ -83,27 +95,26 @@ __device__ __forceinline__ void store_floats(float* p, const float* in) {
   for (int k = 0; k < N; k += V) store<V>(p + k, in + k);
 }
 
-// fp32 weights; the copy may be null.
-template <int V, class T>
-__device__ __forceinline__ void step(const Coefficients& c, const Rule& rule, T* gradients,
-                                     float* weights, T* copy, float* means, float* variances,
-                                     i64 at) {
-  float g[V], w[V], m[V], v[V], zero[V];
-  load<V>(gradients + at, g);
-  load_floats<V>(weights + at, w);
-  load_floats<V>(means + at, m);
-  load_floats<V>(variances + at, v);
-#pragma unroll
-  for (int k = 0; k < V; k++) {
-    update(c, rule, g[k], w[k], m[k], v[k]);
-    zero[k] = 0;
+// Weights in fp32; their copy in the compute type may be null.
+template <class T>
+struct Wide32 {
+  float* weights;
+  T* copy;
+
+  template <int V>
+  __device__ __forceinline__ void load(i64 at, float* w) const {
+    load_floats<V>(weights + at, w);
   }
-  store_floats<V>(weights + at, w);
-  store_floats<V>(means + at, m);
-  store_floats<V>(variances + at, v);
-  if (copy != nullptr) store<V>(copy + at, w);
-  store<V>(gradients + at, zero);
-}
+
+  template <int V>
+  __device__ __forceinline__ void store(const Coefficients&, i64 at, const float* w) const {
+    store_floats<V>(weights + at, w);
+    if (copy == nullptr) return;
+    const int N = V < Wide<T>::N ? V : Wide<T>::N;
+#pragma unroll
+    for (int k = 0; k < V; k += N) ::store<N>(copy + at + k, w + k);
+  }
+};
 
 // Rounds up with the probability of what is cut off.
 __device__ __forceinline__ bf16 round_at_random(float x, u32 random16) {
@@ -114,34 +125,55 @@ __device__ __forceinline__ bf16 round_at_random(float x, u32 random16) {
   return y;
 }
 
-template <int V>
-__device__ __forceinline__ void step_stochastic(const Coefficients& c, const Rule& rule,
-                                                bf16* gradients, bf16* weights, float* means,
-                                                float* variances, u64 key, u32 row, i64 at) {
+// Weights in bf16 alone, a part of a buffer that begins at its element first.
+struct Alone {
+  bf16* weights;
+  i64 first;
+  u64 key;
+  u32 row;
+
+  template <int V>
+  __device__ __forceinline__ void load(i64 at, float* w) const {
+    ::load<V>(weights + at, w);
+  }
+
+  // V is 8, on whole blocks, or 1.
+  template <int V>
+  __device__ __forceinline__ void store(const Coefficients& c, i64 at, const float* w) const {
+    Draw draw = philox(key, (u32)((first + at) / 8), row, (u64)c.steps);
+    union {
+      uint4 word;
+      bf16 element[8];
+    } rounded;
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      int half = V == 8 ? k : (int)((first + at) % 8);
+      u32 word = half < 4 ? (half < 2 ? draw.word[0] : draw.word[1])
+                          : (half < 6 ? draw.word[2] : draw.word[3]);
+      rounded.element[k] = round_at_random(w[k], half % 2 ? word >> 16 : word & 0xffff);
+    }
+    if (V == 8) {
+      *reinterpret_cast<uint4*>(weights + at) = rounded.word;
+    } else {
+      weights[at] = rounded.element[0];
+    }
+  }
+};
+
+template <int V, class T, class W>
+__device__ __forceinline__ void step(const Coefficients& c, const Rule& rule, T* gradients,
+                                     const W& weights, float* means, float* variances, i64 at) {
   float g[V], w[V], m[V], v[V], zero[V];
   load<V>(gradients + at, g);
-  load<V>(weights + at, w);
+  weights.template load<V>(at, w);
   load_floats<V>(means + at, m);
   load_floats<V>(variances + at, v);
-  Draw draw = philox(key, (u32)(at / 8), row, (u64)c.steps);
-  union {
-    uint4 word;
-    bf16 element[8];
-  } rounded;
 #pragma unroll
   for (int k = 0; k < V; k++) {
     update(c, rule, g[k], w[k], m[k], v[k]);
-    int half = V == 8 ? k : (int)(at % 8);
-    u32 word = half < 4 ? (half < 2 ? draw.word[0] : draw.word[1])
-                        : (half < 6 ? draw.word[2] : draw.word[3]);
-    rounded.element[k] = round_at_random(w[k], half % 2 ? word >> 16 : word & 0xffff);
     zero[k] = 0;
   }
-  if (V == 8) {
-    *reinterpret_cast<uint4*>(weights + at) = rounded.word;
-  } else {
-    weights[at] = rounded.element[0];
-  }
+  weights.template store<V>(c, at, w);
   store_floats<V>(means + at, m);
   store_floats<V>(variances + at, v);
   store<V>(gradients + at, zero);
@@ -169,18 +201,17 @@ __device__ __forceinline__ void clear(T* gradients, i64 n) {
   OVER(n, V, store<V>(gradients + at, zero), store<1>(gradients + at, zero))
 }
 
-template <class T>
+template <class T, class W>
 __device__ __forceinline__ void adamw(const float* coefficients, const Rule& rule, T* gradients,
-                                      float* weights, T* copy, float* means, float* variances,
-                                      i64 n) {
+                                      const W& weights, float* means, float* variances, i64 n) {
   Coefficients c = *reinterpret_cast<const Coefficients*>(coefficients);
   if (c.skip != 0.0f) {
     clear(gradients, n);
     return;
   }
   const int V = Wide<T>::N;
-  OVER(n, V, step<V>(c, rule, gradients, weights, copy, means, variances, at),
-       step<1>(c, rule, gradients, weights, copy, means, variances, at))
+  OVER(n, V, step<V>(c, rule, gradients, weights, means, variances, at),
+       step<1>(c, rule, gradients, weights, means, variances, at))
 }
 
 // The code whose number is nearest; table rises.
@@ -244,10 +275,10 @@ __device__ __forceinline__ void encode(unsigned char* codes, float* scale, const
   if ((threadIdx.x & 31) == 0) *scale = most;
 }
 
-template <class T>
+template <class T, class W>
 __device__ __forceinline__ void adamw_8bit(const float* coefficients, const Rule& rule,
-                                           const float* tables, T* gradients, float* weights,
-                                           T* copy, unsigned char* means, float* mean_scales,
+                                           const float* tables, T* gradients, const W& weights,
+                                           unsigned char* means, float* mean_scales,
                                            unsigned char* variances, float* variance_scales,
                                            i64 n) {
   __shared__ float table[512];
@@ -273,13 +304,13 @@ __device__ __forceinline__ void adamw_8bit(const float* coefficients, const Rule
     if (count == 8) {
 #pragma unroll
       for (int k = 0; k < 8; k += Wide<T>::N) load<Wide<T>::N>(gradients + at + k, g + k);
-      load_floats<8>(weights + at, w);
+      weights.template load<8>(at, w);
     } else {
 #pragma unroll
       for (int k = 0; k < 8; k++) {
         if (k < count) {
           g[k] = to_float(gradients[at + k]);
-          w[k] = weights[at + k];
+          weights.template load<1>(at + k, w + k);
         }
       }
     }
@@ -288,19 +319,15 @@ __device__ __forceinline__ void adamw_8bit(const float* coefficients, const Rule
     encode<true>(means, mean_scales + b, table, at, count, m);
     encode<false>(variances, variance_scales + b, table + 256, at, count, v);
     if (count == 8) {
-      store_floats<8>(weights + at, w);
+      weights.template store<8>(c, at, w);
 #pragma unroll
-      for (int k = 0; k < 8; k += Wide<T>::N) {
-        store<Wide<T>::N>(gradients + at + k, zero + k);
-        if (copy != nullptr) store<Wide<T>::N>(copy + at + k, w + k);
-      }
+      for (int k = 0; k < 8; k += Wide<T>::N) store<Wide<T>::N>(gradients + at + k, zero + k);
     } else {
 #pragma unroll
       for (int k = 0; k < 8; k++) {
         if (k < count) {
-          weights[at + k] = w[k];
+          weights.template store<1>(c, at + k, w + k);
           from_float(0.0f, gradients[at + k]);
-          if (copy != nullptr) from_float(w[k], copy[at + k]);
         }
       }
     }
@@ -315,15 +342,15 @@ __device__ __forceinline__ void adamw_8bit(const float* coefficients, const Rule
       adamw_##T(const float* coefficients, T* gradients, float* weights, T* copy, float* means, \
                 float* variances, i64 n, float beta1, float rest1, float beta2, float rest2,    \
                 float epsilon, float decay) {                                                   \
-    adamw(coefficients, RULE, gradients, weights, copy, means, variances, n);                   \
+    adamw(coefficients, RULE, gradients, Wide32<T>{weights, copy}, means, variances, n);        \
   }                                                                                             \
   extern "C" __global__ void __launch_bounds__(256, 2) adamw_8bit_##T(                          \
       const float* coefficients, const float* tables, T* gradients, float* weights, T* copy,    \
       unsigned char* means, float* mean_scales, unsigned char* variances,                       \
       float* variance_scales, i64 n, float beta1, float rest1, float beta2, float rest2,        \
       float epsilon, float decay) {                                                             \
-    adamw_8bit(coefficients, RULE, tables, gradients, weights, copy, means, mean_scales,        \
-               variances, variance_scales, n);                                                  \
+    adamw_8bit(coefficients, RULE, tables, gradients, Wide32<T>{weights, copy}, means,          \
+               mean_scales, variances, variance_scales, n);                                     \
   }
 
 ADAMW(f32)
@@ -332,14 +359,16 @@ ADAMW(f16)
 
 extern "C" __global__ void __launch_bounds__(256)
     adamw_stochastic(const float* coefficients, bf16* gradients, bf16* weights, float* means,
-                     float* variances, i64 n, u64 key, u32 row, float beta1, float rest1,
+                     float* variances, i64 n, i64 first, u64 key, u32 row, float beta1, float rest1,
                      float beta2, float rest2, float epsilon, float decay) {
-  Coefficients c = *reinterpret_cast<const Coefficients*>(coefficients);
-  if (c.skip != 0.0f) {
-    clear(gradients, n);
-    return;
-  }
-  Rule rule = RULE;
-  OVER(n, 8, step_stochastic<8>(c, rule, gradients, weights, means, variances, key, row, at),
-       step_stochastic<1>(c, rule, gradients, weights, means, variances, key, row, at))
+  adamw(coefficients, RULE, gradients, Alone{weights, first, key, row}, means, variances, n);
+}
+
+extern "C" __global__ void __launch_bounds__(256, 2) adamw_8bit_stochastic(
+    const float* coefficients, const float* tables, bf16* gradients, bf16* weights,
+    unsigned char* means, float* mean_scales, unsigned char* variances, float* variance_scales,
+    i64 n, i64 first, u64 key, u32 row, float beta1, float rest1, float beta2, float rest2,
+    float epsilon, float decay) {
+  adamw_8bit(coefficients, RULE, tables, gradients, Alone{weights, first, key, row}, means,
+             mean_scales, variances, variance_scales, n);
 }

@@ -59,7 +59,7 @@ class RoomsTest {
           "model", Set.of("engine", "weights"),
           "weights", Set.of("engine"),
           "distributed", Set.of("engine"),
-          "engine", Set.of());
+          "engine", Set.of("random"));
 
   private static final JavaClasses ALL =
       new ClassFileImporter()

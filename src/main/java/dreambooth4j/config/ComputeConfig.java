@@ -7,11 +7,21 @@ import java.util.Locale;
  *
  * @param device where models lie
  * @param mixedPrecision the type in which what trains is computed
+ * @param fullBf16 whether the whole model is held in BF16, what trains without F32 masters
  * @param allowTf32 whether CUDA may round the factors of F32 products to 10 bits
  * @param cudaGraph whether whole steps are captured and replayed on CUDA
  */
 public record ComputeConfig(
-    Target device, MixedPrecision mixedPrecision, boolean allowTf32, CudaGraph cudaGraph) {
+    Target device,
+    MixedPrecision mixedPrecision,
+    boolean fullBf16,
+    boolean allowTf32,
+    CudaGraph cudaGraph) {
+  /** The same on another device, in BF16. */
+  public ComputeConfig inBf16(Target on, boolean full) {
+    return new ComputeConfig(on, MixedPrecision.BF16, full, allowTf32, cudaGraph);
+  }
+
   /** Whether whole steps are captured. */
   public enum CudaGraph {
     /** Or else the run ends. */

@@ -31,6 +31,14 @@ final class ComputeKeys {
           "no, bf16 or fp16: what trains is computed in, beside float32 master weights.",
           c -> c.compute().mixedPrecision());
 
+  static final Key<Config, Boolean> FULL_BF16 =
+      key(
+          "full_bf16",
+          ValueType.flag(),
+          false,
+          "Hold the whole model in bf16, without float32 masters; updates are rounded at random.",
+          c -> c.compute().fullBf16());
+
   static final Key<Config, Boolean> ALLOW_TF32 =
       key(
           "allow_tf32",

@@ -15,6 +15,12 @@ public record Config(
     List<ConceptConfig> concepts,
     SamplesConfig samples,
     OutputConfig output) {
+  /** The same computed otherwise. */
+  public Config with(ComputeConfig other) {
+    return new Config(
+        model, data, training, optimizer, ema, other, memory, prior, concepts, samples, output);
+  }
+
   /** The same with other memory options. */
   public Config with(MemoryConfig other) {
     return new Config(

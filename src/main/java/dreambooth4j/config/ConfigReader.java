@@ -316,10 +316,18 @@ public final class ConfigReader {
     }
   }
 
-  private static ComputeConfig compute(Values run) {
+  private ComputeConfig compute(Values run) {
+    MixedPrecision type = run.get(ComputeKeys.MIXED_PRECISION);
+    boolean fullBf16 = run.get(ComputeKeys.FULL_BF16);
+    if (fullBf16 && type != MixedPrecision.BF16) {
+      sources.errors.add(
+          "full_bf16 holds the model in bf16, but mixed_precision is %s: set mixed_precision: bf16, or leave out full_bf16"
+              .formatted(type));
+    }
     return new ComputeConfig(
         run.get(ComputeKeys.DEVICE),
-        run.get(ComputeKeys.MIXED_PRECISION),
+        type,
+        fullBf16,
         run.get(ComputeKeys.ALLOW_TF32),
         run.get(ComputeKeys.CUDA_GRAPH));
   }

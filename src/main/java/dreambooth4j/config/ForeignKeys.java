@@ -145,7 +145,8 @@ public final class ForeignKeys {
         "lr_factor",
         "lr_scale_pos");
 
-    remarkOn("full_mixed_precision", "master weights stay in float32");
+    remarkOn(
+        "full_mixed_precision", "master weights stay in float32: full_bf16 is to do without them");
     remark("prior_generation_precision", value -> !value.matches("no|fp32|"), "float32 is used");
     remarkOn("half_model", "the model is saved in float32");
 

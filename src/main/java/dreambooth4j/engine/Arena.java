@@ -68,9 +68,12 @@ public final class Arena implements AutoCloseable {
     return new Arena(name, null, new Meter(device, false, device == Device.CPU));
   }
 
-  /** The root of a new dry tree. A dry tensor reads as zeros, and what is written to it is lost. */
-  public static Arena dry(String name) {
-    return new Arena(name, null, new Meter(Device.CPU, true, true));
+  /**
+   * The root of a new dry tree: ops go the ways of {@code device}, which need not be there. A dry
+   * tensor reads as zeros, and what is written to it is lost.
+   */
+  public static Arena dry(String name, Device device) {
+    return new Arena(name, null, new Meter(device, true, true));
   }
 
   /** In CPU memory that the host does not look into, as if it were a device's: for tests. */

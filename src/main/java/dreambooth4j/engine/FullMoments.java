@@ -3,7 +3,7 @@ package dreambooth4j.engine;
 import java.util.Map;
 import org.bytedeco.pytorch.Scalar;
 
-/** Moments in the type of the masters, by libtorch's fused AdamW. */
+/** Moments in the masters' type, F32 beside weights of 16 bits, by libtorch's fused AdamW. */
 final class FullMoments implements Moments {
   private final Tensor mean;
   private final Tensor variance;
@@ -11,8 +11,9 @@ final class FullMoments implements Moments {
   private final Tensor gradientDivisor;
 
   FullMoments(Arena arena, Parameters group) {
-    mean = arena.zeros("adam mean", group.masters().dtype(), group.flatCount());
-    variance = arena.zeros("adam variance", group.masters().dtype(), group.flatCount());
+    DType dtype = group.dtype().isHalf() ? DType.F32 : group.dtype();
+    mean = arena.zeros("adam mean", dtype, group.flatCount());
+    variance = arena.zeros("adam variance", dtype, group.flatCount());
     steps = arena.zeros("adam steps", DType.F32, 1);
     gradientDivisor = arena.zeros("gradient divisor", DType.F32, 1);
   }

@@ -13,9 +13,9 @@ sealed interface Moments permits FullMoments, QuantizedMoments {
   record Update(AdamW.Settings settings, long number, double learningRate, double clip) {}
 
   /**
-   * Updates a part of the masters.
+   * Updates a part of the weights.
    *
-   * @param masters that part of the flat buffer, changed in place
+   * @param masters that part of the flat buffer, or F32 copies of it, changed in place
    * @param gradients as many, of the same type; their content is undefined afterwards
    */
   void update(Update update, Parameters.Span span, Tensor masters, Tensor gradients);

@@ -18,9 +18,9 @@ import org.jspecify.annotations.Nullable;
  * one by one. Declared first, by the model's layers, then allocated, then read. A slice is a number
  * of whole blocks of 256 elements; what it does not fill stays zero.
  *
- * <p>Weights of 16 bits that train have masters of F32 beside them: files fill these, the optimizer
- * updates them, and the weights are their rounded copy. A moving average of the masters can lie
- * beside them; then it is what is saved.
+ * <p>Weights of 16 bits that train have masters of F32 beside them, unless they are to do without:
+ * files fill these, the optimizer updates them, and the weights are their rounded copy. A moving
+ * average of the masters can lie beside them; then it is what is saved.
  */
 public final class Parameters {
   /** Who gathers the gradients. */
@@ -44,6 +44,7 @@ public final class Parameters {
 
   private final Map<String, Parameter> byName = new LinkedHashMap<>();
   private final DType dtype;
+  private final boolean wantsMasters;
   private final List<Parameter> arrived = new ArrayList<>();
   private final Set<Parameter> seen = new HashSet<>();
   private Gradients kind = Gradients.NONE;
@@ -56,7 +57,21 @@ public final class Parameters {
 
   /** No parameters yet; their elements will be of {@code dtype}. */
   public Parameters(DType dtype) {
+    this(dtype, true);
+  }
+
+  /**
+   * As {@link #Parameters(DType)}.
+   *
+   * @param masters whether weights of 16 bits have F32 masters when they train; those of BF16 can
+   *     do without, and are rounded at random ({@link Rounding})
+   */
+  public Parameters(DType dtype, boolean masters) {
     this.dtype = dtype;
+    this.wantsMasters = masters && dtype.isHalf();
+    if (dtype == DType.F16 && !masters) {
+      throw new IllegalArgumentException("weights of F16 that train need masters");
+    }
   }
 
   /** A weight of this name and shape, as files hold it. */
@@ -86,7 +101,7 @@ public final class Parameters {
     elements = (elements + ROW - 1) / ROW * ROW;
     weights = arena.zeros("weights", dtype, elements);
     masters =
-        kind != Gradients.NONE && dtype.isHalf()
+        kind != Gradients.NONE && wantsMasters
             ? arena.zeros("master weights", DType.F32, elements)
             : weights;
     gradients = kind == Gradients.GATHERED ? arena.zeros("gradients", dtype, elements) : null;
@@ -110,7 +125,10 @@ public final class Parameters {
     return dtype;
   }
 
-  /** Element type that is computed in: {@link #dtype}, or F32 within {@link #inFull}. */
+  /**
+   * Element type that is computed in: {@link #dtype}, or that of what is saved within {@link
+   * #inFull}.
+   */
   public DType computeType() {
     return full ? saved().dtype() : dtype;
   }
@@ -195,16 +213,26 @@ public final class Parameters {
   }
 
   /**
-   * What is trained, in one buffer: F32 beside weights of 16 bits that train, otherwise {@link
-   * #weights} themselves.
+   * What is trained, in one buffer: F32 where there are masters, otherwise {@link #weights}
+   * themselves.
    */
   public Tensor masters() {
     return allocated(masters);
   }
 
+  /** Whether the masters are a buffer of their own. */
+  public boolean hasMasters() {
+    return masters() != weights();
+  }
+
+  /** Whether updates are rounded at random, for no masters keep what weights of 16 bits lose. */
+  public boolean roundsAtRandom() {
+    return dtype.isHalf() && !hasMasters();
+  }
+
   /** Makes the weights the rounded copy of masters that were written to. */
   public void copyMasters() {
-    if (masters() != weights()) {
+    if (hasMasters()) {
       weights().copyFrom(masters());
     }
   }

@@ -132,6 +132,15 @@ public final class Platform {
         });
   }
 
+  /**
+   * What CUDA multiplies numbers of a type in, as {@link #allowTf32} says: TF32 may stand for F32.
+   */
+  public static String multipliedIn(DType dtype) {
+    boolean less =
+        dtype == DType.F32 && Native.call("tf32", () -> torch.globalContext().allowTF32CuDNN());
+    return less ? "TF32" : dtype.toString();
+  }
+
   /** Versions, kernels, threads, where the native libraries came from. Never fails. */
   public static List<Fact> facts() {
     List<Fact> facts = new ArrayList<>();

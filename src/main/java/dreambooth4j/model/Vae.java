@@ -4,6 +4,7 @@ import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.Add;
+import dreambooth4j.engine.op.Convert;
 import dreambooth4j.engine.op.PadEnd;
 import dreambooth4j.engine.op.Reshape;
 import dreambooth4j.engine.op.UpsampleNearest;
@@ -19,6 +20,7 @@ public final class Vae {
   private static final double EPSILON = 1e-6;
 
   private final VaeConfig config;
+  private final Parameters parameters;
   private final Conv encoderIn;
   private final List<Level> down = new ArrayList<>();
   private final Middle encoderMiddle;
@@ -45,6 +47,7 @@ public final class Vae {
   /** Declares its weights under diffusers' names. */
   public Vae(VaeConfig config, Parameters parameters) {
     this.config = config;
+    this.parameters = parameters;
     Scope scope = Scope.of(parameters);
     List<Integer> channels = config.blockOutChannels();
     int levels = channels.size();
@@ -108,19 +111,21 @@ public final class Vae {
    * Pictures to moments, not scaled.
    *
    * @param pictures [B, H, W, 3] in −1..1, sides multiples of the config's factor
-   * @return mean and logarithm of the variance, [B, H/factor, W/factor, 2 · latent channels]
+   * @return mean and logarithm of the variance, [B, H/factor, W/factor, 2 · latent channels], of
+   *     the pictures' type
    */
   public Var encode(Tape tape, Var pictures) {
     return tape.block(
         () -> {
-          Var h = encoderIn.on(tape, pictures);
+          Var h = encoderIn.on(tape, Convert.apply(tape, pictures, parameters.computeType()));
           for (Level level : down) {
             Var in = h;
             h = tape.block(() -> downsampled(tape, level, level.on(tape, in)));
           }
           h = encoderMiddle.on(tape, h);
           h = encoderOut.on(tape, encoderNorm.silu(tape, h));
-          return quant == null ? h : quant.on(tape, h);
+          Var moments = quant == null ? h : quant.on(tape, h);
+          return Convert.apply(tape, moments, pictures.value().dtype());
         });
   }
 
@@ -132,18 +137,20 @@ public final class Vae {
    * Latents to pictures.
    *
    * @param latents [B, h, w, latent channels], already divided by the scaling factor
-   * @return [B, h · factor, w · factor, 3], about −1..1, not clamped
+   * @return [B, h · factor, w · factor, 3] of the latents' type, about −1..1, not clamped
    */
   public Var decode(Tape tape, Var latents) {
     return tape.block(
         () -> {
-          Var h = decoderIn.on(tape, postQuant == null ? latents : postQuant.on(tape, latents));
+          Var z = Convert.apply(tape, latents, parameters.computeType());
+          Var h = decoderIn.on(tape, postQuant == null ? z : postQuant.on(tape, z));
           h = decoderMiddle.on(tape, h);
           for (Level level : up) {
             Var in = h;
             h = tape.block(() -> upsampled(tape, level, level.on(tape, in)));
           }
-          return decoderOut.on(tape, decoderNorm.silu(tape, h));
+          Var pictures = decoderOut.on(tape, decoderNorm.silu(tape, h));
+          return Convert.apply(tape, pictures, latents.value().dtype());
         });
   }
 

@@ -26,22 +26,45 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A Stable Diffusion model in memory, in F32 but for what trains in 16 bits. Its weights are the
- * arena's; close it for its tokenizer.
+ * A Stable Diffusion model in memory. Its weights are the arena's; close it for its tokenizer. What
+ * goes into its parts and comes out of them is F32 whatever they are held in.
  */
 public final class StableDiffusion implements AutoCloseable {
+  /**
+   * What it is held and computed in.
+   *
+   * @param trained type of what trains
+   * @param masters whether F32 masters lie beside what trains in 16 bits
+   * @param frozen type of what does not train
+   */
+  public record Types(DType trained, boolean masters, DType frozen) {
+    /** What trains in this type, beside masters if it has 16 bits; the rest in F32. */
+    public static Types trainedIn(DType type) {
+      return new Types(type, true, DType.F32);
+    }
+
+    /** Weights that will be allocated with these gradients. */
+    public Parameters of(Gradients gradients) {
+      return gradients == Gradients.NONE
+          ? new Parameters(frozen)
+          : new Parameters(trained, masters);
+    }
+  }
+
   private final Parameters unetParameters;
   private final Parameters textParameters;
-  private final Parameters vaeParameters = new Parameters(DType.F32);
+  private final Parameters vaeParameters;
   private final UNet unet;
   private final TextEncoder textEncoder;
   private final Vae vae;
   private final SchedulerConfig scheduler;
   private final Tokenizer tokenizer;
 
-  private StableDiffusion(ModelFolder folder, DType unetType, DType textType) {
-    unetParameters = new Parameters(unetType);
-    textParameters = new Parameters(textType);
+  private StableDiffusion(
+      ModelFolder folder, Gradients trainUnet, Gradients trainText, Types types) {
+    unetParameters = types.of(trainUnet);
+    textParameters = types.of(trainText);
+    vaeParameters = types.of(Gradients.NONE);
     unet = unet(folder, unetParameters);
     textEncoder = textEncoder(folder, textParameters);
     vae = vae(folder, vaeParameters);
@@ -87,18 +110,16 @@ public final class StableDiffusion implements AutoCloseable {
         folder,
         trainUnet ? Gradients.GATHERED : Gradients.NONE,
         trainTextEncoder ? Gradients.GATHERED : Gradients.NONE,
-        DType.F32);
+        Types.trainedIn(DType.F32));
   }
 
   /**
-   * As {@link #load(Arena, ModelFolder, boolean, boolean)}; says what becomes of gradients.
-   *
-   * @param type what trains is computed in; what does not stays F32
+   * As {@link #load(Arena, ModelFolder, boolean, boolean)}; says what becomes of gradients, and
+   * what all is held in.
    */
   public static StableDiffusion load(
-      Arena arena, ModelFolder folder, Gradients trainUnet, Gradients trainText, DType type) {
-    StableDiffusion model =
-        new StableDiffusion(folder, typeOf(trainUnet, type), typeOf(trainText, type));
+      Arena arena, ModelFolder folder, Gradients trainUnet, Gradients trainText, Types types) {
+    StableDiffusion model = new StableDiffusion(folder, trainUnet, trainText, types);
     Threads.fit(model.unetParameters.count());
     model.unetParameters.allocate(arena, trainUnet);
     model.textParameters.allocate(arena, trainText);
@@ -109,10 +130,6 @@ public final class StableDiffusion implements AutoCloseable {
     return model;
   }
 
-  private static DType typeOf(Gradients gradients, DType trained) {
-    return gradients == Gradients.NONE ? DType.F32 : trained;
-  }
-
   private static void read(ModelFolder folder, Component component, Parameters parameters) {
     try (TensorSource source = folder.weights(component)) {
       WeightLoader.load(component, source, parameters);
@@ -120,8 +137,8 @@ public final class StableDiffusion implements AutoCloseable {
   }
 
   /**
-   * Computes with what is saved meanwhile: the F32 weights, also where it trains in 16 bits, or
-   * their average; no way back.
+   * Computes with what is saved meanwhile: the masters, where there are any beside 16 bits, or the
+   * average; no way back.
    */
   public void inFull(Runnable body) {
     unetParameters.inFull(() -> textParameters.inFull(body));

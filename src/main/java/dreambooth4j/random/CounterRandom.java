@@ -48,10 +48,26 @@ public final class CounterRandom {
     return mix(mix(seed) ^ fnv1a(purpose));
   }
 
+  /**
+   * The bits of blocks that follow one another, four numbers each: for those who draw for many
+   * elements at once, and out of order.
+   *
+   * @param key {@link #key}
+   * @param first number of the first block; it counts without a sign, as all here
+   * @param out gets 4 numbers a block; its length says how many blocks
+   */
+  public static void blocks(long key, long step, int row, int first, int[] out) {
+    int k0 = (int) key;
+    int k1 = (int) (key >>> 32);
+    for (int i = 0; i < out.length; i += 4) {
+      philox(k0, k1, first + i / 4, row, (int) step, (int) (step >>> 32), out, i);
+    }
+  }
+
   /** The next 32 random bits. */
   public int nextInt() {
     if (used == block.length) {
-      philox(key, nextBlock++, row, (int) step, (int) (step >>> 32), block);
+      blocks(key, step, row, nextBlock++, block);
       used = 0;
     }
     return block[used++];
@@ -104,8 +120,10 @@ public final class CounterRandom {
   }
 
   static void philox(long key, int c0, int c1, int c2, int c3, int[] out) {
-    int k0 = (int) key;
-    int k1 = (int) (key >>> 32);
+    philox((int) key, (int) (key >>> 32), c0, c1, c2, c3, out, 0);
+  }
+
+  private static void philox(int k0, int k1, int c0, int c1, int c2, int c3, int[] out, int at) {
     for (int round = 0; round < ROUNDS; round++) {
       long product0 = MULTIPLIER_0 * (c0 & LOW);
       long product1 = MULTIPLIER_1 * (c2 & LOW);
@@ -116,10 +134,10 @@ public final class CounterRandom {
       k0 += WEYL_0;
       k1 += WEYL_1;
     }
-    out[0] = c0;
-    out[1] = c1;
-    out[2] = c2;
-    out[3] = c3;
+    out[at] = c0;
+    out[at + 1] = c1;
+    out[at + 2] = c2;
+    out[at + 3] = c3;
   }
 
   /** SplitMix64's finaliser: every bit of the argument reaches every bit of the result. */

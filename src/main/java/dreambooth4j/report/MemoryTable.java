@@ -2,9 +2,10 @@ package dreambooth4j.report;
 
 import static dreambooth4j.engine.ProcessMemory.shown;
 
+import dreambooth4j.engine.Device;
 import dreambooth4j.train.MemoryForecast;
 import dreambooth4j.train.MemoryPlan;
-import dreambooth4j.train.MemoryPlan.Gpu;
+import dreambooth4j.train.Precision;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -20,13 +21,19 @@ public final class MemoryTable {
     List<String> lines = new ArrayList<>();
     lines.add(
         line(
-            "Memory plan for %d rows of %s: %s, of which at most %s in tensors; available %s",
+            "Memory plan for %d rows of %s on %s: %s, of which at most %s in tensors; %s",
             load.rows(),
             load.bucket(),
+            plan.device() == Device.CUDA ? "a GPU" : "the CPU",
             shown(plan.total()),
             shown(plan.tensors()),
-            shown(forecast.available())));
-    lines.add(line("  options: %s", MemoryForecast.named(plan.memory())));
+            forecast.available().isPresent()
+                ? "available " + shown(forecast.available().getAsLong())
+                : "there is none here to compare with"));
+    lines.add(
+        line(
+            "  %s; options: %s",
+            Precision.named(plan.compute()), MemoryForecast.named(plan.memory())));
     lines.add(
         line(
             "  trained weights %s%s%s, gradients %s, optimizer %s, what is frozen %s, caches %s",
@@ -39,7 +46,7 @@ public final class MemoryTable {
             shown(plan.caches())));
     lines.add(
         line(
-            "  a step's peak %s, drawing and encoding pictures %s, libtorch's workspace %s",
+            "  a step's peak %s, drawing and encoding pictures %s, the libraries' workspace %s",
             shown(plan.activationBytes()), shown(plan.pictures()), shown(plan.workspace())));
     plan.activations()
         .forEach((part, bytes) -> lines.add(line("    %-20s %s", part, shown(bytes))));
@@ -52,24 +59,26 @@ public final class MemoryTable {
     return lines;
   }
 
-  /** What it would be under other options, and on a GPU. */
+  /** What it would be under other options, on the CPU and on a GPU. */
   public static List<String> options(MemoryForecast forecast) {
+    List<MemoryPlan> onCpu = forecast.optionsOnCpu();
+    List<MemoryPlan> onGpu = forecast.optionsOnGpu(false);
+    List<MemoryPlan> full = forecast.optionsOnGpu(true);
     List<String> lines = new ArrayList<>();
     lines.add("");
-    lines.add(line("%10s %10s %10s  %s", "CPU", "GPU", "GPU bf16", "options"));
-    for (MemoryPlan each : forecast.options()) {
+    lines.add(line("%10s %10s %13s  %s", "CPU", "GPU bf16", "GPU full_bf16", "options"));
+    for (int i = 0; i < onCpu.size(); i++) {
       lines.add(
           line(
-              "%10s %10s %10s  %s",
-              shown(each.total()),
-              shown(each.onGpu(Gpu.MASTERS)),
-              shown(each.onGpu(Gpu.BF16_ALONE)),
-              MemoryForecast.named(each.memory())));
+              "%10s %10s %13s  %s",
+              shown(onCpu.get(i).total()),
+              shown(onGpu.get(i).total()),
+              shown(full.get(i).total()),
+              MemoryForecast.named(onCpu.get(i).memory())));
     }
     lines.add(
-        "GPU is a forecast by the same accounting, never measured: weights, gradients and activations"
-            + " in bf16, beside F32 master weights (GPU) or alone (GPU bf16); CUDA's own memory and"
-            + " workspaces come on top.");
+        "CPU: computed in %s. GPU: --mixed_precision bf16, without and with --full_bf16; a forecast, never measured: CUDA's own context comes on top."
+            .formatted(Precision.named(forecast.plan().compute())));
     return lines;
   }
 

@@ -91,7 +91,7 @@ public final class CapturedStep implements AutoCloseable {
       return "with train_text_encoder the prompts are tokenized on the host in each step";
     }
     if (config.memory().fusedBackwardPass()) {
-      return "with fused_backward_pass the host looks at each gradient before its update";
+      return "with fused_backward_pass the host hands on each gradient as it arrives";
     }
     return null;
   }

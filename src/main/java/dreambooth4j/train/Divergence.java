@@ -36,9 +36,18 @@ final class Divergence {
     return problem(number, "the loss is not finite", where);
   }
 
-  /** Explains gradients whose norm is not finite. */
-  static Problem ofGradients(AdamW optimizer, int number) {
+  /**
+   * Explains gradients whose norm is not finite.
+   *
+   * @param again gathers them once more where the device's kernels have set them to zero: the
+   *     weights are as they were
+   */
+  static Problem ofGradients(AdamW optimizer, Runnable again, int number) {
     Parameter bad = optimizer.badGradient();
+    if (bad == null) {
+      again.run();
+      bad = optimizer.badGradient();
+    }
     String where = bad == null ? "the sum of all squares" : "the gradient of " + bad;
     return problem(number, "the gradient is not finite", where);
   }

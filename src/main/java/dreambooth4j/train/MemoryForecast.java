@@ -1,13 +1,19 @@
 package dreambooth4j.train;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.ComputeConfig;
+import dreambooth4j.config.ComputeConfig.Target;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
+import dreambooth4j.engine.Device;
+import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.ProcessMemory;
+import dreambooth4j.engine.kernel.CudaDevice;
 import dreambooth4j.weights.ModelFolder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
 
 /** The memory plan of a run, and what it would be under other options. Reads no weights. */
 public final class MemoryForecast {
@@ -23,27 +29,64 @@ public final class MemoryForecast {
   private final ModelFolder base;
   private final Config config;
   private final MemoryPlan.Load load;
-  private final long available;
+  private final Device device;
+  private final OptionalLong available;
   private final MemoryPlan plan;
 
-  /** Plans a run within what this machine can give now. */
+  /** Plans a run within what its device can give now, if that is there. */
   public MemoryForecast(ModelFolder base, Config config, MemoryPlan.Load load) {
-    this(base, config, load, ProcessMemory.available());
+    this(base, config, load, device(config.compute().device()));
   }
 
-  MemoryForecast(ModelFolder base, Config config, MemoryPlan.Load load, long available) {
+  private MemoryForecast(ModelFolder base, Config config, MemoryPlan.Load load, Device device) {
+    this(base, config, load, device, available(device));
+  }
+
+  MemoryForecast(
+      ModelFolder base,
+      Config config,
+      MemoryPlan.Load load,
+      Device device,
+      OptionalLong available) {
     this.base = base;
     this.config = config;
     this.load = load;
+    this.device = device;
     this.available = available;
     MemoryConfig wanted = config.memory();
     boolean auto = wanted.gradientCheckpointing() == Checkpointing.AUTO;
     MemoryPlan first = planned(auto ? wanted.with(Checkpointing.FALSE) : wanted);
-    plan = auto && first.total() > available ? planned(wanted.with(Checkpointing.TRUE)) : first;
+    plan = auto && !fits(first) ? planned(wanted.with(Checkpointing.TRUE)) : first;
+  }
+
+  /** CUDA where it is asked for, be it here or not. */
+  private static Device device(Target target) {
+    return switch (target) {
+      case CPU -> Device.CPU;
+      case CUDA -> Device.CUDA;
+      case AUTO -> Platform.whyNoCuda() == null ? Device.CUDA : Device.CPU;
+    };
+  }
+
+  private static OptionalLong available(Device device) {
+    if (device == Device.CPU) {
+      return OptionalLong.of(ProcessMemory.available());
+    }
+    return Platform.whyNoCuda() == null
+        ? OptionalLong.of(CudaDevice.availableBytes())
+        : OptionalLong.empty();
   }
 
   private MemoryPlan planned(MemoryConfig memory) {
-    return MemoryPlan.of(base, config, memory, load);
+    return planned(device, config.compute(), memory);
+  }
+
+  private MemoryPlan planned(Device on, ComputeConfig compute, MemoryConfig memory) {
+    return MemoryPlan.of(base, config.with(compute).with(memory), load, on);
+  }
+
+  private boolean fits(MemoryPlan of) {
+    return of.total() <= available.orElse(Long.MAX_VALUE);
   }
 
   /** What the plans are for. */
@@ -56,14 +99,20 @@ public final class MemoryForecast {
     return plan;
   }
 
-  /** What this machine could give when the plan was made, in bytes. */
-  public long available() {
+  /** What the device could give when the plan was made, in bytes; empty where it is not here. */
+  public OptionalLong available() {
     return available;
   }
 
-  /** Plans under all options, from the fastest to the smallest. */
-  public List<MemoryPlan> options() {
-    return OPTIONS.stream().map(this::planned).toList();
+  /** Plans on the CPU, as the run computes, under all options from the fastest to the smallest. */
+  public List<MemoryPlan> optionsOnCpu() {
+    return OPTIONS.stream().map(each -> planned(Device.CPU, config.compute(), each)).toList();
+  }
+
+  /** The same on a GPU in BF16, beside F32 masters or as a whole. */
+  public List<MemoryPlan> optionsOnGpu(boolean fullBf16) {
+    ComputeConfig compute = config.compute().inBf16(Target.CUDA, fullBf16);
+    return OPTIONS.stream().map(each -> planned(Device.CUDA, compute, each)).toList();
   }
 
   /** Whether checkpointing was chosen here, for the run would not fit without. */
@@ -74,21 +123,32 @@ public final class MemoryForecast {
 
   /** Whether the run fits into what is available. */
   public boolean fits() {
-    return plan.total() <= available;
+    return fits(plan);
   }
 
   /** What to set so that it would fit, in one sentence. */
   public String waysOut() {
     List<String> ways = new ArrayList<>();
-    for (MemoryPlan each : options()) {
-      if (each.total() <= available && !each.memory().equals(plan.memory())) {
-        ways.add("%s (%s)".formatted(named(each.memory()), ProcessMemory.shown(each.total())));
-      }
+    for (MemoryConfig each : OPTIONS) {
+      addWay(ways, named(each), planned(each));
+    }
+    MemoryConfig least = OPTIONS.get(OPTIONS.size() - 1);
+    if (ways.isEmpty() && !config.compute().fullBf16()) {
+      ComputeConfig full = config.compute().inBf16(config.compute().device(), true);
+      addWay(
+          ways, named(least) + " + mixed_precision bf16 + full_bf16", planned(device, full, least));
     }
     return ways.isEmpty()
         ? "No memory option is enough: lower train_batch_size or resolution%s."
             .formatted(config.ema().used() ? ", or leave out use_ema" : "")
         : "It would fit with " + String.join(", or ", ways) + ".";
+  }
+
+  private void addWay(List<String> ways, String options, MemoryPlan with) {
+    boolean other = !with.memory().equals(plan.memory()) || !with.compute().equals(plan.compute());
+    if (fits(with) && other) {
+      ways.add("%s (%s)".formatted(options, ProcessMemory.shown(with.total())));
+    }
   }
 
   /** Options as they are set. */
@@ -111,7 +171,7 @@ public final class MemoryForecast {
    * stays as it is.
    */
   Problem explained(Problem outOfMemory) {
-    if (outOfMemory.kind() != Problem.Kind.DEVICE) {
+    if (outOfMemory.kind() != Problem.Kind.DEVICE || available.isEmpty()) {
       return outOfMemory;
     }
     return new Problem(
@@ -120,7 +180,7 @@ public final class MemoryForecast {
             .formatted(
                 String.valueOf(outOfMemory.getMessage()).replaceAll("\\.$", ""),
                 ProcessMemory.shown(plan.total()),
-                ProcessMemory.shown(available),
+                ProcessMemory.shown(available.getAsLong()),
                 waysOut()),
         outOfMemory);
   }

@@ -1,10 +1,10 @@
 package dreambooth4j.train;
 
 import dreambooth4j.config.BucketConfig.Remainder;
+import dreambooth4j.config.ComputeConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
-import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.Picture;
@@ -14,6 +14,7 @@ import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
@@ -42,6 +43,8 @@ import java.util.function.BiConsumer;
  * trains is run in a dry arena, on the largest batch of the run. No weights are read; the
  * config.json files decide every size.
  *
+ * @param device where it will be held
+ * @param compute what it is computed in
  * @param memory the options that it was made for
  * @param weights of what trains, as it is computed with
  * @param masters F32 weights beside those of 16 bits
@@ -52,9 +55,12 @@ import java.util.function.BiConsumer;
  * @param caches latents' moments of all pictures and, where the text encoder is frozen, prompts
  * @param activations what is alive at the step's peak, by the part of the model that made it
  * @param pictures what drawing samples and encoding a picture holds at its peak instead
- * @param workspace what libtorch's own kernels hold besides, see {@link #WORKSPACE_TENSORS}
+ * @param workspace what libtorch's own kernels hold besides: {@link #WORKSPACE_TENSORS}, {@link
+ *     #CUBLAS_BYTES}
  */
 public record MemoryPlan(
+    Device device,
+    ComputeConfig compute,
     MemoryConfig memory,
     long weights,
     long masters,
@@ -71,6 +77,12 @@ public record MemoryPlan(
    * order of its own: so many times the largest weight were measured.
    */
   static final int WORKSPACE_TENSORS = 3;
+
+  /**
+   * On CUDA cuDNN's workspaces are the arena's, at their most; cuBLAS and cuBLASLt have 32 MiB each
+   * from libtorch at most.
+   */
+  static final long CUBLAS_BYTES = 64L << 20;
 
   /**
    * The largest batch of a run, and how much it remembers.
@@ -109,29 +121,6 @@ public record MemoryPlan(
     }
   }
 
-  /** What it would be on a GPU, see {@link #onGpu}. */
-  public enum Gpu {
-    /** Weights in bf16 beside F32 masters. */
-    MASTERS,
-    /** Weights in bf16 alone, rounded stochastically. */
-    BF16_ALONE
-  }
-
-  /**
-   * A forecast for a GPU, by the same accounting: weights, gradients and activations of two bytes,
-   * moments as they are. Not counted: CUDA's own context, and the workspace of its libraries.
-   */
-  public long onGpu(Gpu gpu) {
-    boolean half = masters > 0;
-    long computed = weights + gradients;
-    long passing = Math.max(half ? 2 * activationBytes() : activationBytes(), pictures);
-    return (half ? computed : computed / 2)
-        + (frozen + caches + passing) / 2
-        + optimizer
-        + average
-        + (gpu == Gpu.MASTERS ? half ? masters : weights : 0);
-  }
-
   /** What lives from the first step to the last. */
   public long always() {
     return weights + masters + gradients + optimizer + average + frozen + caches;
@@ -152,10 +141,10 @@ public record MemoryPlan(
     return activations.values().stream().mapToLong(Long::longValue).sum();
   }
 
-  /** Plans a run under other memory options than its own. */
-  static MemoryPlan of(ModelFolder base, Config config, MemoryConfig memory, Load load) {
-    try (Arena run = Arena.dry("plan")) {
-      return new Dry(run, base, config, memory).plan(load);
+  /** Plans a run on a device, which need not be there. */
+  static MemoryPlan of(ModelFolder base, Config config, Load load, Device device) {
+    try (Arena run = Arena.dry("plan", device)) {
+      return new Dry(run, base, config).plan(load);
     }
   }
 
@@ -164,21 +153,24 @@ public record MemoryPlan(
     private final Arena run;
     private final Config config;
     private final MemoryConfig memory;
+    private final Gradients gradients;
     private final Parameters unetParameters;
     private final Parameters textParameters;
-    private final Parameters vaeParameters = new Parameters(DType.F32);
+    private final Parameters vaeParameters;
     private final UNet unet;
     private final TextEncoder textEncoder;
     private final Vae vae;
     private final Objective objective;
 
-    Dry(Arena run, ModelFolder base, Config config, MemoryConfig memory) {
+    Dry(Arena run, ModelFolder base, Config config) {
       this.run = run;
       this.config = config;
-      this.memory = memory;
-      DType type = Precision.of(config.compute());
-      unetParameters = new Parameters(type);
-      textParameters = new Parameters(config.training().trainTextEncoder() ? type : DType.F32);
+      memory = config.memory();
+      gradients = memory.fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED;
+      StableDiffusion.Types types = Precision.of(config.compute());
+      unetParameters = types.of(gradients);
+      textParameters = types.of(config.training().trainTextEncoder() ? gradients : Gradients.NONE);
+      vaeParameters = types.of(Gradients.NONE);
       unet = StableDiffusion.unet(base, unetParameters);
       textEncoder = StableDiffusion.textEncoder(base, textParameters);
       vae = StableDiffusion.vae(base, vaeParameters);
@@ -188,7 +180,6 @@ public record MemoryPlan(
 
     MemoryPlan plan(Load load) {
       boolean textTrains = config.training().trainTextEncoder();
-      Gradients gradients = memory.fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED;
       unetParameters.allocate(run, gradients);
       textParameters.allocate(run, textTrains ? gradients : Gradients.NONE);
       vaeParameters.allocate(run, Gradients.NONE);
@@ -200,23 +191,18 @@ public record MemoryPlan(
       long elements = trained.stream().mapToLong(Parameters::flatCount).sum();
       DType type = unetParameters.dtype();
       long weights = elements * type.bytes();
-      long masters = type.isHalf() ? elements * DType.F32.bytes() : 0;
+      long masters = unetParameters.hasMasters() ? elements * DType.F32.bytes() : 0;
       long gathered = memory.fusedBackwardPass() ? 0 : weights;
       long model = run.liveBytes();
-      OptimizerConfig o = config.optimizer();
-      AdamW optimizer =
-          new AdamW(
-              run,
-              new AdamW.Settings(
-                  o.adamBeta1(), o.adamBeta2(), o.adamEpsilon(), o.adamWeightDecay()),
-              trained,
-              memory.use8bitAdam());
+      AdamW optimizer = Trainer.optimizer(run, config, trained, Trainer.onDevice(run, config));
       long moments = run.liveBytes() - model;
       if (config.ema().used()) {
         trained.forEach(each -> each.keepAverage(run));
       }
       long average = run.liveBytes() - model - moments;
       return new MemoryPlan(
+          run.device(),
+          config.compute(),
           memory,
           weights,
           masters,
@@ -227,7 +213,7 @@ public record MemoryPlan(
           caches(load, textTrains),
           step(load, optimizer, textTrains),
           Math.max(drawing(load), encoding(load)),
-          WORKSPACE_TENSORS * largest(trained));
+          run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(trained));
     }
 
     private static long largest(List<Parameters> trained) {
@@ -319,6 +305,8 @@ public record MemoryPlan(
                 noise, new long[load.rows], config.training().offsetNoise() == 0 ? null : offset),
             1,
             1);
+        run.part("update");
+        optimizer.update(0, config.optimizer().maxGradNorm(), 1);
       }
       Map<String, Long> parts = new LinkedHashMap<>(run.peakParts());
       parts.remove(""); // what lives all the time

@@ -5,6 +5,7 @@ import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
+import dreambooth4j.pipeline.StableDiffusion;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -12,20 +13,28 @@ import java.util.List;
 public final class Precision {
   private Precision() {}
 
-  /** Of the weights, gradients and activations of what trains. */
-  static DType of(ComputeConfig config) {
-    return switch (config.mixedPrecision()) {
-      case NO -> DType.F32;
-      case BF16 -> DType.BF16;
-      case FP16 -> DType.F16;
-    };
+  /** What the model is held in. */
+  static StableDiffusion.Types of(ComputeConfig config) {
+    if (config.fullBf16()) {
+      return new StableDiffusion.Types(DType.BF16, false, DType.BF16);
+    }
+    DType trained =
+        switch (config.mixedPrecision()) {
+          case NO -> DType.F32;
+          case BF16 -> DType.BF16;
+          case FP16 -> DType.F16;
+        };
+    return StableDiffusion.Types.trainedIn(trained);
   }
 
   /** In words, for the start-up block. */
   public static String named(ComputeConfig config) {
     return switch (config.mixedPrecision()) {
       case NO -> "float32";
-      case BF16 -> "bf16 beside float32 master weights";
+      case BF16 ->
+          config.fullBf16()
+              ? "bf16 alone, updates rounded at random"
+              : "bf16 beside float32 master weights";
       case FP16 -> "fp16 beside float32 master weights, with a loss scale";
     };
   }

@@ -17,9 +17,7 @@ import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.kernel.AdamWOnDevice;
-import dreambooth4j.engine.kernel.CudaLauncher;
 import dreambooth4j.engine.kernel.CudaRecorder;
-import dreambooth4j.engine.kernel.KernelCache;
 import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.kernel.Launch;
 import dreambooth4j.engine.kernel.Recorder;
@@ -76,6 +74,7 @@ public final class Trainer implements AutoCloseable {
   private final PairBatches batches;
   private final TrainingStep step;
   private final AdamW optimizer;
+  private final @Nullable AdamWOnDevice onDevice;
   private final List<Parameters> trained = new ArrayList<>();
   private final int stepsPerEpoch;
   private final int steps;
@@ -105,14 +104,8 @@ public final class Trainer implements AutoCloseable {
       model.textEncoder().freezeSkipped(config.model().clipSkip());
       trained.add(model.textParameters());
     }
-    OptimizerConfig o = config.optimizer();
-    optimizer =
-        new AdamW(
-            run,
-            new AdamW.Settings(o.adamBeta1(), o.adamBeta2(), o.adamEpsilon(), o.adamWeightDecay()),
-            trained,
-            config.memory().use8bitAdam(),
-            onDevice(run, config));
+    onDevice = onDevice(run, config);
+    optimizer = optimizer(run, config, trained, onDevice);
     step =
         new TrainingStep(
             model.unet(),
@@ -126,20 +119,36 @@ public final class Trainer implements AutoCloseable {
     Integer most = config.training().maxTrainSteps();
     steps =
         most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
-    learningRate = new LearningRate(o, steps);
+    learningRate = new LearningRate(config.optimizer(), steps);
     lossScale = new LossScale(config.compute().mixedPrecision());
     ema = config.ema().used() ? new Ema(run, config.ema(), trained) : null;
   }
 
-  private static AdamW.@Nullable OnDevice onDevice(Arena run, Config config) {
-    if (run.device() == Device.CPU) {
-      return null;
+  /** The rule's kernels where ours are launched; null where libtorch's own rule updates. */
+  static @Nullable AdamWOnDevice onDevice(Arena run, Config config) {
+    Launch.On kernels = Kernels.of(run);
+    if (kernels != null) {
+      return new AdamWOnDevice(kernels, run);
     }
-    if (config.memory().fusedBackwardPass() && config.memory().use8bitAdam()) {
+    boolean needed = config.memory().use8bitAdam() || config.compute().fullBf16();
+    if (run.device() == Device.CUDA && needed) {
       throw Problem.usage(
-          "fused_backward_pass together with use_8bit_adam is not done on CUDA: leave out one of the two");
+          "use_8bit_adam and full_bf16 are done on CUDA by kernels of ours, which DREAMBOOTH4J_KERNELS=off leaves out: unset it, or leave out these keys");
     }
-    return new AdamWOnDevice(new CudaLauncher(KernelCache.ofUser()), run);
+    return null;
+  }
+
+  /** What updates these groups as the configuration says. */
+  static AdamW optimizer(
+      Arena run, Config config, List<Parameters> groups, AdamW.@Nullable OnDevice device) {
+    OptimizerConfig o = config.optimizer();
+    return new AdamW(
+        run,
+        new AdamW.Settings(o.adamBeta1(), o.adamBeta2(), o.adamEpsilon(), o.adamWeightDecay()),
+        groups,
+        config.memory().use8bitAdam(),
+        config.training().seed(),
+        device);
   }
 
   /** Reads a model to train as the configuration says. */
@@ -338,7 +347,10 @@ public final class Trainer implements AutoCloseable {
     boolean must = config.compute().cudaGraph() == CudaGraph.TRUE;
     DeviceStep.Update update =
         new DeviceStep.Update(
-            optimizer, new AdamWOnDevice(device, run), config.optimizer().maxGradNorm(), ema);
+            optimizer,
+            Objects.requireNonNull(onDevice, "our kernels do not update"),
+            config.optimizer().maxGradNorm(),
+            ema);
     CapturedStep made =
         new CapturedStep(run, step.onDevice(device, update, config), recorder, must, notes);
     captured = made;
@@ -376,7 +388,8 @@ public final class Trainer implements AutoCloseable {
           ema.updated();
         }
       } else if (!lossScale.skipped()) {
-        throw Divergence.ofGradients(optimizer, done + 1);
+        throw Divergence.ofGradients(
+            optimizer, () -> gather(List.of(batch), false, priorLossWeight), done + 1);
       }
       return new StepReport(
           done + 1,
@@ -398,20 +411,52 @@ public final class Trainer implements AutoCloseable {
     long start = System.nanoTime();
     boolean textTrains = textEncoderTrains(epoch);
     double priorLossWeight = config.prior().weightAt(epoch);
+    double rate = learningRate.at(done);
+    double scale = lossScale.value();
+    Double shownScale = lossScale.shown();
+    optimizer.begin(rate);
+    Gathered gathered = gather(parts, textTrains, priorLossWeight);
+    double norm = optimizer.update(rate, config.optimizer().maxGradNorm(), scale);
+    if (Double.isFinite(norm)) {
+      lossScale.kept();
+      if (ema != null) {
+        ema.update();
+      }
+    } else if (lossScale.skipped()) {
+      optimizer.zeroGradients();
+    } else {
+      throw Divergence.ofGradients(
+          optimizer, () -> gather(parts, textTrains, priorLossWeight), done + 1);
+    }
+    return new StepReport(
+        done + 1,
+        epoch,
+        gathered.losses,
+        norm,
+        rate,
+        priorLossWeight,
+        gathered.pictures,
+        (System.nanoTime() - start) / 1e9,
+        shownScale);
+  }
+
+  /** What the batches of a step came to, before its update. */
+  private record Gathered(TrainingStep.Losses losses, int pictures) {}
+
+  /** Forward and back for all batches of the step to come, at the weights as they are. */
+  private Gathered gather(
+      List<PairSampler.Batch> parts, boolean textTrains, double priorLossWeight) {
     double total = 0;
     double instance = 0;
     double prior = 0;
     int pictures = 0;
     int pair = 0;
-    double rate = learningRate.at(done);
-    double scale = lossScale.value();
-    Double shownScale = lossScale.shown();
-    optimizer.begin(rate);
     for (PairSampler.Batch part : parts) {
       try (Arena arena = run.child("batch")) {
         PairBatches.Drawn drawn = batches.draw(arena, part, done, pair, textTrains);
+        double factor = lossScale.value() / parts.size();
         TrainingStep.Losses losses =
-            step.gather(arena, drawn.rows(), drawn.draws(), priorLossWeight, scale / parts.size());
+            step.gather(arena, drawn.rows(), drawn.draws(), priorLossWeight, factor);
         if (!Double.isFinite(losses.total())) {
           throw Divergence.ofLoss(arena, model, step, drawn, priorLossWeight, done + 1);
         }
@@ -422,27 +467,7 @@ public final class Trainer implements AutoCloseable {
         pair += part.pairs().size();
       }
     }
-    double norm = optimizer.update(rate, config.optimizer().maxGradNorm(), scale);
-    if (Double.isFinite(norm)) {
-      lossScale.kept();
-      if (ema != null) {
-        ema.update();
-      }
-    } else if (lossScale.skipped()) {
-      optimizer.zeroGradients();
-    } else {
-      throw Divergence.ofGradients(optimizer, done + 1);
-    }
-    return new StepReport(
-        done + 1,
-        epoch,
-        new TrainingStep.Losses(total, instance, prior),
-        norm,
-        rate,
-        priorLossWeight,
-        pictures,
-        (System.nanoTime() - start) / 1e9,
-        shownScale);
+    return new Gathered(new TrainingStep.Losses(total, instance, prior), pictures);
   }
 
   /** The text encoder stops after its part of the epochs; what it has learnt stays. */

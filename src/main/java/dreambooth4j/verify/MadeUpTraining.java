@@ -113,6 +113,7 @@ public final class MadeUpTraining implements AutoCloseable {
             ADAMW,
             List.of(parameters),
             memory.use8bitAdam(),
+            SEED,
             device == null ? null : new AdamWOnDevice(device, run));
     boolean checkpointing = memory.gradientCheckpointing() == Checkpointing.TRUE;
     saving = new Tape.Saving(checkpointing, optimizer::updateArrived);

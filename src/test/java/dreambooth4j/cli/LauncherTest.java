@@ -16,6 +16,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIf;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
@@ -106,6 +107,19 @@ class LauncherTest {
         .containsExactly(
             "-B -q -Dlauncher -DskipTests process-classes",
             "-B -q -Dlauncher -Pcuda -DskipTests process-classes");
+  }
+
+  @Test
+  @DisabledIf("hasNvidiaDriver")
+  void shouldForecastForAGpuWithoutItsLibraries() throws Exception {
+    run("train", "--dry-run", "--device=cuda", "--help");
+
+    assertThat(builds).hasContent("-B -q -Dlauncher -DskipTests process-classes");
+  }
+
+  static boolean hasNvidiaDriver() {
+    return Files.exists(Path.of("/proc/driver/nvidia/version"))
+        || Files.exists(Path.of("/dev/dxg"));
   }
 
   @Test

@@ -332,13 +332,57 @@ class TrainCommandTest {
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(ran.out())
         .contains("resolution: 512")
-        .containsPattern("CPU +GPU +GPU bf16 +options")
+        .containsPattern("CPU +GPU bf16 +GPU full_bf16 +options")
         .contains("gradient_checkpointing + use_8bit_adam + fused_backward_pass");
     assertThat(ran.err())
         .contains("Concept santa: 8 pictures", "Class images: 0 there")
-        .contains("Memory plan for 2 rows of 512x512")
+        .contains("Memory plan for 2 rows of 512x512 on the CPU")
         .containsPattern("UNet down 0 +\\d+ MB");
     assertThat(output).doesNotExist();
+  }
+
+  /** Of one that is not here. */
+  @Test
+  void shouldSayWhatARunWouldNeedOnAGpu() {
+    Ran ran =
+        Ran.of(
+            "train",
+            "src/examples/santa/config.yaml",
+            "--dry-run",
+            "--pretrained_model_name_or_path=src/test/resources/models/sd15",
+            "--output_dir",
+            folder.resolve("none").toString(),
+            "--device=cuda",
+            "--mixed_precision=bf16",
+            "--full_bf16",
+            "--use_8bit_adam",
+            "--gradient_checkpointing",
+            "--fused_backward_pass",
+            "--max_grad_norm=0",
+            "--resolution=512",
+            "--train_batch_size=1");
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err())
+        .containsPattern("Memory plan for 2 rows of 512x512 on a GPU: 4\\d\\d\\d MB")
+        .contains("there is none here to compare with", "bf16 alone, updates rounded at random");
+  }
+
+  @Test
+  void shouldTrainInBf16AloneAndDrawWithWhatItSaved() throws IOException {
+    TinyRun tiny = new TinyRun(folder).with("mixed_precision", "bf16").with("full_bf16", true);
+    Ran ran = Ran.of(tiny.with("max_train_steps", 2).arguments("train"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err()).contains("Computed in bf16 alone, updates rounded at random");
+    assertThat(tiny.output().resolve("samples")).isNotEmptyDirectory();
+    Ran picture =
+        Ran.of(
+            "generate",
+            tiny.output().toString(),
+            "sks",
+            "-o",
+            folder.resolve("sks.png").toString(),
+            "--steps=2");
+    assertThat(picture.exitCode()).as(picture.err()).isZero();
   }
 
   /** Long captions from class images to the trained model and a picture of it. */

@@ -112,9 +112,10 @@ class ConfigReaderTest {
   void shouldTakeTypesAsTheExtensionAndDiffusersWriteThem() throws IOException {
     String start = "{instance_data_dir: a";
     assertThat(read(start + "}").compute())
-        .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.NO, false, CudaGraph.FALSE));
+        .isEqualTo(
+            new ComputeConfig(Target.AUTO, MixedPrecision.NO, false, false, CudaGraph.FALSE));
     assertThat(read(start + ", mixed_precision: FP32, tf32_enable: true, device: cuda}").compute())
-        .isEqualTo(new ComputeConfig(Target.CUDA, MixedPrecision.NO, true, CudaGraph.FALSE));
+        .isEqualTo(new ComputeConfig(Target.CUDA, MixedPrecision.NO, false, true, CudaGraph.FALSE));
     assertThat(read(start + ", mixed_precision: bf16}").compute().mixedPrecision())
         .isEqualTo(MixedPrecision.BF16);
     assertThatExceptionOfType(Problem.class)
@@ -127,6 +128,17 @@ class ConfigReaderTest {
                     start
                         + ", mixed_precision: fp16, fused_backward_pass: true, max_grad_norm: 0}"))
         .withMessageContaining("fused_backward_pass updates before it is known");
+  }
+
+  @Test
+  void shouldHoldAllInBf16OnlyWhereThatIsTheTypeOfTheRun() throws IOException {
+    String start = "{instance_data_dir: a, full_bf16: true";
+    assertThat(read(start + ", mixed_precision: bf16}").compute().fullBf16()).isTrue();
+    for (String type : List.of("no", "fp16")) {
+      assertThatExceptionOfType(Problem.class)
+          .isThrownBy(() -> read(start + ", mixed_precision: " + type + "}"))
+          .withMessageContaining("mixed_precision is " + type + ": set mixed_precision: bf16");
+    }
   }
 
   @Test
@@ -437,12 +449,13 @@ class ConfigReaderTest {
     assertThat(config.optimizer().lrWarmupSteps()).isEqualTo(500);
     assertThat(config.memory()).isEqualTo(new MemoryConfig(Checkpointing.TRUE, true, false));
     assertThat(config.compute())
-        .isEqualTo(new ComputeConfig(Target.AUTO, MixedPrecision.FP16, false, CudaGraph.FALSE));
+        .isEqualTo(
+            new ComputeConfig(Target.AUTO, MixedPrecision.FP16, false, false, CudaGraph.FALSE));
     assertThat(reading.noEffect()).contains("attention", "graph_smoothing", "revision");
     assertThat(config.ema().used()).isFalse();
     assertThat(reading.remarks())
         .contains(
-            "full_mixed_precision: true, but master weights stay in float32",
+            "full_mixed_precision: true, but master weights stay in float32: full_bf16 is to do without them",
             "train_batch_size: 1 counts rows in the extension; here it is 1 pair of an instance"
                 + " and a class picture");
   }

@@ -1,6 +1,7 @@
 package dreambooth4j.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.ArrayList;
@@ -112,6 +113,72 @@ class AdamWTest {
       assertThat(all(run, parameters.masters())).allMatch(w -> Math.abs(w - (1 - 0x1p-8)) < 1e-4);
       assertThat(all(run, parameters.weights())).containsOnly(1 - 0x1p-8f);
     }
+  }
+
+  /** A step is a hundredth of what bf16 can tell apart: of many weights some move in each. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void shouldMoveWeightsWithoutMastersRightOnAverage(boolean in8Bits) {
+    try (Arena run = Arena.open("run")) {
+      Parameters parameters = new Parameters(DType.BF16, false);
+      parameters.declare("ones", 30, 1000);
+      parameters.allocate(run, true);
+      assertThat(parameters.hasMasters()).isFalse();
+      parameters.weights().fill_(1);
+      AdamW.Settings plain = new AdamW.Settings(0.9, 0.999, 1e-8, 0);
+      AdamW adamW = new AdamW(run, plain, List.of(parameters), in8Bits);
+      for (int step = 0; step < 50; step++) {
+        parameters.gradients().fill_(2);
+        adamW.step(0x1p-8 / 100, 1);
+        adamW.zeroGradients();
+        if (step == 0) {
+          assertThat(all(run, parameters.weights())).containsOnly(1f, 1 - 0x1p-8f);
+        }
+      }
+      double mean =
+          all(run, parameters.weights()).stream().mapToDouble(w -> w).average().orElseThrow();
+      assertThat(mean).isCloseTo(1 - 0.5 * 0x1p-8, within(0.02 * 0x1p-8));
+    }
+  }
+
+  /** Gathered at once, or as they arrive in any order and size: the rounding is the element's. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void shouldRoundTheSameWayHoweverGradientsCome(boolean in8Bits) {
+    try (Arena run = Arena.open("run")) {
+      List<List<Float>> weights = new ArrayList<>();
+      for (Parameters.Gradients kind :
+          List.of(Parameters.Gradients.GATHERED, Parameters.Gradients.PASSED_ON)) {
+        Parameters parameters = new Parameters(DType.BF16, false);
+        parameters.declare("large", 1100, 1001);
+        parameters.declare("one", 1);
+        parameters.declare("conv", 5, 3, 3, 3);
+        parameters.allocate(run, kind);
+        AdamW adamW = new AdamW(run, SETTINGS, List.of(parameters), in8Bits, 7, null);
+        for (int step = 0; step < 2; step++) {
+          adamW.begin(1e-3);
+          for (int i = 2; i >= 0; i--) {
+            Parameter each = parameters.all().get(i);
+            SplittableRandom random = new SplittableRandom(10 * step + i);
+            each.gradient()
+                .copyFrom(run.floats("drawn", normal(random, each.count(), 1), each.shape()));
+            if (kind == Parameters.Gradients.PASSED_ON) {
+              adamW.updateArrived();
+            }
+          }
+          adamW.update(1e-3, 0, 1);
+        }
+        weights.add(all(run, parameters.weights()));
+      }
+      assertThat(weights.get(1)).isEqualTo(weights.get(0));
+      assertThat(weights.get(0)).anyMatch(w -> w != 0);
+    }
+  }
+
+  @Test
+  void shouldRefuseF16WithoutMasters() {
+    assertThatThrownBy(() -> new Parameters(DType.F16, false))
+        .isInstanceOf(IllegalArgumentException.class);
   }
 
   private static List<Float> all(Arena run, Tensor tensor) {

@@ -67,7 +67,7 @@ class ArenaTest {
 
   @Test
   void shouldCountByPartsWithoutHoldingAnythingWhenDry() {
-    try (Arena run = Arena.dry("plan")) {
+    try (Arena run = Arena.dry("plan", Device.CPU)) {
       run.part("large");
       Tensor large = run.allocate("large", DType.F32, 1L << 50);
       run.part("small");

@@ -128,11 +128,8 @@ public record CapturedCheck(String keys, double ofLosses) {
   }
 
   private static TinyTrainer open(TinyRun tiny, Device device) {
-    TinyTrainer made = new TinyTrainer(tiny, Arena.open("run", device));
-    if (device == Device.CPU) {
-      Emulated.in(made.run);
-    }
-    return made;
+    return new TinyTrainer(
+        tiny, device == Device.CPU ? Emulated.open() : Arena.open("run", device));
   }
 
   private static TinyTrainer trained(TinyRun tiny, Device device, Supplier<Recorder> recorder) {

@@ -60,8 +60,7 @@ class CapturedStepTest {
   /** Trains all steps on the emulated device. */
   private static TinyTrainer captured(TinyRun run, Recorder recorder)
       throws IOException, InterruptedException {
-    TinyTrainer made = new TinyTrainer(run);
-    Emulated.in(made.run);
+    TinyTrainer made = new TinyTrainer(run, Emulated.open());
     made.trainer.capture(recorder, made.notes::add);
     return made.train(6);
   }
@@ -142,10 +141,9 @@ class CapturedStepTest {
     Path checkpoint = folder.resolve("checkpoint-0");
     try (TinyTrainer start = new TinyTrainer(tiny);
         TinyTrainer plain = new TinyTrainer(tiny);
-        TinyTrainer ours = new TinyTrainer(tiny)) {
+        TinyTrainer ours = new TinyTrainer(tiny, Emulated.open())) {
       start.saveWithScale(checkpoint, half ? 0x1p19 : 1);
       float[] before = start.model.unetParameters().saved().toFloats();
-      Emulated.in(ours.run);
       ours.trainer.capture(new Again(), ours.notes::add);
       plain.trainer.resume(checkpoint);
       ours.trainer.resume(checkpoint);
@@ -221,8 +219,7 @@ class CapturedStepTest {
   @Test
   void shouldLeaveTheWeightsWhereALossIsNotFinite() throws IOException, InterruptedException {
     tiny.with("learning_rate", "1e30").with("adam_epsilon", "1e-30");
-    try (TinyTrainer trained = new TinyTrainer(tiny)) {
-      Emulated.in(trained.run);
+    try (TinyTrainer trained = new TinyTrainer(tiny, Emulated.open())) {
       trained.trainer.capture(new Again(), trained.notes::add);
       assertThatThrownBy(trained::train)
           .isInstanceOf(Problem.class)

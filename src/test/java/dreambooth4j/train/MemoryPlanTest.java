@@ -1,6 +1,7 @@
 package dreambooth4j.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
@@ -8,23 +9,30 @@ import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Concept;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.kernel.Emulated;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.OptionalLong;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class MemoryPlanTest {
   /** Stable Diffusion 1.5's config.json files, without its weights. */
   private static final Path SD15 = Path.of("src/test/resources/models/sd15");
 
   private static final long GB = 1_000_000_000;
+
+  private static final MemoryConfig LEAST = new MemoryConfig(Checkpointing.TRUE, true, true);
 
   @TempDir Path folder;
 
@@ -48,7 +56,16 @@ class MemoryPlanTest {
 
   private static MemoryPlan plan(Config config) {
     ModelFolder base = ModelFolder.open(Path.of(config.model().required()), null);
-    return MemoryPlan.of(base, config, config.memory(), load(config));
+    return MemoryPlan.of(base, config, load(config), Device.CPU);
+  }
+
+  private static MemoryForecast forecast(Config config, long available) {
+    return new MemoryForecast(
+        ModelFolder.open(TinyRun.MODEL, null),
+        config,
+        load(config),
+        Device.CPU,
+        OptionalLong.of(available));
   }
 
   @ParameterizedTest
@@ -58,7 +75,9 @@ class MemoryPlanTest {
     "true,false,false,true,no,true",
     "true,true,true,true,no,false",
     "false,false,false,false,bf16,true",
-    "true,true,false,true,bf16,false"
+    "true,true,false,true,bf16,false",
+    "false,false,false,false,full_bf16,true",
+    "true,true,true,true,full_bf16,false"
   })
   void shouldForetellTheRunsPeak(
       boolean text, boolean again, boolean small, boolean fused, String type, boolean average) {
@@ -66,7 +85,7 @@ class MemoryPlanTest {
         .with("gradient_checkpointing", again)
         .with("use_8bit_adam", small)
         .with("fused_backward_pass", fused)
-        .with("mixed_precision", type)
+        .in(type)
         .with("use_ema", average)
         .with("max_token_length", fused ? 150 : 75);
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {
@@ -92,35 +111,102 @@ class MemoryPlanTest {
     ModelFolder base = ModelFolder.open(SD15, null);
     MemoryPlan.Load load = new MemoryPlan.Load(new Bucket(256, 256), 2, 0, 0);
     MemoryPlan plain =
-        MemoryPlan.of(base, config, new MemoryConfig(Checkpointing.FALSE, false, false), load);
+        MemoryPlan.of(
+            base,
+            config.with(new MemoryConfig(Checkpointing.FALSE, false, false)),
+            load,
+            Device.CPU);
     assertThat(plain.weights()).isBetween(4 * 859_520_964L, 4 * 859_700_000L);
     assertThat(plain.optimizer()).isBetween(2 * plain.weights(), 2 * plain.weights() + 100);
     assertThat(plain.activations())
         .containsKeys("UNet down 0", "UNet middle", "UNet up 3")
         .doesNotContainKey("text encoder");
-    MemoryPlan least =
-        MemoryPlan.of(base, config, new MemoryConfig(Checkpointing.TRUE, true, true), load);
+    MemoryPlan least = MemoryPlan.of(base, config.with(LEAST), load, Device.CPU);
     assertThat(plain.total()).isGreaterThan(14 * GB);
     assertThat(least.total()).isLessThan(8 * GB);
     assertThat(least.activationBytes()).isLessThan(plain.activationBytes() / 2);
-    assertThat(least.onGpu(MemoryPlan.Gpu.BF16_ALONE)).isLessThan(5 * GB);
+  }
+
+  private static MemoryPlan onGpu(Config config) {
+    MemoryPlan.Load load = new MemoryPlan.Load(new Bucket(512, 512), 2, 0, 0);
+    return MemoryPlan.of(ModelFolder.open(SD15, null), config.with(LEAST), load, Device.CUDA);
+  }
+
+  /** Stable Diffusion 1.5, one pair of pictures of 512 pixels, on a GPU that is not here. */
+  @Test
+  void shouldPlanForAGpuUnder5Gb() {
+    tiny.with("pretrained_model_name_or_path", SD15).with("mixed_precision", "bf16");
+    MemoryPlan masters = onGpu(tiny.config());
+    MemoryPlan alone = onGpu(tiny.with("full_bf16", true).config());
+    assertThat(alone.device()).isEqualTo(Device.CUDA);
+    assertThat(alone.total()).isBetween(4 * GB, 5 * GB);
+    assertThat(alone.masters()).isZero();
+    assertThat(masters.masters()).isEqualTo(2 * masters.weights());
+    assertThat(alone.weights()).isEqualTo(masters.weights());
+    assertThat(alone.frozen()).isEqualTo(masters.frozen() / 2);
+    assertThat(alone.optimizer()).isEqualTo(masters.optimizer());
+    assertThat(alone.activationBytes()).isGreaterThan(256L << 20).isLessThan(GB);
+  }
+
+  /** The GPU's ways, emulated, but for cuDNN, whose workspace the plan takes at its most. */
+  @Tag("kernels")
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void shouldForetellTheGpusWays(boolean full) {
+    tiny.with("mixed_precision", "bf16").with("full_bf16", full).with("max_train_steps", 3);
+    if (full) {
+      tiny.with("use_8bit_adam", true).with("fused_backward_pass", true);
+    }
+    try (TinyTrainer trainer = new TinyTrainer(tiny, Emulated.open())) {
+      MemoryPlan plan =
+          MemoryPlan.of(
+              ModelFolder.open(TinyRun.MODEL, null),
+              trainer.config,
+              load(trainer.config),
+              Device.CUDA);
+      assertThat((double) plan.always()).isCloseTo(trainer.run.liveBytes(), withinPercentage(2));
+      trainer.run.resetPeak();
+      trainer.train();
+      assertThat((double) plan.always() + plan.activationBytes() - (256L << 20))
+          .isCloseTo(trainer.run.peakBytes(), withinPercentage(10));
+    }
+  }
+
+  @Test
+  void shouldSayThatThereIsNoGpuToCompareWith() {
+    Config config = tiny.with("device", "cuda").with("mixed_precision", "bf16").config();
+    MemoryForecast forecast =
+        new MemoryForecast(ModelFolder.open(TinyRun.MODEL, null), config, load(config));
+    assertThat(forecast.plan().device()).isEqualTo(Device.CUDA);
+    assertThat(forecast.available()).isEmpty();
+    assertThat(forecast.fits()).isTrue();
+    assertThat(forecast.choseCheckpointing()).isFalse();
+    Problem problem = new Problem(Problem.Kind.DEVICE, "device: cuda: there is none");
+    assertThat(forecast.explained(problem)).isSameAs(problem);
+  }
+
+  @Test
+  void shouldSayThatWeightsWithoutMastersWouldFit() {
+    MemoryForecast roomy = forecast(tiny.config(), GB);
+    long least = roomy.optionsOnCpu().get(4).total();
+    assertThat(forecast(tiny.config(), least - 1).waysOut())
+        .contains("fused_backward_pass with max_grad_norm 0 + mixed_precision bf16 + full_bf16 (");
   }
 
   @Test
   void shouldChooseCheckpointingWhereTheRunWouldNotFitWithout() {
     tiny.with("use_8bit_adam", true);
     Config config = tiny.config();
-    ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
-    MemoryForecast roomy = new MemoryForecast(base, config, load(config), GB);
+    MemoryForecast roomy = forecast(config, GB);
     assertThat(roomy.plan().memory().gradientCheckpointing()).isEqualTo(Checkpointing.FALSE);
     assertThat(roomy.choseCheckpointing()).isFalse();
     assertThat(roomy.fits()).isTrue();
     long little = roomy.plan().total() - 1;
-    MemoryForecast tight = new MemoryForecast(base, config, load(config), little);
+    MemoryForecast tight = forecast(config, little);
     assertThat(tight.plan().memory()).isEqualTo(new MemoryConfig(Checkpointing.TRUE, true, false));
     assertThat(tight.choseCheckpointing()).isTrue();
     assertThat(tight.fits()).isTrue();
-    MemoryForecast hopeless = new MemoryForecast(base, config, load(config), 1000);
+    MemoryForecast hopeless = forecast(config, 1000);
     assertThat(hopeless.fits()).isFalse();
     assertThat(hopeless.waysOut()).contains("lower train_batch_size or resolution");
   }
@@ -128,9 +214,8 @@ class MemoryPlanTest {
   @Test
   void shouldSayWhatWasWantedAndWhatWouldFit() {
     Config config = tiny.with("gradient_checkpointing", false).config();
-    ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
-    MemoryForecast roomy = new MemoryForecast(base, config, load(config), GB);
-    MemoryForecast tight = new MemoryForecast(base, config, load(config), roomy.plan().total() - 1);
+    MemoryForecast roomy = forecast(config, GB);
+    MemoryForecast tight = forecast(config, roomy.plan().total() - 1);
     Problem problem =
         tight.explained(new Problem(Problem.Kind.DEVICE, "conv2d: out of memory: 8 bytes"));
     assertThat(problem.kind()).isEqualTo(Problem.Kind.DEVICE);

@@ -25,7 +25,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Training in 16 bits beside F32 masters. */
+/** Training in 16 bits, beside F32 masters or without. */
 class PrecisionTest {
   @TempDir Path folder;
 
@@ -102,12 +102,9 @@ class PrecisionTest {
 
   /** One picture, again and again, is soon known. */
   @ParameterizedTest
-  @ValueSource(strings = {"bf16", "fp16"})
+  @ValueSource(strings = {"bf16", "fp16", "full_bf16"})
   void shouldLearn(String type) {
-    tiny.withoutClass()
-        .with("mixed_precision", type)
-        .with("train_batch_size", 3)
-        .with("num_train_epochs", 20);
+    tiny.withoutClass().in(type).with("train_batch_size", 3).with("num_train_epochs", 20);
     try (TinyTrainer trained = new TinyTrainer(tiny).train()) {
       double first = mean(trained.reports.subList(0, 8));
       double last = mean(trained.reports.subList(32, 40));
@@ -120,9 +117,15 @@ class PrecisionTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"bf16,false,false", "bf16,true,true", "fp16,false,true"})
+  @CsvSource({
+    "bf16,false,false",
+    "bf16,true,true",
+    "fp16,false,true",
+    "full_bf16,false,false",
+    "full_bf16,true,true"
+  })
   void shouldGoOnExactly(String type, boolean fused, boolean in8Bits) {
-    tiny.with("mixed_precision", type)
+    tiny.in(type)
         .with("fused_backward_pass", fused)
         .with("use_8bit_adam", in8Bits)
         .with("max_grad_norm", fused ? 0 : 1)
@@ -154,9 +157,10 @@ class PrecisionTest {
   }
 
   /** The same bits, for a weight's update asks for nothing of the others. */
-  @Test
-  void shouldLearnTheSameBitsWhenGradientsArePassedOn() {
-    tiny.with("mixed_precision", "bf16").with("max_grad_norm", 0);
+  @ParameterizedTest
+  @CsvSource({"bf16,false", "full_bf16,false", "full_bf16,true"})
+  void shouldLearnTheSameBitsWhenGradientsArePassedOn(String type, boolean in8Bits) {
+    tiny.in(type).with("max_grad_norm", 0).with("use_8bit_adam", in8Bits);
     try (TinyTrainer plain = new TinyTrainer(tiny).train();
         TinyTrainer passing = new TinyTrainer(tiny.with("fused_backward_pass", true)).train()) {
       assertThat(passing.unet()).isEqualTo(plain.unet());
@@ -194,7 +198,11 @@ class PrecisionTest {
       ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
       StableDiffusion half =
           StableDiffusion.load(
-              run, base, Parameters.Gradients.GATHERED, Parameters.Gradients.NONE, DType.BF16);
+              run,
+              base,
+              Parameters.Gradients.GATHERED,
+              Parameters.Gradients.NONE,
+              StableDiffusion.Types.trainedIn(DType.BF16));
       StableDiffusion exact = StableDiffusion.load(run, base, false, false);
       assertThat(half.textParameters().dtype()).isEqualTo(DType.F32);
       half.inFull(

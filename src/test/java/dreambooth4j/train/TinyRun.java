@@ -65,6 +65,12 @@ public final class TinyRun {
     return this;
   }
 
+  /** Computes in a type: one of mixed_precision, or full_bf16. */
+  public TinyRun in(String type) {
+    boolean full = type.equals("full_bf16");
+    return with("mixed_precision", full ? "bf16" : type).with("full_bf16", full);
+  }
+
   /** Leaves a key at its default. */
   public TinyRun without(String key) {
     flags.remove(key);

@@ -6,8 +6,10 @@ import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
 import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Tensor;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.ClassImagePlan;
@@ -98,13 +100,16 @@ final class TinyTrainer implements AutoCloseable {
     return values(model.textParameters());
   }
 
-  private static Map<String, List<Float>> values(Parameters parameters) {
+  private Map<String, List<Float>> values(Parameters parameters) {
     Map<String, List<Float>> values = new TreeMap<>();
     for (Parameter each : parameters.all()) {
       List<Float> list = new ArrayList<>();
-      for (float value : each.master().toFloats()) {
+      Tensor wide = run.allocate("wide", DType.F32, each.shape());
+      wide.copyFrom(each.master());
+      for (float value : wide.toFloats()) {
         list.add(value);
       }
+      wide.release();
       values.put(each.name(), list);
     }
     return values;

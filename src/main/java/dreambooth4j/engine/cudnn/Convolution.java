@@ -2,6 +2,7 @@ package dreambooth4j.engine.cudnn;
 
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Tensor;
 
 /**
@@ -76,7 +77,7 @@ public record Convolution(
     return "%s %s x[%d,%d,%d,%d] w[%d,%d,%d,%d] stride %d padding %d"
         .formatted(
             direction,
-            dtype,
+            Platform.multipliedIn(dtype),
             images,
             height,
             width,

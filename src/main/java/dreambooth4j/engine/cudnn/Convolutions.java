@@ -47,10 +47,12 @@ public final class Convolutions {
   }
 
   private static Convolutions usual(Arena arena) {
-    boolean on = arena.device() == Device.CUDA && !arena.isDry() && !OFF;
-    return on
-        ? new Convolutions(new CudnnLibrary(), Trials.ofUser("convolution"), CudaDevice::await)
-        : new Convolutions(null, null, () -> {});
+    if (arena.device() == Device.CPU || OFF) {
+      return new Convolutions(null, null, () -> {});
+    }
+    return arena.isDry()
+        ? new Convolutions(new DryLibrary(), null, () -> {})
+        : new Convolutions(new CudnnLibrary(), Trials.ofUser("convolution"), CudaDevice::await);
   }
 
   /**
@@ -178,7 +180,7 @@ public final class Convolutions {
       }
     }
     if (possible.isEmpty() || trials == null) {
-      return null;
+      return possible.values().stream().findFirst().orElse(null);
     }
     try (Arena scratch = arena.child("conv2d trial")) {
       Tensor x = scratch.zeros("x", shape.dtype(), shape.inputShape());

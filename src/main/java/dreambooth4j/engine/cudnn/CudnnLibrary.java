@@ -2,6 +2,7 @@ package dreambooth4j.engine.cudnn;
 
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Native;
+import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.cudnn.Convolution.Direction;
 import java.util.List;
@@ -14,7 +15,6 @@ import org.bytedeco.cuda.global.cudnn;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.SizeTPointer;
-import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch_cuda;
 import org.jspecify.annotations.Nullable;
 
@@ -240,7 +240,7 @@ final class CudnnLibrary implements ConvolutionLibrary {
       if (dtype.isHalf()) {
         return cudnn.CUDNN_TENSOR_OP_MATH;
       }
-      return torch.globalContext().allowTF32CuDNN()
+      return Platform.multipliedIn(dtype).equals("TF32")
           ? cudnn.CUDNN_DEFAULT_MATH
           : cudnn.CUDNN_FMA_MATH;
     }

@@ -3,25 +3,28 @@ package dreambooth4j.engine.kernel;
 import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.DynamicCode;
 import dreambooth4j.engine.Native;
+import dreambooth4j.engine.Rounding;
 import dreambooth4j.engine.Tensor;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * AdamW over flat buffers and the norm of the gradients before it, {@code adamw.cu} and {@code
  * global_norm.cu}; the plain composition is {@link AdamW}. A step is: {@link #squares} of each
- * buffer, {@link #norm}, {@link #begin}, then one of the updates for each buffer.
+ * buffer, {@link #norm}, {@link #begin}, then {@link #update} for each buffer. Where gradients
+ * arrive one by one it is {@link #begin} with a norm of 0, then {@link #squares}, {@link #norm},
+ * {@link #arrived} and {@link #update} for each.
  *
  * <table>
  * <caption>Tensors, n a buffer's elements</caption>
  * <tr><th>tensor</th><th>shape</th><th>dtype</th></tr>
  * <tr><td>gradients, copy</td><td>[n]</td><td>F32, BF16 or F16</td></tr>
- * <tr><td>weights</td><td>[n]</td><td>F32; in {@link #stochastic} BF16</td></tr>
- * <tr><td>means, variances</td><td>[n]</td><td>F32; in {@link #update8bit} U8 codes</td></tr>
+ * <tr><td>weights</td><td>[n]</td><td>F32; {@link Alone} BF16</td></tr>
+ * <tr><td>means, variances</td><td>[n]</td><td>F32, or with scales U8 codes</td></tr>
  * <tr><td>scales</td><td>[⌈n / 256⌉]</td><td>F32</td></tr>
  * <tr><td>coefficients</td><td>[{@link #COEFFICIENTS}]</td><td>F32</td></tr>
- * <tr><td>norm, rate, lossScale, steps</td><td>[1]</td><td>F32</td></tr>
+ * <tr><td>norm, rate, lossScale, steps, stopped</td><td>[1]</td><td>F32</td></tr>
  * </table>
  */
 public final class AdamWKernels {
@@ -31,8 +34,42 @@ public final class AdamWKernels {
   /** Numbers that share a scale among the 8-bit states. */
   public static final int BLOCK = 256;
 
+  /** Where weights lie. */
+  public sealed interface Weights permits Masters, Alone {}
+
+  /**
+   * In F32.
+   *
+   * @param copy gets them in the gradients' type, if there is one
+   */
+  public record Masters(Tensor masters, @Nullable Tensor copy) implements Weights {}
+
+  /**
+   * In BF16, as gradients are, without an F32 version: each is rounded at random by {@link
+   * Rounding}'s rule, in which the step is the step count.
+   *
+   * @param first which element of the whole buffer this part begins with, a multiple of 8
+   */
+  public record Alone(Tensor weights, long first, Rounding rounding) implements Weights {}
+
+  /**
+   * What is remembered of the gradients.
+   *
+   * @param meanScales of 8 bits, or null; so are varianceScales
+   * @param tables F32 [512], {@link #tables()}, for moments of 8 bits
+   */
+  public record Moments(
+      Tensor means,
+      Tensor variances,
+      @Nullable Tensor meanScales,
+      @Nullable Tensor varianceScales,
+      Tensor tables) {}
+
   private static final int THREADS = 256;
   private static final int BLOCKS = 1024;
+
+  /** The most partial sums of a buffer. */
+  static final int MOST_PARTIALS = BLOCKS;
 
   private AdamWKernels() {}
 
@@ -107,128 +144,79 @@ public final class AdamWKernels {
                 (float) maxNorm)));
   }
 
-  /** Updates F32 weights and moments; {@code copy} gets them in the gradients' type. */
+  /**
+   * Ends a step for all gradients that come after one that is not finite.
+   *
+   * @param norm of the gradient that has arrived
+   * @param stopped 0 at the step's beginning; the same for all groups
+   */
+  public static void arrived(Launch.On device, Tensor norm, Tensor stopped, Tensor coefficients) {
+    device.launch(
+        new Launch(
+            KernelSource.ADAMW,
+            "adamw_arrived",
+            1,
+            1,
+            32,
+            0,
+            List.of(norm, stopped, coefficients)));
+  }
+
+  /** Updates weights and moments, and sets the gradients to zero. */
   public static void update(
       Launch.On device,
       AdamW.Settings settings,
       Tensor coefficients,
       Tensor gradients,
-      Tensor weights,
-      @Nullable Tensor copy,
-      Tensor means,
-      Tensor variances) {
-    launch(
-        device,
-        "adamw_" + Launch.suffix(gradients.dtype(), false),
-        settings,
-        gradients.count(),
-        Launch.wide(gradients.dtype()),
-        coefficients,
-        gradients,
-        weights,
-        Launch.orNull(copy),
-        means,
-        variances,
-        gradients.count());
-  }
-
-  /**
-   * As {@link #update} with moments of 8 bits.
-   *
-   * @param tables F32 [512], {@link #tables()}
-   */
-  public static void update8bit(
-      Launch.On device,
-      AdamW.Settings settings,
-      Tensor coefficients,
-      Tensor tables,
-      Tensor gradients,
-      Tensor weights,
-      @Nullable Tensor copy,
-      Tensor means,
-      Tensor meanScales,
-      Tensor variances,
-      Tensor varianceScales) {
-    launch(
-        device,
-        "adamw_8bit_" + Launch.suffix(gradients.dtype(), false),
-        settings,
-        gradients.count(),
-        8,
-        coefficients,
-        tables,
-        gradients,
-        weights,
-        Launch.orNull(copy),
-        means,
-        address(meanScales),
-        variances,
-        address(varianceScales),
-        gradients.count());
-  }
-
-  /** Scales are read one by one: those of a part of a buffer begin anywhere. */
-  private static Long address(Tensor scales) {
-    return Native.call("address", () -> scales.at().data_ptr().address());
-  }
-
-  /**
-   * Updates BF16 weights, of which there is no F32 version: each is rounded up or down at random,
-   * so that changes too small for the type add up on average.
-   *
-   * @param key {@code CounterRandom.key}; the step count is the step
-   * @param row tells buffers of one step apart
-   */
-  public static void stochastic(
-      Launch.On device,
-      AdamW.Settings settings,
-      Tensor coefficients,
-      Tensor gradients,
-      Tensor weights,
-      Tensor means,
-      Tensor variances,
-      long key,
-      int row) {
-    launch(
-        device,
-        "adamw_stochastic",
-        settings,
-        gradients.count(),
-        8,
-        coefficients,
-        gradients,
-        weights,
-        means,
-        variances,
-        gradients.count(),
-        key,
-        row);
-  }
-
-  private static void launch(
-      Launch.On device,
-      String entry,
-      AdamW.Settings settings,
-      long elements,
-      int vector,
-      Object... arguments) {
-    Stream<Object> rule =
-        Stream.of(
+      Weights weights,
+      Moments moments) {
+    List<Object> arguments = new ArrayList<>(List.of(coefficients));
+    boolean in8Bits = moments.meanScales != null;
+    if (in8Bits) {
+      arguments.add(moments.tables);
+    }
+    arguments.add(gradients);
+    if (weights instanceof Masters wide) {
+      arguments.addAll(List.of(wide.masters, Launch.orNull(wide.copy)));
+    } else if (weights instanceof Alone alone) {
+      arguments.add(alone.weights);
+    }
+    for (Tensor each : new Tensor[] {moments.means, moments.variances}) {
+      arguments.add(each);
+      Tensor scales = each == moments.means ? moments.meanScales : moments.varianceScales;
+      if (scales != null) {
+        arguments.add(address(scales));
+      }
+    }
+    arguments.add(gradients.count());
+    String kind = Launch.suffix(gradients.dtype(), false);
+    if (weights instanceof Alone alone) {
+      arguments.addAll(List.of(alone.first, alone.rounding.key(), alone.rounding.row()));
+      kind = "stochastic";
+    }
+    arguments.addAll(
+        List.of(
             (float) settings.beta1(),
             (float) (1 - settings.beta1()),
             (float) settings.beta2(),
             (float) (1 - settings.beta2()),
             (float) settings.epsilon(),
-            (float) settings.weightDecay());
+            (float) settings.weightDecay()));
+    int vector = in8Bits ? 8 : Launch.wide(gradients.dtype());
     device.launch(
         new Launch(
             KernelSource.ADAMW,
-            entry,
-            Launch.blocks((elements + vector - 1) / vector, THREADS, 2 * BLOCKS),
+            (in8Bits ? "adamw_8bit_" : "adamw_") + kind,
+            Launch.blocks((gradients.count() + vector - 1) / vector, THREADS, 2 * BLOCKS),
             1,
             THREADS,
             0,
-            Stream.concat(Stream.of(arguments), rule).toList()));
+            arguments));
+  }
+
+  /** Scales are read one by one: those of a part of a buffer begin anywhere. */
+  private static Long address(Tensor scales) {
+    return Native.call("address", () -> Launch.address(scales));
   }
 
   /** What the 256 codes of a mean and of a variance stand for, one after the other. */

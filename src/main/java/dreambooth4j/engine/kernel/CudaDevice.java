@@ -7,6 +7,7 @@ import org.bytedeco.cuda.global.cudart;
 import org.bytedeco.cuda.global.cudnn;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerPointer;
+import org.bytedeco.javacpp.SizeTPointer;
 import org.bytedeco.pytorch.global.torch_cuda;
 
 /**
@@ -48,6 +49,18 @@ public final class CudaDevice {
   static String libraries() {
     return Native.call(
         "libraries", () -> Platform.libtorch() + ", cuDNN " + cudnn.cudnnGetVersion());
+  }
+
+  /** What the device can still give, in bytes; asked before libtorch has made a context too. */
+  public static long availableBytes() {
+    return Native.call(
+        "device memory",
+        () -> {
+          SizeTPointer free = new SizeTPointer(1);
+          SizeTPointer total = new SizeTPointer(1);
+          check("device memory", cudart.cudaMemGetInfo(free, total));
+          return free.get();
+        });
   }
 
   /** Waits until all that was launched on libtorch's current stream is done. */

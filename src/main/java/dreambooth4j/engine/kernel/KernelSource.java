@@ -13,7 +13,13 @@ public enum KernelSource {
   /** {@link AddKernels}. */
   ADD("add_*", "add_per_sample_**", "add_pixel_sums_**", "add_pixel_sums_finish_*"),
   /** {@link AdamWKernels}. */
-  ADAMW("adamw_begin", "adamw_*", "adamw_8bit_*", "adamw_stochastic"),
+  ADAMW(
+      "adamw_begin",
+      "adamw_arrived",
+      "adamw_*",
+      "adamw_8bit_*",
+      "adamw_stochastic",
+      "adamw_8bit_stochastic"),
   /** {@link GegluKernels}. */
   GEGLU("geglu_forward_**", "geglu_backward_**"),
   /** {@link AdamWKernels}, the norm before it. */

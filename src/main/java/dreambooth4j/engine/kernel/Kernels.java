@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * Whether the ops of a tree of arenas take our kernels, and where these are launched. They do on
  * CUDA, unless the environment variable {@code DREAMBOOTH4J_KERNELS} is {@code off}, for
  * comparisons; on a CPU the plain ops are the only ones, except where a test launches kernels that
- * are emulated.
+ * are emulated. In a dry tree nothing is launched, and what the kernels work in is counted.
  *
  * <table>
  * <caption>An op asks its {@code …Kernels} class, which knows what it takes; else it is plain</caption>
@@ -51,8 +51,10 @@ public final class Kernels {
   }
 
   private static Kernels usual(Arena arena) {
-    boolean launches = arena.device() == Device.CUDA && !arena.isDry() && !OFF;
-    return new Kernels(launches ? new CudaLauncher(KernelCache.ofUser()) : null);
+    if (arena.device() == Device.CPU || OFF) {
+      return new Kernels(null);
+    }
+    return new Kernels(arena.isDry() ? launch -> {} : new CudaLauncher(KernelCache.ofUser()));
   }
 
   /** Whether tensors are of one storage type, and begin where 16-byte loads can. */

@@ -112,8 +112,10 @@ public record Launch(
     return Native.call("address", () -> address(tensor) % ALIGNMENT == 0);
   }
 
-  private static long address(Tensor tensor) {
-    return tensor.at().data_ptr().address();
+  /** Of a dry tensor, which has none, where it begins in the one that it is a view of. */
+  static long address(Tensor tensor) {
+    Pointer data = tensor.at().data_ptr();
+    return data == null ? tensor.at().storage_offset() * tensor.dtype().bytes() : data.address();
   }
 
   // x86-64 and Arm store the low bytes first: a 4-byte argument is read from the slot's beginning.

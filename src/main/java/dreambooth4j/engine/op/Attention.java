@@ -7,7 +7,6 @@ import dreambooth4j.engine.Threads;
 import dreambooth4j.engine.Var;
 import java.util.List;
 import java.util.stream.Stream;
-import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,11 +27,6 @@ public final class Attention {
             .computeAll(
                 "attention",
                 () -> {
-                  if (Dry.is(q.at())) {
-                    return new org.bytedeco.pytorch.Tensor[] {
-                      torch.empty_like(q.at()), Dry.sums(q.at(), q.size(0), heads, q.size(1))
-                    };
-                  }
                   org.bytedeco.pytorch.Tensor[] r =
                       engine.forward(
                           Attention::call,
@@ -89,11 +83,6 @@ public final class Attention {
             .computeAll(
                 "attention.backward",
                 () -> {
-                  if (Dry.is(q.at())) {
-                    return new org.bytedeco.pytorch.Tensor[] {
-                      torch.empty_like(q.at()), torch.empty_like(k.at()), torch.empty_like(v.at())
-                    };
-                  }
                   org.bytedeco.pytorch.Tensor[] r =
                       engine.backward(
                           Attention::call,

@@ -4,6 +4,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Boxed;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Native;
+import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.kernel.CudaDevice;
 import dreambooth4j.engine.kernel.Trials;
 import dreambooth4j.engine.kernel.Trials.Candidate;
@@ -35,7 +36,10 @@ final class AttentionChoice {
    * @param qkv q, k and v, which the trial takes too; asked for inside a native call
    */
   static AttentionEngine of(Arena arena, Sizes sizes, Supplier<Tensor[]> qkv, boolean goesBack) {
-    if (arena.device() == Device.CPU || arena.isDry()) {
+    if (arena.isDry()) {
+      return AttentionEngine.DRY;
+    }
+    if (arena.device() == Device.CPU) {
       return AttentionEngine.CPU_FLASH;
     }
     return arena
@@ -57,8 +61,14 @@ final class AttentionChoice {
                             Trials.seconds(
                                 () -> run(each, to, qkv, sizes.causal(), goesBack), await)))
             .toList();
-    String key = sizes + (goesBack ? ", there and back" : ", there");
-    return AttentionEngine.valueOf(trials.choose(key, candidates));
+    return AttentionEngine.valueOf(trials.choose(key(sizes, goesBack), candidates));
+  }
+
+  /** What a choice is remembered by. */
+  static String key(Sizes sizes, boolean goesBack) {
+    String multiplied = Platform.multipliedIn(sizes.dtype());
+    boolean less = !multiplied.equals(sizes.dtype().toString());
+    return sizes + (goesBack ? ", there and back" : ", there") + (less ? ", " + multiplied : "");
   }
 
   private static void run(

@@ -61,6 +61,37 @@ enum AttentionEngine {
     }
   },
 
+  /** Shapes alone, for dry tensors: what the flash kernels and the memory-efficient ones make. */
+  DRY {
+    @Override
+    boolean takes(Sizes sizes) {
+      return false; // nothing else is taken in a dry tree, and it in no other
+    }
+
+    @Override
+    Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal) {
+      return new Tensor[] {tokens(q), Dry.sums(q, q.size(0), q.size(1), q.size(2))};
+    }
+
+    @Override
+    Tensor[] backward(
+        Operators to,
+        Tensor dy,
+        Tensor q,
+        Tensor k,
+        Tensor v,
+        Tensor y,
+        Tensor[] kept,
+        boolean causal) {
+      return new Tensor[] {tokens(q), tokens(k), tokens(v)};
+    }
+
+    /** [B, heads, N, d] that lies as [B, N, heads, d]. */
+    private Tensor tokens(Tensor like) {
+      return Dry.of(like, like.size(0), like.size(2), like.size(1), like.size(3)).transpose(1, 2);
+    }
+  },
+
   /** FlashAttention-2 (Dao 2023): 16 bits, sm_80 and later. */
   FLASH {
     @Override

@@ -10,6 +10,7 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
@@ -253,6 +254,43 @@ class ConvolutionsTest {
     assertThat(shape.outputShape()).containsExactly(2, 33, 24, 640);
     assertThat(shape.key(Direction.FILTER))
         .isEqualTo("FILTER BF16 x[2,65,48,320] w[640,3,3,320] stride 2 padding 1");
+  }
+
+  @Test
+  void shouldRememberPlansWithRoundedFactorsApart() {
+    Convolution full = new Convolution(DType.F32, 2, 7, 6, 5, 4, 3, 3, 1, 1);
+    Convolution half = new Convolution(DType.BF16, 2, 7, 6, 5, 4, 3, 3, 1, 1);
+    Platform.allowTf32(false);
+    String before = full.key(Direction.DATA);
+    String ofHalf = half.key(Direction.DATA);
+    Platform.allowTf32(true);
+    try {
+      assertThat(full.key(Direction.DATA)).isEqualTo(before.replace("F32", "TF32"));
+      assertThat(before).startsWith("DATA F32 x[");
+      assertThat(half.key(Direction.DATA)).isEqualTo(ofHalf);
+    } finally {
+      Platform.allowTf32(false);
+    }
+  }
+
+  /** So a plan counts the workspace of a call at its most, and makes what cuDNN would write to. */
+  @Test
+  void shouldBeCudnnInADryTreeOfCuda() {
+    try (Arena arena = Arena.dry("plan", Device.CUDA)) {
+      Convolution shape = new Convolution(DType.BF16, 2, 7, 6, 5, 4, 3, 3, 1, 1);
+      assertThat(Convolutions.of(arena, shape, true, true)).isNotNull();
+      Parameters group = new Parameters(DType.BF16);
+      Parameter weight = group.declare("w", 4, 5, 3, 3);
+      group.allocate(arena, false);
+      Tensor x = arena.allocate("x", DType.BF16, 2, 7, 6, 5);
+      long before = arena.liveBytes();
+      try (Tape tape = Tape.inference(arena)) {
+        Tensor y = Conv2d.apply(tape, tape.constant(x), weight, null, 1, 1).value();
+        assertThat(y.shape()).containsExactly(2, 7, 6, 4);
+        assertThat(arena.peakBytes() - before)
+            .isEqualTo(Convolutions.WORKSPACE_BYTES + y.ownedBytes());
+      }
+    }
   }
 
   @Test

@@ -9,13 +9,16 @@ import dreambooth4j.engine.DynamicCode;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Rounding;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.OpCase;
 import dreambooth4j.random.CounterRandom;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 
 /** The optimizer's kernels against {@link AdamW} and against their own definitions. */
 final class AdamWChecks {
@@ -23,6 +26,9 @@ final class AdamWChecks {
   private static final float RATE = 3e-4f;
   private static final double MAX_NORM = 1;
   private static final int STEPS = 3;
+
+  /** Where a part of a buffer begins that is rounded at random. */
+  private static final int FIRST = 256;
 
   private AdamWChecks() {}
 
@@ -37,8 +43,14 @@ final class AdamWChecks {
       }
       checks.add(KernelCheck.named("adamw skips " + dtype, (d, m) -> skips(d, m, dtype)));
     }
-    checks.add(KernelCheck.named("adamw stochastic [515]", (d, m) -> stochastic(d, m, 515)));
-    checks.add(KernelCheck.named("adamw stochastic [2048]", (d, m) -> stochastic(d, m, 2048)));
+    for (int n : new int[] {515, 2048}) {
+      checks.add(
+          KernelCheck.named("adamw stochastic [" + n + "]", (d, m) -> stochastic(d, m, n, false)));
+      checks.add(
+          KernelCheck.named(
+              "adamw 8bit stochastic [" + n + "]", (d, m) -> stochastic(d, m, n, true)));
+    }
+    checks.add(KernelCheck.named("adamw arrived [515]", (d, m) -> arrives(d, m, 515)));
     return checks;
   }
 
@@ -88,8 +100,15 @@ final class AdamWChecks {
     }
 
     void update(Launch.On device) {
-      AdamWKernels.update(
-          device, SETTINGS, coefficients, gradients, weights, copy, means, variances);
+      update(device, new AdamWKernels.Masters(weights, copy));
+    }
+
+    void update(Launch.On device, AdamWKernels.Weights where) {
+      AdamWKernels.update(device, SETTINGS, coefficients, gradients, where, moments());
+    }
+
+    AdamWKernels.Moments moments() {
+      return new AdamWKernels.Moments(means, variances, null, null, coefficients);
     }
   }
 
@@ -186,7 +205,8 @@ final class AdamWChecks {
     assertThat(memory.back(ours.gradients).at().count_nonzero().item_long()).isZero();
   }
 
-  private static void stochastic(Launch.On device, Memory memory, int n) {
+  /** In the first step codes lose nothing: what is rounded is what F32 moments would give. */
+  private static void stochastic(Launch.On device, Memory memory, int n, boolean in8Bits) {
     Buffers full = new Buffers(memory, DType.BF16, n);
     Tensor start = memory.arena().allocate("start", DType.BF16, n);
     start.copyFrom(memory.back(full.weights));
@@ -198,40 +218,67 @@ final class AdamWChecks {
     full.begin(device);
     full.update(device);
     ours.begin(device);
-    long key = CounterRandom.key(42, "rounding");
-    AdamWKernels.stochastic(
+    AdamWKernels.update(
         device,
         SETTINGS,
         ours.coefficients,
         ours.gradients,
-        weights,
-        ours.means,
-        ours.variances,
-        key,
-        3);
-    float[] exact = memory.back(full.weights).toFloats();
-    Tensor rounded = memory.arena().allocate("rounded", DType.F32, n);
+        new AdamWKernels.Alone(weights, FIRST, new Rounding(CounterRandom.key(42, "rounding"), 3)),
+        in8Bits ? codes(memory, n) : ours.moments());
+    rounded(memory, full.weights, weights);
+    assertThat(memory.back(ours.gradients).at().count_nonzero().item_long()).isZero();
+  }
+
+  /** Whether BF16 weights are these F32 ones, rounded in the first step as the rule has it. */
+  private static void rounded(Memory memory, Tensor wide, Tensor weights) {
+    float[] exact = memory.back(wide).toFloats();
+    Tensor rounded = memory.arena().allocate("rounded", DType.F32, exact.length);
     rounded.copyFrom(memory.back(weights));
-    float[] expected = new float[n];
+    float[] expected = new float[exact.length];
     CounterRandom random = CounterRandom.at(42, "rounding", 1, 3);
     int word = 0;
-    for (int i = 0; i < n; i++) {
+    for (int i = -FIRST; i < exact.length; i++) {
       word = i % 2 == 0 ? random.nextInt() : word >>> 16;
-      int bits = Float.floatToRawIntBits(exact[i]) + (word & 0xFFFF);
-      expected[i] = Float.intBitsToFloat(bits & 0xFFFF0000);
+      if (i >= 0) {
+        int bits = Float.floatToRawIntBits(exact[i]) + (word & 0xFFFF);
+        expected[i] = Float.intBitsToFloat(bits & 0xFFFF0000);
+      }
     }
     assertThat(rounded.toFloats()).isEqualTo(expected);
+  }
+
+  /** Ends the step at a gradient that is not finite, and not at those before it. */
+  private static void arrives(Launch.On device, Memory memory, int n) {
+    Buffers ours = new Buffers(memory, DType.F32, n);
+    Tensor stopped = memory.floats(0);
+    ours.norm.zero_();
+    AdamWKernels.begin(
+        device, SETTINGS, ours.norm, ours.rate, null, ours.steps, ours.coefficients, 0);
+    for (int i = 0; i < 3; i++) {
+      ours.draw(memory, i);
+      if (i == 1) {
+        ours.gradients.rows(0, 1).copyFrom(memory.floats(Float.NaN));
+      }
+      float[] before = memory.back(ours.weights).toFloats();
+      AdamWKernels.squares(device, ours.gradients, ours.partial);
+      AdamWKernels.norm(device, ours.partial, ours.norm);
+      AdamWKernels.arrived(device, ours.norm, stopped, ours.coefficients);
+      ours.update(device);
+      float[] after = memory.back(ours.weights).toFloats();
+      if (i == 0) {
+        assertThat(after).isNotEqualTo(before);
+      } else {
+        assertThat(after).isEqualTo(before);
+      }
+    }
+    assertThat(stopped.item()).isEqualTo(1);
+    assertThat(ours.steps.item()).isEqualTo(1);
   }
 
   private static void eightBit(Launch.On device, Memory memory, DType dtype, int n) {
     Buffers full = new Buffers(memory, dtype, n);
     Buffers ours = new Buffers(memory, dtype, n);
-    Tensor tables = memory.floats(AdamWKernels.tables());
-    Tensor means = codes(memory, n, true);
-    Tensor variances = codes(memory, n, false);
-    int blocks = (int) AdamWKernels.scales(n);
-    Tensor meanScales = memory.floats(new float[blocks]);
-    Tensor varianceScales = memory.floats(new float[blocks]);
+    AdamWKernels.Moments moments = codes(memory, n);
     float[] start = memory.back(full.weights).toFloats();
     for (int step = 0; step < 10; step++) {
       full.draw(memory, step);
@@ -239,24 +286,24 @@ final class AdamWChecks {
       full.update(device);
       ours.draw(memory, step);
       ours.begin(device);
-      AdamWKernels.update8bit(
+      AdamWKernels.update(
           device,
           SETTINGS,
           ours.coefficients,
-          tables,
           ours.gradients,
-          ours.weights,
-          ours.copy,
-          means,
-          meanScales,
-          variances,
-          varianceScales);
+          new AdamWKernels.Masters(ours.weights, ours.copy),
+          moments);
       if (step == 0) {
         // The first step starts from zeros, which have codes of their own: nothing is lost yet.
         assertThat(memory.back(ours.weights).toFloats())
             .isEqualTo(memory.back(full.weights).toFloats());
-        nearest(memory, full.means, means, meanScales, 0);
-        nearest(memory, full.variances, variances, varianceScales, AdamWKernels.BLOCK);
+        nearest(memory, full.means, moments.means(), moments.meanScales(), 0);
+        nearest(
+            memory,
+            full.variances,
+            moments.variances(),
+            moments.varianceScales(),
+            AdamWKernels.BLOCK);
       }
     }
     double change = 0;
@@ -270,6 +317,17 @@ final class AdamWChecks {
     assertThat(Math.sqrt(off / change)).isLessThan(0.05);
   }
 
+  /** Moments of 8 bits, all zero. */
+  private static AdamWKernels.Moments codes(Memory memory, int n) {
+    int blocks = (int) AdamWKernels.scales(n);
+    return new AdamWKernels.Moments(
+        codes(memory, n, true),
+        codes(memory, n, false),
+        memory.floats(new float[blocks]),
+        memory.floats(new float[blocks]),
+        memory.floats(AdamWKernels.tables()));
+  }
+
   private static Tensor codes(Memory memory, int n, boolean signed) {
     Tensor codes = memory.blank(DType.U8, n);
     long[] zeros = new long[n];
@@ -279,9 +337,10 @@ final class AdamWChecks {
   }
 
   /** Whether each code is the nearest to what it stands for, and scales are the largest of 256. */
-  private static void nearest(Memory memory, Tensor of, Tensor codes, Tensor scales, int from) {
+  private static void nearest(
+      Memory memory, Tensor of, Tensor codes, @Nullable Tensor scales, int from) {
     float[] exact = memory.back(of).toFloats();
-    float[] scale = memory.back(scales).toFloats();
+    float[] scale = memory.back(Objects.requireNonNull(scales)).toFloats();
     Tensor wide = memory.arena().allocate("codes", DType.I64, codes.count());
     wide.copyFrom(memory.back(codes));
     long[] code = wide.toLongs();

@@ -13,9 +13,11 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.OpCase;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -34,14 +36,19 @@ class AdamWOnDeviceTest {
 
   /** Two groups; of the first a parameter in the middle is frozen. */
   private static List<Parameters> groups(Arena run, DType dtype) {
+    return groups(run, dtype, true, Parameters.Gradients.GATHERED);
+  }
+
+  private static List<Parameters> groups(
+      Arena run, DType dtype, boolean masters, Parameters.Gradients gradients) {
     List<Parameters> groups = new ArrayList<>();
     SplittableRandom random = new SplittableRandom(1);
     for (int i = 0; i < 2; i++) {
-      Parameters group = new Parameters(dtype);
+      Parameters group = new Parameters(dtype, masters);
       group.declare("large", 60, 97 + i);
       group.declare("frozen", 300);
       group.declare("conv", 5, 3, 3, 3);
-      group.allocate(run, true);
+      group.allocate(run, gradients);
       for (Parameter each : group.all()) {
         each.master().copyFrom(OpCase.random(run, DType.F32, random, each.shape()));
       }
@@ -78,9 +85,9 @@ class AdamWOnDeviceTest {
       List<Parameters> theirs = groups(run, dtype);
       List<Parameters> ours = groups(run, dtype);
       float[] start = ours.get(0).masters().toFloats();
-      AdamW plain = new AdamW(run, SETTINGS, theirs, in8Bits);
+      AdamW plain = new AdamW(run, SETTINGS, theirs, in8Bits, 7, null);
       AdamW kernels =
-          new AdamW(run, SETTINGS, ours, in8Bits, new AdamWOnDevice(new Emulator(false), run));
+          new AdamW(run, SETTINGS, ours, in8Bits, 7, new AdamWOnDevice(new Emulator(false), run));
       for (int step = 0; step < 6; step++) {
         draw(run, theirs, step);
         draw(run, ours, step);
@@ -113,6 +120,94 @@ class AdamWOnDeviceTest {
       assertThat(ours.get(0).all().get(1).master().toFloats())
           .isEqualTo(theirs.get(0).all().get(1).master().toFloats());
     }
+  }
+
+  /** As they arrive, one by one, or gathered first: the same bits, for there is no clipping. */
+  @ParameterizedTest
+  @CsvSource({
+    "F32,true,false",
+    "F32,true,true",
+    "BF16,true,false",
+    "BF16,true,true",
+    "BF16,false,false",
+    "BF16,false,true"
+  })
+  void shouldUpdateTheSameBitsAsGradientsArrive(DType dtype, boolean masters, boolean in8Bits) {
+    try (Arena run = Arena.open("run")) {
+      List<Parameters> gathered = groups(run, dtype, masters, Parameters.Gradients.GATHERED);
+      List<Parameters> passed = groups(run, dtype, masters, Parameters.Gradients.PASSED_ON);
+      AdamW whole = onDevice(run, gathered, in8Bits);
+      AdamW each = onDevice(run, passed, in8Bits);
+      for (int step = 0; step < 4; step++) {
+        draw(run, gathered, step);
+        double expected = whole.update(1e-3, 0, 1);
+        assertThat(arrive(run, each, passed, step, null))
+            .isCloseTo(expected, withinPercentage(1e-3));
+      }
+      for (int i = 0; i < 2; i++) {
+        assertThat(wide(run, passed.get(i).weights()))
+            .isEqualTo(wide(run, gathered.get(i).weights()));
+        assertThat(wide(run, passed.get(i).masters()))
+            .isEqualTo(wide(run, gathered.get(i).masters()));
+        assertThat(steps(each, i)).isEqualTo(4);
+      }
+    }
+  }
+
+  /** What came before it is updated, what comes after it is not, in both groups; it is named. */
+  @ParameterizedTest
+  @CsvSource({"F32,true", "BF16,false"})
+  void shouldStopAtAGradientThatIsNotFinite(DType dtype, boolean masters) {
+    try (Arena run = Arena.open("run")) {
+      List<Parameters> groups = groups(run, dtype, masters, Parameters.Gradients.PASSED_ON);
+      AdamW adamW = onDevice(run, groups, true);
+      Parameter bad = groups.get(0).all().get(2);
+      List<float[]> before = weights(run, groups);
+      assertThat(arrive(run, adamW, groups, 0, bad)).isNaN();
+      assertThat(adamW.badGradient()).isSameAs(bad);
+      List<float[]> after = weights(run, groups);
+      assertThat(after.get(0)).isNotEqualTo(before.get(0));
+      for (int i = 1; i < after.size(); i++) {
+        assertThat(after.get(i)).isEqualTo(before.get(i));
+      }
+      assertThat(arrive(run, adamW, groups, 1, null)).isFinite();
+      assertThat(adamW.badGradient()).isNull();
+      assertThat(weights(run, groups).get(5)).isNotEqualTo(before.get(5));
+    }
+  }
+
+  private static List<float[]> weights(Arena run, List<Parameters> groups) {
+    return groups.stream()
+        .flatMap(group -> group.all().stream())
+        .map(each -> wide(run, each.weight()))
+        .toList();
+  }
+
+  private static AdamW onDevice(Arena run, List<Parameters> groups, boolean in8Bits) {
+    AdamWOnDevice device = new AdamWOnDevice(new Emulator(false), run);
+    return new AdamW(run, SETTINGS, groups, in8Bits, 7, device);
+  }
+
+  /** A step whose gradients, those of {@link #draw}, arrive one by one; its norm. */
+  private static double arrive(
+      Arena run, AdamW to, List<Parameters> groups, int step, @Nullable Parameter bad) {
+    to.begin(1e-3);
+    SplittableRandom random = new SplittableRandom(100 + step);
+    for (Parameters group : groups) {
+      for (Parameter each : group.all()) {
+        Tensor drawn = OpCase.random(run, DType.F32, random, each.shape());
+        if (each.isTrainable()) {
+          each.gradient().copyFrom(drawn);
+          if (each == bad) {
+            float[] none = new float[(int) each.count()];
+            Arrays.fill(none, Float.NaN);
+            each.gradient().copyFrom(run.floats("none", none, each.shape()));
+          }
+          to.updateArrived();
+        }
+      }
+    }
+    return to.update(1e-3, 0, 1);
   }
 
   private static double steps(AdamW of, int group) {

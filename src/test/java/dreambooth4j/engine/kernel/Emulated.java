@@ -23,4 +23,11 @@ public final class Emulated {
     }
     Kernels.launchOn(arena, new Emulator(false));
   }
+
+  /** The root of such a tree. */
+  public static Arena open() {
+    Arena arena = Arena.open("emulated");
+    in(arena);
+    return arena;
+  }
 }
