@@ -164,11 +164,12 @@ class MemoryPlanTest {
               trainer.config,
               load(trainer.config),
               Device.CUDA);
-      assertThat((double) plan.always()).isCloseTo(trainer.run.liveBytes(), withinPercentage(2));
+      assertThat((double) plan.always())
+          .isCloseTo((double) trainer.run.liveBytes(), withinPercentage(2));
       trainer.run.resetPeak();
       trainer.train();
       assertThat((double) plan.always() + plan.activationBytes() - (256L << 20))
-          .isCloseTo(trainer.run.peakBytes(), withinPercentage(10));
+          .isCloseTo((double) trainer.run.peakBytes(), withinPercentage(10));
     }
   }
 
