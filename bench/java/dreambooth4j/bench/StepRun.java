@@ -28,13 +28,17 @@ import java.util.Set;
 public final class StepRun {
   private StepRun() {}
 
+  /** A learning rate at which losses fall from step to step. */
+  private static final double GENTLE = 1e-5;
+
   /** Steps on CUDA after which the peak is measured once more: what comes once lies behind them. */
   private static final int SETTLED = 2;
 
   /**
    * Arguments: a UNet's config.json, pairs, side of the pictures in pixels, tokens, steps; then in
    * any order {@code --bf16}, {@code --tf32}, {@code --checkpointing}, {@code --8bit}, {@code
-   * --fused-backward}, {@code --device=cuda} and, with it, {@code --captured}.
+   * --fused-backward}, {@code --gentle} (a learning rate of 1e-5 and no clipping, for loss
+   * curves), {@code --device=cuda} and, with it, {@code --captured}.
    */
   public static void main(String[] args) throws IOException {
     UNetConfig config = config(Path.of(args[0]));
@@ -110,6 +114,7 @@ public final class StepRun {
             "--checkpointing",
             "--8bit",
             "--fused-backward",
+            "--gentle",
             "--device=cuda",
             "--captured");
     if (!known.containsAll(options)) {
@@ -119,12 +124,15 @@ public final class StepRun {
         && (!options.contains("--device=cuda") || options.contains("--fused-backward"))) {
       throw Problem.usage("--captured goes with --device=cuda, and without --fused-backward");
     }
-    return new MadeUpTraining.Manner(
-        options.contains("--bf16") ? DType.BF16 : DType.F32,
+    DType dtype = options.contains("--bf16") ? DType.BF16 : DType.F32;
+    MemoryConfig memory =
         new MemoryConfig(
             options.contains("--checkpointing") ? Checkpointing.TRUE : Checkpointing.FALSE,
             options.contains("--8bit"),
-            options.contains("--fused-backward")));
+            options.contains("--fused-backward"));
+    return options.contains("--gentle")
+        ? new MadeUpTraining.Manner(dtype, memory, GENTLE, 0)
+        : new MadeUpTraining.Manner(dtype, memory);
   }
 
   /** A UNet's settings. */

@@ -52,11 +52,19 @@ public final class MadeUpTraining implements AutoCloseable {
    *
    * @param dtype of weights, gradients and activations
    * @param memory what is done to need less of it; checkpointing is not chosen automatically here
+   * @param maxGradNorm what the gradients are clipped to; 0 for no clipping, which gradients that
+   *     are passed on always want
    */
-  public record Manner(DType dtype, MemoryConfig memory) {
+  public record Manner(
+      DType dtype, MemoryConfig memory, double learningRate, double maxGradNorm) {
     /** In F32, keeping everything. */
     public static final Manner EXACT =
         new Manner(DType.F32, new MemoryConfig(Checkpointing.FALSE, false, false));
+
+    /** With the learning rate and the clipping that benches time. */
+    public Manner(DType dtype, MemoryConfig memory) {
+      this(dtype, memory, 1e-3, memory.fusedBackwardPass() ? 0 : 1);
+    }
   }
 
   private static final long SEED = 1;
@@ -65,7 +73,6 @@ public final class MadeUpTraining implements AutoCloseable {
   private static final int CHUNK = 1 << 16;
 
   private static final double PRIOR_LOSS_WEIGHT = 0.4;
-  private static final double LEARNING_RATE = 1e-3;
   private static final AdamW.Settings ADAMW = new AdamW.Settings(0.9, 0.999, 1e-8, 1e-2);
 
   private final Arena run;
@@ -74,6 +81,7 @@ public final class MadeUpTraining implements AutoCloseable {
   private final Objective objective;
   private final Tape.Saving saving;
   private final AdamW optimizer;
+  private final double learningRate;
   private final double maxGradNorm;
   private final Tensor latents;
   private final Tensor prompts;
@@ -109,7 +117,8 @@ public final class MadeUpTraining implements AutoCloseable {
             device == null ? null : new AdamWOnDevice(device, run));
     boolean checkpointing = memory.gradientCheckpointing() == Checkpointing.TRUE;
     saving = new Tape.Saving(checkpointing, optimizer::updateArrived);
-    maxGradNorm = memory.fusedBackwardPass() ? 0 : 1; // the norm comes too late for clipping
+    learningRate = manner.learningRate;
+    maxGradNorm = manner.maxGradNorm;
     int rows = 2 * batch.pairs;
     latents = normal(run, "latents", rows, batch.side, batch.side, config.inChannels());
     prompts = normal(run, "prompts", rows, batch.tokens, config.crossAttentionDim());
@@ -163,12 +172,12 @@ public final class MadeUpTraining implements AutoCloseable {
     CapturedStep steps = captured;
     if (steps != null) {
       return steps
-          .step(inputs(), new DeviceStep.Settings(done++, LEARNING_RATE, PRIOR_LOSS_WEIGHT, 1, 0))
+          .step(inputs(), new DeviceStep.Settings(done++, learningRate, PRIOR_LOSS_WEIGHT, 1, 0))
           .losses()
           .total();
     }
     int rows = 2 * batch.pairs;
-    optimizer.begin(LEARNING_RATE);
+    optimizer.begin(learningRate);
     try (Arena arena = run.child("batch")) {
       long[] timesteps =
           LongStream.range(0, rows).map(row -> 300 + 400 * row / (rows - 1)).toArray();
@@ -180,7 +189,7 @@ public final class MadeUpTraining implements AutoCloseable {
                   new TrainingStep.Draws(normal(arena, "noise", latents.shape()), timesteps, null),
                   PRIOR_LOSS_WEIGHT,
                   1);
-      optimizer.update(LEARNING_RATE, maxGradNorm, 1);
+      optimizer.update(learningRate, maxGradNorm, 1);
       return losses.total();
     }
   }
