@@ -34,13 +34,23 @@ final class Charts {
 
   /** Told apart by people who see fewer colours (Okabe and Ito); the second row on black. */
   private static final Color[] COLOURS = {
-    new Color(0x0072B2), new Color(0xD55E00), new Color(0x007F5F), new Color(0xAA4C8C),
-    new Color(0x8A6D00), new Color(0x333333), new Color(0x3A7CA5),
+    new Color(0x0072B2),
+    new Color(0xD55E00),
+    new Color(0x007F5F),
+    new Color(0xAA4C8C),
+    new Color(0x8A6D00),
+    new Color(0x333333),
+    new Color(0x3A7CA5),
   };
 
   private static final Color[] ON_BLACK = {
-    new Color(0x56B4E9), new Color(0xFF9A4D), new Color(0x3CCF9F), new Color(0xE39BC6),
-    new Color(0xF0E442), new Color(0xDDDDDD), new Color(0x9CC9E6),
+    new Color(0x56B4E9),
+    new Color(0xFF9A4D),
+    new Color(0x3CCF9F),
+    new Color(0xE39BC6),
+    new Color(0xF0E442),
+    new Color(0xDDDDDD),
+    new Color(0x9CC9E6),
   };
 
   private static final Color GREY = new Color(0x808080);
@@ -98,8 +108,7 @@ final class Charts {
   }
 
   /** Lines with a marker at each value. The picture's name. */
-  String lines(String name, String title, String x, String y, List<Line> lines)
-      throws IOException {
+  String lines(String name, String title, String x, String y, List<Line> lines) throws IOException {
     return save(
         name,
         () -> {
@@ -128,8 +137,7 @@ final class Charts {
   }
 
   /** Points and the line that they should lie under; both axes logarithmic. The picture's name. */
-  String underARoof(
-      String name, String title, String x, String y, List<Line> points, Line roof)
+  String underARoof(String name, String title, String x, String y, List<Line> points, Line roof)
       throws IOException {
     return save(
         name,

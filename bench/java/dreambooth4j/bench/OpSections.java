@@ -5,7 +5,6 @@ import static dreambooth4j.bench.Section.percent;
 import static dreambooth4j.bench.Section.shown;
 
 import dreambooth4j.bench.Charts.Line;
-import dreambooth4j.bench.Results.Facts;
 import dreambooth4j.bench.Results.Measured;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -84,14 +83,14 @@ final class OpSections {
       }
     }
     List<List<String>> rows = new ArrayList<>();
-    byOp.forEach((op, speeds) -> rows.add(row(op, speeds)));
+    byOp.forEach((op, its) -> rows.add(row(op, its)));
     return new Section(
         "Ops under the roof",
         """
         Stable Diffusion 1.5's ops, F32. The roof is measured in the same run: %s GFLOP/s is the \
         best of convolutions and matrix products, memory the best of copies and sums of as many \
         bytes: %s GB/s of main memory, more where caches hold them. A share is that of the lower \
-        of both roofs. Inputs stay in a cache from one run to the next where they fit. Times are \
+        of both roofs; Winograd's convolutions, counted as plain ones, can pass it. Inputs stay in a cache from one run to the next where they fit. Times are \
         medians; ± is half of what lies between the fastest and the slowest iteration."""
             .formatted(shown(roof.gflops()), shown(roof.mainMemory())),
         pictures,
@@ -118,8 +117,7 @@ final class OpSections {
       if (each.gflops > 0 == counted) {
         Line line =
             lines.computeIfAbsent(
-                each.opFamily(),
-                key -> new Line(key, new ArrayList<>(), new ArrayList<>(), null));
+                each.opFamily(), key -> new Line(key, new ArrayList<>(), new ArrayList<>(), null));
         line.x().add(counted ? each.gflops / each.gigabytes : each.megabytes());
         line.y().add(counted ? each.gflops : each.gigabytes);
       }
@@ -139,7 +137,10 @@ final class OpSections {
   private static Line memory(Roofline roof) {
     List<Double> x = roof.memory().stream().map(each -> each.bytes() / 1e6).toList();
     return new Line(
-        "roof (copies, sums)", x, x.stream().map(each -> roof.gigabytes(each * 1e6)).toList(), null);
+        "roof (copies, sums)",
+        x,
+        x.stream().map(each -> roof.gigabytes(each * 1e6)).toList(),
+        null);
   }
 
   private static List<String> row(String op, List<Speed> speeds) {

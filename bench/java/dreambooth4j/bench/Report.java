@@ -173,9 +173,7 @@ public final class Report {
       head.add(Map.of("text", section.head().get(i), "kind", number ? "number" : "words"));
     }
     List<Map<String, String>> pictures = new ArrayList<>();
-    section
-        .pictures()
-        .forEach((name, shows) -> pictures.add(Map.of("name", name, "shows", shows)));
+    section.pictures().forEach((name, shows) -> pictures.add(Map.of("name", name, "shows", shows)));
     return Map.of(
         "title", section.title(),
         "text", section.text(),

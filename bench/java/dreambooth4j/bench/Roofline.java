@@ -40,13 +40,16 @@ record Roofline(double gflops, List<Memory> memory) {
   private static final long[] SIZES = {1 << 20, 4 << 20, 16 << 20, 64 << 20, 256 << 20, 1L << 30};
   private static final double MEASURED_SECONDS = 0.5;
   private static final int LEAST_TIMES = 5;
-  private static final int ROWS = 2;
+
+  /**
+   * Few enough pixels that the convolution is a direct one, not Winograd's, whose roof is higher.
+   */
   private static final int SIDE = 32;
 
   static Roofline measure() {
     double gflops = 0;
     for (int channels : new int[] {320, 640}) {
-      gflops = Math.max(gflops, Math.max(convolution(channels), product(2 * channels)));
+      gflops = Math.max(gflops, Math.max(convolution(channels), product(4 * channels)));
     }
     List<Memory> memory = new ArrayList<>();
     for (long size : SIZES) {
@@ -60,12 +63,11 @@ record Roofline(double gflops, List<Memory> memory) {
       Parameters parameters = new Parameters(DType.F32);
       var weight = parameters.declare("weight", channels, channels, 3, 3);
       parameters.allocate(arena, false);
-      Tensor x = arena.zeros("x", DType.F32, ROWS, SIDE, SIDE, channels);
-      double flops = 2.0 * ROWS * SIDE * SIDE * channels * channels * 9;
+      Tensor x = arena.zeros("x", DType.F32, 1, SIDE, SIDE, channels);
+      double flops = 2.0 * SIDE * SIDE * channels * channels * 9;
       return flops
           / 1e9
-          / shortest(
-              arena, tape -> Conv2d.apply(tape, tape.constant(x), weight, null, 1, 1));
+          / shortest(arena, tape -> Conv2d.apply(tape, tape.constant(x), weight, null, 1, 1));
     }
   }
 
@@ -74,8 +76,8 @@ record Roofline(double gflops, List<Memory> memory) {
       Parameters parameters = new Parameters(DType.F32);
       var weight = parameters.declare("weight", channels, channels);
       parameters.allocate(arena, false);
-      Tensor x = arena.zeros("x", DType.F32, ROWS * SIDE * SIDE, channels);
-      double flops = 2.0 * ROWS * SIDE * SIDE * channels * channels;
+      Tensor x = arena.zeros("x", DType.F32, channels, channels);
+      double flops = 2.0 * channels * channels * channels;
       return flops
           / 1e9
           / shortest(arena, tape -> Linear.apply(tape, tape.constant(x), weight, null));
@@ -116,7 +118,9 @@ record Roofline(double gflops, List<Memory> memory) {
     return best;
   }
 
-  /** GB/s of tensors of so many bytes: the best that was seen at the size below it or larger ones. */
+  /**
+   * GB/s of tensors of so many bytes: the best that was seen at the size below it or larger ones.
+   */
   double gigabytes(double bytes) {
     double best = 0;
     for (int i = 0; i < memory.size(); i++) {

@@ -105,13 +105,18 @@ final class StepSections {
     String x = "share of the step's time, %";
     if (!tensors.isEmpty()) {
       pictures.put(
-          charts.curves("memory-tensors", "Bytes of our tensors over one training step", x, "GB", tensors),
+          charts.curves(
+              "memory-tensors", "Bytes of our tensors over one training step", x, "GB", tensors),
           "Curves: bytes of our tensors over a step");
     }
     if (!resident.isEmpty()) {
       pictures.put(
           charts.curves(
-              "memory-resident", "Resident memory of our process over one training step", x, "GB", resident),
+              "memory-resident",
+              "Resident memory of our process over one training step",
+              x,
+              "GB",
+              resident),
           "Curves: resident memory of our process over a step");
     }
     return new Section(
