@@ -102,8 +102,7 @@ public final class Compare implements Callable<Integer> {
     for (int i = 0; i < rounds; i++) {
       Sample their = sample(theirs);
       Sample mine = sample(ours);
-      json.set(
-          "memory over a step", MemoryTrace.thinned(mine.said.path("memory"), MEMORY_SAMPLES));
+      json.set("memory over a step", MemoryTrace.thinned(mine.said.path("memory"), MEMORY_SAMPLES));
       speedups[i] = their.seconds / mine.seconds;
       memory[i] = (double) mine.peakBytes / their.peakBytes;
       ObjectNode round =

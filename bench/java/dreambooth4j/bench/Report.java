@@ -160,17 +160,11 @@ public final class Report {
 
   /** Numbers of a table stand to the right. */
   private static Map<String, Object> section(Section section) {
-    List<List<Map<String, String>>> rows = new ArrayList<>();
-    for (List<String> row : section.rows()) {
-      rows.add(
-          row.stream()
-              .map(cell -> Map.of("text", cell, "kind", isNumber(cell) ? "number" : "words"))
-              .toList());
-    }
+    List<List<Map<String, String>>> rows = section.rows().stream().map(Report::cells).toList();
     List<Map<String, String>> head = new ArrayList<>();
     for (int i = 0; i < section.head().size(); i++) {
-      boolean number = !rows.isEmpty() && rows.get(0).get(i).get("kind").equals("number");
-      head.add(Map.of("text", section.head().get(i), "kind", number ? "number" : "words"));
+      boolean number = !section.rows().isEmpty() && isNumber(section.rows().get(0).get(i));
+      head.add(cell(section.head().get(i), number));
     }
     List<Map<String, String>> pictures = new ArrayList<>();
     section.pictures().forEach((name, shows) -> pictures.add(Map.of("name", name, "shows", shows)));
@@ -180,6 +174,14 @@ public final class Report {
         "pictures", pictures,
         "head", head,
         "rows", rows);
+  }
+
+  private static List<Map<String, String>> cells(List<String> row) {
+    return row.stream().map(text -> cell(text, isNumber(text))).toList();
+  }
+
+  private static Map<String, String> cell(String text, boolean number) {
+    return Map.of("text", text, "kind", number ? "number" : "words");
   }
 
   private static boolean isNumber(String cell) {

@@ -37,8 +37,8 @@ public final class StepRun {
   /**
    * Arguments: a UNet's config.json, pairs, side of the pictures in pixels, tokens, steps; then in
    * any order {@code --bf16}, {@code --tf32}, {@code --checkpointing}, {@code --8bit}, {@code
-   * --fused-backward}, {@code --gentle} (a learning rate of 1e-5 and no clipping, for loss
-   * curves), {@code --device=cuda} and, with it, {@code --captured}.
+   * --fused-backward}, {@code --gentle} (a learning rate of 1e-5 and no clipping, for loss curves),
+   * {@code --device=cuda} and, with it, {@code --captured}.
    */
   public static void main(String[] args) throws IOException {
     UNetConfig config = config(Path.of(args[0]));

@@ -85,7 +85,7 @@ final class EmaKeys {
     boolean kept = run.get(USE_EMA);
     Boolean said = run.orNull(INFER_EMA);
     boolean flag = run.layer(USE_EMA) > Math.max(0, run.layer(INFER_EMA));
-    boolean taken = said == null || flag ? kept : said;
+    boolean taken = (said == null || flag) ? kept : said;
     if (kept && !taken && run.has(USE_EMA)) {
       remarks.add(
           "use_ema: true, but with infer_ema: false the trained weights themselves are saved, and no average is kept; infer_ema: true saves it");

@@ -55,8 +55,7 @@ public final class MadeUpTraining implements AutoCloseable {
    * @param maxGradNorm what the gradients are clipped to; 0 for no clipping, which gradients that
    *     are passed on always want
    */
-  public record Manner(
-      DType dtype, MemoryConfig memory, double learningRate, double maxGradNorm) {
+  public record Manner(DType dtype, MemoryConfig memory, double learningRate, double maxGradNorm) {
     /** In F32, keeping everything. */
     public static final Manner EXACT =
         new Manner(DType.F32, new MemoryConfig(Checkpointing.FALSE, false, false));

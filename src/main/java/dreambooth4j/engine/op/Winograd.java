@@ -103,11 +103,12 @@ final class Winograd {
     long out = dy.size(3);
     Tensor sums = arena.allocate("winograd.filters", x.dtype(), 4, 4, out, in);
     List<Block> blocks = blocks();
-    for (Block block : blocks) {
+    for (int i = 0; i < blocks.size(); i++) {
+      Block block = blocks.get(i);
       Tensor seen = inputs(arena, x, block);
       Tensor spread = spread(arena, dy, block);
       org.bytedeco.pytorch.Tensor left = batch(spread).transpose(1, 2);
-      if (block == blocks.get(0)) {
+      if (i == 0) {
         torch.bmm_out(batch(sums), left, batch(seen));
       } else {
         batch(sums).baddbmm_(left, batch(seen));
