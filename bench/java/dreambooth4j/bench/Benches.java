@@ -3,10 +3,12 @@ package dreambooth4j.bench;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.engine.op.LinearBenchmark;
 import dreambooth4j.engine.op.OpBenchmark;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Collection;
+import java.util.List;
 import java.util.Map;
+import java.util.TreeSet;
 import org.openjdk.jmh.results.format.ResultFormatType;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
@@ -15,7 +17,8 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 
 /**
  * Runs a family of benches by JMH and leaves its JSON beside a file that says on what machine:
- * {@code bench/results/<family>.json} and {@code .machine.json}.
+ * {@code <family>.json} and {@code .machine.json} in {@link Machine#results}; {@code -rff name}
+ * gives another name.
  */
 public final class Benches {
   private static final Map<String, Class<?>> FAMILIES =
@@ -28,16 +31,24 @@ public final class Benches {
 
   private Benches() {}
 
-  /** Arguments: the family, the folder for results, then JMH's own. */
+  /** Arguments: the family, then JMH's own. */
   public static void main(String[] args) throws Exception {
     Class<?> family = FAMILIES.get(args[0]);
     if (family == null) {
-      throw new IllegalArgumentException(
-          "no benches are named '%s'; there are %s".formatted(args[0], FAMILIES.keySet()));
+      System.err.printf(
+          "error: no benches are named '%s'; there are %s.%n",
+          args[0], String.join(", ", new TreeSet<>(FAMILIES.keySet())));
+      System.exit(2);
+      return;
     }
-    CommandLineOptions given = new CommandLineOptions(Arrays.copyOfRange(args, 2, args.length));
-    Path result = Path.of(args[1], args[0] + ".json");
-    Files.createDirectories(result.getParent());
+    CommandLineOptions given = new CommandLineOptions(Arrays.copyOfRange(args, 1, args.length));
+    if (given.shouldHelp()) {
+      given.showHelp();
+      return;
+    }
+    String name = given.getResult().hasValue() ? given.getResult().get() : args[0];
+    Path folder = Machine.results();
+    Path result = folder.resolve(name + ".json");
     ChainedOptionsBuilder options =
         new OptionsBuilder()
             .parent(given)
@@ -45,16 +56,25 @@ public final class Benches {
             .shouldFailOnError(true)
             .resultFormat(ResultFormatType.JSON)
             .result(result.toString());
-    if (args[0].equals("ops") && !given.getParameter("op").hasValue()) {
-      options.param("op", OpBenchmark.names(number(given, "rows", 2), number(given, "side", 256)));
+    if (args[0].equals("ops")) {
+      options.param("op", ops(given));
     }
     new Runner(options.build()).run();
+    JmhJson.shorten(result);
     ObjectNode facts = Machine.facts();
     if (args[0].equals("ops")) {
-      Roofline roof = Roofline.measure();
-      facts.putObject("roofline").put("gflops", roof.gflops()).put("gigabytes", roof.gigabytes());
+      facts.set("roofline", Roofline.measure().json());
     }
-    Machine.write(Path.of(args[1], args[0] + ".machine.json"), facts);
+    Machine.write(folder.resolve(name + ".machine.json"), facts);
+    System.out.println(result);
+  }
+
+  /** All, or those whose names contain what {@code -p op=} says. */
+  private static String[] ops(CommandLineOptions given) {
+    Collection<String> wanted = given.getParameter("op").orElse(List.of(""));
+    return Arrays.stream(OpBenchmark.names(number(given, "rows", 2), number(given, "side", 256)))
+        .filter(name -> wanted.stream().anyMatch(name::contains))
+        .toArray(String[]::new);
   }
 
   private static int number(CommandLineOptions given, String name, int otherwise) {

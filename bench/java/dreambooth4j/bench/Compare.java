@@ -2,7 +2,6 @@ package dreambooth4j.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -14,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -63,8 +63,13 @@ public final class Compare implements Callable<Integer> {
       description = "Options of our step: --ours=--bf16,--checkpointing,--8bit,--fused-backward.")
   List<String> our = new ArrayList<>();
 
-  @Option(names = "--results", defaultValue = "bench/results", description = "Folder.")
-  Path results = Path.of("");
+  @Option(
+      names = "--results",
+      description = "Folder; without it, that of this machine in bench/results.")
+  @Nullable Path results;
+
+  /** Of a step's memory, in the result. */
+  static final int MEMORY_SAMPLES = 200;
 
   /** One process: its median step and its peak, and all that it said. */
   private record Sample(double seconds, long peakBytes, JsonNode said) {}
@@ -97,7 +102,7 @@ public final class Compare implements Callable<Integer> {
     for (int i = 0; i < rounds; i++) {
       Sample their = sample(theirs);
       Sample mine = sample(ours);
-      json.set("memory over a step", mine.said.path("memory"));
+      json.set("memory over a step", MemoryTrace.thinned(mine.said.path("memory"), MEMORY_SAMPLES));
       speedups[i] = their.seconds / mine.seconds;
       memory[i] = (double) mine.peakBytes / their.peakBytes;
       ObjectNode round =
@@ -118,10 +123,8 @@ public final class Compare implements Callable<Integer> {
     }
     json.put("speedup", median(speedups)).put("memory", median(memory));
     json.set("machine", Machine.facts());
-    Files.createDirectories(results);
-    new ObjectMapper()
-        .enable(SerializationFeature.INDENT_OUTPUT)
-        .writeValue(results.resolve("compare-" + name + ".json").toFile(), json);
+    Path folder = results == null ? Machine.results() : Files.createDirectories(results);
+    Machine.write(folder.resolve("compare-" + name + ".json"), json);
     System.out.printf(
         "%.2f times as fast (%.2f to %.2f), with %.2f of the memory%n",
         median(speedups),
@@ -164,9 +167,6 @@ public final class Compare implements Callable<Integer> {
   }
 
   private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    int middle = sorted.length / 2;
-    return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    return Results.median(Arrays.stream(values).sorted().toArray());
   }
 }

@@ -3,12 +3,18 @@ package dreambooth4j.bench;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.Pixels;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.weights.TensorCache;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -24,7 +30,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * A picture from its file to the pixels of its bucket: decoded, turned upright, scaled, cropped.
+ * A picture from its file to the pixels of its bucket (decoded, turned upright, scaled, cropped),
+ * and its moments from the cache on disk, which every later step and run reads in its place.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -47,6 +54,10 @@ public class DataBenchmark {
 
   private Path file;
   private Bucket target;
+  private Path folder;
+  private Arena arena;
+  private TensorCache cache;
+  private long[] moments;
 
   /** Writes a picture of soft noise, about as hard to decode as a photograph. */
   @Setup
@@ -60,10 +71,15 @@ public class DataBenchmark {
         image.setRGB(x, y, (grey & 255) << 16 | (grey / 2 & 255) << 8 | (255 - grey & 255));
       }
     }
-    file = Files.createTempFile("bench", "." + format);
+    folder = Files.createTempDirectory("bench");
+    file = folder.resolve("picture." + format);
     ImageIO.write(image, format, file.toFile());
     int[] sides = size(bucket);
     target = new Bucket(sides[0], sides[1]);
+    arena = Arena.open("bench");
+    cache = TensorCache.in(folder, arena, System.err::println);
+    moments = new long[] {1, sides[1] / 8, sides[0] / 8, 8};
+    cached(); // writes them
   }
 
   private static int[] size(String words) {
@@ -71,15 +87,28 @@ public class DataBenchmark {
     return new int[] {Integer.parseInt(parts[0]), Integer.parseInt(parts[1])};
   }
 
-  /** Removes it. */
+  /** Removes all. */
   @TearDown
   public void delete() throws IOException {
-    Files.delete(file);
+    arena.close();
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path each : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(each);
+      }
+    }
   }
 
-  /** Reads it. */
+  /** From the picture. */
   @Benchmark
   public Pixels read() {
     return ImageReader.read(file, target);
+  }
+
+  /** From the cache: read, checksum, release. */
+  @Benchmark
+  public long cached() {
+    Tensor tensor = cache.get("bench", moments, () -> arena.zeros("moments", DType.F32, moments));
+    tensor.release();
+    return moments[1];
   }
 }

@@ -101,7 +101,7 @@ public final class Rates implements Callable<Integer> {
         .enable(SerializationFeature.INDENT_OUTPUT)
         .writeValue(results.resolve(name + ".json").toFile(), all);
     ObjectNode machine = Machine.facts();
-    machine.putObject("roofline").put("gflops", gflops).put("gigabytes", gigabytes);
+    machine.set("roofline", new Roofline(gflops, gigabytes).json());
     Machine.write(results.resolve(name + ".machine.json"), machine);
     return 0;
   }
@@ -144,7 +144,7 @@ public final class Rates implements Callable<Integer> {
     more.putObject("gigabytes").put("score", byteRate).put("scoreUnit", "ops/s");
     double roof =
         work.flops() > 0
-            ? new Roofline(gflops, gigabytes).at(work.flops() / work.bytes())
+            ? new Roofline(gflops, gigabytes).at(work.flops() / work.bytes(), work.bytes())
             : gigabytes;
     Double before = theirs.get(key(json));
     System.out.printf(

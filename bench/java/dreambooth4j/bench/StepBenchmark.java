@@ -35,11 +35,11 @@ public class StepBenchmark {
   public String unet;
 
   /** Side of the pictures in pixels. */
-  @Param({"32"})
+  @Param({"32", "64", "128"})
   public int side;
 
   /** Instance pictures, each with its class picture. */
-  @Param({"1", "4"})
+  @Param({"1", "2", "4", "8"})
   public int pairs;
 
   private Arena run;

@@ -78,7 +78,7 @@ public final class StepRun {
           }
           boolean traced = !cuda && i == steps - 1;
           long start = System.nanoTime();
-          try (MemoryTrace trace = traced ? new MemoryTrace(json.putArray("memory")) : null) {
+          try (MemoryTrace trace = traced ? new MemoryTrace(json.putArray("memory"), run) : null) {
             losses.add(training.step()); // the loss is read: the device is done with it
           }
           seconds.add((System.nanoTime() - start) / 1e9);

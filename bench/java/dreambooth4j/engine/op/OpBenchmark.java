@@ -24,15 +24,17 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * Each op at the sizes of Stable Diffusion 1.5's UNet, forward alone and forward with backward, in
- * F32. Beside the time stand GFLOP/s and GB/s, each of the inputs, weights, results and gradients
- * being counted once; the way back counts as twice the way there. {@code bench/run ops} starts it.
+ * F32. Beside the time stand GFLOP/s and GB/s: the operations of the way back are twice those of
+ * the way there, and bytes are those of inputs, weights, results and gradients, each read or
+ * written once. Tensors that fit into a cache stay there from one run to the next. {@code bench/run
+ * ops} starts it.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.Throughput)
 @OutputTimeUnit(TimeUnit.SECONDS)
 @Fork(1)
-@Warmup(iterations = 2, time = 1)
-@Measurement(iterations = 5, time = 1)
+@Warmup(iterations = 1, time = 300, timeUnit = TimeUnit.MILLISECONDS)
+@Measurement(iterations = 4, time = 300, timeUnit = TimeUnit.MILLISECONDS)
 public class OpBenchmark {
   /** Rates, of one operation each: JMH divides the sums by the time. */
   @State(Scope.Thread)
@@ -68,7 +70,8 @@ public class OpBenchmark {
   private Arena arena;
   private OpCase.Filled filled;
   private Tensor cotangent;
-  private double bytes;
+  private double bytesThere;
+  private double bytesBack;
 
   /** All there are, for this many rows and this side of the pictures. */
   public static String[] names(int rows, int side) {
@@ -90,10 +93,29 @@ public class OpBenchmark {
       Tensor y = filled.run(step, timed, tape).value();
       cotangent = OpCase.random(arena, DType.F32, new SplittableRandom(11), y.shape());
     }
-    bytes = 4.0 * Tensor.count(cotangent.shape()) + 4.0 * filled.parameters().count();
+    double result = bytes(cotangent.shape());
+    double given = Float.BYTES * filled.parameters().count();
     for (Tensor each : filled.inputs()) {
-      bytes += 4.0 * Tensor.count(each.shape());
+      given += bytes(each.shape());
     }
+    bytesThere = given + result;
+    bytesBack = bytesBack(given, result);
+  }
+
+  /** Of dy and the gradients, and of the inputs and weights where the gradients depend on them. */
+  private double bytesBack(double given, double result) {
+    if (timed.op() == Add.class) {
+      return 0; // dy is handed on
+    }
+    if (timed.op() == AddPerSample.class) {
+      return result + bytes(filled.inputs().get(1).shape()); // to the picture, dy is handed on
+    }
+    boolean rearranges = timed.op() == Concat.class || timed.op() == UpsampleNearest.class;
+    return result + (rearranges ? 1 : 2) * given;
+  }
+
+  private static double bytes(long[] shape) {
+    return (double) Float.BYTES * Tensor.count(shape);
   }
 
   /** Frees them. */
@@ -108,7 +130,7 @@ public class OpBenchmark {
     try (Arena step = arena.child("step");
         Tape tape = Tape.recording(step)) {
       Var y = filled.run(step, timed, tape);
-      count(rates, 1);
+      count(rates, 1, bytesThere);
       return y.size(0);
     }
   }
@@ -120,13 +142,13 @@ public class OpBenchmark {
         Tape tape = Tape.recording(step)) {
       Var y = filled.run(step, timed, tape);
       tape.backward(y, cotangent);
-      count(rates, 3);
+      count(rates, 3, bytesThere + bytesBack);
       return y.size(0);
     }
   }
 
-  private void count(Rates rates, int passes) {
+  private void count(Rates rates, int passes, double bytes) {
     rates.gflops += passes * timed.flops() / 1e9;
-    rates.gigabytes += passes * bytes / 1e9;
+    rates.gigabytes += bytes / 1e9;
   }
 }

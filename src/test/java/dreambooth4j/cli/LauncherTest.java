@@ -33,7 +33,9 @@ class LauncherTest {
   void makeHome() throws IOException {
     home = Files.createDirectories(folder.resolve("my home"));
     builds = home.resolve("builds");
-    Files.createDirectories(home.resolve("src/main"));
+    Path environment = Path.of("src/main/launcher/java.sh");
+    Files.createDirectories(home.resolve(environment).getParent());
+    Files.copy(environment, home.resolve(environment));
     Files.writeString(home.resolve("pom.xml"), "");
     List<String> classpath = classpath();
     Files.writeString(home.resolve("the classpath"), String.join(File.pathSeparator, classpath));

@@ -5,6 +5,7 @@ import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.cudnn.Convolution;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -76,34 +77,20 @@ final class Winograd {
   }
 
   private Tensor convolution(Arena arena, Tensor x, Tensor weight, boolean turned) {
-    long in = x.size(3);
     long out = weight.size(turned ? 3 : 0);
-    Tensor filters = filters(arena, weight);
+    Tensor filters = filters(arena, weight, turned);
     Tensor y = arena.allocate("winograd.images", x.dtype(), images, height, width, out);
     for (Block block : blocks()) {
-      long tiles = tiles(block);
       Tensor seen = inputs(arena, x, block);
-      Tensor products = arena.allocate("winograd.products", x.dtype(), 4, 4, tiles, out);
-      for (int i = 0; i < 4; i++) {
-        for (int j = 0; j < 4; j++) {
-          org.bytedeco.pytorch.Tensor filter = part(filters, turned(i, turned), turned(j, turned));
-          torch.mm_out(
-              part(products, i, j).view(tiles, out),
-              part(seen, i, j).view(tiles, in),
-              turned ? filter : filter.t());
-        }
-      }
+      Tensor products = arena.allocate("winograd.products", x.dtype(), 4, 4, tiles(block), out);
+      torch.bmm_out(
+          batch(products), batch(seen), turned ? batch(filters) : batch(filters).transpose(1, 2));
       seen.release();
       outputs(arena, products, y, block);
       products.release();
     }
     filters.release();
     return y;
-  }
-
-  /** A filter turned by 180° has the transform of the filter with its ends exchanged. */
-  private static int turned(int i, boolean turned) {
-    return turned && i % 3 == 0 ? 3 - i : i;
   }
 
   /** The weight's gradient [O, 3, 3, I]; a new tensor. */
@@ -115,22 +102,17 @@ final class Winograd {
     long in = x.size(3);
     long out = dy.size(3);
     Tensor sums = arena.allocate("winograd.filters", x.dtype(), 4, 4, out, in);
-    boolean first = true;
-    for (Block block : blocks()) {
+    List<Block> blocks = blocks();
+    for (int i = 0; i < blocks.size(); i++) {
+      Block block = blocks.get(i);
       Tensor seen = inputs(arena, x, block);
       Tensor spread = spread(arena, dy, block);
-      for (int i = 0; i < 4; i++) {
-        for (int j = 0; j < 4; j++) {
-          org.bytedeco.pytorch.Tensor left = part(spread, i, j).view(-1, out).t();
-          org.bytedeco.pytorch.Tensor right = part(seen, i, j).view(-1, in);
-          if (first) {
-            torch.mm_out(part(sums, i, j), left, right);
-          } else {
-            part(sums, i, j).addmm_(left, right);
-          }
-        }
+      org.bytedeco.pytorch.Tensor left = batch(spread).transpose(1, 2);
+      if (i == 0) {
+        torch.bmm_out(batch(sums), left, batch(seen));
+      } else {
+        batch(sums).baddbmm_(left, batch(seen));
       }
-      first = false;
       spread.release();
       seen.release();
     }
@@ -154,18 +136,30 @@ final class Winograd {
     torch.sub_out(to.get(1), from.get(1), from.get(2)).mul_(new Scalar(0.5));
   }
 
-  /** G w Gᵀ: [4, 4, O, I]. */
-  private static Tensor filters(Arena arena, Tensor weight) {
+  /**
+   * G w Gᵀ: [4, 4, O, I]. A filter turned by 180° has the transform of the filter with its ends
+   * exchanged.
+   */
+  private static Tensor filters(Arena arena, Tensor weight, boolean turned) {
     long out = weight.size(0);
     long in = weight.size(3);
     Tensor rows = arena.allocate("winograd.filter rows", weight.dtype(), 4, out, 3, in);
-    spreadFilter(parts(weight.at(), 1), parts(rows.at(), 0));
+    spreadFilter(parts(weight.at(), 1), ordered(parts(rows.at(), 0), turned));
     Tensor filters = arena.allocate("winograd.filters", weight.dtype(), 4, 4, out, in);
     for (int i = 0; i < 4; i++) {
-      spreadFilter(parts(rows.at().select(0, i), 1), parts(filters.at().select(0, i), 0));
+      spreadFilter(
+          parts(rows.at().select(0, i), 1), ordered(parts(filters.at().select(0, i), 0), turned));
     }
     rows.release();
     return filters;
+  }
+
+  private static List<org.bytedeco.pytorch.Tensor> ordered(
+      List<org.bytedeco.pytorch.Tensor> four, boolean turned) {
+    if (turned) {
+      Collections.swap(four, 0, 3);
+    }
+    return four;
   }
 
   /** G of three into four. */
@@ -307,8 +301,9 @@ final class Winograd {
     return images.slice(axis, new LongOptional(from), new LongOptional(images.size(axis)), 2);
   }
 
-  private static org.bytedeco.pytorch.Tensor part(Tensor transform, int i, int j) {
-    return transform.at().select(0, i).select(0, j);
+  /** The 16 matrices of a transform [4, 4, .., C]: its rows are tiles or filters. */
+  private static org.bytedeco.pytorch.Tensor batch(Tensor transform) {
+    return transform.at().view(16, -1, transform.size(-1));
   }
 
   private static List<org.bytedeco.pytorch.Tensor> parts(

@@ -66,9 +66,9 @@ public final class OpCases {
         addPerSample(2, 3, 5, 4),
         residualNorm(2, 7, 5),
         concat(2, 3, 5, 1),
-        upsample(5, 7, 10, 14),
-        upsample(3, 4, 5, 8),
-        upsample(1, 1, 3, 2),
+        upsample(2, 5, 7, 10, 14, 3),
+        upsample(2, 3, 4, 5, 8, 3),
+        upsample(2, 1, 1, 3, 2, 3),
         OpCase.of(
             PadEnd.class,
             "[2,3,5,4]",
@@ -313,16 +313,16 @@ public final class OpCases {
         new long[] {b, n, 2L * width});
   }
 
-  static OpCase upsample(int h, int w, int height, int width) {
+  static OpCase upsample(int b, int h, int w, int height, int width, int c) {
     return OpCase.of(
         UpsampleNearest.class,
-        "%d×%d to %d×%d".formatted(h, w, height, width),
+        "b=%d %d×%d to %d×%d c=%d".formatted(b, h, w, height, width, c),
         (t, x, p) -> UpsampleNearest.apply(t, x.get(0), height, width),
         x ->
             torch
                 .upsample_nearest2d(x.get(0).permute(0, 3, 1, 2), new long[] {height, width})
                 .permute(0, 2, 3, 1),
-        new long[] {2, h, w, 3});
+        new long[] {b, h, w, c});
   }
 
   private static OpCase indexSelect() {

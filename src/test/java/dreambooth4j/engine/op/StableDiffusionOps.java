@@ -30,7 +30,7 @@ public final class StableDiffusionOps {
     cases.add(OpCases.addPerSample(batch, latent, latent, 320));
     cases.add(OpCases.add(batch * latent * latent, 320));
     cases.add(OpCases.concat(batch, (long) latent * latent, 640, 320));
-    cases.add(OpCases.upsample(latent / 2, latent / 2, latent, latent));
+    cases.add(OpCases.upsample(batch, latent / 2, latent / 2, latent, latent, 640));
     return cases;
   }
 

@@ -1,0 +1,39 @@
+# Sourced by the launcher and by bench/run: how every JVM of ours runs. Sets java, blas and options.
+
+java=${JAVA_HOME:+$JAVA_HOME/bin/java}
+java=${java:-$(command -v java || true)}
+if [ -z "$java" ] || [ ! -x "$java" ]; then
+  echo "error: no Java found. Install a JDK 17 or newer, or set JAVA_HOME." >&2
+  exit 1
+fi
+
+options=(
+  -Dorg.bytedeco.javacpp.nopointergc=true # native memory is closed by its owner
+  -Dorg.bytedeco.javacpp.maxPhysicalBytes=0
+  -DRUST_FLAVOR=cpu # the tokenizer's library is fetched over the network otherwise
+  -Djava.awt.headless=true
+  --enable-native-access=ALL-UNNAMED # Java 24 and later warn without it
+  -XX:+UseSerialGC
+)
+
+blas=${DREAMBOOTH_BLAS:-openblas}
+case $blas in
+  openblas) ;;
+  mkl)
+    options+=(-Dorg.bytedeco.openblas.load=mkl)
+    export MKL_THREADING_LAYER=GNU # libtorch's own threads
+    ;;
+  *)
+    echo "error: DREAMBOOTH_BLAS is $blas; it can be openblas or mkl." >&2
+    exit 2
+    ;;
+esac
+
+# Threads that wait must not burn the cores that others work on, OpenMP's and OpenBLAS' pools each
+# the other's, and glibc must not hand large blocks back to the system after every step only to page
+# them in again.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+export OPENBLAS_THREAD_TIMEOUT=${OPENBLAS_THREAD_TIMEOUT:-4}
+export MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-4294967296}
+export MALLOC_TRIM_THRESHOLD_=${MALLOC_TRIM_THRESHOLD_:-4294967296}
+export MALLOC_TOP_PAD_=${MALLOC_TOP_PAD_:-67108864}
