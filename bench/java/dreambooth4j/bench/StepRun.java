@@ -99,7 +99,7 @@ public final class StepRun {
   /** What a dry step says that tensors need at their peak. */
   private static long planned(
       UNetConfig config, MadeUpTraining.Batch batch, MadeUpTraining.Manner manner) {
-    try (Arena dry = Arena.dry("plan");
+    try (Arena dry = Arena.dry("plan", Device.CUDA);
         MadeUpTraining training = new MadeUpTraining(dry, config, batch, manner)) {
       training.step();
       return dry.peakBytes();
