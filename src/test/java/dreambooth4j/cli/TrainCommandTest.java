@@ -359,6 +359,7 @@ class TrainCommandTest {
             "--gradient_checkpointing",
             "--fused_backward_pass",
             "--max_grad_norm=0",
+            "--train_text_encoder=false",
             "--resolution=512",
             "--train_batch_size=1");
     assertThat(ran.exitCode()).as(ran.err()).isZero();
