@@ -21,10 +21,10 @@ import org.jspecify.annotations.Nullable;
  * W', O]; weight [O, kh, kw, I] in memory, bias [O]; keeps x. On CUDA by {@link Convolutions},
  * where they have a plan for it.
  *
- * <p>Where there are few pixels the weights are most of what is moved, and libtorch's convolution,
- * which puts them into an order of its own in each call, takes up to six times as long as a product
- * of the {@link Patches} with the weights as they are. Which of the two it is depends on the shape
- * alone.
+ * <p>On the CPU, where there are few pixels the weights are most of what is moved, and libtorch's
+ * convolution, which puts them into an order of its own in each call, takes up to six times as long
+ * as a product of the {@link Patches} with the weights as they are; where there are many, {@link
+ * Winograd} multiplies less. Which it is depends on shape and type alone.
  */
 public final class Conv2d {
   /** Up to so many pixels of output the matrix product is faster: bench/LOG.md. */

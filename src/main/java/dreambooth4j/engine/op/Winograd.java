@@ -78,19 +78,32 @@ final class Winograd {
 
   private Tensor convolution(Arena arena, Tensor x, Tensor weight, boolean turned) {
     long out = weight.size(turned ? 3 : 0);
-    Tensor filters = filters(arena, weight, turned);
+    Tensor filters = Native.call("winograd.filters", () -> filters(arena, weight, turned));
     Tensor y = arena.allocate("winograd.images", x.dtype(), images, height, width, out);
     for (Block block : blocks()) {
-      Tensor seen = inputs(arena, x, block);
-      Tensor products = arena.allocate("winograd.products", x.dtype(), 4, 4, tiles(block), out);
-      torch.bmm_out(
-          batch(products), batch(seen), turned ? batch(filters) : batch(filters).transpose(1, 2));
-      seen.release();
-      outputs(arena, products, y, block);
+      Tensor products = products(arena, x, filters, turned, block);
+      Native.run("winograd.outputs", () -> outputs(arena, products, y, block));
       products.release();
     }
     filters.release();
     return y;
+  }
+
+  /** The 16 products of a block, [4, 4, tiles, O]. */
+  private Tensor products(Arena arena, Tensor x, Tensor filters, boolean turned, Block block) {
+    Tensor seen = Native.call("winograd.inputs", () -> inputs(arena, x, block));
+    Tensor products =
+        arena.allocate(
+            "winograd.products", x.dtype(), 4, 4, tiles(block), filters.size(turned ? 3 : 2));
+    Native.run(
+        "winograd.products",
+        () ->
+            torch.bmm_out(
+                batch(products),
+                batch(seen),
+                turned ? batch(filters) : batch(filters).transpose(1, 2)));
+    seen.release();
+    return products;
   }
 
   /** The weight's gradient [O, 3, 3, I]; a new tensor. */
@@ -105,19 +118,24 @@ final class Winograd {
     List<Block> blocks = blocks();
     for (int i = 0; i < blocks.size(); i++) {
       Block block = blocks.get(i);
-      Tensor seen = inputs(arena, x, block);
-      Tensor spread = spread(arena, dy, block);
-      org.bytedeco.pytorch.Tensor left = batch(spread).transpose(1, 2);
-      if (i == 0) {
-        torch.bmm_out(batch(sums), left, batch(seen));
-      } else {
-        batch(sums).baddbmm_(left, batch(seen));
-      }
+      Tensor seen = Native.call("winograd.inputs", () -> inputs(arena, x, block));
+      Tensor spread = Native.call("winograd.spread", () -> spread(arena, dy, block));
+      boolean first = i == 0;
+      Native.run(
+          "winograd.sums",
+          () -> {
+            org.bytedeco.pytorch.Tensor left = batch(spread).transpose(1, 2);
+            if (first) {
+              torch.bmm_out(batch(sums), left, batch(seen));
+            } else {
+              batch(sums).baddbmm_(left, batch(seen));
+            }
+          });
       spread.release();
       seen.release();
     }
     Tensor rows = arena.allocate("winograd.filter rows", x.dtype(), 3, 4, out, in);
-    gathered(parts(sums.at(), 0), parts(rows.at(), 0));
+    Native.run("winograd.filter rows", () -> gathered(parts(sums.at(), 0), parts(rows.at(), 0)));
     sums.release();
     Tensor gradient = arena.allocate("winograd.dw", x.dtype(), out, 3, 3, in);
     for (int i = 0; i < 3; i++) {
