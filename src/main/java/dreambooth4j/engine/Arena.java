@@ -194,8 +194,10 @@ public final class Arena implements AutoCloseable {
   }
 
   private Tensor adopt(org.bytedeco.pytorch.Tensor made, @Nullable Tensor base) {
-    // A tensor got from a tuple is a reference into it: a handle of our own outlives the call.
-    org.bytedeco.pytorch.Tensor handle = new org.bytedeco.pytorch.Tensor(made);
+    // A tensor got from a tuple is a reference into it, which nobody counts: a handle of our own
+    // outlives the call. Others are counted by the scope of the call and from here on by us.
+    org.bytedeco.pytorch.Tensor handle =
+        made.referenceCount() > 0 ? made : new org.bytedeco.pytorch.Tensor(made);
     long[] shape = new long[(int) handle.dim()];
     for (int i = 0; i < shape.length; i++) {
       shape[i] = handle.size(i);

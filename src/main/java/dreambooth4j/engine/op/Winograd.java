@@ -138,9 +138,7 @@ final class Winograd {
     Native.run("winograd.filter rows", () -> gathered(parts(sums.at(), 0), parts(rows.at(), 0)));
     sums.release();
     Tensor gradient = arena.allocate("winograd.dw", x.dtype(), out, 3, 3, in);
-    for (int i = 0; i < 3; i++) {
-      gathered(parts(rows.at().select(0, i), 0), parts(gradient.at().select(1, i), 1));
-    }
+    gathered(parts(rows.at(), 1), parts(gradient.at().transpose(0, 1), 2));
     rows.release();
     return gradient;
   }
@@ -164,10 +162,7 @@ final class Winograd {
     Tensor rows = arena.allocate("winograd.filter rows", weight.dtype(), 4, out, 3, in);
     spreadFilter(parts(weight.at(), 1), ordered(parts(rows.at(), 0), turned));
     Tensor filters = arena.allocate("winograd.filters", weight.dtype(), 4, 4, out, in);
-    for (int i = 0; i < 4; i++) {
-      spreadFilter(
-          parts(rows.at().select(0, i), 1), ordered(parts(filters.at().select(0, i), 0), turned));
-    }
+    spreadFilter(parts(rows.at(), 2), ordered(parts(filters.at(), 1), turned));
     rows.release();
     return filters;
   }
@@ -210,9 +205,7 @@ final class Winograd {
     differences(seen(padded.at(), 1, block.rows), parts(rows.at(), 0));
     padded.release();
     Tensor inputs = tilesOf(arena, "winograd.inputs", block, x);
-    for (int i = 0; i < 4; i++) {
-      differences(seen(rows.at().select(0, i), 2, tileColumns), parts(inputs.at().select(0, i), 0));
-    }
+    differences(seen(rows.at(), 3, tileColumns), parts(inputs.at(), 1));
     rows.release();
     return inputs;
   }
@@ -283,9 +276,7 @@ final class Winograd {
     spreadPair(padded.at(), 1, parts(rows.at(), 0));
     padded.release();
     Tensor spread = tilesOf(arena, "winograd.spread", block, dy);
-    for (int i = 0; i < 4; i++) {
-      spreadPair(rows.at().select(0, i), 2, parts(spread.at().select(0, i), 0));
-    }
+    spreadPair(rows.at(), 3, parts(spread.at(), 1));
     rows.release();
     return spread;
   }
