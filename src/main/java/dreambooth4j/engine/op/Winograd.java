@@ -202,22 +202,18 @@ final class Winograd {
         .copy_(x.at().narrow(0, block.image, block.images).narrow(1, first, end - first));
     Tensor rows =
         arena.allocate("winograd.rows", x.dtype(), 4, block.images, block.rows, columns, channels);
-    differences(seen(padded.at(), 1, block.rows), parts(rows.at(), 0));
+    differences(lines(padded.at(), 1, 4), parts(rows.at(), 0));
     padded.release();
     Tensor inputs = tilesOf(arena, "winograd.inputs", block, x);
-    differences(seen(rows.at(), 3, tileColumns), parts(inputs.at(), 1));
+    differences(lines(rows.at(), 3, 4), parts(inputs.at(), 1));
     rows.release();
     return inputs;
   }
 
-  /** The four lines along an axis that each of {@code n} tiles sees. */
-  private static List<org.bytedeco.pytorch.Tensor> seen(
+  /** The first, second and so on of {@code n} lines along an axis that each tile sees. */
+  private static List<org.bytedeco.pytorch.Tensor> lines(
       org.bytedeco.pytorch.Tensor padded, int axis, long n) {
-    List<org.bytedeco.pytorch.Tensor> lines = new ArrayList<>();
-    for (int i = 0; i < 4; i++) {
-      lines.add(every2nd(padded, axis, i).narrow(axis, 0, n));
-    }
-    return lines;
+    return parts(padded.unfold(axis, n, 2), (int) padded.dim());
   }
 
   /** Bᵀ of four into four. */
@@ -236,16 +232,13 @@ final class Winograd {
     Tensor rows = arena.allocate("winograd.rows", y.dtype(), 2, 4, tiles, channels);
     pairs(parts(products.at(), 0), parts(rows.at(), 0));
     org.bytedeco.pytorch.Tensor to = pixels(y, block);
+    org.bytedeco.pytorch.Tensor all =
+        rows.at().view(2, 4, block.images, block.rows, tileColumns, channels);
     for (int i = 0; i < 2; i++) {
-      org.bytedeco.pytorch.Tensor lines = every2nd(to, 1, i);
-      List<org.bytedeco.pytorch.Tensor> places =
-          List.of(every2nd(lines, 2, 0), every2nd(lines, 2, 1));
-      List<org.bytedeco.pytorch.Tensor> from = new ArrayList<>();
-      for (org.bytedeco.pytorch.Tensor each : parts(rows.at().select(0, i), 0)) {
-        from.add(
-            each.view(block.images, block.rows, tileColumns, channels).narrow(1, 0, lines.size(1)));
-      }
-      pairs(from, places);
+      org.bytedeco.pytorch.Tensor line = every2nd(to, 1, i);
+      pairs(
+          parts(all.select(0, i).narrow(2, 0, line.size(1)), 0),
+          List.of(every2nd(line, 2, 0), every2nd(line, 2, 1)));
     }
     rows.release();
   }
@@ -255,11 +248,10 @@ final class Winograd {
       List<org.bytedeco.pytorch.Tensor> from, List<org.bytedeco.pytorch.Tensor> to) {
     torch.add_out(to.get(0), from.get(1), from.get(2)).add_(from.get(0));
     org.bytedeco.pytorch.Tensor second = to.get(1);
-    List<org.bytedeco.pytorch.Tensor> cut = new ArrayList<>();
-    for (org.bytedeco.pytorch.Tensor each : from) {
-      cut.add(each.dim() == 4 ? each.narrow(2, 0, second.size(2)) : each);
+    if (second.dim() == 4 && second.size(2) < from.get(0).size(2)) {
+      from.replaceAll(each -> each.narrow(2, 0, second.size(2)));
     }
-    torch.sub_out(second, cut.get(1), cut.get(2)).sub_(cut.get(3));
+    torch.sub_out(second, from.get(1), from.get(2)).sub_(from.get(3));
   }
 
   /** A dy Aᵀ of a block's tiles: [4, 4, b, h, w, O]. */
@@ -273,23 +265,21 @@ final class Winograd {
     Tensor rows =
         arena.allocate(
             "winograd.rows", dy.dtype(), 4, block.images, block.rows, 2 * tileColumns, channels);
-    spreadPair(padded.at(), 1, parts(rows.at(), 0));
+    spreadPair(lines(padded.at(), 1, 2), parts(rows.at(), 0));
     padded.release();
     Tensor spread = tilesOf(arena, "winograd.spread", block, dy);
-    spreadPair(rows.at(), 3, parts(spread.at(), 1));
+    spreadPair(lines(rows.at(), 3, 2), parts(spread.at(), 1));
     rows.release();
     return spread;
   }
 
   /** A of two into four. */
   private static void spreadPair(
-      org.bytedeco.pytorch.Tensor from, int axis, List<org.bytedeco.pytorch.Tensor> to) {
-    org.bytedeco.pytorch.Tensor first = every2nd(from, axis, 0);
-    org.bytedeco.pytorch.Tensor second = every2nd(from, axis, 1);
-    to.get(0).copy_(first);
-    torch.add_out(to.get(1), first, second);
-    torch.sub_out(to.get(2), first, second);
-    torch.neg_out(to.get(3), second);
+      List<org.bytedeco.pytorch.Tensor> from, List<org.bytedeco.pytorch.Tensor> to) {
+    to.get(0).copy_(from.get(0));
+    torch.add_out(to.get(1), from.get(0), from.get(1));
+    torch.sub_out(to.get(2), from.get(0), from.get(1));
+    torch.neg_out(to.get(3), from.get(1));
   }
 
   private Tensor tilesOf(Arena arena, String what, Block block, Tensor images) {
