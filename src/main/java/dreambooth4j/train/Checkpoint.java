@@ -23,9 +23,9 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a run needs to go on exactly where it stopped: F32 weights, their average if one is kept,
- * moments and the number of steps. All draws are functions of seed and step, so there is no
- * generator's state to keep.
+ * What a run needs to go on exactly where it stopped: weights (F32; with full_bf16 BF16), their
+ * average if one is kept, moments and the number of steps. All draws are functions of seed and
+ * step, so there is no generator's state to keep.
  */
 final class Checkpoint {
   private static final String FILE = "training_state.safetensors";

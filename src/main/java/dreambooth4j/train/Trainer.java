@@ -370,6 +370,7 @@ public final class Trainer implements AutoCloseable {
     long start = System.nanoTime();
     double priorLossWeight = config.prior().weightAt(epoch);
     double rate = learningRate.at(done);
+    double scale = lossScale.value();
     Double shownScale = lossScale.shown();
     try (Arena arena = run.child("batch")) {
       DeviceStep.Inputs inputs = batches.inputs(arena, batch, done);
@@ -377,7 +378,7 @@ public final class Trainer implements AutoCloseable {
           steps.step(
               inputs,
               new DeviceStep.Settings(
-                  done, rate, priorLossWeight, lossScale.value(), ema == null ? 0 : ema.share()));
+                  done, rate, priorLossWeight, scale, ema == null ? 0 : ema.share()));
       if (!Double.isFinite(result.losses().total())) {
         PairBatches.Drawn drawn = batches.draw(arena, batch, done, 0, false);
         throw Divergence.ofLoss(arena, model, step, drawn, priorLossWeight, done + 1);
@@ -389,7 +390,7 @@ public final class Trainer implements AutoCloseable {
         }
       } else if (!lossScale.skipped()) {
         throw Divergence.ofGradients(
-            optimizer, () -> gather(List.of(batch), false, priorLossWeight), done + 1);
+            optimizer, () -> gather(List.of(batch), false, priorLossWeight, scale), done + 1);
       }
       return new StepReport(
           done + 1,
@@ -415,7 +416,7 @@ public final class Trainer implements AutoCloseable {
     double scale = lossScale.value();
     Double shownScale = lossScale.shown();
     optimizer.begin(rate);
-    Gathered gathered = gather(parts, textTrains, priorLossWeight);
+    Gathered gathered = gather(parts, textTrains, priorLossWeight, scale);
     double norm = optimizer.update(rate, config.optimizer().maxGradNorm(), scale);
     if (Double.isFinite(norm)) {
       lossScale.kept();
@@ -426,7 +427,7 @@ public final class Trainer implements AutoCloseable {
       optimizer.zeroGradients();
     } else {
       throw Divergence.ofGradients(
-          optimizer, () -> gather(parts, textTrains, priorLossWeight), done + 1);
+          optimizer, () -> gather(parts, textTrains, priorLossWeight, scale), done + 1);
     }
     return new StepReport(
         done + 1,
@@ -443,9 +444,13 @@ public final class Trainer implements AutoCloseable {
   /** What the batches of a step came to, before its update. */
   private record Gathered(TrainingStep.Losses losses, int pictures) {}
 
-  /** Forward and back for all batches of the step to come, at the weights as they are. */
+  /**
+   * Forward and back for all batches of the step to come, at the weights as they are.
+   *
+   * @param scale what fp16 multiplies the loss with, otherwise 1
+   */
   private Gathered gather(
-      List<PairSampler.Batch> parts, boolean textTrains, double priorLossWeight) {
+      List<PairSampler.Batch> parts, boolean textTrains, double priorLossWeight, double scale) {
     double total = 0;
     double instance = 0;
     double prior = 0;
@@ -454,9 +459,8 @@ public final class Trainer implements AutoCloseable {
     for (PairSampler.Batch part : parts) {
       try (Arena arena = run.child("batch")) {
         PairBatches.Drawn drawn = batches.draw(arena, part, done, pair, textTrains);
-        double factor = lossScale.value() / parts.size();
         TrainingStep.Losses losses =
-            step.gather(arena, drawn.rows(), drawn.draws(), priorLossWeight, factor);
+            step.gather(arena, drawn.rows(), drawn.draws(), priorLossWeight, scale / parts.size());
         if (!Double.isFinite(losses.total())) {
           throw Divergence.ofLoss(arena, model, step, drawn, priorLossWeight, done + 1);
         }
