@@ -72,6 +72,7 @@ class FullBf16Test {
         .with("use_8bit_adam", true)
         .with("full_bf16", full)
         .with("train_text_encoder", false)
+        .with("train_batch_size", 1) // emulation takes its time
         .with("max_train_steps", 2);
     try (TinyTrainer host = new TinyTrainer(tiny).train();
         TinyTrainer gathered = new TinyTrainer(tiny, Emulated.open()).train();
