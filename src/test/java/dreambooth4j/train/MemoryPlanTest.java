@@ -153,10 +153,7 @@ class MemoryPlanTest {
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void shouldForetellTheGpusWays(boolean full) {
-    tiny.with("mixed_precision", "bf16")
-        .with("full_bf16", full)
-        .with("train_batch_size", 1) // emulation takes its time
-        .with("max_train_steps", 2);
+    tiny.with("mixed_precision", "bf16").with("full_bf16", full).with("max_train_steps", 3);
     if (full) {
       tiny.with("use_8bit_adam", true).with("fused_backward_pass", true);
     }
