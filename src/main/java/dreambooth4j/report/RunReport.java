@@ -210,8 +210,10 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
       OptionalLong peak = ProcessMemory.peak();
       String process =
           peak.isPresent() && memoryBefore.isPresent()
-              ? ", of the process "
-                  + ProcessMemory.shown(peak.getAsLong() - memoryBefore.getAsLong())
+              ? ", of the process %s, of which %s were there before the run"
+                  .formatted(
+                      ProcessMemory.shown(peak.getAsLong()),
+                      ProcessMemory.shown(memoryBefore.getAsLong()))
               : "";
       say("Peak memory: tensors %s%s", ProcessMemory.shown(run.peakBytes()), process);
     }
