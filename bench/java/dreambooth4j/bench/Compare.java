@@ -16,7 +16,10 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /**
  * Our training step and diffusers' on the same shapes, in turn, each in a process of its own: never
@@ -26,6 +29,8 @@ import picocli.CommandLine.Option;
 public final class Compare implements Callable<Integer> {
   @Option(names = "--name", required = true, description = "Of the result: compare-NAME.json.")
   String name = "";
+
+  @Spec CommandSpec spec = CommandSpec.create();
 
   @Option(
       names = "--python",
@@ -42,7 +47,10 @@ public final class Compare implements Callable<Integer> {
   @Option(names = "--side", defaultValue = "256", description = "Of the pictures, in pixels.")
   int side;
 
-  @Option(names = "--steps", defaultValue = "6", description = "Of each process.")
+  @Option(
+      names = "--steps",
+      defaultValue = "6",
+      description = "Of each process, those that do not count among them.")
   int steps;
 
   @Option(names = "--warmup", defaultValue = "2", description = "Steps that do not count.")
@@ -81,6 +89,12 @@ public final class Compare implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    if (warmup < 0 || steps <= warmup) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--steps %d leaves none to measure after --warmup %d: say more steps or less warm-up"
+              .formatted(steps, warmup));
+    }
     List<String> shape = List.of(unet, "" + pairs, "" + side, "77", "" + steps);
     List<String> ours =
         new ArrayList<>(List.of(ProcessHandle.current().info().command().orElseThrow()));
