@@ -70,6 +70,9 @@ final class Charts {
   private static final int MARKER = 9;
   private static final int HEIGHT = 440;
 
+  /** Height of a bar and the space to the next, in pixels. */
+  private static final int BAR = 52;
+
   private final Path folder;
   private final String prefix;
 
@@ -95,13 +98,14 @@ final class Charts {
           HorizontalBarChart chart =
               new HorizontalBarChartBuilder()
                   .width(WIDTH)
-                  .height(120 + 36 * names.size())
+                  .height(120 + BAR * names.size())
                   .title(title)
                   .xAxisTitle(x)
                   .build();
           chart.addSeries(x, values, names);
           chart.addAnnotation(new AnnotationLine(1, true, false));
-          chart.getStyler().setXAxisMin(0.0).setYAxisTickMarkSpacingHint(1);
+          // Names closer together than the hint of the other axis are left out.
+          chart.getStyler().setXAxisMin(0.0).setXAxisTickMarkSpacingHint(BAR - 12);
           chart.getStyler().setLegendVisible(false);
           return chart;
         });

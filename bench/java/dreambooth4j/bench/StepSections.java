@@ -175,14 +175,17 @@ final class StepSections {
         }
         lines.add(new Line(side.getKey() + " px", x, y, errors));
       }
-      pictures.put(
-          charts.lines(
-              "cost-" + unet.getKey(),
-              "Cost of a picture by batch and resolution, UNet " + unet.getKey(),
-              "pictures in a step, instance and class pictures together",
-              "ms a picture",
-              lines),
-          "Curves: time of a picture by batch and resolution");
+      boolean single = lines.size() == 1 && lines.get(0).x().size() == 1;
+      if (!single) { // the table says as much
+        pictures.put(
+            charts.lines(
+                "cost-" + unet.getKey(),
+                "Cost of a picture by batch and resolution, UNet " + unet.getKey(),
+                "pictures in a step, instance and class pictures together",
+                "ms a picture",
+                lines),
+            "Curves: time of a picture by batch and resolution");
+      }
     }
     return new Section(
         "Cost by batch and resolution",
