@@ -27,10 +27,10 @@ import picocli.CommandLine.Spec;
  */
 @Command(name = "bench/run compare", mixinStandardHelpOptions = true, sortOptions = false)
 public final class Compare implements Callable<Integer> {
+  @Spec CommandSpec spec = CommandSpec.create();
+
   @Option(names = "--name", required = true, description = "Of the result: compare-NAME.json.")
   String name = "";
-
-  @Spec CommandSpec spec = CommandSpec.create();
 
   @Option(
       names = "--python",
@@ -92,8 +92,8 @@ public final class Compare implements Callable<Integer> {
     if (warmup < 0 || steps <= warmup) {
       throw new ParameterException(
           spec.commandLine(),
-          "--steps %d leaves none to measure after --warmup %d: say more steps or less warm-up"
-              .formatted(steps, warmup));
+          "--warmup %d of --steps %d: it must be 0 or more, and leave a step to measure"
+              .formatted(warmup, steps));
     }
     List<String> shape = List.of(unet, "" + pairs, "" + side, "77", "" + steps);
     List<String> ours =

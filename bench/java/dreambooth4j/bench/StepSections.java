@@ -163,17 +163,8 @@ final class StepSections {
       List<Line> lines = new ArrayList<>();
       for (var side : unet.getValue().entrySet()) {
         side.getValue().sort(Comparator.comparing(each -> each.number("pairs")));
-        List<Double> x = new ArrayList<>();
-        List<Double> y = new ArrayList<>();
-        List<Double> errors = new ArrayList<>();
-        for (Measured each : side.getValue()) {
-          double aPicture = each.score() / pictures(each);
-          x.add((double) pictures(each));
-          y.add(aPicture);
-          errors.add(aPicture * each.spread());
-          rows.add(row(unet.getKey(), each, side.getValue().get(0)));
-        }
-        lines.add(new Line(side.getKey() + " px", x, y, errors));
+        side.getValue().forEach(each -> rows.add(row(unet.getKey(), each, side.getValue().get(0))));
+        lines.add(line(side.getKey(), side.getValue()));
       }
       boolean single = lines.size() == 1 && lines.get(0).x().size() == 1;
       if (!single) { // the table says as much
@@ -204,6 +195,20 @@ final class StepSections {
             "Java garbage, MB a step",
             "commit, day"),
         rows);
+  }
+
+  /** Time of a picture at one resolution by batch, of steps in that order. */
+  private static Line line(int side, List<Measured> steps) {
+    List<Double> x = new ArrayList<>();
+    List<Double> y = new ArrayList<>();
+    List<Double> errors = new ArrayList<>();
+    for (Measured each : steps) {
+      double aPicture = each.score() / pictures(each);
+      x.add((double) pictures(each));
+      y.add(aPicture);
+      errors.add(aPicture * each.spread());
+    }
+    return new Line(side + " px", x, y, errors);
   }
 
   private static List<String> row(String unet, Measured step, Measured smallest) {
