@@ -8,7 +8,6 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.ComputeConfig.Target;
-import dreambooth4j.config.ConfigReader.Reading;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -19,36 +18,10 @@ import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
-class ConfigReaderTest {
-  @TempDir Path folder;
-
-  private Path file(String yaml) throws IOException {
-    return Files.writeString(folder.resolve("config.yaml"), yaml);
-  }
-
-  private Config read(String yaml) throws IOException {
-    return ConfigReader.read(file(yaml), Map.of()).config();
-  }
-
-  private String problem(String yaml) throws IOException {
-    Path file = file(yaml);
-    return problem(file, Map.of());
-  }
-
-  private static String problem(@Nullable Path file, Map<String, String> flags) {
-    String[] message = new String[1];
-    assertThatExceptionOfType(Problem.class)
-        .isThrownBy(() -> ConfigReader.read(file, flags))
-        .matches(problem -> problem.kind() == Problem.Kind.USAGE)
-        .satisfies(problem -> message[0] = problem.getMessage());
-    return message[0];
-  }
-
+class ConfigReaderTest extends ConfigFile {
   @Test
   void shouldHaveTheDefaultsOfTheDesign() throws IOException {
     Config config = read("instance_data_dir: pictures");
@@ -352,66 +325,6 @@ class ConfigReaderTest {
   }
 
   @Test
-  void shouldMergeMaps() throws IOException {
-    Config config =
-        read(
-            """
-            common: &common {class_token: man, num_class_images_per: 3}
-            more: &more {class_token: dog, crop: random}
-            run: &run
-              resolution: 64
-              seed: 7
-            <<: *run
-            seed: 8
-            concepts_list:
-            - &first
-              <<: [*common, *more]
-              instance_data_dir: a
-            - <<: *first
-              instance_data_dir: b
-              num_class_images_per: 1
-            """);
-    assertThat(config.data().resolution()).isEqualTo(64);
-    assertThat(config.training().seed()).isEqualTo(8);
-    assertThat(config.concepts()).extracting(c -> c.classImages().token()).containsOnly("man");
-    assertThat(config.concepts()).extracting(ConceptConfig::crop).containsOnly(Crop.RANDOM);
-    assertThat(config.concepts()).extracting(c -> c.classImages().numPer()).containsExactly(3, 1);
-    assertThat(config.concepts())
-        .extracting(ConceptConfig::instanceDataDir)
-        .containsExactly(folder.resolve("a"), folder.resolve("b"));
-  }
-
-  @Test
-  void shouldSayWhereWhatIsMergedIsWrong() throws IOException {
-    String start = "instance_data_dir: a\n";
-    assertThat(problem(start + "x: &x {resolution: 5, hflop: 1}\ny: 1\n<<: *x\n").lines())
-        .hasSize(2)
-        .anyMatch(line -> line.contains("config.yaml:2: unknown key hflop"))
-        .anyMatch(line -> line.contains("config.yaml:3: unknown key y"));
-    assertThat(problem(start + "<<: 1\n")).contains("config.yaml:2: <<: takes over the keys");
-    assertThat(problem(start + "resolutoin: &x {a: b}\n"))
-        .contains("config.yaml:2: unknown key resolutoin; did you mean resolution?");
-    assertThat(problem(start + "x: &x {<<: *x, hflop: 1}\n<<: *x\n")).contains("hflop");
-  }
-
-  /** Each level merges the one before it many times over. */
-  @Test
-  void shouldNotGrowWithMerges() throws IOException {
-    StringBuilder yaml = new StringBuilder("m0: &m0 {hflip: true}\n");
-    for (int i = 1; i < 90; i++) {
-      yaml.append("m%d: &m%d {<<: [%s]}\n".formatted(i, i, ("*m" + (i - 1) + ",").repeat(10)));
-    }
-    yaml.append("<<: *m89\ninstance_data_dir: a\n");
-    assertThat(read(yaml.toString()).data().hflip()).isTrue();
-    StringBuilder wide = new StringBuilder("m0: &m0\n");
-    for (int i = 0; i < 2_000; i++) {
-      wide.append("  k%d: 1\n".formatted(i));
-    }
-    wide.append("concepts_list:\n").append("- <<: *m0\n".repeat(200));
-    assertThat(problem(wide.toString())).endsWith("more").hasSizeLessThan(10_000);
-  }
-
-  @Test
   void shouldCountErrorsThatAreTooManyToShow() throws IOException {
     StringBuilder yaml = new StringBuilder();
     for (int i = 0; i < 5_000; i++) {
@@ -433,53 +346,6 @@ class ConfigReaderTest {
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> read("instance_data_dir: a").model().required())
         .withMessageContaining("pretrained_model_name_or_path is missing");
-  }
-
-  @Test
-  void shouldTrainTheExtensionsOwnFileWithTheExtensionsDefaults() {
-    Reading reading =
-        ConfigReader.read(Path.of("src/test/resources/config/db_config.json"), Map.of());
-    Config config = reading.config();
-    assertThat(config.concepts()).hasSize(1);
-    assertThat(config.concepts().get(0).classImages().numPer()).isEqualTo(5);
-    assertThat(config.prior().withPriorPreservation()).isTrue();
-    assertThat(config.prior().priorLossWeight()).isEqualTo(0.75);
-    assertThat(config.training().stopTextEncoder()).isEqualTo(1);
-    assertThat(config.data().captions().shuffleTags()).isTrue();
-    assertThat(config.optimizer().lrWarmupSteps()).isEqualTo(500);
-    assertThat(config.memory()).isEqualTo(new MemoryConfig(Checkpointing.TRUE, true, false));
-    assertThat(config.compute())
-        .isEqualTo(
-            new ComputeConfig(Target.AUTO, MixedPrecision.FP16, false, false, CudaGraph.FALSE));
-    assertThat(reading.noEffect()).contains("attention", "graph_smoothing", "revision");
-    assertThat(config.ema().used()).isFalse();
-    assertThat(reading.remarks())
-        .contains(
-            "full_mixed_precision: true, but master weights stay in float32: full_bf16 is to do without them",
-            "train_batch_size: 1 counts rows in the extension; here it is 1 pair of an instance"
-                + " and a class picture");
-  }
-
-  /** There the average is kept by use_ema, and becomes the model by infer_ema. */
-  @Test
-  void shouldAverageAsTheExtensionsTwoKeysSay() throws IOException {
-    String start = "{model_name: x, revision: 1, instance_data_dir: a";
-    EmaConfig extensions = read(start + ", use_ema: true, infer_ema: true}").ema();
-    assertThat(extensions).isEqualTo(new EmaConfig(true, 0.9999, EmaConfig.Warmup.NONE, 1, 0.75));
-    assertThat(read(start + ", infer_ema: true}").ema().used()).isTrue();
-    assertThat(read(start + "}").ema().used()).isFalse();
-    Path file = file(start + ", use_ema: true, infer_ema: false}");
-    Reading reading = ConfigReader.read(file, Map.of());
-    assertThat(reading.config().ema().used()).isFalse();
-    assertThat(reading.remarks())
-        .anyMatch(each -> each.startsWith("use_ema: true, but with infer_ema: false"));
-    Reading flag = ConfigReader.read(file, Map.of("use_ema", "true"));
-    assertThat(flag.config().ema().used()).isTrue();
-    assertThat(flag.remarks()).noneMatch(each -> each.contains("_ema"));
-    Reading neither =
-        ConfigReader.read(file(start + ", use_ema: false, infer_ema: true}"), Map.of());
-    assertThat(neither.config().ema().used()).isFalse();
-    assertThat(neither.remarks()).anyMatch(each -> each.startsWith("infer_ema: true, but without"));
   }
 
   @Test
@@ -513,17 +379,6 @@ class ConfigReaderTest {
     assertThat(read("instance_data_dir: a").concepts().get(0).classImages().scheduler()).isNull();
   }
 
-  /** There it changes nothing; who sets it wants long captions read. */
-  @Test
-  void shouldDoWhatTheExtensionsMaxTokenLengthOnlySays() throws IOException {
-    Path file = file("{model_name: x, revision: 1, instance_data_dir: a, max_token_length: 150}");
-    Reading reading = ConfigReader.read(file, Map.of());
-    assertThat(reading.config().model().maxTokenLength()).isEqualTo(150);
-    assertThat(reading.remarks())
-        .contains("max_token_length: 150 works here, the extension reads 75");
-    assertThat(reading.noEffect()).doesNotContain("max_token_length");
-  }
-
   @Test
   void shouldNotStumbleOverAConfigurationThatIsNotOurs() throws IOException {
     assertThat(ConfigReader.ofTrained(folder)).isNull();
@@ -532,24 +387,6 @@ class ConfigReaderTest {
     assertThat(ConfigReader.ofTrained(folder)).isEqualTo(new ModelConfig(null, null, 2, 75));
     file("a: 'b");
     assertThat(ConfigReader.ofTrained(folder)).isNull();
-  }
-
-  @Test
-  void shouldKeepTheExtensionsDefaultsForKeysThatItsFileLacks() throws IOException {
-    String start = "{model_name: x, revision: 1, instance_data_dir: a, class_token: man";
-    Config config = read(start + ", train_batch_size: 2, num_class_images_per: 1}");
-    assertThat(config.training().trainBatchSize()).isEqualTo(1);
-    assertThat(config.prior().priorLossWeight()).isEqualTo(0.75);
-    assertThat(read(start + "}").prior().withPriorPreservation()).isFalse();
-    assertThat(read(start + ", train_batch_size: 2}").training().trainBatchSize()).isEqualTo(2);
-    assertThat(
-            ConfigReader.read(
-                    file(start + ", num_class_images_per: 1}"), Map.of("train_batch_size", "3"))
-                .config()
-                .training()
-                .trainBatchSize())
-        .isEqualTo(3);
-    assertThat(problem(start + ", train_imagic: true}")).contains("train_imagic");
   }
 
   @Test
@@ -593,35 +430,6 @@ class ConfigReaderTest {
         ConfigReader.read(Path.of("src/test/resources/config/db_config.json"), Map.of()).config();
     Files.writeString(written, ConfigWriter.toYaml(extension));
     assertThat(ConfigReader.read(written, Map.of()).config()).isEqualTo(extension);
-  }
-
-  @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "a: &a [x,x]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nd: [*c,*c,*c,*c]\n",
-        "a: &a\n  b: *a\n",
-        "- a\n- b\n",
-        "just text",
-        "",
-        "a: b\n---\nc: d\n",
-        "\tx: y",
-        "a: 'x",
-        "\u0000"
-      })
-  void shouldRefuseOddDocumentsInOneLine(String yaml) throws IOException {
-    assertThat(problem(yaml)).contains("config.yaml");
-  }
-
-  @Test
-  void shouldRefuseDeepLargeAndMissingFiles() throws IOException {
-    assertThat(problem("a: " + "[".repeat(400_000)))
-        .contains("config.yaml:1: lists or maps nested too deep");
-    assertThat(problem("# " + "x".repeat(1_100_000))).contains("larger than 1 MiB");
-    assertThat(problem("x".repeat(100_000) + ": 1\n" + "y".repeat(200_000) + ": 2\n"))
-        .hasSizeLessThan(1000);
-    assertThat(problem(folder.resolve("gone.yaml"), Map.of())).contains("there is no such file");
-    Files.write(folder.resolve("config.yaml"), new byte[] {'a', (byte) 0xFF});
-    assertThat(problem(folder.resolve("config.yaml"), Map.of())).contains("not UTF-8");
   }
 
   @Test
