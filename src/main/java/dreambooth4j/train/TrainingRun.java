@@ -182,10 +182,11 @@ public final class TrainingRun {
   }
 
   /**
-   * Whether it goes on with what this folder holds, rather than with a checkpoint from elsewhere.
+   * Whether it goes on with what this folder holds, rather than with a checkpoint from elsewhere or
+   * of a run that was set aside.
    */
   private boolean continues(@Nullable Path resumed) {
-    return resumed != null && resumed.toAbsolutePath().normalize().startsWith(output);
+    return resumed != null && output.equals(resumed.toAbsolutePath().normalize().getParent());
   }
 
   private void warn(@Nullable String message) {

@@ -221,6 +221,16 @@ class TrainCommandTest {
     assertThat(metrics(tiny.output())).hasSize(1);
     assertThat(names(tiny.output().resolve("samples-1"))).contains("000003-sks.png");
     assertThat(names(tiny.output().resolve("samples"))).doesNotContain("000003-sks.png");
+    Path aside = tiny.output().resolve("checkpoints-1/checkpoint-3");
+    Ran further =
+        Ran.of(
+            tiny.with("max_train_steps", 4)
+                .arguments("train", "--resume_from_checkpoint=" + aside));
+    assertThat(further.exitCode()).as(further.err()).isZero();
+    assertThat(Files.readAllLines(tiny.output().resolve("metrics-3.jsonl")))
+        .as("the newer run's steps are kept beside those of the one gone on with")
+        .hasSize(1);
+    assertThat(metrics(tiny.output())).hasSize(1);
   }
 
   @Test
