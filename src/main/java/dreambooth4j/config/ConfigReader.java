@@ -165,7 +165,7 @@ public final class ConfigReader {
         new SamplesConfig(
             run.orNull(Keys.VALIDATION_PROMPT),
             run.get(Keys.NUM_VALIDATION_IMAGES),
-            run.get(Keys.VALIDATION_STEPS),
+            steps(run, Keys.VALIDATION_STEPS, Keys.SAVE_PREVIEW_EVERY),
             run.get(Keys.SAVE_PREVIEW_EVERY),
             run.orNull(Keys.SCHEDULER)),
         output);
@@ -176,7 +176,7 @@ public final class ConfigReader {
     Path cache = run.orNull(Keys.CACHE_DIR);
     return new OutputConfig(
         folder,
-        run.get(Keys.CHECKPOINTING_STEPS),
+        steps(run, Keys.CHECKPOINTING_STEPS, Keys.SAVE_EMBEDDING_EVERY),
         run.get(Keys.SAVE_EMBEDDING_EVERY),
         run.orNull(Keys.CHECKPOINTS_TOTAL_LIMIT),
         run.get(Keys.SAVE_STATE_AFTER),
@@ -273,6 +273,15 @@ public final class ConfigReader {
               .formatted(raw.at(Keys.TRAIN_TEXT_ENCODER.name()), trained, stop));
     }
     return place < 0 ? stop : trained ? 1 : 0;
+  }
+
+  /**
+   * Steps from one time to the next; 0 where a number of epochs was asked for more strongly, so
+   * that the default in steps does not win over it.
+   */
+  private static int steps(Values run, Key<?, Integer> steps, Key<?, Integer> epochs) {
+    boolean byEpochs = run.layer(epochs) > run.layer(steps) && run.get(epochs) > 0;
+    return byEpochs ? 0 : run.get(steps);
   }
 
   private OptimizerConfig optimizer(Values run) {

@@ -331,7 +331,7 @@ public final class Keys {
           ValueType.atLeast(0),
           0,
           5,
-          "Epochs from one drawing of samples to the next; 0 for none between.",
+          "Epochs from one drawing of samples to the next, instead of validation_steps; 0 for none.",
           c -> c.samples().savePreviewEvery());
   static final Key<Config, String> SCHEDULER =
       run(
@@ -369,7 +369,7 @@ public final class Keys {
           ValueType.atLeast(0),
           0,
           25,
-          "Epochs from one checkpoint to the next; 0 for none between.",
+          "Epochs from one checkpoint to the next, instead of checkpointing_steps; 0 for none.",
           c -> c.output().saveEmbeddingEvery());
   static final Key<Config, Integer> CHECKPOINTS_TOTAL_LIMIT =
       run(

@@ -143,6 +143,33 @@ class ConfigReaderTest extends ConfigFile {
   }
 
   @Test
+  void shouldCountInEpochsWhereTheyAreAskedForMoreStronglyThanSteps() throws IOException {
+    String start = "{instance_data_dir: a, ";
+    Config epochs = read(start + "save_preview_every: 2, save_embedding_every: 5}");
+    assertThat(epochs.samples().validationSteps()).isZero();
+    assertThat(epochs.samples().savePreviewEvery()).isEqualTo(2);
+    assertThat(epochs.output().checkpointingSteps()).isZero();
+    assertThat(epochs.output().saveEmbeddingEvery()).isEqualTo(5);
+    assertThat(read(start + "save_preview_every: 0}").samples().validationSteps()).isEqualTo(100);
+    Path file = file(start + "save_preview_every: 2, validation_steps: 7}");
+    assertThat(ConfigReader.read(file, Map.of()).config().samples().validationSteps()).isEqualTo(7);
+    assertThat(
+            ConfigReader.read(file, Map.of("save_preview_every", "3"))
+                .config()
+                .samples()
+                .validationSteps())
+        .isZero();
+    assertThat(
+            ConfigReader.read(
+                    file("{instance_data_dir: a, save_preview_every: 2}"),
+                    Map.of("validation_steps", "9"))
+                .config()
+                .samples()
+                .validationSteps())
+        .isEqualTo(9);
+  }
+
+  @Test
   void shouldReadSeveralConceptsWithSharedKeysAtTheTop() throws IOException {
     Config config =
         read(
