@@ -20,7 +20,7 @@ import java.util.Map;
  */
 public final class LatentCache implements Encoded<View> {
   /** To be raised when the same pixels and weights would come out as other moments than before. */
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
 
   private static final double LEAST_LOG_VARIANCE = -30;
   private static final double MOST_LOG_VARIANCE = 20;
