@@ -95,6 +95,9 @@ public final class Compare implements Callable<Integer> {
           "--warmup %d of --steps %d: it must be 0 or more, and leave a step to measure"
               .formatted(warmup, steps));
     }
+    if (rounds < 1) {
+      throw new ParameterException(spec.commandLine(), "--rounds %d: at least 1".formatted(rounds));
+    }
     List<String> shape = List.of(unet, "" + pairs, "" + side, "77", "" + steps);
     List<String> ours =
         new ArrayList<>(List.of(ProcessHandle.current().info().command().orElseThrow()));
@@ -108,6 +111,7 @@ public final class Compare implements Callable<Integer> {
     ObjectNode json = new ObjectMapper().createObjectNode();
     json.put("shape", "%s, %d+%d at %d px".formatted(unet, pairs, pairs, side));
     json.put("blas", System.getProperty("org.bytedeco.openblas.load", "openblas"));
+    json.put("steps", steps).put("warmup", warmup);
     json.put("ours", String.join(" ", our));
     json.put("baseline", "diffusers " + String.join(" ", baseline));
     ArrayNode each = json.putArray("rounds");
