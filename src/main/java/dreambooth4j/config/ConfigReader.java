@@ -419,10 +419,11 @@ public final class ConfigReader {
     String name =
         uniqueName(token.isEmpty() ? String.valueOf(pictures.getFileName()) : token, names);
     Path classDir = values.orNull(ConceptKeys.CLASS_DATA_DIR);
-    Integer total =
+    boolean perPicture =
         values.has(ConceptKeys.NUM_CLASS_IMAGES_PER)
-            ? null
-            : values.orNull(ConceptKeys.NUM_CLASS_IMAGES);
+            && values.layer(ConceptKeys.NUM_CLASS_IMAGES_PER)
+                >= values.layer(ConceptKeys.NUM_CLASS_IMAGES);
+    Integer total = perPicture ? null : values.orNull(ConceptKeys.NUM_CLASS_IMAGES);
     return new ConceptConfig(
         name,
         pictures,

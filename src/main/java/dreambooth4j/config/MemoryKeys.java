@@ -64,10 +64,16 @@ final class MemoryKeys {
     return List.copyOf(ALL);
   }
 
-  /** Whether AdamW's moments are held in 8 bits; what use_8bit_adam says goes before the name. */
+  /**
+   * Whether AdamW's moments are held in 8 bits: what use_8bit_adam says goes before the optimizer's
+   * name, unless that is given more strongly.
+   */
   static boolean use8bitAdam(Values run) {
     Boolean said = run.orNull(USE_8BIT_ADAM);
-    return said == null ? run.get(OPTIMIZER).equals(ADAMW_8BIT) : said;
+    if (said == null || run.layer(OPTIMIZER) > run.layer(USE_8BIT_ADAM)) {
+      return run.get(OPTIMIZER).equals(ADAMW_8BIT);
+    }
+    return said;
   }
 
   private static String adamw(String text) {

@@ -170,6 +170,26 @@ class ConfigReaderTest extends ConfigFile {
   }
 
   @Test
+  void shouldTakeTheOtherNameOfASettingFromAFlagOverTheFile() throws IOException {
+    Path file =
+        file(
+            "{instance_data_dir: a, class_token: man, use_8bit_adam: false, num_class_images_per: 2, optimizer: AdamW}");
+    Config config =
+        ConfigReader.read(file, Map.of("optimizer", "8bit AdamW", "num_class_images", "30"))
+            .config();
+    assertThat(config.memory().use8bitAdam()).isTrue();
+    assertThat(config.concepts().get(0).classImages().total()).isEqualTo(30);
+    Config other =
+        ConfigReader.read(
+                file(
+                    "{instance_data_dir: a, class_token: man, optimizer: 8bit AdamW, num_class_images: 30}"),
+                Map.of("use_8bit_adam", "false", "num_class_images_per", "2"))
+            .config();
+    assertThat(other.memory().use8bitAdam()).isFalse();
+    assertThat(other.concepts().get(0).classImages().total()).isNull();
+  }
+
+  @Test
   void shouldReadSeveralConceptsWithSharedKeysAtTheTop() throws IOException {
     Config config =
         read(
