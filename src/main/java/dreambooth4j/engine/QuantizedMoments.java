@@ -69,7 +69,9 @@ final class QuantizedMoments implements Moments {
   private record Rule(
       float clip,
       float beta1,
+      float rest1,
       float beta2,
+      float rest2,
       float left,
       float stepSize,
       float rootFactor,
@@ -82,7 +84,9 @@ final class QuantizedMoments implements Moments {
       this(
           (float) update.clip(),
           (float) s.beta1(),
+          (float) (1 - s.beta1()), // in float it would be 0 for a beta close to 1
           (float) s.beta2(),
+          (float) (1 - s.beta2()),
           (float) (1 - update.learningRate() * s.weightDecay()),
           (float) (update.learningRate() / (1 - Math.pow(s.beta1(), number))),
           (float) (1 / Math.sqrt(1 - Math.pow(s.beta2(), number))),
@@ -93,8 +97,8 @@ final class QuantizedMoments implements Moments {
     void apply(float[] w, float[] g, float[] m, float[] v, int n) {
       for (int i = 0; i < n; i++) {
         float gradient = g[i] * clip;
-        float first = beta1 * m[i] + (1 - beta1) * gradient;
-        float second = beta2 * v[i] + (1 - beta2) * gradient * gradient;
+        float first = beta1 * m[i] + rest1 * gradient;
+        float second = beta2 * v[i] + rest2 * gradient * gradient;
         float root = (float) Math.sqrt(second) * rootFactor + epsilon;
         w[i] = w[i] * left - stepSize * first / root;
         m[i] = first;
