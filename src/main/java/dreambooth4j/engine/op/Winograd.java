@@ -23,9 +23,9 @@ import org.bytedeco.pytorch.global.torch;
  * </pre>
  *
  * Tiles are worked on in {@link Block}s whose transforms stay in a processor's cache. All that is
- * made on the way is the given arena's and freed before the call returns: 16/9 of the weight and, a
- * block, 16 values for each tile and channel of x and of y. Rounding is about twice that of a plain
- * convolution.
+ * made on the way is the given arena's and freed before the call returns: up to 28/9 of the weight
+ * and, a block, 16 values for each tile and channel of x and of y. Rounding is about twice that of
+ * a plain convolution.
  */
 final class Winograd {
   /** Tiles that are transformed at once: enough rows for the matrix products to be fast. */
