@@ -2,14 +2,11 @@ package dreambooth4j.config;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
-import dreambooth4j.config.ConceptConfig.ClassImages;
-import dreambooth4j.config.ConceptConfig.Samples;
 import dreambooth4j.config.Layer.Raw;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -23,10 +20,6 @@ import org.snakeyaml.engine.v2.nodes.MappingNode;
  * Everything that is wrong is reported at once, with its line.
  */
 public final class ConfigReader {
-  private static final List<Key<ConceptConfig, ?>> OF_ONE_CONCEPT =
-      List.of(
-          ConceptKeys.INSTANCE_DATA_DIR, ConceptKeys.INSTANCE_TOKEN, ConceptKeys.CLASS_DATA_DIR);
-
   private static final List<Key<Config, ?>> OF_KOHYAS_BUCKETS =
       List.of(
           DataKeys.MIN_BUCKET_RESO,
@@ -139,8 +132,9 @@ public final class ConfigReader {
 
   private Config config(Values run, List<Values> conceptValues) {
     OutputConfig output = output(run);
-    List<ConceptConfig> concepts = concepts(conceptValues, output.outputDir());
-    boolean prior = withPriorPreservation(run, conceptValues, concepts);
+    ConceptReader reader = new ConceptReader(sources);
+    List<ConceptConfig> concepts = reader.concepts(conceptValues, output.outputDir());
+    boolean prior = reader.withPriorPreservation(run, conceptValues, concepts);
     return new Config(
         new ModelConfig(
             run.orNull(Keys.PRETRAINED_MODEL),
@@ -262,17 +256,16 @@ public final class ConfigReader {
     if (trained == null || !run.has(Keys.STOP_TEXT_ENCODER)) {
       return trained == null ? stop : trained ? 1 : 0;
     }
-    if (trained == stop > 0) {
+    if (trained == stop > 0 || run.outranks(Keys.STOP_TEXT_ENCODER, Keys.TRAIN_TEXT_ENCODER)) {
       return stop;
     }
-    int place = run.layer(Keys.TRAIN_TEXT_ENCODER) - run.layer(Keys.STOP_TEXT_ENCODER);
     Raw raw = run.raw(Keys.TRAIN_TEXT_ENCODER);
-    if (place == 0 && raw != null) {
+    if (raw != null && !run.outranks(Keys.TRAIN_TEXT_ENCODER, Keys.STOP_TEXT_ENCODER)) {
       sources.errors.add(
           "%s: %s contradicts stop_text_encoder: %s; remove one of the two"
               .formatted(raw.at(Keys.TRAIN_TEXT_ENCODER.name()), trained, stop));
     }
-    return place < 0 ? stop : trained ? 1 : 0;
+    return trained ? 1 : 0;
   }
 
   /**
@@ -280,7 +273,7 @@ public final class ConfigReader {
    * that the default in steps does not win over it.
    */
   private static int steps(Values run, Key<?, Integer> steps, Key<?, Integer> epochs) {
-    boolean byEpochs = run.layer(epochs) > run.layer(steps) && run.get(epochs) > 0;
+    boolean byEpochs = run.outranks(epochs, steps) && run.get(epochs) > 0;
     return byEpochs ? 0 : run.get(steps);
   }
 
@@ -382,126 +375,5 @@ public final class ConfigReader {
       remarks.add("max_token_length: %d works here, the extension reads 75".formatted(length));
     }
     return length;
-  }
-
-  private List<ConceptConfig> concepts(List<Values> conceptValues, Path outputDir) {
-    List<ConceptConfig> concepts = new ArrayList<>();
-    Set<String> names = new HashSet<>();
-    if (conceptValues.size() > 1) {
-      for (Key<ConceptConfig, ?> key : OF_ONE_CONCEPT) {
-        Raw raw = sources.flags.get(key);
-        if (raw != null) {
-          sources.errors.add(
-              "%s: there are %d concepts: change it in the file"
-                  .formatted(raw.origin(), conceptValues.size()));
-        }
-      }
-    }
-    for (Values values : conceptValues) {
-      Path pictures = values.orNull(ConceptKeys.INSTANCE_DATA_DIR);
-      if (pictures == null) {
-        String which = conceptValues.size() > 1 ? " in concept " + (concepts.size() + 1) : "";
-        sources.errors.add(
-            "instance_data_dir is missing%s: give the folder of the subject's pictures"
-                .formatted(which));
-        pictures = Path.of("");
-      }
-      ConceptConfig concept = concept(values, pictures, outputDir, names);
-      check(concept);
-      concepts.add(concept);
-    }
-    return List.copyOf(concepts);
-  }
-
-  private static ConceptConfig concept(
-      Values values, Path pictures, Path outputDir, Set<String> names) {
-    String token = words(values.get(ConceptKeys.INSTANCE_TOKEN));
-    String name =
-        uniqueName(token.isEmpty() ? String.valueOf(pictures.getFileName()) : token, names);
-    Path classDir = values.orNull(ConceptKeys.CLASS_DATA_DIR);
-    boolean perPicture =
-        values.has(ConceptKeys.NUM_CLASS_IMAGES_PER)
-            && values.layer(ConceptKeys.NUM_CLASS_IMAGES_PER)
-                >= values.layer(ConceptKeys.NUM_CLASS_IMAGES);
-    Integer total = perPicture ? null : values.orNull(ConceptKeys.NUM_CLASS_IMAGES);
-    return new ConceptConfig(
-        name,
-        pictures,
-        token,
-        values.get(ConceptKeys.INSTANCE_PROMPT),
-        values.get(ConceptKeys.LOSS_WEIGHT),
-        values.get(ConceptKeys.CROP),
-        new ClassImages(
-            classDir == null ? outputDir.resolve("class_images").resolve(name) : classDir,
-            words(values.get(ConceptKeys.CLASS_TOKEN)),
-            values.orNull(ConceptKeys.CLASS_PROMPT),
-            values.get(ConceptKeys.NUM_CLASS_IMAGES_PER),
-            total,
-            values.get(ConceptKeys.CLASS_NEGATIVE_PROMPT),
-            values.get(ConceptKeys.CLASS_GUIDANCE_SCALE),
-            values.get(ConceptKeys.CLASS_INFER_STEPS),
-            values.orNull(ConceptKeys.CLASS_SCHEDULER),
-            values.get(ConceptKeys.DISABLE_CLASS_MATCHING)),
-        new Samples(
-            values.get(ConceptKeys.N_SAVE_SAMPLE),
-            values.get(ConceptKeys.SAVE_SAMPLE_PROMPT),
-            values.get(ConceptKeys.SAVE_SAMPLE_NEGATIVE_PROMPT),
-            values.get(ConceptKeys.SAVE_GUIDANCE_SCALE),
-            values.get(ConceptKeys.SAVE_INFER_STEPS),
-            values.get(ConceptKeys.SAMPLE_SEED)));
-  }
-
-  /** A folder name for a concept: letters, digits and what is harmless between them. */
-  private static String uniqueName(String wanted, Set<String> taken) {
-    String safe = wanted.replaceAll("[^\\p{L}\\p{N}._-]+", "_").replaceAll("^[._]+", "");
-    String base = safe.isEmpty() ? "concept" : safe;
-    String name = base;
-    for (int i = 2; !taken.add(name); i++) {
-      name = base + "-" + i;
-    }
-    return name;
-  }
-
-  private void check(ConceptConfig concept) {
-    String instance = concept.instanceToken();
-    String type = concept.classImages().token();
-    if (instance.contains(",") || type.contains(",")) {
-      sources.errors.add(
-          "instance_token and class_token of %s: a comma separates tags, a token has none"
-              .formatted(concept.name()));
-    }
-  }
-
-  /** On if somebody says so, else if a concept says anything about its class. */
-  private boolean withPriorPreservation(
-      Values run, List<Values> conceptValues, List<ConceptConfig> concepts) {
-    Boolean said = run.orNull(Keys.WITH_PRIOR_PRESERVATION);
-    boolean asked = said == null ? conceptValues.stream().anyMatch(this::speaksOfClass) : said;
-    if (!asked) {
-      return false;
-    }
-    for (ConceptConfig concept : concepts) {
-      ConceptConfig.ClassImages images = concept.classImages();
-      if (images.wanted() && !images.unmatched() && !concept.hasClass()) {
-        sources.errors.add(
-            "class images of %s need a class_token or a class_prompt (or set num_class_images_per: 0)"
-                .formatted(concept.name()));
-      }
-    }
-    return concepts.stream().anyMatch(concept -> concept.classImages().wanted());
-  }
-
-  private boolean speaksOfClass(Values values) {
-    return Stream.of(
-            ConceptKeys.CLASS_TOKEN,
-            ConceptKeys.CLASS_PROMPT,
-            ConceptKeys.CLASS_DATA_DIR,
-            ConceptKeys.NUM_CLASS_IMAGES_PER,
-            ConceptKeys.NUM_CLASS_IMAGES)
-        .anyMatch(values::has);
-  }
-
-  private static String words(String token) {
-    return token.strip().replaceAll("\\s+", " ");
   }
 }

@@ -70,7 +70,7 @@ final class MemoryKeys {
    */
   static boolean use8bitAdam(Values run) {
     Boolean said = run.orNull(USE_8BIT_ADAM);
-    if (said == null || run.layer(OPTIMIZER) > run.layer(USE_8BIT_ADAM)) {
+    if (said == null || run.outranks(OPTIMIZER, USE_8BIT_ADAM)) {
       return run.get(OPTIMIZER).equals(ADAMW_8BIT);
     }
     return said;

@@ -38,6 +38,13 @@ final class Values {
     return -1;
   }
 
+  /**
+   * Whether a stronger layer holds the key than any that holds another: a flag, say, over a file.
+   */
+  boolean outranks(Key<?, ?> key, Key<?, ?> other) {
+    return layer(key) > layer(other);
+  }
+
   /** Whether somebody gave a value. */
   boolean has(Key<?, ?> key) {
     Raw raw = raw(key);

@@ -16,7 +16,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -42,21 +41,6 @@ class ConfigReaderTest extends ConfigFile {
     assertThat(concept.classImages().guidanceScale()).isEqualTo(7.5);
     assertThat(concept.classImages().dataDir())
         .isEqualTo(Path.of("output/class_images/pictures").toAbsolutePath());
-  }
-
-  @Test
-  void shouldLetFlagsWinOverTheFileAndTheFileOverDefaults() throws IOException {
-    Path file = file("{instance_data_dir: a, output_dir: out, resolution: 256, seed: 7}");
-    Config config =
-        ConfigReader.read(
-                file,
-                Map.of("resolution", "64", "train_text_encoder", "true", "output_dir", "here"))
-            .config();
-    assertThat(config.data().resolution()).isEqualTo(64);
-    assertThat(config.training().seed()).isEqualTo(7);
-    assertThat(config.training().stopTextEncoder()).isEqualTo(1);
-    assertThat(config.output().outputDir()).isEqualTo(Path.of("here").toAbsolutePath());
-    assertThat(config.concepts().get(0).instanceDataDir()).isEqualTo(folder.resolve("a"));
   }
 
   @Test
@@ -140,53 +124,6 @@ class ConfigReaderTest extends ConfigFile {
                         + " gradient_accumulation_steps: 2}"))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("set gradient_accumulation_steps: 1");
-  }
-
-  @Test
-  void shouldCountInEpochsWhereTheyAreAskedForMoreStronglyThanSteps() throws IOException {
-    String start = "{instance_data_dir: a, ";
-    Config epochs = read(start + "save_preview_every: 2, save_embedding_every: 5}");
-    assertThat(epochs.samples().validationSteps()).isZero();
-    assertThat(epochs.samples().savePreviewEvery()).isEqualTo(2);
-    assertThat(epochs.output().checkpointingSteps()).isZero();
-    assertThat(epochs.output().saveEmbeddingEvery()).isEqualTo(5);
-    assertThat(read(start + "save_preview_every: 0}").samples().validationSteps()).isEqualTo(100);
-    Path file = file(start + "save_preview_every: 2, validation_steps: 7}");
-    assertThat(ConfigReader.read(file, Map.of()).config().samples().validationSteps()).isEqualTo(7);
-    assertThat(
-            ConfigReader.read(file, Map.of("save_preview_every", "3"))
-                .config()
-                .samples()
-                .validationSteps())
-        .isZero();
-    assertThat(
-            ConfigReader.read(
-                    file("{instance_data_dir: a, save_preview_every: 2}"),
-                    Map.of("validation_steps", "9"))
-                .config()
-                .samples()
-                .validationSteps())
-        .isEqualTo(9);
-  }
-
-  @Test
-  void shouldTakeTheOtherNameOfASettingFromAFlagOverTheFile() throws IOException {
-    Path file =
-        file(
-            "{instance_data_dir: a, class_token: man, use_8bit_adam: false, num_class_images_per: 2, optimizer: AdamW}");
-    Config config =
-        ConfigReader.read(file, Map.of("optimizer", "8bit AdamW", "num_class_images", "30"))
-            .config();
-    assertThat(config.memory().use8bitAdam()).isTrue();
-    assertThat(config.concepts().get(0).classImages().total()).isEqualTo(30);
-    Config other =
-        ConfigReader.read(
-                file(
-                    "{instance_data_dir: a, class_token: man, optimizer: 8bit AdamW, num_class_images: 30}"),
-                Map.of("use_8bit_adam", "false", "num_class_images_per", "2"))
-            .config();
-    assertThat(other.memory().use8bitAdam()).isFalse();
-    assertThat(other.concepts().get(0).classImages().total()).isNull();
   }
 
   @Test
@@ -319,56 +256,6 @@ class ConfigReaderTest extends ConfigFile {
   void shouldReportEverythingAtOnce() throws IOException {
     assertThat(problem("hflop: true\nuse_lora: true\n").lines()).hasSize(2);
     assertThat(problem("hflip: 1\nresolution: 1\n").lines()).hasSize(3);
-  }
-
-  @Test
-  void shouldTakeAliasesOfBothTrainersButNotTwice() throws IOException {
-    Config config =
-        read("{instance_data_dir: a, weight_decay: 0.5, lr_cycles: 3, min_snr_gamma: 5.0}");
-    assertThat(config.optimizer().adamWeightDecay()).isEqualTo(0.5);
-    assertThat(config.optimizer().lrNumCycles()).isEqualTo(3);
-    assertThat(config.training().snrGamma()).isEqualTo(5);
-    assertThat(problem("weight_decay: 1\nadam_weight_decay: 2\n"))
-        .contains("config.yaml:2: adam_weight_decay is given twice, first at")
-        .contains("config.yaml:1");
-    assertThat(
-            read("{instance_data_dir: a, scheduler: UniPCMultistepScheduler}")
-                .samples()
-                .scheduler())
-        .isEqualTo("unipc");
-  }
-
-  @ParameterizedTest
-  @CsvSource({
-    "'train_text_encoder: true, stop_text_encoder: 0.5', , , 0.5",
-    "'train_text_encoder: false, stop_text_encoder: 0', , , 0",
-    "train_text_encoder: true, , , 1",
-    "stop_text_encoder: true, , , 1",
-    "stop_text_encoder: 0.5, train_text_encoder, true, 0.5",
-    "stop_text_encoder: 0.5, train_text_encoder, false, 0",
-    "stop_text_encoder: 0, train_text_encoder, true, 1",
-    "train_text_encoder: true, stop_text_encoder, 0, 0",
-    "'model_name: x, revision: 1', train_text_encoder, false, 0",
-    "'model_name: x, revision: 1', , , 1",
-  })
-  void shouldTakeWhetherAndHowLongTheTextEncoderIsTrained(
-      String file, @Nullable String flag, @Nullable String value, double expected)
-      throws IOException {
-    Path config = file("{instance_data_dir: a, " + file + "}");
-    Map<String, String> flags = flag == null || value == null ? Map.of() : Map.of(flag, value);
-    assertThat(ConfigReader.read(config, flags).config().training().stopTextEncoder())
-        .isEqualTo(expected);
-  }
-
-  @Test
-  void shouldRefuseContradictionsAboutTheTextEncoder() throws IOException {
-    String start = "instance_data_dir: a\n";
-    assertThat(problem(start + "train_text_encoder: false\nstop_text_encoder: 0.5\n"))
-        .endsWith(
-            ":2: train_text_encoder: false contradicts stop_text_encoder: 0.5; remove one of"
-                + " the two");
-    assertThat(problem(start + "train_text_encoder: true\nstop_text_encoder: 0\n"))
-        .contains("train_text_encoder: true contradicts stop_text_encoder: 0.0");
   }
 
   @Test
