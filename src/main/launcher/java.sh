@@ -16,7 +16,13 @@ options=(
   -XX:+UseSerialGC
 )
 
-blas=${DREAMBOOTH_BLAS:-openblas}
+# Which library multiplies matrices on the CPU: Intel's own is the faster one on its processors, and
+# the slower one on AMD's (bench/LOG.md). There are jars of it for Linux alone.
+blas=${DREAMBOOTH_BLAS:-}
+if [ -z "$blas" ]; then
+  blas=openblas
+  if [ "$(uname -sm)" = "Linux x86_64" ] && grep -q -m 1 GenuineIntel /proc/cpuinfo; then blas=mkl; fi
+fi
 case $blas in
   openblas) ;;
   mkl)
@@ -30,10 +36,13 @@ case $blas in
 esac
 
 # Threads that wait must not burn the cores that others work on, OpenMP's and OpenBLAS' pools each
-# the other's, and glibc must not hand large blocks back to the system after every step only to page
-# them in again.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+# the other's; but one that sleeps at every gap of microseconds costs a step 8 % (bench/LOG.md): so
+# OpenMP's go to sleep after some ten of them.
+if [ -z "${OMP_WAIT_POLICY:-}" ]; then
+  export OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-10000}
+fi
 export OPENBLAS_THREAD_TIMEOUT=${OPENBLAS_THREAD_TIMEOUT:-4}
+# glibc must not hand large blocks back to the system after every step only to page them in again.
 export MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-4294967296}
 export MALLOC_TRIM_THRESHOLD_=${MALLOC_TRIM_THRESHOLD_:-4294967296}
 export MALLOC_TOP_PAD_=${MALLOC_TOP_PAD_:-67108864}

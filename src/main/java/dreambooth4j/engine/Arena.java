@@ -131,13 +131,6 @@ public final class Arena implements AutoCloseable {
    * @throws Problem when the tree's limit forbids it or the device has no such memory
    */
   public Tensor allocate(String what, DType dtype, long... shape) {
-    long bytes = Tensor.count(shape) * dtype.bytes();
-    if (bytes > meter.limitBytes - meter.bytes) {
-      throw new Problem(
-          Problem.Kind.DEVICE,
-          "%s: wanted %,d bytes for %s, but the limit is %,d and %,d are in use"
-              .formatted(name, bytes, what, meter.limitBytes, meter.bytes));
-    }
     return compute(
         what,
         () ->
@@ -168,7 +161,11 @@ public final class Arena implements AutoCloseable {
     return tensor;
   }
 
-  /** Runs a libtorch call and owns the tensor that it returns; the caller is its first holder. */
+  /**
+   * Runs a libtorch call and owns the tensor that it returns; the caller is its first holder.
+   *
+   * @throws Problem when the tree's limit forbids it or the device has no such memory
+   */
   public Tensor compute(String op, Supplier<org.bytedeco.pytorch.Tensor> body) {
     return take(op, null, body);
   }
@@ -182,7 +179,7 @@ public final class Arena implements AutoCloseable {
           org.bytedeco.pytorch.Tensor[] handles = body.get();
           Tensor[] tensors = new Tensor[handles.length];
           for (int i = 0; i < handles.length; i++) {
-            tensors[i] = adopt(handles[i], null);
+            tensors[i] = adopt(op, handles[i], null);
           }
           return tensors;
         });
@@ -190,10 +187,10 @@ public final class Arena implements AutoCloseable {
 
   Tensor take(String op, @Nullable Tensor base, Supplier<org.bytedeco.pytorch.Tensor> body) {
     requireOpen();
-    return Native.call(op, () -> adopt(body.get(), base));
+    return Native.call(op, () -> adopt(op, body.get(), base));
   }
 
-  private Tensor adopt(org.bytedeco.pytorch.Tensor made, @Nullable Tensor base) {
+  private Tensor adopt(String op, org.bytedeco.pytorch.Tensor made, @Nullable Tensor base) {
     // A tensor got from a tuple is a reference into it, which nobody counts: a handle of our own
     // outlives the call. Others are counted by the scope of the call and from here on by us.
     org.bytedeco.pytorch.Tensor handle =
@@ -202,13 +199,23 @@ public final class Arena implements AutoCloseable {
     for (int i = 0; i < shape.length; i++) {
       shape[i] = handle.size(i);
     }
-    handle.retainReference();
     Tensor tensor = new Tensor(this, handle, base, shape, DType.of(handle.scalar_type()));
+    requireRoom(op, tensor.ownedBytes());
+    handle.retainReference();
     tensor.position = live.size();
     live.add(tensor);
     tensor.part = meter.part;
     count(tensor, 1);
     return tensor;
+  }
+
+  private void requireRoom(String what, long bytes) {
+    if (bytes > meter.limitBytes - meter.bytes) {
+      throw new Problem(
+          Problem.Kind.DEVICE,
+          "%s: wanted %,d bytes for %s, but the limit is %,d and %,d are in use"
+              .formatted(name, bytes, what, meter.limitBytes, meter.bytes));
+    }
   }
 
   void forget(Tensor tensor) {

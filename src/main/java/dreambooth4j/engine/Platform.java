@@ -179,7 +179,10 @@ public final class Platform {
       return "MKL";
     }
     String kind = found(BLAS, text(torch::show_config));
-    return kind.equals("open") ? "OpenBLAS " + version("openblas") : kind;
+    if (!kind.equals("open")) {
+      return kind;
+    }
+    return Threads.hasOpenBlas() ? "OpenBLAS " + version("openblas") : "MKL " + version("mkl");
   }
 
   private static String threads() {

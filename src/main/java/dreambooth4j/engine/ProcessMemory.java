@@ -36,6 +36,14 @@ public final class ProcessMemory {
     return Math.max(0, Math.min(free, system.getTotalMemorySize() - now().orElse(0)));
   }
 
+  /**
+   * As {@link #available}, swap included: who takes more is killed. Empty where that is unknown.
+   */
+  public static OptionalLong availableWithSwap() {
+    OptionalLong swap = read(SYSTEM, "SwapFree:");
+    return swap.isPresent() ? OptionalLong.of(available() + swap.getAsLong()) : swap;
+  }
+
   private static OptionalLong read(Path file, String key) {
     try {
       for (String line : Files.readAllLines(file)) {

@@ -47,6 +47,11 @@ public final class Threads {
     }
   }
 
+  /** Whether OpenBLAS multiplies matrices here, rather than a library that stands in for it. */
+  static boolean hasOpenBlas() {
+    return OpenBlasThreads.SET != null;
+  }
+
   /** OpenBLAS' own setter: the one of its preset looks four names up in each call. */
   private static final class OpenBlasThreads extends openblas_nolapack.SetNumThreads {
     /** Null where another library stands in for OpenBLAS. */

@@ -2,11 +2,13 @@ package dreambooth4j.pipeline;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig;
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
+import dreambooth4j.engine.ProcessMemory;
 import org.jspecify.annotations.Nullable;
 
-/** Chooses the device that a configuration asks for. */
+/** Chooses the device that a configuration asks for, and opens it. */
 public final class Devices {
   private Devices() {}
 
@@ -36,6 +38,18 @@ public final class Devices {
               .formatted(why));
     }
     return Device.CPU;
+  }
+
+  /**
+   * The arena of a run on this device. On the CPU it holds no more than the system can give, for
+   * Linux kills who takes more; elsewhere it is the system that refuses.
+   */
+  public static Arena open(String name, Device device) {
+    Arena run = Arena.open(name, device);
+    if (device == Device.CPU) {
+      ProcessMemory.availableWithSwap().ifPresent(run::limit);
+    }
+    return run;
   }
 
   /** What to tell someone who could expect a GPU and gets the CPU; null if there is nothing. */

@@ -59,7 +59,7 @@ public final class FreshClassImages {
       int generation, ClassImageGenerator.Listener listener, BooleanSupplier stop) {
     ClassImagePlan plan = plan(generation);
     if (plan.missing() > 0) {
-      try (Arena arena = Arena.open("class images", Devices.choose(config.compute()));
+      try (Arena arena = Devices.open("class images", Devices.choose(config.compute()));
           StableDiffusion model = StableDiffusion.load(arena, base, false, false)) {
         new ClassImageGenerator(config, base, model, generation)
             .generate(arena, plan, listener, stop);

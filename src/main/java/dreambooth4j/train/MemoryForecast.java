@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig;
+import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.ComputeConfig.Target;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.MemoryConfig;
@@ -129,12 +130,13 @@ public final class MemoryForecast {
   /** What to set so that it would fit, in one sentence. */
   public String waysOut() {
     List<String> ways = new ArrayList<>();
-    for (MemoryConfig each : OPTIONS) {
+    for (MemoryConfig each : allowed(config.compute())) {
       addWay(ways, named(each), planned(each));
     }
-    MemoryConfig least = OPTIONS.get(OPTIONS.size() - 1);
     if (ways.isEmpty() && !config.compute().fullBf16()) {
       ComputeConfig full = config.compute().inBf16(config.compute().device(), true);
+      List<MemoryConfig> all = allowed(full);
+      MemoryConfig least = all.get(all.size() - 1);
       addWay(
           ways, named(least) + " + mixed_precision bf16 + full_bf16", planned(device, full, least));
     }
@@ -142,6 +144,14 @@ public final class MemoryForecast {
         ? "No memory option is enough: lower train_batch_size or resolution%s."
             .formatted(config.ema().used() ? ", or leave out use_ema" : "")
         : "It would fit with " + String.join(", or ", ways) + ".";
+  }
+
+  /** The options that can be set, from the fastest to the smallest: some rule others out. */
+  private List<MemoryConfig> allowed(ComputeConfig compute) {
+    boolean fused =
+        compute.mixedPrecision() != MixedPrecision.FP16
+            && config.training().gradientAccumulationSteps() == 1;
+    return OPTIONS.stream().filter(each -> fused || !each.fusedBackwardPass()).toList();
   }
 
   private void addWay(List<String> ways, String options, MemoryPlan with) {

@@ -11,7 +11,9 @@ import java.nio.file.attribute.FileTime;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
@@ -20,6 +22,8 @@ import org.junit.jupiter.api.condition.DisabledIf;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The launcher in a home of its own, where the Maven wrapper only notes that it was called. */
 @DisabledOnOs(OS.WINDOWS)
@@ -27,6 +31,10 @@ class LauncherTest {
   @TempDir private Path folder;
   private Path home = Path.of("");
   private Path builds = Path.of("");
+
+  /** The test's classpath has OpenBLAS alone, whatever the processor. */
+  private final Map<String, String> environment =
+      new HashMap<>(Map.of("DREAMBOOTH_BLAS", "openblas"));
 
   /** A home whose path has a space, and whose build takes the classes of this test's classpath. */
   @BeforeEach
@@ -72,6 +80,7 @@ class LauncherTest {
     Path err = folder.resolve("err");
     ProcessBuilder builder = new ProcessBuilder(command).directory(folder.toFile());
     builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
+    builder.environment().putAll(environment);
     // Java says on standard error that it picked them up.
     builder.environment().keySet().removeAll(Set.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"));
     Process process = builder.redirectError(err.toFile()).start();
@@ -117,6 +126,35 @@ class LauncherTest {
     run("train", "--dry-run", "--device=cuda", "--help");
 
     assertThat(builds).hasContent("-B -q -Dlauncher -DskipTests process-classes");
+  }
+
+  /** Unless another is asked for. */
+  @ParameterizedTest
+  @CsvSource({
+    "GenuineIntel, '', -Pmkl",
+    "GenuineIntel, openblas, ''",
+    "AuthenticAMD, '', ''",
+    "AuthenticAMD, mkl, -Pmkl",
+  })
+  void shouldMultiplyByIntelsLibraryOnIntelsProcessors(String vendor, String asked, String profile)
+      throws Exception {
+    Path programs = Files.createDirectory(folder.resolve("programs"));
+    script(programs.resolve("uname"), "#!/bin/sh\necho Linux x86_64\n");
+    script(
+        programs.resolve("grep"),
+        "#!/bin/sh\ncase \"$*\" in *%s*/proc/cpuinfo) exit 0 ;; *) exit 1 ;; esac\n"
+            .formatted(vendor));
+    script(
+        home.resolve("mvnw"),
+        Files.readString(home.resolve("mvnw")) + "cp 'the classpath' target/classpath-mkl\n");
+    environment.put("DREAMBOOTH_BLAS", asked);
+    environment.put("PATH", programs + File.pathSeparator + System.getenv("PATH"));
+
+    assertThat(run("--version").out()).startsWith("dreambooth4j ");
+    assertThat(builds)
+        .hasContent(
+            "-B -q -Dlauncher %s-DskipTests process-classes"
+                .formatted(profile.isEmpty() ? "" : profile + " "));
   }
 
   static boolean hasNvidiaDriver() {

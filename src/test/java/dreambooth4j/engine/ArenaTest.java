@@ -55,6 +55,20 @@ class ArenaTest {
     }
   }
 
+  /** What an op makes counts as what is asked for does; views are nobody's bytes. */
+  @Test
+  void shouldRefuseResultsThatItsLimitForbids() {
+    try (Arena run = Arena.open("run")) {
+      run.limit(100);
+      Tensor small = run.zeros("small", DType.F32, 20);
+      assertThatThrownBy(() -> run.compute("sum", () -> small.at().add(small.at())))
+          .isInstanceOf(Problem.class)
+          .hasMessageContaining("wanted 80 bytes for sum");
+      assertThat(run.liveBytes()).isEqualTo(80);
+      assertThat(small.rows(1, 10).toFloats()).hasSize(10);
+    }
+  }
+
   @Test
   void shouldSayInWordsThatTheMachineHasNotSoMuch() {
     try (Arena run = Arena.open("run")) {

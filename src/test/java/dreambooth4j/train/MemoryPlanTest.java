@@ -194,6 +194,16 @@ class MemoryPlanTest {
         .contains("fused_backward_pass with max_grad_norm 0 + mixed_precision bf16 + full_bf16 (");
   }
 
+  /** It passes gradients on at once, which neither waits for others nor for fp16's verdict. */
+  @ParameterizedTest
+  @CsvSource({"mixed_precision, fp16", "gradient_accumulation_steps, 2"})
+  void shouldNotAdviseWhatTheConfigurationRefuses(String key, String value) {
+    Config config = tiny.with(key, value).config();
+    long least = forecast(config, GB).optionsOnCpu().get(4).total();
+    assertThat(forecast(config, least).waysOut())
+        .doesNotContain("fused_backward_pass with max_grad_norm 0 (");
+  }
+
   @Test
   void shouldChooseCheckpointingWhereTheRunWouldNotFitWithout() {
     tiny.with("use_8bit_adam", true);
