@@ -212,7 +212,7 @@ public record MemoryPlan(
           model - weights - masters - gathered,
           caches(load, textTrains),
           step(load, optimizer, textTrains),
-          Math.max(drawing(load), encoding(load)),
+          Math.max(drawing(), encoding(load)),
           run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(trained));
     }
 
@@ -239,15 +239,35 @@ public record MemoryPlan(
           * vae.config().latentChannels();
     }
 
-    /** One prediction of the UNet with guidance, and the VAE's way to pictures. */
-    private long drawing(Load load) {
-      int atOnce = TextToImage.atOnce(load.bucket.width(), load.bucket.height());
-      int wanted = config.concepts().stream().mapToInt(c -> c.samples().count()).max().orElse(0);
-      int count = Math.min(atOnce, wanted);
+    /** Samples: one prediction of the UNet with guidance, or the VAE's way to pictures. */
+    private long drawing() {
+      int count = SamplePictures.most(config);
       if (count == 0) {
         return 0;
       }
-      return peak((arena, tape) -> vae.decode(tape, tape.constant(latents(arena, load, count))));
+      Bucket size = SamplePictures.size(config);
+      int atOnce = Math.min(count, TextToImage.atOnce(size.width(), size.height()));
+      long before = run.liveBytes();
+      try (Arena drawing = run.child("pictures")) {
+        Tensor prompts =
+            drawing.allocate(
+                "prompts", DType.F32, 2L * count, tokens(), textEncoder.config().width());
+        latents(drawing, size, 2 * count); // noise, and what becomes a picture
+        long held = run.liveBytes() - before;
+        long decoding =
+            peak((arena, tape) -> vae.decode(tape, tape.constant(latents(arena, size, atOnce))));
+        long[] predicting = new long[1];
+        unetParameters.inFull(
+            () -> predicting[0] = peak((arena, tape) -> predict(arena, tape, size, prompts)));
+        return held + Math.max(decoding, predicting[0]);
+      }
+    }
+
+    private void predict(Arena arena, Tape tape, Bucket size, Tensor prompts) {
+      int rows = (int) prompts.size(0);
+      Tensor timesteps = arena.allocate("timesteps", DType.F32, rows);
+      unet.forward(
+          tape, tape.constant(latents(arena, size, rows)), timesteps, tape.constant(prompts));
     }
 
     private long encoding(Load load) {
@@ -271,14 +291,14 @@ public record MemoryPlan(
       }
     }
 
-    private Tensor latents(Arena arena, Load load, int rows) {
+    private Tensor latents(Arena arena, Bucket size, int rows) {
       int factor = vae.config().factor();
       return arena.allocate(
           "latents",
           DType.F32,
           rows,
-          load.bucket.height() / factor,
-          load.bucket.width() / factor,
+          size.height() / factor,
+          size.width() / factor,
           vae.config().latentChannels());
     }
 
@@ -294,8 +314,8 @@ public record MemoryPlan(
       optimizer.begin(0);
       run.part("batch");
       try (Arena batch = run.child("batch")) {
-        Tensor latents = latents(batch, load, load.rows);
-        Tensor noise = latents(batch, load, load.rows);
+        Tensor latents = latents(batch, load.bucket, load.rows);
+        Tensor noise = latents(batch, load.bucket, load.rows);
         Tensor offset = batch.allocate("offset noise", DType.F32, load.rows, latents.size(3));
         run.resetPeak();
         step.gather(

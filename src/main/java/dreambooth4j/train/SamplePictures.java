@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
+import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.diffusion.SamplerKind;
@@ -56,12 +57,10 @@ public final class SamplePictures {
       }
     }
     String validation = config.samples().validationPrompt();
-    if (validation != null && config.samples().numValidationImages() > 0) {
+    if (validation != null && validations(config) > 0) {
       TextToImage.Request request =
           request(config, validation, "", VALIDATION_STEPS, VALIDATION_GUIDANCE, sampler);
-      wishes.add(
-          new Wish(
-              "validation", request, config.samples().numValidationImages(), seed(config, -1)));
+      wishes.add(new Wish("validation", request, validations(config), seed(config, -1)));
     }
   }
 
@@ -72,8 +71,25 @@ public final class SamplePictures {
       int steps,
       double guidance,
       @Nullable SamplerKind sampler) {
+    Bucket size = size(config);
+    return new TextToImage.Request(
+        prompt, negative, size.width(), size.height(), steps, guidance, sampler);
+  }
+
+  /** The size of every sample. */
+  static Bucket size(Config config) {
     int side = config.data().resolution() / 8 * 8;
-    return new TextToImage.Request(prompt, negative, side, side, steps, guidance, sampler);
+    return new Bucket(side, side);
+  }
+
+  /** How many are drawn of one prompt, which is at once, at most. */
+  static int most(Config config) {
+    int ofConcepts = config.concepts().stream().mapToInt(c -> c.samples().count()).max().orElse(0);
+    return Math.max(ofConcepts, validations(config));
+  }
+
+  private static int validations(Config config) {
+    return config.samples().validationPrompt() == null ? 0 : config.samples().numValidationImages();
   }
 
   private static long seed(Config config, long wanted) {

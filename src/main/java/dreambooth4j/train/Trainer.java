@@ -17,7 +17,6 @@ import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.kernel.AdamWOnDevice;
-import dreambooth4j.engine.kernel.CudaRecorder;
 import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.kernel.Launch;
 import dreambooth4j.engine.kernel.Recorder;
@@ -323,25 +322,25 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * Captures steps on CUDA where cuda_graph says so: from here until this is closed, libtorch's
-   * stream is another.
+   * Whether steps are to be captured, as cuda_graph says.
    *
-   * @param notes gets the reason where steps are not captured
+   * @param notes gets the reason where they are not
    * @throws Problem where cuda_graph is true and they cannot be
    */
-  void captureSteps(Consumer<String> notes) {
+  static boolean captures(Arena run, Config config, Consumer<String> notes) {
     CudaGraph key = config.compute().cudaGraph();
     Device device = run.device();
     if (device == Device.CPU && key == CudaGraph.AUTO) {
-      return; // nobody asked for it, and nothing is lost
+      return false; // nobody asked for it, and nothing is lost
     }
     boolean kernels = Kernels.of(run) != null;
-    if (CapturedStep.wanted(key, CapturedStep.refusal(config, device, kernels), notes)) {
-      capture(new CudaRecorder(), notes);
-    }
+    return CapturedStep.wanted(key, CapturedStep.refusal(config, device, kernels), notes);
   }
 
-  /** Captures steps by this recorder, which is closed with this. */
+  /**
+   * Captures steps by this recorder, which is closed with this. On CUDA libtorch's stream is
+   * another from here until then.
+   */
   CapturedStep capture(Recorder recorder, Consumer<String> notes) {
     Launch.On device = Objects.requireNonNull(Kernels.of(run), "our kernels are launched nowhere");
     boolean must = config.compute().cudaGraph() == CudaGraph.TRUE;

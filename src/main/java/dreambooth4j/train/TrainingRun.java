@@ -6,6 +6,7 @@ import dreambooth4j.data.Concept;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.kernel.CudaRecorder;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.LongPrompts;
@@ -91,6 +92,7 @@ public final class TrainingRun {
         StableDiffusion model = Trainer.load(run, base, fitted)) {
       warn(Devices.note(config.compute().device(), run.device()));
       Precision.notes(config.compute(), run.device()).forEach(listener::warning);
+      boolean captures = Trainer.captures(run, fitted, listener::warning);
       LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())
           .notes("max_token_length: ", 5)
           .forEach(listener::warning);
@@ -124,7 +126,9 @@ public final class TrainingRun {
       warn(trainer.emaNote());
       Refresh refresh = refresh(trainer, concepts, base);
       SamplePictures samples = new SamplePictures(config, model, concepts);
-      trainer.captureSteps(listener::warning);
+      if (captures) {
+        trainer.capture(new CudaRecorder(), listener::warning);
+      }
       try (trainer) {
         train(run, trainer, samples, base, model, checkpoints, refresh);
         return trainer.done() == trainer.steps();

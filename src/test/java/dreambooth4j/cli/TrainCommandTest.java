@@ -327,6 +327,16 @@ class TrainCommandTest {
   }
 
   @Test
+  void shouldRefuseToCaptureStepsOnTheCpuBeforeClassImagesAreMade() throws IOException {
+    TinyRun tiny = new TinyRun(folder).with("cuda_graph", true);
+    Ran ran = Ran.of(tiny.arguments("train"));
+    assertThat(ran.exitCode()).isEqualTo(2);
+    assertThat(ran.err())
+        .contains("Class images: 0 there, 5 to make", "cuda_graph: true: the run is on the CPU");
+    assertThat(tiny.output().resolve("class_images")).doesNotExist();
+  }
+
+  @Test
   void shouldSayWhatARunWouldNeedWithoutDoingIt() {
     Path output = folder.resolve("none");
     Ran ran =

@@ -231,9 +231,9 @@ class ClassImageGeneratorTest {
     for (Path file : pictures()) {
       Files.delete(file);
     }
-    // Enough for the prompts and the noise of four pictures, not of eight.
+    // Four pictures of 32 by 32 take 1.5 MB, eight 2.8.
     tiny.with("sample_batch_size", 8);
-    List<Integer> made = generate(TinyRun.MODEL, () -> false, 120_000);
+    List<Integer> made = generate(TinyRun.MODEL, () -> false, 2_000_000);
     assertThat(made).endsWith(20);
     assertThat(made.get(1)).isEqualTo(4);
     assertSamePictures(drawn(), all);

@@ -99,6 +99,21 @@ class MemoryPlanTest {
     }
   }
 
+  /** Of one prompt's pictures the UNet sees all at once, twice; the VAE as many as it can. */
+  @ParameterizedTest
+  @ValueSource(ints = {12, 40})
+  void shouldForetellThePeakOfSamples(int pictures) {
+    tiny.with("validation_prompt", "a man").with("num_validation_images", pictures);
+    try (TinyTrainer trainer = new TinyTrainer(tiny)) {
+      long before = trainer.run.liveBytes();
+      trainer.run.resetPeak();
+      new SamplePictures(trainer.config, trainer.model, List.of()).draw(trainer.run, () -> false);
+      long measured = trainer.run.peakBytes() - before;
+      assertThat(plan(trainer.config).pictures())
+          .isBetween((long) (0.95 * measured), (long) (1.05 * measured));
+    }
+  }
+
   private static long elements(TinyTrainer of) {
     return of.trainer.trained().stream().mapToLong(Parameters::flatCount).sum();
   }
