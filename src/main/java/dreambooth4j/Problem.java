@@ -23,8 +23,10 @@ public final class Problem extends RuntimeException {
     USAGE(2),
     /** A picture, a caption or a model file. */
     DATA(3),
-    /** The device, its driver or its memory. */
+    /** The device or its driver. */
     DEVICE(4),
+    /** Memory does not suffice: less of it may be tried. */
+    MEMORY(4),
     /** Training produced a number that is not finite. */
     DIVERGED(5);
 

@@ -65,7 +65,7 @@ public final class Main {
       code =
           main.explain(
               new Problem(
-                  Problem.Kind.DEVICE,
+                  Problem.Kind.MEMORY,
                   "out of memory (%s): give Java more, DREAMBOOTH_JAVA_OPTS=-Xmx8g"
                       .formatted(e.getMessage()),
                   e),

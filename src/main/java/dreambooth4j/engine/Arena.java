@@ -212,7 +212,7 @@ public final class Arena implements AutoCloseable {
   private void requireRoom(String what, long bytes) {
     if (bytes > meter.limitBytes - meter.bytes) {
       throw new Problem(
-          Problem.Kind.DEVICE,
+          Problem.Kind.MEMORY,
           "%s: wanted %,d bytes for %s, but the limit is %,d and %,d are in use"
               .formatted(name, bytes, what, meter.limitBytes, meter.bytes));
     }

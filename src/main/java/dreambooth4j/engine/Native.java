@@ -65,7 +65,7 @@ public final class Native {
     String line = end < 0 ? message : message.substring(0, end);
     if (NO_MEMORY.matcher(message).find()) {
       return new Problem(
-          Problem.Kind.DEVICE,
+          Problem.Kind.MEMORY,
           "%s: out of memory (%s). %s"
               .formatted(
                   op,

@@ -176,7 +176,7 @@ public final class ClassImageGenerator {
             seeds.subList(0, count),
             progress.andThen(TextToImage.until(stop)));
       } catch (Problem e) {
-        if (e.kind() != Problem.Kind.DEVICE || !batchSize.halve(bucket, count)) {
+        if (e.kind() != Problem.Kind.MEMORY || !batchSize.halve(bucket, count)) {
           throw e;
         }
         listener.lessAtOnce(batchSize.of(bucket));

@@ -108,9 +108,24 @@ final class Checkpoint {
       throw Problem.data("%s: expected a checkpoint with a %s, found none".formatted(folder, FILE));
     }
     try (Safetensors file = Safetensors.open(path)) {
-      expect(path, "layout of the trained weights", layout(states), file.metadata().get("layout"));
-      expect(path, "moments", moments(states), file.metadata().get("moments"));
-      expect(path, "seed", Long.toString(seed), file.metadata().get("seed"));
+      Map<String, String> metadata = file.metadata();
+      if (!metadata.containsKey("layout")) {
+        throw Problem.data(
+            path + ": expected a checkpoint's state, found tensors of something else");
+      }
+      expect(
+          path,
+          layout(states).equals(metadata.get("layout")),
+          "it is of other weights than this run trains: the base model, train_text_encoder or clip_skip was another");
+      expect(
+          path,
+          moments(states).equals(metadata.get("moments")),
+          "its moments are %s, this run's %s: use_8bit_adam was set otherwise"
+              .formatted(metadata.get("moments"), moments(states)));
+      expect(
+          path,
+          Long.toString(seed).equals(metadata.get("seed")),
+          "its seed is %s, this run's %s".formatted(metadata.get("seed"), seed));
       tensors(states).forEach((name, tensor) -> file.readInto(tensor, name));
       String ema = file.metadata().get(EMA_UPDATES);
       if (ema != null) {
@@ -141,11 +156,10 @@ final class Checkpoint {
     return Integer.parseInt(text);
   }
 
-  private static void expect(Path path, String what, String expected, @Nullable String found) {
-    if (!expected.equals(found)) {
+  private static void expect(Path path, boolean fits, String otherwise) {
+    if (!fits) {
       throw Problem.data(
-          "%s: expected the %s of this run, %s, found %s. Resume with the configuration that wrote it."
-              .formatted(path, what, expected, found));
+          "%s: %s. Resume with the configuration that wrote it.".formatted(path, otherwise));
     }
   }
 

@@ -181,11 +181,11 @@ public final class MemoryForecast {
    * stays as it is.
    */
   Problem explained(Problem outOfMemory) {
-    if (outOfMemory.kind() != Problem.Kind.DEVICE || available.isEmpty()) {
+    if (outOfMemory.kind() != Problem.Kind.MEMORY || available.isEmpty()) {
       return outOfMemory;
     }
     return new Problem(
-        Problem.Kind.DEVICE,
+        Problem.Kind.MEMORY,
         "%s. The run needs %s by its plan, and %s were available before it. %s"
             .formatted(
                 String.valueOf(outOfMemory.getMessage()).replaceAll("\\.$", ""),

@@ -37,6 +37,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
+import java.util.stream.Stream;
 
 /**
  * What training will hold at once at most, in bytes, known before it holds any: the step that
@@ -54,7 +55,8 @@ import java.util.function.BiConsumer;
  * @param frozen weights that do not train
  * @param caches latents' moments of all pictures and, where the text encoder is frozen, prompts
  * @param activations what is alive at the step's peak, by the part of the model that made it
- * @param pictures what drawing samples and encoding a picture holds at its peak instead
+ * @param pictures what drawing samples, making class images anew or encoding a picture holds at its
+ *     peak instead
  * @param workspace what libtorch's own kernels hold besides: {@link #WORKSPACE_TENSORS}, {@link
  *     #CUBLAS_BYTES}
  */
@@ -212,7 +214,7 @@ public record MemoryPlan(
           model - weights - masters - gathered,
           caches(load, textTrains),
           step(load, optimizer, textTrains),
-          Math.max(drawing(), encoding(load)),
+          Math.max(Math.max(samples(), freshClassImages(load)), encoding(load)),
           run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(trained));
     }
 
@@ -239,13 +241,26 @@ public record MemoryPlan(
           * vae.config().latentChannels();
     }
 
-    /** Samples: one prediction of the UNet with guidance, or the VAE's way to pictures. */
-    private long drawing() {
+    private long samples() {
       int count = SamplePictures.most(config);
-      if (count == 0) {
+      return count == 0 ? 0 : drawing(SamplePictures.size(config), count);
+    }
+
+    /** The base model in F32, and as many of its pictures at once as have to be. */
+    private long freshClassImages(Load load) {
+      if (config.prior().refreshEpochs() == 0) {
         return 0;
       }
-      Bucket size = SamplePictures.size(config);
+      long elements =
+          Stream.of(unetParameters, textParameters, vaeParameters)
+              .mapToLong(Parameters::flatCount)
+              .sum();
+      return elements * DType.F32.bytes()
+          + drawing(load.bucket, Math.max(1, config.prior().sampleBatchSize()));
+    }
+
+    /** One prediction of the UNet with guidance, or the VAE's way to pictures. */
+    private long drawing(Bucket size, int count) {
       int atOnce = Math.min(count, TextToImage.atOnce(size.width(), size.height()));
       long before = run.liveBytes();
       try (Arena drawing = run.child("pictures")) {

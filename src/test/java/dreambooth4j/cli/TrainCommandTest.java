@@ -319,7 +319,7 @@ class TrainCommandTest {
     assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();
     Ran seed = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest", "--seed=7"));
     assertThat(seed.exitCode()).isEqualTo(3);
-    assertThat(seed.err()).contains("expected the seed of this run, 7, found 42");
+    assertThat(seed.err()).contains("its seed is 42, this run's 7");
     tiny.with("max_train_steps", 1);
     Ran beyond = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest"));
     assertThat(beyond.exitCode()).isEqualTo(2);

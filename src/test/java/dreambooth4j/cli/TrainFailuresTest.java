@@ -203,7 +203,7 @@ class TrainFailuresTest {
     Files.writeString(state, "no tensors here");
     fails(3, tiny.arguments("train"), "training_state.safetensors");
     Files.copy(TinyRun.MODEL.resolve(UNET), state, StandardCopyOption.REPLACE_EXISTING);
-    fails(3, tiny.arguments("train"), "training_state.safetensors: expected the layout");
+    fails(3, tiny.arguments("train"), "training_state.safetensors: expected a checkpoint's state");
   }
 
   @Test

@@ -121,7 +121,7 @@ class ArenaTest {
     try (Arena run = Arena.open("run")) {
       assertThatThrownBy(() -> run.allocate("too much", DType.F32, 1L << 46))
           .isInstanceOfSatisfying(
-              Problem.class, e -> assertThat(e.kind()).isEqualTo(Problem.Kind.DEVICE))
+              Problem.class, e -> assertThat(e.kind()).isEqualTo(Problem.Kind.MEMORY))
           .hasMessageContaining("too much: out of memory")
           .hasMessageContaining("281474976710656 bytes");
     }

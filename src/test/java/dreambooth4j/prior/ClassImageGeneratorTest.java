@@ -240,7 +240,7 @@ class ClassImageGeneratorTest {
     Files.delete(pictures().get(0));
     assertThatThrownBy(() -> generate(TinyRun.MODEL, () -> false, 1000))
         .isInstanceOfSatisfying(
-            Problem.class, e -> assertThat(e.kind()).isEqualTo(Problem.Kind.DEVICE));
+            Problem.class, e -> assertThat(e.kind()).isEqualTo(Problem.Kind.MEMORY));
   }
 
   /** The clock stands still but for what is timed: three reads of it for each batch. */

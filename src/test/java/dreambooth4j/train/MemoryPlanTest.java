@@ -9,15 +9,19 @@ import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Concept;
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.kernel.Emulated;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -114,6 +118,28 @@ class MemoryPlanTest {
     }
   }
 
+  /** The base model is read beside the model that trains. */
+  @Test
+  void shouldForetellThePeakOfFreshClassImages() throws IOException {
+    tiny.with("class_images_refresh_epochs", 1)
+        .with("num_class_images_per", 3)
+        .with("sample_batch_size", 3);
+    ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
+    Config config = tiny.config();
+    try (Arena run = Arena.open("run");
+        StableDiffusion model = StableDiffusion.load(run, base, false, false)) {
+      AtomicLong most = new AtomicLong();
+      new ClassImageGenerator(config, base, model)
+          .generate(
+              run,
+              ClassImagePlan.of(config, Concept.scanAll(config)),
+              (done, missing) -> most.accumulateAndGet(run.peakBytes(), Math::max),
+              () -> false);
+      assertThat((double) plan(config).pictures())
+          .isCloseTo((double) most.get(), withinPercentage(5));
+    }
+  }
+
   private static long elements(TinyTrainer of) {
     return of.trainer.trained().stream().mapToLong(Parameters::flatCount).sum();
   }
@@ -197,7 +223,7 @@ class MemoryPlanTest {
     assertThat(forecast.available()).isEmpty();
     assertThat(forecast.fits()).isTrue();
     assertThat(forecast.choseCheckpointing()).isFalse();
-    Problem problem = new Problem(Problem.Kind.DEVICE, "device: cuda: there is none");
+    Problem problem = new Problem(Problem.Kind.MEMORY, "conv2d: out of memory: 8 bytes");
     assertThat(forecast.explained(problem)).isSameAs(problem);
   }
 
@@ -243,14 +269,14 @@ class MemoryPlanTest {
     MemoryForecast roomy = forecast(config, GB);
     MemoryForecast tight = forecast(config, roomy.plan().total() - 1);
     Problem problem =
-        tight.explained(new Problem(Problem.Kind.DEVICE, "conv2d: out of memory: 8 bytes"));
-    assertThat(problem.kind()).isEqualTo(Problem.Kind.DEVICE);
+        tight.explained(new Problem(Problem.Kind.MEMORY, "conv2d: out of memory: 8 bytes"));
+    assertThat(problem.kind()).isEqualTo(Problem.Kind.MEMORY);
     assertThat(problem)
         .hasMessageContaining("out of memory: 8 bytes. The run needs ")
         .hasMessageContaining("were available")
         .hasMessageContaining("It would fit with use_8bit_adam (")
         .hasMessageContaining("gradient_checkpointing + use_8bit_adam (");
-    Problem other = Problem.data("x");
+    Problem other = new Problem(Problem.Kind.DEVICE, "CUDA: launch: an illegal address");
     assertThat(tight.explained(other)).isSameAs(other);
   }
 }

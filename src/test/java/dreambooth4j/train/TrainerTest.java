@@ -236,13 +236,19 @@ class TrainerTest {
     try (TinyTrainer other = new TinyTrainer(tiny.with("seed", 1))) {
       assertThatThrownBy(() -> other.trainer.resume(checkpoint))
           .isInstanceOf(Problem.class)
-          .hasMessageContaining("expected the seed of this run, 1, found 42");
+          .hasMessageContaining("its seed is 42, this run's 1");
     }
-    tiny.with("seed", 42).with("train_text_encoder", true);
+    tiny.with("seed", 42).with("use_8bit_adam", true);
     try (TinyTrainer other = new TinyTrainer(tiny)) {
       assertThatThrownBy(() -> other.trainer.resume(checkpoint))
           .isInstanceOf(Problem.class)
-          .hasMessageContaining("layout of the trained weights");
+          .hasMessageContaining("use_8bit_adam was set otherwise");
+    }
+    tiny.without("use_8bit_adam").with("train_text_encoder", true);
+    try (TinyTrainer other = new TinyTrainer(tiny)) {
+      assertThatThrownBy(() -> other.trainer.resume(checkpoint))
+          .isInstanceOf(Problem.class)
+          .hasMessageContaining("it is of other weights than this run trains");
     }
   }
 

@@ -115,6 +115,8 @@ public final class CudaDevice {
         cudart.cuGetErrorString(result, text) == cudart.CUDA_SUCCESS
             ? text.get(BytePointer.class).getString()
             : "error " + result;
-    throw new Problem(Problem.Kind.DEVICE, "CUDA: " + what + ": " + words);
+    throw new Problem(
+        result == cudart.CUDA_ERROR_OUT_OF_MEMORY ? Problem.Kind.MEMORY : Problem.Kind.DEVICE,
+        "CUDA: " + what + ": " + words);
   }
 }
