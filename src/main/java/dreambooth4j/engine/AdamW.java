@@ -251,13 +251,16 @@ public final class AdamW {
       zeroGradients();
       return Math.sqrt(arrivedSquares() + Math.pow(device.norm(), 2)) / lossScale;
     }
-    double norm = gradientNorm() / lossScale;
-    if (Double.isFinite(norm)) {
-      double clip = maxNorm == 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6));
-      step(learningRate, clip / lossScale);
-      zeroGradients();
-    }
-    return norm;
+    return Threads.withAll(
+        () -> {
+          double norm = gradientNorm() / lossScale;
+          if (Double.isFinite(norm)) {
+            double clip = maxNorm == 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6));
+            step(learningRate, clip / lossScale);
+            zeroGradients();
+          }
+          return norm;
+        });
   }
 
   /**

@@ -16,6 +16,9 @@ public final class Threads {
    */
   private static final long WEIGHTS_FOR_ONE_THREAD = 50_000_000;
 
+  /** Those before any model was fitted. */
+  private static final int ALL = torch.get_num_threads();
+
   private Threads() {}
 
   /**
@@ -27,6 +30,24 @@ public final class Threads {
     if (System.getenv("OMP_NUM_THREADS") == null && weights < WEIGHTS_FOR_ONE_THREAD) {
       torch.set_num_threads(1);
       openblas_nolapack.blas_set_num_threads(1); // it has a pool of its own
+    }
+  }
+
+  /**
+   * Runs libtorch calls over buffers of all weights with all threads, whatever the model was fitted
+   * with: these are few, and where one thread has to wait for another it is once. For calls whose
+   * results do not depend on the number of threads.
+   */
+  static <T> T withAll(Supplier<T> body) {
+    int threads = torch.get_num_threads();
+    if (threads == ALL) {
+      return body.get();
+    }
+    torch.set_num_threads(ALL);
+    try {
+      return body.get();
+    } finally {
+      torch.set_num_threads(threads);
     }
   }
 

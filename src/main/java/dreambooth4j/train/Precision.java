@@ -49,10 +49,9 @@ public final class Precision {
       notes.add(
           "allow_tf32: TF32 is a type of NVIDIA's GPUs and has no effect on the CPU; mixed_precision: bf16 is what makes CPUs faster");
     }
-    if (config.mixedPrecision() == MixedPrecision.BF16
-        && !Platform.hasAny("avx512_bf16", "amx_bf16", "bf16")) {
+    if (config.mixedPrecision() == MixedPrecision.BF16 && !Platform.hasAny("amx_bf16", "bf16")) {
       notes.add(
-          "mixed_precision: bf16 works, but this CPU has neither AVX512-BF16 nor AMX: it is likely slower than float32");
+          "mixed_precision: bf16 works, but this CPU has no AMX: it is likely slower than float32");
     }
     if (config.mixedPrecision() == MixedPrecision.FP16
         && !Platform.hasAny("avx512_fp16", "amx_fp16", "asimdhp")) {

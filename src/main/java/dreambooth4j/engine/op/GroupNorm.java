@@ -123,7 +123,7 @@ public final class GroupNorm {
   private static T_TensorTensorTensor_T normalised(
       Var x, Parameter gamma, Parameter beta, Norm norm) {
     return torch.native_group_norm(
-        ChannelsLast.in(x.at()),
+        ChannelsLast.inGroups(x.at(), norm.groups()),
         Wide.of(gamma),
         Wide.of(beta),
         x.size(0),
@@ -145,7 +145,7 @@ public final class GroupNorm {
     Native.run(
         "group_norm.backward",
         () -> {
-          org.bytedeco.pytorch.Tensor dNormed = ChannelsLast.in(dy.at());
+          org.bytedeco.pytorch.Tensor dNormed = ChannelsLast.inGroups(dy.at(), norm.groups());
           if (norm.silu()) {
             dNormed = torch.silu_backward(dNormed, normalised(x, gamma, beta, norm).get0());
           }
@@ -155,7 +155,7 @@ public final class GroupNorm {
           T_TensorTensorTensor_T all =
               torch.native_group_norm_backward(
                   dNormed,
-                  ChannelsLast.in(x.at()),
+                  ChannelsLast.inGroups(x.at(), norm.groups()),
                   mean.at(),
                   rstd.at(),
                   Wide.of(gamma),
