@@ -213,8 +213,8 @@ public final class Arena implements AutoCloseable {
     if (bytes > meter.limitBytes - meter.bytes) {
       throw new Problem(
           Problem.Kind.MEMORY,
-          "%s: wanted %,d bytes for %s, but the limit is %,d and %,d are in use"
-              .formatted(name, bytes, what, meter.limitBytes, meter.bytes));
+          "%s: out of memory (%s: wanted %,d bytes, and of the %,d that there may be %,d are in use). %s"
+              .formatted(name, what, bytes, meter.limitBytes, meter.bytes, Native.SMALLER));
     }
   }
 

@@ -24,6 +24,8 @@ public final class Native {
   private static final String ON_GPU =
       "Set mixed_precision: bf16, gradient_checkpointing: true or use_8bit_adam: true, or lower train_batch_size or resolution.";
 
+  static final String SMALLER = "Fewer pictures at once, or smaller ones, take less.";
+
   private Native() {}
 
   /** Calls {@code body} for its result, which must own nothing native. */
@@ -67,10 +69,7 @@ public final class Native {
       return new Problem(
           Problem.Kind.MEMORY,
           "%s: out of memory (%s). %s"
-              .formatted(
-                  op,
-                  line,
-                  message.contains("CUDA") ? ON_GPU : "Lower train_batch_size or resolution."),
+              .formatted(op, line, message.contains("CUDA") ? ON_GPU : SMALLER),
           e);
     }
     return new IllegalStateException(op + ": " + line, e);

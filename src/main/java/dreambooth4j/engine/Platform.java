@@ -174,7 +174,8 @@ public final class Platform {
     }
   }
 
-  private static String blas() {
+  /** The library that multiplies matrices on the CPU, and its version. */
+  public static String blas() {
     if (torch.hasMKL()) {
       return "MKL";
     }
@@ -187,7 +188,7 @@ public final class Platform {
 
   private static String threads() {
     String environment = System.getenv("OMP_NUM_THREADS");
-    return "%d of %d processors (OMP_NUM_THREADS %s; small models train on one)"
+    return "%d of %d processors (OMP_NUM_THREADS %s; small models train on one, all update its weights)"
         .formatted(
             torch.get_num_threads(),
             Runtime.getRuntime().availableProcessors(),

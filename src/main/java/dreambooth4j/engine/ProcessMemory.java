@@ -12,6 +12,9 @@ public final class ProcessMemory {
   private static final Path STATUS = Path.of("/proc/self/status");
   private static final Path SYSTEM = Path.of("/proc/meminfo");
 
+  /** What Java's heap and the libraries still grow by after the start: 370 MB were seen. */
+  private static final long OTHERS = 400_000_000;
+
   private ProcessMemory() {}
 
   /** The most that was ever resident at once, in bytes. */
@@ -25,15 +28,14 @@ public final class ProcessMemory {
   }
 
   /**
-   * What this process could still have, in bytes: what the system can give without swapping, within
-   * what its container leaves it.
+   * What this process could still have for tensors, in bytes: what the system can give without
+   * swapping, within what its container leaves it, less what others in the process will take.
    */
   public static long available() {
-    OperatingSystemMXBean system =
-        (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+    OperatingSystemMXBean system = system();
     long free = read(SYSTEM, "MemAvailable:").orElseGet(system::getFreeMemorySize);
     // The bean's total is the container's, which this process has to itself as a rule.
-    return Math.max(0, Math.min(free, system.getTotalMemorySize() - now().orElse(0)));
+    return Math.max(0, Math.min(free, system.getTotalMemorySize() - now().orElse(0)) - OTHERS);
   }
 
   /**
@@ -41,7 +43,14 @@ public final class ProcessMemory {
    */
   public static OptionalLong availableWithSwap() {
     OptionalLong swap = read(SYSTEM, "SwapFree:");
-    return swap.isPresent() ? OptionalLong.of(available() + swap.getAsLong()) : swap;
+    return swap.isPresent()
+        // The bean's swap is the container's, which may have none of the system's.
+        ? OptionalLong.of(available() + Math.min(swap.getAsLong(), system().getFreeSwapSpaceSize()))
+        : swap;
+  }
+
+  private static OperatingSystemMXBean system() {
+    return (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
   }
 
   private static OptionalLong read(Path file, String key) {

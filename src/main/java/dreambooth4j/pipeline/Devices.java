@@ -43,11 +43,14 @@ public final class Devices {
   /**
    * The arena of a run on this device. On the CPU it holds no more than the system can give, for
    * Linux kills who takes more; elsewhere it is the system that refuses.
+   *
+   * @param workspace bytes that libtorch will take beside the arena
    */
-  public static Arena open(String name, Device device) {
+  public static Arena open(String name, Device device, long workspace) {
     Arena run = Arena.open(name, device);
     if (device == Device.CPU) {
-      ProcessMemory.availableWithSwap().ifPresent(run::limit);
+      ProcessMemory.availableWithSwap()
+          .ifPresent(bytes -> run.limit(Math.max(0, bytes - workspace)));
     }
     return run;
   }

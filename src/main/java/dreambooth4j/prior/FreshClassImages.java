@@ -4,7 +4,6 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
-import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
@@ -52,14 +51,15 @@ public final class FreshClassImages {
    * Makes what a generation lacks. The base model is read for it and freed again, beside what is in
    * memory already: what trains is not the base model any more.
    *
+   * @param run whose limit the base model heeds too
    * @param generation from 1
    * @param stop true leaves the rest for another time: the plan then misses some
    */
   public ClassImagePlan make(
-      int generation, ClassImageGenerator.Listener listener, BooleanSupplier stop) {
+      Arena run, int generation, ClassImageGenerator.Listener listener, BooleanSupplier stop) {
     ClassImagePlan plan = plan(generation);
     if (plan.missing() > 0) {
-      try (Arena arena = Devices.open("class images", Devices.choose(config.compute()));
+      try (Arena arena = run.child("class images");
           StableDiffusion model = StableDiffusion.load(arena, base, false, false)) {
         new ClassImageGenerator(config, base, model, generation)
             .generate(arena, plan, listener, stop);

@@ -135,8 +135,9 @@ public final class CapturedStep implements AutoCloseable {
       known.replay = recorder.record(known.step::run);
     } catch (RuntimeException e) {
       if (must) {
+        boolean memory = e instanceof Problem p && p.kind() == Problem.Kind.MEMORY;
         throw new Problem(
-            Problem.Kind.DEVICE,
+            memory ? Problem.Kind.MEMORY : Problem.Kind.DEVICE,
             "cuda_graph: true: a step cannot be captured: %s. Set cuda_graph: auto"
                 .formatted(e.getMessage()),
             e);

@@ -116,7 +116,7 @@ final class Checkpoint {
       expect(
           path,
           layout(states).equals(metadata.get("layout")),
-          "it is of other weights than this run trains: the base model, train_text_encoder or clip_skip was another");
+          "it is of other weights than this run trains: the base model or train_text_encoder was another");
       expect(
           path,
           moments(states).equals(metadata.get("moments")),

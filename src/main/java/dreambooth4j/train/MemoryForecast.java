@@ -57,7 +57,8 @@ public final class MemoryForecast {
     MemoryConfig wanted = config.memory();
     boolean auto = wanted.gradientCheckpointing() == Checkpointing.AUTO;
     MemoryPlan first = planned(auto ? wanted.with(Checkpointing.FALSE) : wanted);
-    plan = auto && !fits(first) ? planned(wanted.with(Checkpointing.TRUE)) : first;
+    MemoryPlan again = auto && !fits(first) ? planned(wanted.with(Checkpointing.TRUE)) : first;
+    plan = again.total() < first.total() ? again : first;
   }
 
   /** CUDA where it is asked for, be it here or not. */
@@ -140,10 +141,31 @@ public final class MemoryForecast {
       addWay(
           ways, named(least) + " + mixed_precision bf16 + full_bf16", planned(device, full, least));
     }
-    return ways.isEmpty()
-        ? "No memory option is enough: lower train_batch_size or resolution%s."
-            .formatted(config.ema().used() ? ", or leave out use_ema" : "")
-        : "It would fit with " + String.join(", or ", ways) + ".";
+    if (!ways.isEmpty()) {
+      return "It would fit with " + String.join(", or ", ways) + ".";
+    }
+    return "No memory option is enough: %s%s."
+        .formatted(
+            plan.pictures() > plan.activationBytes()
+                ? smallerPictures()
+                : "lower train_batch_size or resolution",
+            config.ema().used() ? ", or leave out use_ema" : "");
+  }
+
+  /** What to lower where drawing or encoding pictures takes more than a step. */
+  private String smallerPictures() {
+    List<String> keys = new ArrayList<>();
+    if (load.drawn().count() > 0) {
+      keys.add("class_images_refresh_epochs 0");
+    }
+    if (load.drawn().count() > 1) {
+      keys.add("a smaller sample_batch_size");
+    }
+    if (SamplePictures.most(config) > 0) {
+      keys.add("fewer samples at once (num_validation_images, n_save_sample)");
+    }
+    keys.add("a lower resolution");
+    return "pictures beside the training take the most: set " + String.join(", ", keys);
   }
 
   /** The options that can be set, from the fastest to the smallest: some rule others out. */

@@ -32,12 +32,12 @@ import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
-import java.util.stream.Stream;
 
 /**
  * What training will hold at once at most, in bytes, known before it holds any: the step that
@@ -92,8 +92,9 @@ public record MemoryPlan(
    * @param rows instance and class pictures
    * @param pictures whose latents are kept in memory
    * @param prompts whose hidden states are kept in memory
+   * @param drawn class images that the base model draws at once while it trains
    */
-  public record Load(Bucket bucket, int rows, int pictures, int prompts) {
+  public record Load(Bucket bucket, int rows, int pictures, int prompts, Drawn drawn) {
     static Load of(Config config, List<Concept> concepts, ClassImagePlan plan) {
       List<Picture> pictures = concepts.stream().flatMap(c -> c.pictures().stream()).toList();
       Map<Bucket, Integer> sizes = new HashMap<>();
@@ -115,11 +116,26 @@ public record MemoryPlan(
           largest,
           classImages > 0 ? 2 * rows : rows,
           inMemory ? pictures.size() + classImages : 0,
-          inMemory ? 2 * pictures.size() : 0);
+          inMemory ? 2 * pictures.size() : 0,
+          config.prior().refreshEpochs() == 0 ? Drawn.NOTHING : Drawn.of(config, plan));
     }
 
     private static long pixels(Bucket bucket) {
       return (long) bucket.width() * bucket.height();
+    }
+  }
+
+  /** So many pictures of one size, drawn at once. */
+  public record Drawn(Bucket size, int count) {
+    static final Drawn NOTHING = new Drawn(new Bucket(0, 0), 0);
+
+    /** The most that a concept, size and caption needs at once, by pixels. */
+    static Drawn of(Config config, ClassImagePlan plan) {
+      int atOnce = Math.max(1, config.prior().sampleBatchSize());
+      return plan.needs().stream()
+          .map(need -> new Drawn(need.pool().bucket(), Math.min(atOnce, need.needed())))
+          .max(Comparator.comparingLong(each -> each.count * Load.pixels(each.size)))
+          .orElse(NOTHING);
     }
   }
 
@@ -146,13 +162,14 @@ public record MemoryPlan(
   /** Plans a run on a device, which need not be there. */
   static MemoryPlan of(ModelFolder base, Config config, Load load, Device device) {
     try (Arena run = Arena.dry("plan", device)) {
-      return new Dry(run, base, config).plan(load);
+      return new Dry(run, base, config, Precision.of(config.compute())).plan(load);
     }
   }
 
   /** A model without content, and its step. */
   private static final class Dry {
     private final Arena run;
+    private final ModelFolder base;
     private final Config config;
     private final MemoryConfig memory;
     private final Gradients gradients;
@@ -164,12 +181,12 @@ public record MemoryPlan(
     private final Vae vae;
     private final Objective objective;
 
-    Dry(Arena run, ModelFolder base, Config config) {
+    Dry(Arena run, ModelFolder base, Config config, StableDiffusion.Types types) {
       this.run = run;
+      this.base = base;
       this.config = config;
       memory = config.memory();
       gradients = memory.fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED;
-      StableDiffusion.Types types = Precision.of(config.compute());
       unetParameters = types.of(gradients);
       textParameters = types.of(config.training().trainTextEncoder() ? gradients : Gradients.NONE);
       vaeParameters = types.of(Gradients.NONE);
@@ -182,9 +199,7 @@ public record MemoryPlan(
 
     MemoryPlan plan(Load load) {
       boolean textTrains = config.training().trainTextEncoder();
-      unetParameters.allocate(run, gradients);
-      textParameters.allocate(run, textTrains ? gradients : Gradients.NONE);
-      vaeParameters.allocate(run, Gradients.NONE);
+      allocate(gradients, textTrains ? gradients : Gradients.NONE);
       List<Parameters> trained = new ArrayList<>(List.of(unetParameters));
       if (textTrains) {
         textEncoder.freezeSkipped(config.model().clipSkip());
@@ -218,6 +233,12 @@ public record MemoryPlan(
           run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(trained));
     }
 
+    private void allocate(Gradients ofUnet, Gradients ofText) {
+      unetParameters.allocate(run, ofUnet);
+      textParameters.allocate(run, ofText);
+      vaeParameters.allocate(run, Gradients.NONE);
+    }
+
     private static long largest(List<Parameters> trained) {
       return trained.stream()
               .flatMap(each -> each.all().stream())
@@ -248,15 +269,15 @@ public record MemoryPlan(
 
     /** The base model in F32, and as many of its pictures at once as have to be. */
     private long freshClassImages(Load load) {
-      if (config.prior().refreshEpochs() == 0) {
+      if (load.drawn.count == 0) {
         return 0;
       }
-      long elements =
-          Stream.of(unetParameters, textParameters, vaeParameters)
-              .mapToLong(Parameters::flatCount)
-              .sum();
-      return elements * DType.F32.bytes()
-          + drawing(load.bucket, Math.max(1, config.prior().sampleBatchSize()));
+      long before = run.liveBytes();
+      try (Arena beside = run.child("class images")) {
+        Dry model = new Dry(beside, base, config, StableDiffusion.Types.trainedIn(DType.F32));
+        model.allocate(Gradients.NONE, Gradients.NONE);
+        return run.liveBytes() - before + model.drawing(load.drawn.size, load.drawn.count);
+      }
     }
 
     /** One prediction of the UNet with guidance, or the VAE's way to pictures. */

@@ -46,8 +46,7 @@ public final class Precision {
       return notes;
     }
     if (config.allowTf32()) {
-      notes.add(
-          "allow_tf32: TF32 is a type of NVIDIA's GPUs and has no effect on the CPU; mixed_precision: bf16 is what makes CPUs faster");
+      notes.add("allow_tf32: TF32 is a type of NVIDIA's GPUs and has no effect on the CPU");
     }
     if (config.mixedPrecision() == MixedPrecision.BF16 && !Platform.hasAny("amx_bf16", "bf16")) {
       notes.add(

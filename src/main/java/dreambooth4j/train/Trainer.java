@@ -15,6 +15,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
+import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.kernel.AdamWOnDevice;
 import dreambooth4j.engine.kernel.Kernels;
@@ -230,6 +231,9 @@ public final class Trainer implements AutoCloseable {
   private Map<String, String> settings() {
     Map<String, String> settings = new TreeMap<>(DecidingKeys.of(config));
     settings.putAll(pairs.contents());
+    if (run.device() == Device.CPU) {
+      settings.put("library of matrix products", Platform.blas());
+    }
     if (config.prior().refreshEpochs() > 0) {
       settings.remove("class images"); // the checkpoint's are as old as it is
     }

@@ -88,7 +88,8 @@ public final class TrainingRun {
     MemoryForecast memory = forecast(base, concepts, plan);
     Config fitted = config.with(memory.plan().memory());
     try (OutputFolder folder = OutputFolder.take(config.output(), base);
-        Arena run = Devices.open("run", Devices.choose(config.compute()));
+        Arena run =
+            Devices.open("run", Devices.choose(config.compute()), memory.plan().workspace());
         StableDiffusion model = Trainer.load(run, base, fitted)) {
       warn(Devices.note(config.compute().device(), run.device()));
       Precision.notes(config.compute(), run.device()).forEach(listener::warning);
@@ -124,7 +125,7 @@ public final class TrainingRun {
       folder.write(config);
       listener.ready(trainer, run);
       warn(trainer.emaNote());
-      Refresh refresh = refresh(trainer, concepts, base);
+      Refresh refresh = refresh(run, trainer, concepts, base);
       SamplePictures samples = new SamplePictures(config, model, concepts);
       if (captures) {
         trainer.capture(new CudaRecorder(), listener::warning);
@@ -169,14 +170,14 @@ public final class TrainingRun {
    */
   private record Refresh(int every, Runnable now) {}
 
-  private Refresh refresh(Trainer trainer, List<Concept> concepts, ModelFolder base) {
+  private Refresh refresh(Arena run, Trainer trainer, List<Concept> concepts, ModelFolder base) {
     int every = interval(0, config.prior().refreshEpochs(), trainer);
     FreshClassImages fresh = new FreshClassImages(config, concepts, base);
     Runnable now =
         () -> {
           int generation = trainer.done() / every;
           if (generation > 0 && trainer.done() < trainer.steps()) {
-            ClassImagePlan made = fresh.make(generation, listener, stop);
+            ClassImagePlan made = fresh.make(run, generation, listener, stop);
             if (made.missing() == 0) {
               trainer.show(pairs(concepts, made));
             }

@@ -50,8 +50,8 @@ class ArenaTest {
       run.zeros("small", DType.F32, 20);
       assertThatThrownBy(() -> run.zeros("large", DType.F32, 6))
           .isInstanceOf(Problem.class)
-          .hasMessageContaining("wanted 24 bytes for large")
-          .hasMessageContaining("80 are in use");
+          .hasMessageContaining("large: wanted 24 bytes")
+          .hasMessageContaining("80 are in use). Fewer pictures");
     }
   }
 
@@ -63,7 +63,7 @@ class ArenaTest {
       Tensor small = run.zeros("small", DType.F32, 20);
       assertThatThrownBy(() -> run.compute("sum", () -> small.at().add(small.at())))
           .isInstanceOf(Problem.class)
-          .hasMessageContaining("wanted 80 bytes for sum");
+          .hasMessageContaining("sum: wanted 80 bytes");
       assertThat(run.liveBytes()).isEqualTo(80);
       assertThat(small.rows(1, 10).toFloats()).hasSize(10);
     }

@@ -118,12 +118,17 @@ class MemoryPlanTest {
     }
   }
 
-  /** The base model is read beside the model that trains. */
-  @Test
-  void shouldForetellThePeakOfFreshClassImages() throws IOException {
-    tiny.with("class_images_refresh_epochs", 1)
+  /**
+   * The base model is read beside the model that trains, in F32, and draws no more than missing.
+   */
+  @ParameterizedTest
+  @CsvSource({"no, 3", "no, 9", "full_bf16, 3"})
+  void shouldForetellThePeakOfFreshClassImages(String type, int atOnce) throws IOException {
+    tiny.without("class_data_dir")
+        .with("class_images_refresh_epochs", 1)
         .with("num_class_images_per", 3)
-        .with("sample_batch_size", 3);
+        .with("sample_batch_size", atOnce)
+        .in(type);
     ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
     Config config = tiny.config();
     try (Arena run = Arena.open("run");
@@ -140,6 +145,28 @@ class MemoryPlanTest {
     }
   }
 
+  @Test
+  void shouldPlanNoFreshClassImagesWithoutPriorPreservation() {
+    MemoryPlan without = plan(tiny.withoutClass().config());
+    assertThat(plan(tiny.with("class_images_refresh_epochs", 1).config())).isEqualTo(without);
+  }
+
+  /** Checkpointing frees nothing of what is drawn beside the steps. */
+  @Test
+  void shouldNotCheckpointForPictures() {
+    Config config =
+        tiny.with("validation_prompt", "a man").with("num_validation_images", 40).config();
+    MemoryForecast tight = forecast(config, forecast(config, GB).plan().total() - 1);
+    assertThat(tight.fits()).isFalse();
+    assertThat(tight.choseCheckpointing()).isFalse();
+    MemoryForecast hopeless = forecast(config, 1000);
+    assertThat(hopeless.waysOut()).contains("num_validation_images").doesNotContain("sample_batch");
+    Config fresh =
+        tiny.with("class_images_refresh_epochs", 1).with("sample_batch_size", 2).config();
+    assertThat(forecast(fresh, 1000).waysOut())
+        .contains("class_images_refresh_epochs 0, a smaller sample_batch_size");
+  }
+
   private static long elements(TinyTrainer of) {
     return of.trainer.trained().stream().mapToLong(Parameters::flatCount).sum();
   }
@@ -150,7 +177,8 @@ class MemoryPlanTest {
     tiny.with("pretrained_model_name_or_path", SD15);
     Config config = tiny.config();
     ModelFolder base = ModelFolder.open(SD15, null);
-    MemoryPlan.Load load = new MemoryPlan.Load(new Bucket(256, 256), 2, 0, 0);
+    MemoryPlan.Load load =
+        new MemoryPlan.Load(new Bucket(256, 256), 2, 0, 0, MemoryPlan.Drawn.NOTHING);
     MemoryPlan plain =
         MemoryPlan.of(
             base,
@@ -169,7 +197,8 @@ class MemoryPlanTest {
   }
 
   private static MemoryPlan onGpu(Config config) {
-    MemoryPlan.Load load = new MemoryPlan.Load(new Bucket(512, 512), 2, 0, 0);
+    MemoryPlan.Load load =
+        new MemoryPlan.Load(new Bucket(512, 512), 2, 0, 0, MemoryPlan.Drawn.NOTHING);
     return MemoryPlan.of(ModelFolder.open(SD15, null), config.with(LEAST), load, Device.CUDA);
   }
 

@@ -146,7 +146,7 @@ public final class CudaRecorder implements Recorder {
     if (result != cudart.cudaSuccess) {
       cudart.cudaGetLastError(); // forgets it: the next call of libtorch would report it as its own
       throw new Problem(
-          Problem.Kind.DEVICE,
+          result == cudart.cudaErrorMemoryAllocation ? Problem.Kind.MEMORY : Problem.Kind.DEVICE,
           "CUDA: " + call + ": " + cudart.cudaGetErrorString(result).getString());
     }
   }

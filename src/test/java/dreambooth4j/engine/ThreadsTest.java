@@ -1,0 +1,44 @@
+package dreambooth4j.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class ThreadsTest {
+  private final int before = torch.get_num_threads();
+  private final int all = Threads.withAll(torch::get_num_threads);
+  private final int fitted = all + 1;
+
+  @BeforeEach
+  void fit() {
+    torch.set_num_threads(fitted);
+  }
+
+  @AfterEach
+  void restore() {
+    torch.set_num_threads(before);
+  }
+
+  @Test
+  void shouldWorkWithAllThreadsMeanwhile() {
+    assertThat(Threads.<Integer>withAll(() -> Threads.withAll(torch::get_num_threads)))
+        .isEqualTo(all);
+    assertThat(torch.get_num_threads()).isEqualTo(fitted);
+  }
+
+  @Test
+  void shouldRestoreTheThreadsWhereACallFails() {
+    assertThatThrownBy(
+            () ->
+                Threads.withAll(
+                    () -> {
+                      throw new IllegalStateException("a call that fails");
+                    }))
+        .hasMessage("a call that fails");
+    assertThat(torch.get_num_threads()).isEqualTo(fitted);
+  }
+}
