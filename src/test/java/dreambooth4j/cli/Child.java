@@ -20,6 +20,9 @@ final class Child implements AutoCloseable {
           "-Xmx512m",
           "-Xshare:auto");
 
+  /** Which library multiplies matrices: that of the tests, for bytes are compared. */
+  private static final String BLAS = "org.bytedeco.openblas.load";
+
   /** A test that was itself started with SIGINT ignored, as by nohup, would hand that on. */
   private static final List<String> HEEDING = List.of("env", "--default-signal=INT,TERM");
 
@@ -51,6 +54,9 @@ final class Child implements AutoCloseable {
     List<String> command = new ArrayList<>(canHeed() ? HEEDING : List.of());
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(OPTIONS);
+    if (System.getProperty(BLAS) != null) {
+      command.add("-D" + BLAS + "=" + System.getProperty(BLAS));
+    }
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     command.add(Main.class.getName());
     command.addAll(arguments);
