@@ -125,7 +125,7 @@ final class ClassImagesCommand implements Callable<Integer> {
   }
 
   private int forecast(Config config, ModelFolder base, ClassImagePlan plan) {
-    try (Arena run = Devices.open("run", Devices.choose(config.compute()), 0);
+    try (Arena run = Devices.open("run", Devices.choose(config.compute()));
         StableDiffusion model = StableDiffusion.load(run, base, false, false)) {
       Forecast forecast =
           new ClassImageGenerator(config, base, model).forecast(run, plan, System::nanoTime);
@@ -162,7 +162,7 @@ final class ClassImagesCommand implements Callable<Integer> {
     PrintStream err = System.err;
     Main main = spec.root().commandLine().getCommand();
     main.interrupt.listen();
-    try (Arena run = Devices.open("run", Devices.choose(config.compute()), 0);
+    try (Arena run = Devices.open("run", Devices.choose(config.compute()));
         StableDiffusion model = StableDiffusion.load(run, base, false, false);
         ClassImageProgress progress =
             new ClassImageProgress(err, ProgressLine.Terminal.current())) {

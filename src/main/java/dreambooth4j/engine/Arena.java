@@ -213,7 +213,7 @@ public final class Arena implements AutoCloseable {
     if (bytes > meter.limitBytes - meter.bytes) {
       throw new Problem(
           Problem.Kind.MEMORY,
-          "%s: out of memory (%s: wanted %,d bytes, and of the %,d that there may be %,d are in use). %s"
+          "%s: out of memory (%s: wanted %,d bytes, and of the %,d that the system had left %,d are in use). %s"
               .formatted(name, what, bytes, meter.limitBytes, meter.bytes, Native.SMALLER));
     }
   }
@@ -268,6 +268,21 @@ public final class Arena implements AutoCloseable {
   /** Forgets earlier peaks: {@link #peakBytes} starts from what is alive now. */
   public void resetPeak() {
     meter.peakBytes = meter.bytes;
+  }
+
+  /**
+   * Does {@code body} and returns the most bytes that were alive in the whole tree meanwhile; what
+   * {@link #peakBytes} was before is not forgotten.
+   */
+  public long peakOf(Runnable body) {
+    long before = meter.peakBytes;
+    resetPeak();
+    try {
+      body.run();
+      return meter.peakBytes;
+    } finally {
+      meter.peakBytes = Math.max(before, meter.peakBytes);
+    }
   }
 
   private void requireOpen() {

@@ -24,7 +24,8 @@ public final class Native {
   private static final String ON_GPU =
       "Set mixed_precision: bf16, gradient_checkpointing: true or use_8bit_adam: true, or lower train_batch_size or resolution.";
 
-  static final String SMALLER = "Fewer pictures at once, or smaller ones, take less.";
+  static final String SMALLER =
+      "Fewer pictures at once, smaller ones or a smaller model take less.";
 
   private Native() {}
 

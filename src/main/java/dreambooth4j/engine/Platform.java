@@ -145,7 +145,7 @@ public final class Platform {
   public static List<Fact> facts() {
     List<Fact> facts = new ArrayList<>();
     facts.add(Fact.of("libtorch", Platform::libtorch));
-    facts.add(Fact.of("BLAS", Platform::blas));
+    facts.add(new Fact("BLAS", blas()));
     facts.add(
         Fact.of("oneDNN", () -> torch.hasMKLDNN() ? text(torch::get_mkldnn_version) : "none"));
     facts.add(Fact.of("CPU kernels", () -> text(torch::get_cpu_capability)));
@@ -174,8 +174,12 @@ public final class Platform {
     }
   }
 
-  /** The library that multiplies matrices on the CPU, and its version. */
+  /** The library that multiplies matrices on the CPU, and its version. Never fails. */
   public static String blas() {
+    return Fact.of("BLAS", Platform::products).value();
+  }
+
+  private static String products() {
     if (torch.hasMKL()) {
       return "MKL";
     }

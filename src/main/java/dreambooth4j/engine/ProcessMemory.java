@@ -12,8 +12,11 @@ public final class ProcessMemory {
   private static final Path STATUS = Path.of("/proc/self/status");
   private static final Path SYSTEM = Path.of("/proc/meminfo");
 
-  /** What Java's heap and the libraries still grow by after the start: 370 MB were seen. */
-  private static final long OTHERS = 400_000_000;
+  /**
+   * What Java's heap and the libraries still grow by beside tensors and workspace: at most; 40 to
+   * 240 MB were seen, the more the larger the model.
+   */
+  private static final long OTHERS = 256_000_000;
 
   private ProcessMemory() {}
 
@@ -35,18 +38,30 @@ public final class ProcessMemory {
     OperatingSystemMXBean system = system();
     long free = read(SYSTEM, "MemAvailable:").orElseGet(system::getFreeMemorySize);
     // The bean's total is the container's, which this process has to itself as a rule.
-    return Math.max(0, Math.min(free, system.getTotalMemorySize() - now().orElse(0)) - OTHERS);
+    return forTensors(Math.min(free, system.getTotalMemorySize() - now().orElse(0)));
+  }
+
+  /** Of so many bytes; small systems run small models, beside which others take less. */
+  static long forTensors(long room) {
+    return Math.max(0, room - Math.min(OTHERS, room / 8));
+  }
+
+  /** What could be swapped out, in bytes; empty where that is unknown. */
+  private static OptionalLong swap() {
+    OptionalLong swap = read(SYSTEM, "SwapFree:");
+    // The bean's swap is the container's, which may have none of the system's.
+    return swap.isPresent()
+        ? OptionalLong.of(Math.min(swap.getAsLong(), system().getFreeSwapSpaceSize()))
+        : swap;
   }
 
   /**
-   * As {@link #available}, swap included: who takes more is killed. Empty where that is unknown.
+   * The most that tensors may take where so much is {@link #available}, swap included: who takes
+   * more is killed. Empty where that is unknown.
    */
-  public static OptionalLong availableWithSwap() {
-    OptionalLong swap = read(SYSTEM, "SwapFree:");
-    return swap.isPresent()
-        // The bean's swap is the container's, which may have none of the system's.
-        ? OptionalLong.of(available() + Math.min(swap.getAsLong(), system().getFreeSwapSpaceSize()))
-        : swap;
+  public static OptionalLong limit(long available) {
+    OptionalLong swap = swap();
+    return swap.isPresent() ? OptionalLong.of(available + swap.getAsLong()) : swap;
   }
 
   private static OperatingSystemMXBean system() {

@@ -6,6 +6,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.ProcessMemory;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /** Chooses the device that a configuration asks for, and opens it. */
@@ -43,14 +44,16 @@ public final class Devices {
   /**
    * The arena of a run on this device. On the CPU it holds no more than the system can give, for
    * Linux kills who takes more; elsewhere it is the system that refuses.
-   *
-   * @param workspace bytes that libtorch will take beside the arena
    */
-  public static Arena open(String name, Device device, long workspace) {
+  public static Arena open(String name, Device device) {
+    return open(name, device, ProcessMemory.limit(ProcessMemory.available()));
+  }
+
+  /** As {@link #open(String, Device)}, with no more bytes in tensors than these on the CPU. */
+  public static Arena open(String name, Device device, OptionalLong limit) {
     Arena run = Arena.open(name, device);
     if (device == Device.CPU) {
-      ProcessMemory.availableWithSwap()
-          .ifPresent(bytes -> run.limit(Math.max(0, bytes - workspace)));
+      limit.ifPresent(run::limit);
     }
     return run;
   }

@@ -83,7 +83,7 @@ public final class Generation {
       throw Problem.usage("the number of pictures must be at least 1, found " + wish.count);
     }
     Path file = file(output, wish.seed);
-    try (Arena run = Devices.open("generate", wish.device, 0);
+    try (Arena run = Devices.open("generate", wish.device);
         StableDiffusion model = StableDiffusion.load(run, folder, false, false);
         StagedFiles files = new StagedFiles()) {
       LongPrompts prompts = new LongPrompts(model.tokenizer(), wish.encoding);

@@ -187,13 +187,16 @@ public final class ClassImageGenerator {
   private List<Pixels> attempt(
       Arena run, ClassImagePlan.Need need, int steps, List<Long> seeds, IntConsumer progress) {
     long before = run.liveBytes();
-    run.resetPeak();
+    List<Pixels> pictures = new ArrayList<>();
     try (TorchNoise noise = TorchNoise.ofRows(seeds)) {
-      List<Pixels> pictures =
-          pipeline.generate(run, request(need, steps), seeds.size(), noise, progress);
-      batchSize.took(need.pool().bucket(), seeds.size(), run.peakBytes() - before);
-      return pictures;
+      long peak =
+          run.peakOf(
+              () ->
+                  pictures.addAll(
+                      pipeline.generate(run, request(need, steps), seeds.size(), noise, progress)));
+      batchSize.took(need.pool().bucket(), seeds.size(), peak - before);
     }
+    return pictures;
   }
 
   private TextToImage.Request request(ClassImagePlan.Need need, int steps) {

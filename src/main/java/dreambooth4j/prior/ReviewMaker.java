@@ -83,7 +83,7 @@ public final class ReviewMaker implements AutoCloseable {
   private record Model(Arena run, StableDiffusion weights, ClassImageGenerator generator) {
     static Model load(Config config) {
       ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
-      Arena run = Devices.open("review", Devices.choose(config.compute()), 0);
+      Arena run = Devices.open("review", Devices.choose(config.compute()));
       try {
         StableDiffusion weights = StableDiffusion.load(run, base, false, false);
         return new Model(run, weights, new ClassImageGenerator(config, base, weights));

@@ -57,8 +57,8 @@ public final class MemoryForecast {
     MemoryConfig wanted = config.memory();
     boolean auto = wanted.gradientCheckpointing() == Checkpointing.AUTO;
     MemoryPlan first = planned(auto ? wanted.with(Checkpointing.FALSE) : wanted);
-    MemoryPlan again = auto && !fits(first) ? planned(wanted.with(Checkpointing.TRUE)) : first;
-    plan = again.total() < first.total() ? again : first;
+    // Checkpointing frees nothing of what pictures take, and without samples a run goes on.
+    plan = auto && !stepFits(first) ? planned(wanted.with(Checkpointing.TRUE)) : first;
   }
 
   /** CUDA where it is asked for, be it here or not. */
@@ -71,12 +71,11 @@ public final class MemoryForecast {
   }
 
   private static OptionalLong available(Device device) {
+    boolean cuda = Platform.whyNoCuda() == null; // loads libtorch, which takes memory too
     if (device == Device.CPU) {
       return OptionalLong.of(ProcessMemory.available());
     }
-    return Platform.whyNoCuda() == null
-        ? OptionalLong.of(CudaDevice.availableBytes())
-        : OptionalLong.empty();
+    return cuda ? OptionalLong.of(CudaDevice.availableBytes()) : OptionalLong.empty();
   }
 
   private MemoryPlan planned(MemoryConfig memory) {
@@ -89,6 +88,10 @@ public final class MemoryForecast {
 
   private boolean fits(MemoryPlan of) {
     return of.total() <= available.orElse(Long.MAX_VALUE);
+  }
+
+  private boolean stepFits(MemoryPlan of) {
+    return of.always() + of.activationBytes() + of.workspace() <= available.orElse(Long.MAX_VALUE);
   }
 
   /** What the plans are for. */
@@ -104,6 +107,16 @@ public final class MemoryForecast {
   /** What the device could give when the plan was made, in bytes; empty where it is not here. */
   public OptionalLong available() {
     return available;
+  }
+
+  /**
+   * The most bytes that tensors may take on the CPU, the workspace left out: by the same
+   * measurement as the plan, so that what fits is not refused. Empty where it is unknown.
+   */
+  OptionalLong limit() {
+    OptionalLong all =
+        available.isPresent() ? ProcessMemory.limit(available.getAsLong()) : available;
+    return all.isPresent() ? OptionalLong.of(Math.max(0, all.getAsLong() - plan.workspace())) : all;
   }
 
   /** Plans on the CPU, as the run computes, under all options from the fastest to the smallest. */
@@ -144,9 +157,10 @@ public final class MemoryForecast {
     if (!ways.isEmpty()) {
       return "It would fit with " + String.join(", or ", ways) + ".";
     }
+    List<MemoryConfig> all = allowed(config.compute());
     return "No memory option is enough: %s%s."
         .formatted(
-            plan.pictures() > plan.activationBytes()
+            stepFits(planned(all.get(all.size() - 1)))
                 ? smallerPictures()
                 : "lower train_batch_size or resolution",
             config.ema().used() ? ", or leave out use_ema" : "");
@@ -165,7 +179,7 @@ public final class MemoryForecast {
       keys.add("fewer samples at once (num_validation_images, n_save_sample)");
     }
     keys.add("a lower resolution");
-    return "pictures beside the training take the most: set " + String.join(", ", keys);
+    return "steps would fit, but not the pictures beside them: set " + String.join(", or ", keys);
   }
 
   /** The options that can be set, from the fastest to the smallest: some rule others out. */

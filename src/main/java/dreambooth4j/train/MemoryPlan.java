@@ -92,7 +92,8 @@ public record MemoryPlan(
    * @param rows instance and class pictures
    * @param pictures whose latents are kept in memory
    * @param prompts whose hidden states are kept in memory
-   * @param drawn class images that the base model draws at once while it trains
+   * @param drawn class images that the base model draws at once while it trains; one where it draws
+   *     more only as memory allows
    */
   public record Load(Bucket bucket, int rows, int pictures, int prompts, Drawn drawn) {
     static Load of(Config config, List<Concept> concepts, ClassImagePlan plan) {

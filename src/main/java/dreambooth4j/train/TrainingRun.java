@@ -88,8 +88,7 @@ public final class TrainingRun {
     MemoryForecast memory = forecast(base, concepts, plan);
     Config fitted = config.with(memory.plan().memory());
     try (OutputFolder folder = OutputFolder.take(config.output(), base);
-        Arena run =
-            Devices.open("run", Devices.choose(config.compute()), memory.plan().workspace());
+        Arena run = Devices.open("run", Devices.choose(config.compute()), memory.limit());
         StableDiffusion model = Trainer.load(run, base, fitted)) {
       warn(Devices.note(config.compute().device(), run.device()));
       Precision.notes(config.compute(), run.device()).forEach(listener::warning);

@@ -44,6 +44,17 @@ class ArenaTest {
   }
 
   @Test
+  void shouldSayTheMostOfAWorkAndRememberTheMostOfAll() {
+    try (Arena run = Arena.open("run")) {
+      Tensor held = run.zeros("held", DType.F32, 5);
+      run.zeros("large", DType.F32, 100).release();
+      assertThat(run.peakOf(() -> run.zeros("small", DType.F32, 10).release())).isEqualTo(60);
+      assertThat(run.peakBytes()).isEqualTo(420);
+      held.release();
+    }
+  }
+
+  @Test
   void shouldRefuseWhatItsLimitForbids() {
     try (Arena run = Arena.open("run")) {
       run.limit(100);
@@ -51,7 +62,7 @@ class ArenaTest {
       assertThatThrownBy(() -> run.zeros("large", DType.F32, 6))
           .isInstanceOf(Problem.class)
           .hasMessageContaining("large: wanted 24 bytes")
-          .hasMessageContaining("80 are in use). Fewer pictures");
+          .hasMessageContaining("of the 100 that the system had left 80 are in use");
     }
   }
 

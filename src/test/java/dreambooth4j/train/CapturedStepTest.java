@@ -192,15 +192,7 @@ class CapturedStepTest {
   void shouldGoOnWithoutWhereARecordingFails() throws IOException, InterruptedException {
     tiny.with("max_train_steps", 3); // of two shapes: one comes again
     Recorder failing =
-        new Recorder() {
-          @Override
-          public Runnable record(Runnable work) {
-            throw new IllegalStateException("operation not permitted when stream is capturing");
-          }
-
-          @Override
-          public void close() {}
-        };
+        failing(new IllegalStateException("operation not permitted when stream is capturing"));
     try (TinyTrainer trained = captured(tiny, failing);
         TinyTrainer other = captured(tiny, new Again())) {
       assertThat(trained.unet()).isEqualTo(other.unet());
@@ -212,7 +204,25 @@ class CapturedStepTest {
     tiny.with("cuda_graph", true);
     assertThatThrownBy(() -> captured(tiny, failing))
         .isInstanceOf(Problem.class)
-        .hasMessageContaining("Set cuda_graph: auto");
+        .hasMessageContaining("Set cuda_graph: auto")
+        .extracting(each -> ((Problem) each).kind())
+        .isEqualTo(Problem.Kind.DEVICE);
+    Recorder full = failing(new Problem(Problem.Kind.MEMORY, "add: out of memory (8 bytes)"));
+    assertThatThrownBy(() -> captured(tiny, full))
+        .extracting(each -> ((Problem) each).kind())
+        .isEqualTo(Problem.Kind.MEMORY);
+  }
+
+  private static Recorder failing(RuntimeException why) {
+    return new Recorder() {
+      @Override
+      public Runnable record(Runnable work) {
+        throw why;
+      }
+
+      @Override
+      public void close() {}
+    };
   }
 
   @Tag("kernels")

@@ -154,17 +154,38 @@ class MemoryPlanTest {
   /** Checkpointing frees nothing of what is drawn beside the steps. */
   @Test
   void shouldNotCheckpointForPictures() {
-    Config config =
-        tiny.with("validation_prompt", "a man").with("num_validation_images", 40).config();
-    MemoryForecast tight = forecast(config, forecast(config, GB).plan().total() - 1);
+    tiny.with("validation_prompt", "a man").with("num_validation_images", 40);
+    Config config = tiny.config();
+    MemoryPlan plan = forecast(config, GB).plan();
+    long steps = plan.always() + plan.activationBytes() + plan.workspace();
+    MemoryForecast tight = forecast(config, steps);
     assertThat(tight.fits()).isFalse();
     assertThat(tight.choseCheckpointing()).isFalse();
-    MemoryForecast hopeless = forecast(config, 1000);
-    assertThat(hopeless.waysOut()).contains("num_validation_images").doesNotContain("sample_batch");
-    Config fresh =
-        tiny.with("class_images_refresh_epochs", 1).with("sample_batch_size", 2).config();
-    assertThat(forecast(fresh, 1000).waysOut())
-        .contains("class_images_refresh_epochs 0, a smaller sample_batch_size");
+    assertThat(forecast(config, steps - 1).choseCheckpointing()).isTrue();
+  }
+
+  /** On Linux, where swap is known. */
+  @Test
+  void shouldLetARunHaveWhatItsPlanSaid() {
+    MemoryForecast forecast = forecast(tiny.config(), GB);
+    assertThat(forecast.limit().orElseThrow())
+        .isGreaterThanOrEqualTo(GB - forecast.plan().workspace());
+  }
+
+  @Test
+  void shouldNameWhatMakesPicturesWhereOnlyTheyDoNotFit() {
+    Config fused = tiny.with("mixed_precision", "bf16").with("full_bf16", true).config();
+    MemoryPlan least = forecast(fused, GB).optionsOnCpu().get(4);
+    long steps = least.always() + least.activationBytes() + least.workspace();
+    tiny.with("validation_prompt", "a man").with("num_validation_images", 40);
+    assertThat(forecast(tiny.config(), steps).waysOut())
+        .contains("steps would fit", "num_validation_images")
+        .doesNotContain("sample_batch", "class_images", "train_batch_size");
+    assertThat(forecast(tiny.config(), 1000).waysOut())
+        .contains("lower train_batch_size or resolution");
+    tiny.with("class_images_refresh_epochs", 1).with("sample_batch_size", 2);
+    assertThat(forecast(tiny.config(), steps).waysOut())
+        .contains("class_images_refresh_epochs 0, or a smaller sample_batch_size, or ");
   }
 
   private static long elements(TinyTrainer of) {

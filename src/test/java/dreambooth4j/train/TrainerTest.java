@@ -9,11 +9,13 @@ import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.TestPictures;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
+import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Staged;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.TextEncoding;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -249,6 +251,23 @@ class TrainerTest {
       assertThatThrownBy(() -> other.trainer.resume(checkpoint))
           .isInstanceOf(Problem.class)
           .hasMessageContaining("it is of other weights than this run trains");
+    }
+  }
+
+  /** Libraries round each in its way, so going on with another is not going on exactly. */
+  @Test
+  void shouldSayThatAnotherLibraryMultipliedMatrices() throws IOException {
+    Path checkpoint = folder.resolve("checkpoint");
+    try (TinyTrainer trainer = new TinyTrainer(tiny)) {
+      trainer.trainer.save(checkpoint);
+      Path file = checkpoint.resolve("training_state.safetensors");
+      String now = Platform.blas();
+      String then = "X" + now.substring(1);
+      String bytes = Files.readString(file, StandardCharsets.ISO_8859_1);
+      assertThat(bytes).contains(now);
+      Files.writeString(file, bytes.replace(now, then), StandardCharsets.ISO_8859_1);
+      assertThat(trainer.trainer.resume(checkpoint))
+          .containsExactly("library of matrix products was '%s', is '%s'".formatted(then, now));
     }
   }
 
