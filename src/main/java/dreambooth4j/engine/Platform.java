@@ -74,10 +74,7 @@ public final class Platform {
    *     the one for GPUs does not without some of CUDA's libraries
    */
   public static @Nullable String whyNoCuda() {
-    String failure = failure(torch.class);
-    if (!failure.isEmpty()) {
-      throw notLoaded(failure);
-    }
+    load();
     if (torch.cuda_is_available()) {
       return null;
     }
@@ -88,6 +85,14 @@ public final class Platform {
     return part.isEmpty()
         ? "libtorch finds no NVIDIA GPU or driver"
         : "libtorch's part for GPUs cannot be loaded: " + part;
+  }
+
+  /** Loads libtorch, or throws a {@link Problem}. */
+  static void load() {
+    String failure = failure(torch.class);
+    if (!failure.isEmpty()) {
+      throw notLoaded(failure);
+    }
   }
 
   /** Why a binding's library does not load; empty if it does. Later attempts would say less. */

@@ -35,6 +35,7 @@ public final class ProcessMemory {
    * swapping, within what its container leaves it, less what others in the process will take.
    */
   public static long available() {
+    Platform.load(); // so that what libtorch itself takes is taken already
     OperatingSystemMXBean system = system();
     long free = read(SYSTEM, "MemAvailable:").orElseGet(system::getFreeMemorySize);
     // The bean's total is the container's, which this process has to itself as a rule.

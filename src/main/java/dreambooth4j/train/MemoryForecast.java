@@ -71,11 +71,12 @@ public final class MemoryForecast {
   }
 
   private static OptionalLong available(Device device) {
-    boolean cuda = Platform.whyNoCuda() == null; // loads libtorch, which takes memory too
     if (device == Device.CPU) {
       return OptionalLong.of(ProcessMemory.available());
     }
-    return cuda ? OptionalLong.of(CudaDevice.availableBytes()) : OptionalLong.empty();
+    return Platform.whyNoCuda() == null
+        ? OptionalLong.of(CudaDevice.availableBytes())
+        : OptionalLong.empty();
   }
 
   private MemoryPlan planned(MemoryConfig memory) {
@@ -154,32 +155,34 @@ public final class MemoryForecast {
       addWay(
           ways, named(least) + " + mixed_precision bf16 + full_bf16", planned(device, full, least));
     }
+    if (!fits(plan) && stepFits(plan)) {
+      ways.add(fewerPictures());
+    }
     if (!ways.isEmpty()) {
       return "It would fit with " + String.join(", or ", ways) + ".";
     }
     List<MemoryConfig> all = allowed(config.compute());
+    MemoryConfig least = all.get(all.size() - 1);
+    boolean pictures = !fits(plan) && stepFits(planned(least));
     return "No memory option is enough: %s%s."
         .formatted(
-            stepFits(planned(all.get(all.size() - 1)))
-                ? smallerPictures()
+            pictures
+                ? "set %s, and %s".formatted(named(least), fewerPictures())
                 : "lower train_batch_size or resolution",
             config.ema().used() ? ", or leave out use_ema" : "");
   }
 
-  /** What to lower where drawing or encoding pictures takes more than a step. */
-  private String smallerPictures() {
+  /** What to set where steps would fit, but not what is drawn or encoded beside them. */
+  private String fewerPictures() {
     List<String> keys = new ArrayList<>();
-    if (load.drawn().count() > 0) {
-      keys.add("class_images_refresh_epochs 0");
-    }
-    if (load.drawn().count() > 1) {
-      keys.add("a smaller sample_batch_size");
-    }
     if (SamplePictures.most(config) > 0) {
       keys.add("fewer samples at once (num_validation_images, n_save_sample)");
     }
-    keys.add("a lower resolution");
-    return "steps would fit, but not the pictures beside them: set " + String.join(", or ", keys);
+    if (load.drawn().count() > 0) {
+      keys.add("no class images made anew (class_images_refresh_epochs 0)");
+    }
+    String lower = "a lower resolution";
+    return keys.isEmpty() ? lower : "%s or %s".formatted(String.join(" and ", keys), lower);
   }
 
   /** The options that can be set, from the fastest to the smallest: some rule others out. */

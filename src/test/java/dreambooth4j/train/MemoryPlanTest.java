@@ -25,6 +25,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -157,35 +159,56 @@ class MemoryPlanTest {
     tiny.with("validation_prompt", "a man").with("num_validation_images", 40);
     Config config = tiny.config();
     MemoryPlan plan = forecast(config, GB).plan();
-    long steps = plan.always() + plan.activationBytes() + plan.workspace();
+    long steps = steps(plan);
     MemoryForecast tight = forecast(config, steps);
     assertThat(tight.fits()).isFalse();
     assertThat(tight.choseCheckpointing()).isFalse();
     assertThat(forecast(config, steps - 1).choseCheckpointing()).isTrue();
   }
 
-  /** On Linux, where swap is known. */
   @Test
+  @EnabledOnOs(OS.LINUX)
   void shouldLetARunHaveWhatItsPlanSaid() {
     MemoryForecast forecast = forecast(tiny.config(), GB);
     assertThat(forecast.limit().orElseThrow())
         .isGreaterThanOrEqualTo(GB - forecast.plan().workspace());
   }
 
+  private static long steps(MemoryPlan of) {
+    return of.always() + of.activationBytes() + of.workspace();
+  }
+
   @Test
   void shouldNameWhatMakesPicturesWhereOnlyTheyDoNotFit() {
-    Config fused = tiny.with("mixed_precision", "bf16").with("full_bf16", true).config();
-    MemoryPlan least = forecast(fused, GB).optionsOnCpu().get(4);
-    long steps = least.always() + least.activationBytes() + least.workspace();
+    tiny.with("mixed_precision", "bf16").with("full_bf16", true);
     tiny.with("validation_prompt", "a man").with("num_validation_images", 40);
-    assertThat(forecast(tiny.config(), steps).waysOut())
-        .contains("steps would fit", "num_validation_images")
-        .doesNotContain("sample_batch", "class_images", "train_batch_size");
+    MemoryForecast roomy = forecast(tiny.config(), GB);
+    String fewer = "fewer samples at once (num_validation_images, n_save_sample)";
+    assertThat(forecast(tiny.config(), steps(roomy.plan())).waysOut())
+        .startsWith("It would fit with ")
+        .contains(fewer)
+        .doesNotContain("class_images", "train_batch_size");
+    long least = steps(roomy.optionsOnCpu().get(4));
+    assertThat(forecast(tiny.config(), least).waysOut())
+        .contains("No memory option is enough: set gradient_checkpointing + use_8bit_adam + fused")
+        .contains(", and " + fewer + " or a lower resolution");
     assertThat(forecast(tiny.config(), 1000).waysOut())
         .contains("lower train_batch_size or resolution");
-    tiny.with("class_images_refresh_epochs", 1).with("sample_batch_size", 2);
-    assertThat(forecast(tiny.config(), steps).waysOut())
-        .contains("class_images_refresh_epochs 0, or a smaller sample_batch_size, or ");
+    tiny.with("class_images_refresh_epochs", 1).with("num_class_images_per", 2);
+    assertThat(forecast(tiny.config(), least).waysOut())
+        .contains(fewer + " and no class images made anew (class_images_refresh_epochs 0) or ");
+  }
+
+  /** What the plan does not see, such as other programs, is no reason to blame the samples. */
+  @Test
+  void shouldNotBlamePicturesWhereThePlanFits() {
+    tiny.with("mixed_precision", "bf16").with("full_bf16", true);
+    tiny.with("gradient_checkpointing", true).with("use_8bit_adam", true);
+    tiny.with("fused_backward_pass", true);
+    long least = forecast(tiny.config(), GB).plan().total();
+    assertThat(forecast(tiny.config(), least).waysOut())
+        .contains("lower train_batch_size or resolution")
+        .doesNotContain("samples");
   }
 
   private static long elements(TinyTrainer of) {
