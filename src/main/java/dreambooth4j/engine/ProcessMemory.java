@@ -47,22 +47,18 @@ public final class ProcessMemory {
     return Math.max(0, room - Math.min(OTHERS, room / 8));
   }
 
-  /** What could be swapped out, in bytes; empty where that is unknown. */
-  private static OptionalLong swap() {
-    OptionalLong swap = read(SYSTEM, "SwapFree:");
-    // The bean's swap is the container's, which may have none of the system's.
-    return swap.isPresent()
-        ? OptionalLong.of(Math.min(swap.getAsLong(), system().getFreeSwapSpaceSize()))
-        : swap;
-  }
-
   /**
    * The most that tensors may take where so much is {@link #available}, swap included: who takes
    * more is killed. Empty where that is unknown.
    */
   public static OptionalLong limit(long available) {
-    OptionalLong swap = swap();
-    return swap.isPresent() ? OptionalLong.of(available + swap.getAsLong()) : swap;
+    OptionalLong swap = read(SYSTEM, "SwapFree:");
+    if (swap.isEmpty()) {
+      return swap;
+    }
+    // The bean's swap is the container's, which may have none of the system's.
+    long ours = Math.min(swap.getAsLong(), system().getFreeSwapSpaceSize());
+    return OptionalLong.of(Math.max(0, available + ours));
   }
 
   private static OperatingSystemMXBean system() {

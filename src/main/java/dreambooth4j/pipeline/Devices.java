@@ -46,15 +46,18 @@ public final class Devices {
    * Linux kills who takes more; elsewhere it is the system that refuses.
    */
   public static Arena open(String name, Device device) {
-    return open(name, device, ProcessMemory.limit(ProcessMemory.available()));
+    return open(
+        name,
+        device,
+        device == Device.CPU
+            ? ProcessMemory.limit(ProcessMemory.available())
+            : OptionalLong.empty());
   }
 
-  /** As {@link #open(String, Device)}, with no more bytes in tensors than these on the CPU. */
+  /** As {@link #open(String, Device)}, with no more bytes in tensors than these, if given. */
   public static Arena open(String name, Device device, OptionalLong limit) {
     Arena run = Arena.open(name, device);
-    if (device == Device.CPU) {
-      limit.ifPresent(run::limit);
-    }
+    limit.ifPresent(run::limit);
     return run;
   }
 

@@ -92,7 +92,7 @@ public final class MemoryForecast {
   }
 
   private boolean stepFits(MemoryPlan of) {
-    return of.always() + of.activationBytes() + of.workspace() <= available.orElse(Long.MAX_VALUE);
+    return of.ofSteps() <= available.orElse(Long.MAX_VALUE);
   }
 
   /** What the plans are for. */
@@ -112,12 +112,13 @@ public final class MemoryForecast {
 
   /**
    * The most bytes that tensors may take on the CPU, the workspace left out: by the same
-   * measurement as the plan, so that what fits is not refused. Empty where it is unknown.
+   * measurement as the plan, so that what fits is not refused. Empty where it is unknown, and on
+   * CUDA.
    */
   OptionalLong limit() {
-    OptionalLong all =
-        available.isPresent() ? ProcessMemory.limit(available.getAsLong()) : available;
-    return all.isPresent() ? OptionalLong.of(Math.max(0, all.getAsLong() - plan.workspace())) : all;
+    return device == Device.CPU
+        ? ProcessMemory.limit(available.orElseThrow() - plan.workspace())
+        : OptionalLong.empty();
   }
 
   /** Plans on the CPU, as the run computes, under all options from the fastest to the smallest. */
@@ -150,8 +151,7 @@ public final class MemoryForecast {
     }
     if (ways.isEmpty() && !config.compute().fullBf16()) {
       ComputeConfig full = config.compute().inBf16(config.compute().device(), true);
-      List<MemoryConfig> all = allowed(full);
-      MemoryConfig least = all.get(all.size() - 1);
+      MemoryConfig least = least(full);
       addWay(
           ways, named(least) + " + mixed_precision bf16 + full_bf16", planned(device, full, least));
     }
@@ -161,8 +161,7 @@ public final class MemoryForecast {
     if (!ways.isEmpty()) {
       return "It would fit with " + String.join(", or ", ways) + ".";
     }
-    List<MemoryConfig> all = allowed(config.compute());
-    MemoryConfig least = all.get(all.size() - 1);
+    MemoryConfig least = least(config.compute());
     boolean pictures = !fits(plan) && stepFits(planned(least));
     return "No memory option is enough: %s%s."
         .formatted(
@@ -191,6 +190,12 @@ public final class MemoryForecast {
         compute.mixedPrecision() != MixedPrecision.FP16
             && config.training().gradientAccumulationSteps() == 1;
     return OPTIONS.stream().filter(each -> fused || !each.fusedBackwardPass()).toList();
+  }
+
+  /** Those of them with which a run takes the least. */
+  private MemoryConfig least(ComputeConfig compute) {
+    List<MemoryConfig> all = allowed(compute);
+    return all.get(all.size() - 1);
   }
 
   private void addWay(List<String> ways, String options, MemoryPlan with) {

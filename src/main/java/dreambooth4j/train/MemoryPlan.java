@@ -155,6 +155,11 @@ public record MemoryPlan(
     return tensors() + workspace;
   }
 
+  /** What steps need where no pictures are drawn or encoded beside them. */
+  public long ofSteps() {
+    return always() + activationBytes() + workspace;
+  }
+
   /** All activations at the step's peak. */
   public long activationBytes() {
     return activations.values().stream().mapToLong(Long::longValue).sum();
@@ -322,9 +327,7 @@ public record MemoryPlan(
       long before = run.liveBytes();
       try (Arena arena = run.child("pictures");
           Tape tape = Tape.inference(arena)) {
-        run.resetPeak();
-        work.accept(arena, tape);
-        return run.peakBytes() - before;
+        return run.peakOf(() -> work.accept(arena, tape)) - before;
       }
     }
 

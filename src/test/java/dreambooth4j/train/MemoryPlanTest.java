@@ -159,7 +159,7 @@ class MemoryPlanTest {
     tiny.with("validation_prompt", "a man").with("num_validation_images", 40);
     Config config = tiny.config();
     MemoryPlan plan = forecast(config, GB).plan();
-    long steps = steps(plan);
+    long steps = plan.ofSteps();
     MemoryForecast tight = forecast(config, steps);
     assertThat(tight.fits()).isFalse();
     assertThat(tight.choseCheckpointing()).isFalse();
@@ -174,21 +174,17 @@ class MemoryPlanTest {
         .isGreaterThanOrEqualTo(GB - forecast.plan().workspace());
   }
 
-  private static long steps(MemoryPlan of) {
-    return of.always() + of.activationBytes() + of.workspace();
-  }
-
   @Test
   void shouldNameWhatMakesPicturesWhereOnlyTheyDoNotFit() {
     tiny.with("mixed_precision", "bf16").with("full_bf16", true);
     tiny.with("validation_prompt", "a man").with("num_validation_images", 40);
     MemoryForecast roomy = forecast(tiny.config(), GB);
     String fewer = "fewer samples at once (num_validation_images, n_save_sample)";
-    assertThat(forecast(tiny.config(), steps(roomy.plan())).waysOut())
+    assertThat(forecast(tiny.config(), roomy.plan().ofSteps()).waysOut())
         .startsWith("It would fit with ")
         .contains(fewer)
         .doesNotContain("class_images", "train_batch_size");
-    long least = steps(roomy.optionsOnCpu().get(4));
+    long least = roomy.optionsOnCpu().get(4).ofSteps();
     assertThat(forecast(tiny.config(), least).waysOut())
         .contains("No memory option is enough: set gradient_checkpointing + use_8bit_adam + fused")
         .contains(", and " + fewer + " or a lower resolution");
