@@ -15,7 +15,7 @@ import dreambooth4j.engine.cudnn.Convolution;
 import dreambooth4j.engine.cudnn.Convolutions;
 import dreambooth4j.engine.kernel.AdamWOnDevice;
 import dreambooth4j.engine.kernel.Kernels;
-import dreambooth4j.engine.kernel.Launch;
+import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.op.AttentionEngine.Sizes;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -91,7 +91,7 @@ public final class DeviceWorks {
               3.0 * square * square * dtype.bytes(),
               1,
               true,
-              () -> Native.run("product", () -> torch.mm_out(c.at(), a.at(), b.at()))));
+              () -> Native.run("product", () -> torch.mm_out(c.handle(), a.handle(), b.handle()))));
     }
   }
 
@@ -153,7 +153,7 @@ public final class DeviceWorks {
     }
     parameters.allocate(arena, true);
     for (Parameter each : parameters.all()) {
-      Native.run("random", () -> each.weight().at().normal_());
+      Native.run("random", () -> each.weight().handle().normal_());
     }
     OpCase.Filled filled = new OpCase.Filled(inputs, parameters);
     try (Arena step = arena.child("shape");
@@ -175,7 +175,7 @@ public final class DeviceWorks {
 
   private static Tensor random(Arena arena, DType dtype, long... shape) {
     Tensor tensor = arena.allocate("random", dtype, shape);
-    Native.run("random", () -> tensor.at().normal_());
+    Native.run("random", () -> tensor.handle().normal_());
     return tensor;
   }
 
@@ -204,7 +204,7 @@ public final class DeviceWorks {
       Parameters group = new Parameters(dtype);
       Parameter weight = group.declare("w", out, in, 3, 3);
       group.allocate(arena, true);
-      Native.run("random", () -> weight.weight().at().normal_());
+      Native.run("random", () -> weight.weight().handle().normal_());
       Tensor x = random(arena, dtype, shape.inputShape());
       Tensor dy = random(arena, dtype, shape.outputShape());
       double flops = 2.0 * dy.count() * in * 9;
@@ -288,7 +288,7 @@ public final class DeviceWorks {
       AttentionEngine engine, Tensor q, Tensor k, Tensor v, Tensor dy, boolean back) {
     org.bytedeco.pytorch.Tensor[] t =
         List.of(q, k, v, dy).stream()
-            .map(each -> Attention.split(each.at(), HEADS))
+            .map(each -> Attention.split(each.handle(), HEADS))
             .toArray(org.bytedeco.pytorch.Tensor[]::new);
     org.bytedeco.pytorch.Tensor[] there = engine.forward(Boxed::call, t[0], t[1], t[2], false);
     if (back) {
@@ -305,7 +305,7 @@ public final class DeviceWorks {
         Parameters group = new Parameters(dtype);
         group.declare("w", count);
         group.allocate(arena, true);
-        Native.run("random", () -> group.gradients().at().normal_());
+        Native.run("random", () -> group.gradients().handle().normal_());
         AdamW.Settings settings = new AdamW.Settings(0.9, 0.999, 1e-8, 1e-2);
         AdamW optimizer = new AdamW(arena, settings, List.of(group), in8Bits);
         double moments = in8Bits ? 2 : 8;
@@ -326,7 +326,7 @@ public final class DeviceWorks {
   }
 
   private static Runnable step(Arena arena, AdamW optimizer) {
-    Launch.On on = Kernels.of(arena);
+    Launcher on = Kernels.of(arena);
     if (on == null) {
       return () -> {
         double norm = optimizer.gradientNorm();

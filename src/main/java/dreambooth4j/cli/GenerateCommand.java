@@ -129,8 +129,8 @@ final class GenerateCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     long chosenSeed = seed == null ? new SecureRandom().nextInt(Integer.MAX_VALUE) : seed;
     ModelFolder folder = ModelFolder.find(model, variant);
-    Generation.Wish wish =
-        new Generation.Wish(
+    Generation.ImageRequest wanted =
+        new Generation.ImageRequest(
             prompt,
             negative,
             count,
@@ -149,7 +149,8 @@ final class GenerateCommand implements Callable<Integer> {
         new ProgressLine(err, "generate", steps, ProgressLine.Terminal.current())) {
       // Some samplers take a step more than they were asked for.
       files =
-          Generation.write(folder, wish, output, line::say, step -> line.at(Math.min(step, steps)));
+          Generation.write(
+              folder, wanted, output, line::say, step -> line.at(Math.min(step, steps)));
     }
     files.forEach(out::println);
     out.println("seed " + chosenSeed);

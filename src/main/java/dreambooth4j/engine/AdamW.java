@@ -70,7 +70,7 @@ public final class AdamW {
 
     /** Counts one step more; its number. */
     private long count() {
-      Native.run("adamw", () -> steps.at().add_(new Scalar(1)));
+      Native.run("adamw", () -> steps.handle().add_(new Scalar(1)));
       return (long) steps.item();
     }
   }
@@ -209,7 +209,7 @@ public final class AdamW {
   /** A part of a flat buffer as F32: a new tensor. */
   private static Tensor widened(Tensor flat, long from, long length) {
     Tensor piece = flat.arena().allocate("widened", DType.F32, length);
-    Native.run("widen", () -> piece.at().copy_(flat.at().narrow(0, from, length)));
+    Native.run("widen", () -> piece.handle().copy_(flat.handle().narrow(0, from, length)));
     return piece;
   }
 
@@ -224,7 +224,7 @@ public final class AdamW {
         () ->
             torch
                 .linalg_vector_norm(
-                    flat.at().view(-1, row),
+                    flat.handle().view(-1, row),
                     new Scalar(2),
                     new long[] {1},
                     false,

@@ -24,16 +24,16 @@ final class FullMoments implements Moments {
     Native.run(
         "adamw",
         () -> {
-          steps.at().fill_(new Scalar((double) update.number()));
-          gradientDivisor.at().fill_(new Scalar(1 / update.clip()));
+          steps.handle().fill_(new Scalar((double) update.number()));
+          gradientDivisor.handle().fill_(new Scalar(1 / update.clip()));
           Boxed.call(
               "_fused_adamw_",
-              list(masters.at()),
-              list(gradients.at()),
-              list(mean.at().narrow(0, span.from(), span.length())),
-              list(variance.at().narrow(0, span.from(), span.length())),
+              list(masters.handle()),
+              list(gradients.handle()),
+              list(mean.handle().narrow(0, span.from(), span.length())),
+              list(variance.handle().narrow(0, span.from(), span.length())),
               list(),
-              list(steps.at()),
+              list(steps.handle()),
               update.learningRate(),
               settings.beta1(),
               settings.beta2(),
@@ -41,7 +41,7 @@ final class FullMoments implements Moments {
               settings.epsilon(),
               false,
               false,
-              update.clip() == 1 ? null : gradientDivisor.at(),
+              update.clip() == 1 ? null : gradientDivisor.handle(),
               null);
         });
   }

@@ -81,7 +81,7 @@ public final class Parameter {
 
   /** The weight that is computed with, of {@link #shape}. */
   public Tensor weight() {
-    return group.isFull() ? saved() : bound(weight);
+    return group.usesSavedWeights() ? saved() : bound(weight);
   }
 
   /** The weight that is trained, of {@link #shape}: see {@link Parameters#masters}. */
@@ -159,7 +159,7 @@ public final class Parameter {
 
   /** Adds {@code part}, made by libtorch in this call, to the gradient. */
   public void accumulate(org.bytedeco.pytorch.Tensor part) {
-    org.bytedeco.pytorch.Tensor slice = slot().at();
+    org.bytedeco.pytorch.Tensor slice = slot().handle();
     if (stale) {
       slice.copy_(part);
       stale = false;
@@ -174,7 +174,7 @@ public final class Parameter {
    */
   public void accumulateProduct(
       org.bytedeco.pytorch.Tensor left, org.bytedeco.pytorch.Tensor right) {
-    org.bytedeco.pytorch.Tensor slice = slot().at().view(left.size(0), right.size(1));
+    org.bytedeco.pytorch.Tensor slice = slot().handle().view(left.size(0), right.size(1));
     if (stale) {
       torch.mm_out(slice, left, right);
       stale = false;
@@ -215,14 +215,14 @@ public final class Parameter {
       end += each.count();
     }
     long count = end - first.offset;
-    Tensor flat = first.group.isFull() ? first.group.saved() : first.group.weights();
+    Tensor flat = first.group.usesSavedWeights() ? first.group.saved() : first.group.weights();
     return flat.view(
         first.name, t -> t.narrow(0, first.offset, count).view(-1, first.fileShape[1]));
   }
 
   /** Copies a tensor of the file's shape, any type, into the {@link #master}. */
   public void read(Tensor fromFile) {
-    Native.run(name, () -> asInFile(master()).copy_(fromFile.at()));
+    Native.run(name, () -> asInFile(master()).copy_(fromFile.handle()));
   }
 
   /** The weight, or a tensor beside it such as its gradient, in the file's order: a new tensor. */
@@ -231,7 +231,7 @@ public final class Parameter {
   }
 
   private org.bytedeco.pytorch.Tensor asInFile(Tensor inMemory) {
-    return fileShape.length == 4 ? inMemory.at().permute(0, 3, 1, 2) : inMemory.at();
+    return fileShape.length == 4 ? inMemory.handle().permute(0, 3, 1, 2) : inMemory.handle();
   }
 
   @Override

@@ -127,14 +127,14 @@ public final class Parameters {
 
   /**
    * Element type that is computed in: {@link #dtype}, or that of what is saved within {@link
-   * #inFull}.
+   * #withSavedWeights}.
    */
   public DType computeType() {
     return full ? saved().dtype() : dtype;
   }
 
   /** Computes with what is {@link #saved} meanwhile, without a way back. */
-  public void inFull(Runnable body) {
+  public void withSavedWeights(Runnable body) {
     full = true;
     try {
       body.run();
@@ -143,7 +143,7 @@ public final class Parameters {
     }
   }
 
-  boolean isFull() {
+  boolean usesSavedWeights() {
     return full;
   }
 
@@ -270,7 +270,9 @@ public final class Parameters {
    * @param norm F32 [1], the gradients': where it is not finite the average stays as it is
    */
   public void moveAverage(Tensor share, Tensor norm) {
-    eachPiece((averages, masters) -> averages.lerp_(masters, share.at().mul(norm.at().isfinite())));
+    eachPiece(
+        (averages, masters) ->
+            averages.lerp_(masters, share.handle().mul(norm.handle().isfinite())));
   }
 
   /** Average and masters, both F32: all at once, but for masters of 16 bits. */
@@ -284,8 +286,8 @@ public final class Parameters {
           "average",
           () ->
               body.accept(
-                  allocated(average).at().narrow(0, start, length),
-                  masters().at().narrow(0, start, length).to(torch.ScalarType.Float)));
+                  allocated(average).handle().narrow(0, start, length),
+                  masters().handle().narrow(0, start, length).to(torch.ScalarType.Float)));
     }
   }
 

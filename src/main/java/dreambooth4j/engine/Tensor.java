@@ -47,7 +47,7 @@ public final class Tensor {
   }
 
   /** libtorch's handle: for the engine and its ops alone, and valid while this is held. */
-  public org.bytedeco.pytorch.Tensor at() {
+  public org.bytedeco.pytorch.Tensor handle() {
     if (holders == 0) {
       throw new IllegalStateException("a tensor " + this + " was used after it was released");
     }
@@ -157,7 +157,7 @@ public final class Tensor {
         () -> {
           TensorVector all = new TensorVector();
           for (Tensor each : parts) {
-            all.push_back(each.at());
+            all.push_back(each.handle());
           }
           return torch.cat(all, 0);
         });
@@ -166,7 +166,7 @@ public final class Tensor {
   /** A view made by libtorch. */
   Tensor view(String op, UnaryOperator<org.bytedeco.pytorch.Tensor> body) {
     retain();
-    return arena.take(op, this, () -> body.apply(at()));
+    return arena.take(op, this, () -> body.apply(handle()));
   }
 
   /** Takes bytes of a tensor, in native byte order, that begin so far from its own beginning. */
@@ -234,7 +234,7 @@ public final class Tensor {
     return Native.call(
         "bytes",
         () ->
-            new BytePointer(at().data_ptr())
+            new BytePointer(handle().data_ptr())
                 .getPointer(offset)
                 .capacity(length)
                 .asByteBuffer()
@@ -243,7 +243,7 @@ public final class Tensor {
 
   /** Converts and copies all elements of {@code source}, which has as many, into this. */
   public void copyFrom(Tensor source) {
-    Native.run("copy", () -> at().copy_(source.at()));
+    Native.run("copy", () -> handle().copy_(source.handle()));
   }
 
   /** Copies {@code values}, one an element, into this F32 tensor. */
@@ -285,7 +285,7 @@ public final class Tensor {
     if (arena.isDry()) {
       return 0;
     }
-    return Native.call("item", () -> at().to(torch.ScalarType.Double).item_double());
+    return Native.call("item", () -> handle().to(torch.ScalarType.Double).item_double());
   }
 
   /** Whether no element is infinite or not a number. */
@@ -294,18 +294,18 @@ public final class Tensor {
       return true;
     }
     // A sum is non-finite if an element is; if the elements are huge, look at each.
-    return Native.call("isFinite", () -> Double.isFinite(at().sum().item().toDouble()))
-        || Native.call("isFinite", () -> at().isfinite().all().item_bool());
+    return Native.call("isFinite", () -> Double.isFinite(handle().sum().item().toDouble()))
+        || Native.call("isFinite", () -> handle().isfinite().all().item_bool());
   }
 
   /** Sets all elements to {@code value}. */
   void fill_(int value) {
-    Native.run("fill_", () -> at().fill_(new Scalar(value)));
+    Native.run("fill_", () -> handle().fill_(new Scalar(value)));
   }
 
   /** Sets all elements to zero. */
   public void zero_() {
-    Native.run("zero_", () -> at().zero_());
+    Native.run("zero_", () -> handle().zero_());
   }
 
   private void require(DType expected, long count) {

@@ -21,8 +21,8 @@ public final class Var {
   }
 
   /** libtorch's handle of the value: for ops alone. */
-  public org.bytedeco.pytorch.Tensor at() {
-    return value.at();
+  public org.bytedeco.pytorch.Tensor handle() {
+    return value.handle();
   }
 
   /** Size of axis {@code i} of the value; negative counts from the last. */
@@ -56,10 +56,10 @@ public final class Var {
     if (sum == null) {
       gradient = part;
     } else if (sum.isExclusive()) {
-      Native.run("accumulate", () -> sum.at().add_(part.at()));
+      Native.run("accumulate", () -> sum.handle().add_(part.handle()));
       part.release();
     } else {
-      gradient = tape.arena().compute("accumulate", () -> sum.at().add(part.at()));
+      gradient = tape.arena().compute("accumulate", () -> sum.handle().add(part.handle()));
       sum.release();
       part.release();
     }

@@ -40,8 +40,8 @@ final class AttentionLayer {
     biased = names.bias;
   }
 
-  Var on(Tape tape, Var x, Var context, boolean causal) {
-    return output.on(tape, attended(tape, x, context, causal));
+  Var forward(Tape tape, Var x, Var context, boolean causal) {
+    return output.forward(tape, attended(tape, x, context, causal));
   }
 
   private Var attended(Tape tape, Var x, Var context, boolean causal) {
@@ -50,6 +50,11 @@ final class AttentionLayer {
       return ProjectedAttention.apply(tape, x, context, weights, heads, causal);
     }
     return Attention.apply(
-        tape, query.on(tape, x), key.on(tape, context), value.on(tape, context), heads, causal);
+        tape,
+        query.forward(tape, x),
+        key.forward(tape, context),
+        value.forward(tape, context),
+        heads,
+        causal);
   }
 }

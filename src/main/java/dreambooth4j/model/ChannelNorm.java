@@ -7,7 +7,7 @@ import dreambooth4j.engine.op.GroupNorm;
 
 /** A group normalisation layer over pictures [B, H, W, C]. */
 record ChannelNorm(Parameter gamma, Parameter beta, int groups, double epsilon) {
-  Var on(Tape tape, Var x) {
+  Var forward(Tape tape, Var x) {
     return GroupNorm.apply(tape, x, gamma, beta, groups, epsilon, false);
   }
 

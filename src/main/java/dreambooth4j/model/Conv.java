@@ -7,7 +7,7 @@ import dreambooth4j.engine.op.Conv2d;
 
 /** A convolution layer: [B, H, W, in] to [B, H', W', out]. */
 record Conv(Parameter weight, Parameter bias, int stride, int padding) {
-  Var on(Tape tape, Var x) {
+  Var forward(Tape tape, Var x) {
     return Conv2d.apply(tape, x, weight, bias, stride, padding);
   }
 }

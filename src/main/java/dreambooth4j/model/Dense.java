@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 
 /** A linear layer over the last axis: [.., in] to [.., out]. */
 record Dense(Parameter weight, @Nullable Parameter bias) {
-  Var on(Tape tape, Var x) {
+  Var forward(Tape tape, Var x) {
     return Linear.apply(tape, x, weight, bias);
   }
 }

@@ -30,15 +30,15 @@ final class ResnetBlock {
   }
 
   /** {@code time} is SiLU of the time embedding [B, timeWidth], null where the block takes none. */
-  Var on(Tape tape, Var x, @Nullable Var time) {
+  Var forward(Tape tape, Var x, @Nullable Var time) {
     return tape.block(
         () -> {
-          Var h = conv1.on(tape, norm1.silu(tape, x));
+          Var h = conv1.forward(tape, norm1.silu(tape, x));
           if (timeProjection != null && time != null) {
-            h = AddPerSample.apply(tape, h, timeProjection.on(tape, time));
+            h = AddPerSample.apply(tape, h, timeProjection.forward(tape, time));
           }
-          h = conv2.on(tape, norm2.silu(tape, h));
-          return Add.apply(tape, shortcut == null ? x : shortcut.on(tape, x), h);
+          h = conv2.forward(tape, norm2.silu(tape, h));
+          return Add.apply(tape, shortcut == null ? x : shortcut.forward(tape, x), h);
         });
   }
 }

@@ -39,16 +39,17 @@ final class SpatialTransformer {
         : scope.pointwise(name, width, width);
   }
 
-  Var on(Tape tape, Var x, Var prompt) {
+  Var forward(Tape tape, Var x, Var prompt) {
     return tape.block(
         () -> {
           long[] image = x.value().shape();
           long[] sequence = {image[0], image[1] * image[2], image[3]};
-          Var tokens = Reshape.apply(tape, projectIn.on(tape, norm.on(tape, x)), sequence);
+          Var tokens =
+              Reshape.apply(tape, projectIn.forward(tape, norm.forward(tape, x)), sequence);
           for (Block each : blocks) {
-            tokens = each.on(tape, tokens, prompt);
+            tokens = each.forward(tape, tokens, prompt);
           }
-          return Add.apply(tape, x, Reshape.apply(tape, projectOut.on(tape, tokens), image));
+          return Add.apply(tape, x, Reshape.apply(tape, projectOut.forward(tape, tokens), image));
         });
   }
 
@@ -74,13 +75,13 @@ final class SpatialTransformer {
       feedOut = scope.dense("ff.net.2", 4 * width, width, true);
     }
 
-    Var on(Tape tape, Var tokens, Var prompt) {
+    Var forward(Tape tape, Var tokens, Var prompt) {
       return tape.block(
           () -> {
-            Var normed = norm1.on(tape, tokens);
-            Normed x = norm2.ofSum(tape, tokens, self.on(tape, normed, normed, false));
-            x = norm3.ofSum(tape, x.sum(), cross.on(tape, x.y(), prompt, false));
-            Var fed = feedOut.on(tape, Geglu.apply(tape, feedIn.on(tape, x.y())));
+            Var normed = norm1.forward(tape, tokens);
+            Normed x = norm2.ofSum(tape, tokens, self.forward(tape, normed, normed, false));
+            x = norm3.ofSum(tape, x.sum(), cross.forward(tape, x.y(), prompt, false));
+            Var fed = feedOut.forward(tape, Geglu.apply(tape, feedIn.forward(tape, x.y())));
             return Add.apply(tape, x.sum(), fed);
           });
     }

@@ -65,9 +65,9 @@ public final class TextEncoder {
                   Embedding.apply(tape, places, positions));
           places.release();
           for (Layer layer : layers.subList(0, used)) {
-            x = layer.on(tape, x);
+            x = layer.forward(tape, x);
           }
-          return widened(tape, finalNorm.on(tape, x));
+          return widened(tape, finalNorm.forward(tape, x));
         });
   }
 
@@ -129,15 +129,15 @@ public final class TextEncoder {
       quickGelu = config.quickGelu();
     }
 
-    Var on(Tape tape, Var tokens) {
+    Var forward(Tape tape, Var tokens) {
       return tape.checkpoint(
           List.of(tokens),
           () -> {
-            Var normed = norm1.on(tape, tokens);
-            Normed x = norm2.ofSum(tape, tokens, attention.on(tape, normed, normed, true));
-            Var fed = feedIn.on(tape, x.y());
+            Var normed = norm1.forward(tape, tokens);
+            Normed x = norm2.ofSum(tape, tokens, attention.forward(tape, normed, normed, true));
+            Var fed = feedIn.forward(tape, x.y());
             fed = quickGelu ? QuickGelu.apply(tape, fed) : Gelu.apply(tape, fed);
-            return Add.apply(tape, x.sum(), feedOut.on(tape, fed));
+            return Add.apply(tape, x.sum(), feedOut.forward(tape, fed));
           });
     }
   }

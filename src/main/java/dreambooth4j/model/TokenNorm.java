@@ -7,7 +7,7 @@ import dreambooth4j.engine.op.LayerNorm;
 
 /** A layer normalisation layer over tokens [.., C]. */
 record TokenNorm(Parameter gamma, Parameter beta, double epsilon) {
-  Var on(Tape tape, Var x) {
+  Var forward(Tape tape, Var x) {
     return LayerNorm.apply(tape, x, gamma, beta, epsilon);
   }
 

@@ -132,8 +132,8 @@ public final class Tokenizer implements AutoCloseable {
       int last = first + length - 1;
       rows[first] = begin;
       System.arraycopy(whole, 1 + i * body, rows, first + 1, body);
-      boolean isFull = rows[last - 1] != pad && rows[last - 1] != end;
-      rows[last] = isFull ? end : whole[whole.length - 1];
+      boolean usesSavedWeights = rows[last - 1] != pad && rows[last - 1] != end;
+      rows[last] = usesSavedWeights ? end : whole[whole.length - 1];
       if (windows > 1 && rows[first + 1] == pad) {
         rows[first + 1] = end;
       }

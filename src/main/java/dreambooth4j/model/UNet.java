@@ -37,12 +37,12 @@ public final class UNet {
   /** Blocks of one level; each attends after its residual block, or none does. */
   private record Level(
       List<ResnetBlock> resnets, List<SpatialTransformer> attentions, @Nullable Conv resize) {
-    Var on(Tape tape, int i, Var x, Var time, Var prompt) {
+    Var forward(Tape tape, int i, Var x, Var time, Var prompt) {
       return tape.checkpoint(
           List.of(x, time, prompt),
           () -> {
-            Var h = resnets.get(i).on(tape, x, time);
-            return attentions.isEmpty() ? h : attentions.get(i).on(tape, h, prompt);
+            Var h = resnets.get(i).forward(tape, x, time);
+            return attentions.isEmpty() ? h : attentions.get(i).forward(tape, h, prompt);
           });
     }
   }
@@ -151,16 +151,16 @@ public final class UNet {
 
           // 2. down, keeping what the way up joins
           Deque<Var> skips = new ArrayDeque<>();
-          Var h = convIn.on(tape, Convert.apply(tape, latents, type));
+          Var h = convIn.forward(tape, Convert.apply(tape, latents, type));
           skips.push(h);
           for (Level level : down) {
             tape.part("UNet down " + down.indexOf(level));
             for (int i = 0; i < level.resnets.size(); i++) {
-              h = level.on(tape, i, h, time, context);
+              h = level.forward(tape, i, h, time, context);
               skips.push(h);
             }
             if (level.resize != null) {
-              h = level.resize.on(tape, h);
+              h = level.resize.forward(tape, h);
               skips.push(h);
             }
           }
@@ -182,7 +182,7 @@ public final class UNet {
 
           // 5. out
           tape.part("UNet out");
-          Var output = convOut.on(tape, normOut.silu(tape, h));
+          Var output = convOut.forward(tape, normOut.silu(tape, h));
           return Convert.apply(tape, output, latents.value().dtype());
         });
   }
@@ -191,21 +191,21 @@ public final class UNet {
     return tape.checkpoint(
         List.of(x, time, prompt),
         () -> {
-          Var h = middleAttention.on(tape, middle1.on(tape, x, time), prompt);
-          return middle2.on(tape, h, time);
+          Var h = middleAttention.forward(tape, middle1.forward(tape, x, time), prompt);
+          return middle2.forward(tape, h, time);
         });
   }
 
   private static Var joined(Tape tape, Level level, int i, Var h, Var skip, Var time, Var prompt) {
     return tape.checkpoint(
         List.of(h, skip, time, prompt),
-        () -> level.on(tape, i, Concat.apply(tape, h, skip), time, prompt));
+        () -> level.forward(tape, i, Concat.apply(tape, h, skip), time, prompt));
   }
 
   private static Var upsampled(Tape tape, Conv conv, Var h, Var skip) {
     return tape.checkpoint(
         List.of(h),
-        () -> conv.on(tape, UpsampleNearest.apply(tape, h, skip.size(1), skip.size(2))));
+        () -> conv.forward(tape, UpsampleNearest.apply(tape, h, skip.size(1), skip.size(2))));
   }
 
   /** SiLU of the time embedding, [B, 4 · first channels]: every residual block begins with it. */
@@ -217,7 +217,8 @@ public final class UNet {
             config.blockOutChannels().get(0),
             config.cosineFirst(),
             config.frequencyShift());
-    Var embedded = time1.on(tape, Convert.apply(tape, tape.constantOf("timesteps", waves), type));
-    return Silu.apply(tape, time2.on(tape, Silu.apply(tape, embedded)));
+    Var embedded =
+        time1.forward(tape, Convert.apply(tape, tape.constantOf("timesteps", waves), type));
+    return Silu.apply(tape, time2.forward(tape, Silu.apply(tape, embedded)));
   }
 }

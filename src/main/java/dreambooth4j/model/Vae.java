@@ -35,10 +35,10 @@ public final class Vae {
   private final Conv decoderOut;
 
   private record Level(List<ResnetBlock> resnets, @Nullable Conv resize) {
-    Var on(Tape tape, Var x) {
+    Var forward(Tape tape, Var x) {
       Var h = x;
       for (ResnetBlock each : resnets) {
-        h = each.on(tape, h, null);
+        h = each.forward(tape, h, null);
       }
       return h;
     }
@@ -117,20 +117,20 @@ public final class Vae {
   public Var encode(Tape tape, Var pictures) {
     return tape.block(
         () -> {
-          Var h = encoderIn.on(tape, Convert.apply(tape, pictures, parameters.computeType()));
+          Var h = encoderIn.forward(tape, Convert.apply(tape, pictures, parameters.computeType()));
           for (Level level : down) {
             Var in = h;
-            h = tape.block(() -> downsampled(tape, level, level.on(tape, in)));
+            h = tape.block(() -> downsampled(tape, level, level.forward(tape, in)));
           }
-          h = encoderMiddle.on(tape, h);
-          h = encoderOut.on(tape, encoderNorm.silu(tape, h));
-          Var moments = quant == null ? h : quant.on(tape, h);
+          h = encoderMiddle.forward(tape, h);
+          h = encoderOut.forward(tape, encoderNorm.silu(tape, h));
+          Var moments = quant == null ? h : quant.forward(tape, h);
           return Convert.apply(tape, moments, pictures.value().dtype());
         });
   }
 
   private static Var downsampled(Tape tape, Level level, Var h) {
-    return level.resize == null ? h : level.resize.on(tape, PadEnd.apply(tape, h));
+    return level.resize == null ? h : level.resize.forward(tape, PadEnd.apply(tape, h));
   }
 
   /**
@@ -143,13 +143,13 @@ public final class Vae {
     return tape.block(
         () -> {
           Var z = Convert.apply(tape, latents, parameters.computeType());
-          Var h = decoderIn.on(tape, postQuant == null ? z : postQuant.on(tape, z));
-          h = decoderMiddle.on(tape, h);
+          Var h = decoderIn.forward(tape, postQuant == null ? z : postQuant.forward(tape, z));
+          h = decoderMiddle.forward(tape, h);
           for (Level level : up) {
             Var in = h;
-            h = tape.block(() -> upsampled(tape, level, level.on(tape, in)));
+            h = tape.block(() -> upsampled(tape, level, level.forward(tape, in)));
           }
-          Var pictures = decoderOut.on(tape, decoderNorm.silu(tape, h));
+          Var pictures = decoderOut.forward(tape, decoderNorm.silu(tape, h));
           return Convert.apply(tape, pictures, latents.value().dtype());
         });
   }
@@ -157,7 +157,7 @@ public final class Vae {
   private static Var upsampled(Tape tape, Level level, Var h) {
     return level.resize == null
         ? h
-        : level.resize.on(tape, UpsampleNearest.apply(tape, h, 2 * h.size(1), 2 * h.size(2)));
+        : level.resize.forward(tape, UpsampleNearest.apply(tape, h, 2 * h.size(1), 2 * h.size(2)));
   }
 
   /** Residual block, attention of one head over all pixels, residual block. */
@@ -180,12 +180,12 @@ public final class Vae {
       resnet2 = resnet(scope.in("resnets", 1), width, width);
     }
 
-    Var on(Tape tape, Var x) {
-      Var h = resnet1.on(tape, x, null);
+    Var forward(Tape tape, Var x) {
+      Var h = resnet1.forward(tape, x, null);
       if (norm != null && attention != null) {
         h = attended(tape, h, norm, attention);
       }
-      return resnet2.on(tape, h, null);
+      return resnet2.forward(tape, h, null);
     }
 
     private static Var attended(Tape tape, Var x, ChannelNorm norm, AttentionLayer attention) {
@@ -193,8 +193,8 @@ public final class Vae {
           () -> {
             long[] image = x.value().shape();
             Var tokens =
-                Reshape.apply(tape, norm.on(tape, x), image[0], image[1] * image[2], image[3]);
-            Var out = attention.on(tape, tokens, tokens, false);
+                Reshape.apply(tape, norm.forward(tape, x), image[0], image[1] * image[2], image[3]);
+            Var out = attention.forward(tape, tokens, tokens, false);
             return Add.apply(tape, x, Reshape.apply(tape, out, image));
           });
     }

@@ -43,7 +43,7 @@ public final class Generation {
    *     takes the place of the first draw; null to draw it
    * @param device where the model lies
    */
-  public record Wish(
+  public record ImageRequest(
       String prompt,
       String negative,
       @Nullable Integer count,
@@ -59,12 +59,12 @@ public final class Generation {
 
   private final StableDiffusion model;
   private final Arena run;
-  private final Wish wish;
+  private final ImageRequest wanted;
 
-  private Generation(Arena run, StableDiffusion model, Wish wish) {
+  private Generation(Arena run, StableDiffusion model, ImageRequest wanted) {
     this.run = run;
     this.model = model;
-    this.wish = wish;
+    this.wanted = wanted;
   }
 
   /**
@@ -75,22 +75,26 @@ public final class Generation {
    * @param notes is told what is worth knowing before the first step, a line each
    * @param progress is told each step's number, from 1
    * @return the files written
-   * @throws Problem when the wish cannot be met or a file not be written
+   * @throws Problem when the wanted cannot be met or a file not be written
    */
   public static List<Path> write(
-      ModelFolder folder, Wish wish, Path output, Consumer<String> notes, IntConsumer progress) {
-    if (wish.count != null && wish.count < 1) {
-      throw Problem.usage("the number of pictures must be at least 1, found " + wish.count);
+      ModelFolder folder,
+      ImageRequest wanted,
+      Path output,
+      Consumer<String> notes,
+      IntConsumer progress) {
+    if (wanted.count != null && wanted.count < 1) {
+      throw Problem.usage("the number of pictures must be at least 1, found " + wanted.count);
     }
-    Path file = file(output, wish.seed);
-    try (Arena run = Devices.open("generate", wish.device);
+    Path file = file(output, wanted.seed);
+    try (Arena run = Devices.open("generate", wanted.device);
         StableDiffusion model = StableDiffusion.load(run, folder, false, false);
         StagedFiles files = new StagedFiles()) {
-      LongPrompts prompts = new LongPrompts(model.tokenizer(), wish.encoding);
-      prompts.add("the prompt", wish.prompt);
-      prompts.add("the negative prompt", wish.negative);
+      LongPrompts prompts = new LongPrompts(model.tokenizer(), wanted.encoding);
+      prompts.add("the prompt", wanted.prompt);
+      prompts.add("the negative prompt", wanted.negative);
       prompts.notes("--max-token-length ", 2).forEach(notes);
-      Generation generation = new Generation(run, model, wish);
+      Generation generation = new Generation(run, model, wanted);
       List<Pixels> pictures = generation.pictures(progress);
       List<Path> written = generation.stage(pictures, file, files);
       files.commit();
@@ -111,31 +115,31 @@ public final class Generation {
   }
 
   private List<Pixels> pictures(IntConsumer progress) {
-    TextToImage textToImage = new TextToImage(model, wish.encoding);
-    try (TorchNoise noise = TorchNoise.ofBatch(wish.seed)) {
-      if (wish.latents == null) {
-        int count = wish.count == null ? 1 : wish.count;
+    TextToImage textToImage = new TextToImage(model, wanted.encoding);
+    try (TorchNoise noise = TorchNoise.ofBatch(wanted.seed)) {
+      if (wanted.latents == null) {
+        int count = wanted.count == null ? 1 : wanted.count;
         int usual = model.unet().config().sampleSize() * model.vae().config().factor();
         return textToImage.generate(run, request(usual, usual), count, noise, progress);
       }
-      Tensor latents = latents(wish.latents);
+      Tensor latents = latents(wanted.latents);
       int factor = model.vae().config().factor();
       TextToImage.Request request =
           request((int) latents.size(2) * factor, (int) latents.size(1) * factor);
-      requireLatents(wish.latents, latents, request);
+      requireLatents(wanted.latents, latents, request);
       return textToImage.generate(run, request, latents, noise, progress);
     }
   }
 
   private TextToImage.Request request(int usualWidth, int usualHeight) {
     return new TextToImage.Request(
-        wish.prompt,
-        wish.negative,
-        wish.width == null ? usualWidth : wish.width,
-        wish.height == null ? usualHeight : wish.height,
-        wish.steps,
-        wish.guidance,
-        wish.sampler);
+        wanted.prompt,
+        wanted.negative,
+        wanted.width == null ? usualWidth : wanted.width,
+        wanted.height == null ? usualHeight : wanted.height,
+        wanted.steps,
+        wanted.guidance,
+        wanted.sampler);
   }
 
   /** The given latents: F32 [n, h, w, channels]. */
@@ -158,7 +162,7 @@ public final class Generation {
     int factor = model.vae().config().factor();
     boolean asWide = request.width() == latents.size(2) * factor;
     boolean asHigh = request.height() == latents.size(1) * factor;
-    boolean asMany = wish.count == null || wish.count == latents.size(0);
+    boolean asMany = wanted.count == null || wanted.count == latents.size(0);
     if (!asWide || !asHigh || !asMany) {
       throw Problem.usage(
           "%s: holds latents of %d pictures of %dx%d; leave out number and size, or ask for these"
@@ -185,20 +189,20 @@ public final class Generation {
 
   /** What made the pictures, in the words that web interfaces write and read. */
   private Map<String, String> texts(List<Pixels> pictures, String place) {
-    StringBuilder text = new StringBuilder(wish.prompt);
-    if (!wish.negative.isEmpty()) {
-      text.append("\nNegative prompt: ").append(wish.negative);
+    StringBuilder text = new StringBuilder(wanted.prompt);
+    if (!wanted.negative.isEmpty()) {
+      text.append("\nNegative prompt: ").append(wanted.negative);
     }
-    text.append("\nSteps: ").append(wish.steps);
-    if (wish.sampler != null) {
-      text.append(", Sampler: ").append(wish.sampler.label());
+    text.append("\nSteps: ").append(wanted.steps);
+    if (wanted.sampler != null) {
+      text.append(", Sampler: ").append(wanted.sampler.label());
     }
-    text.append(", CFG scale: ").append(wish.guidance);
-    text.append(", Seed: ").append(wish.seed);
+    text.append(", CFG scale: ").append(wanted.guidance);
+    text.append(", Seed: ").append(wanted.seed);
     text.append(", Size: %dx%d".formatted(pictures.get(0).width(), pictures.get(0).height()));
-    text.append(", Clip skip: ").append(wish.encoding.clipSkip());
-    if (wish.encoding.windows() > 1) {
-      text.append(", Max token length: ").append(wish.encoding.maxTokenLength());
+    text.append(", Clip skip: ").append(wanted.encoding.clipSkip());
+    if (wanted.encoding.windows() > 1) {
+      text.append(", Max token length: ").append(wanted.encoding.maxTokenLength());
     }
     if (pictures.size() > 1) {
       text.append(", Batch size: ").append(pictures.size()).append(place);

@@ -140,8 +140,8 @@ public final class StableDiffusion implements AutoCloseable {
    * Computes with what is saved meanwhile: the masters, where there are any beside 16 bits, or the
    * average; no way back.
    */
-  public void inFull(Runnable body) {
-    unetParameters.inFull(() -> textParameters.inFull(body));
+  public void withSavedWeights(Runnable body) {
+    unetParameters.withSavedWeights(() -> textParameters.withSavedWeights(body));
   }
 
   /** Predicts noise or velocity. */

@@ -10,7 +10,7 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.AdamWOnDevice;
-import dreambooth4j.engine.kernel.Launch;
+import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.kernel.LossKernels;
 import dreambooth4j.engine.kernel.NoiseKernels;
 import dreambooth4j.model.UNet;
@@ -51,7 +51,7 @@ public final class DeviceStep implements AutoCloseable {
 
   /** What it learns with, the same for batches of all shapes. */
   public record Rule(
-      Launch.On device,
+      Launcher device,
       UNet unet,
       Objective objective,
       double offsetNoise,

@@ -299,7 +299,7 @@ public record MemoryPlan(
         long decoding =
             peak((arena, tape) -> vae.decode(tape, tape.constant(latents(arena, size, atOnce))));
         long[] predicting = new long[1];
-        unetParameters.inFull(
+        unetParameters.withSavedWeights(
             () -> predicting[0] = peak((arena, tape) -> predict(arena, tape, size, prompts)));
         return held + Math.max(decoding, predicting[0]);
       }

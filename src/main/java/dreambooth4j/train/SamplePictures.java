@@ -29,11 +29,11 @@ public final class SamplePictures {
   /** Pictures of one prompt, in the order of their seeds. */
   public record Sample(String name, String prompt, List<Pixels> pictures) {}
 
-  private record Wish(String name, TextToImage.Request request, int count, long seed) {}
+  private record SampleRequest(String name, TextToImage.Request request, int count, long seed) {}
 
   private final StableDiffusion model;
   private final TextToImage pipeline;
-  private final List<Wish> wishes = new ArrayList<>();
+  private final List<SampleRequest> wishes = new ArrayList<>();
 
   SamplePictures(Config config, StableDiffusion model, List<Concept> concepts) {
     this.model = model;
@@ -53,14 +53,15 @@ public final class SamplePictures {
                 how.guidanceScale(),
                 sampler);
         wishes.add(
-            new Wish(concept.config().name(), request, how.count(), seed(config, how.seed())));
+            new SampleRequest(
+                concept.config().name(), request, how.count(), seed(config, how.seed())));
       }
     }
     String validation = config.samples().validationPrompt();
     if (validation != null && validations(config) > 0) {
       TextToImage.Request request =
           request(config, validation, "", VALIDATION_STEPS, VALIDATION_GUIDANCE, sampler);
-      wishes.add(new Wish("validation", request, validations(config), seed(config, -1)));
+      wishes.add(new SampleRequest("validation", request, validations(config), seed(config, -1)));
     }
   }
 
@@ -98,7 +99,7 @@ public final class SamplePictures {
 
   /** Pictures that are drawn each time. */
   int count() {
-    return wishes.stream().mapToInt(Wish::count).sum();
+    return wishes.stream().mapToInt(SampleRequest::count).sum();
   }
 
   /**
@@ -109,12 +110,12 @@ public final class SamplePictures {
    */
   List<Sample> draw(Arena run, BooleanSupplier stop) {
     List<Sample> samples = new ArrayList<>();
-    model.inFull(() -> draw(run, stop, samples));
+    model.withSavedWeights(() -> draw(run, stop, samples));
     return samples;
   }
 
   private void draw(Arena run, BooleanSupplier stop, List<Sample> samples) {
-    for (Wish wish : wishes) {
+    for (SampleRequest wish : wishes) {
       List<Long> seeds = new ArrayList<>();
       for (int i = 0; i < wish.count; i++) {
         seeds.add(wish.seed + i);

@@ -19,7 +19,7 @@ import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.kernel.AdamWOnDevice;
 import dreambooth4j.engine.kernel.Kernels;
-import dreambooth4j.engine.kernel.Launch;
+import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
@@ -126,7 +126,7 @@ public final class Trainer implements AutoCloseable {
 
   /** The rule's kernels where ours are launched; null where libtorch's own rule updates. */
   static @Nullable AdamWOnDevice onDevice(Arena run, Config config) {
-    Launch.On kernels = Kernels.of(run);
+    Launcher kernels = Kernels.of(run);
     if (kernels != null) {
       return new AdamWOnDevice(kernels, run);
     }
@@ -346,7 +346,7 @@ public final class Trainer implements AutoCloseable {
    * another from here until then.
    */
   CapturedStep capture(Recorder recorder, Consumer<String> notes) {
-    Launch.On device = Objects.requireNonNull(Kernels.of(run), "our kernels are launched nowhere");
+    Launcher device = Objects.requireNonNull(Kernels.of(run), "our kernels are launched nowhere");
     boolean must = config.compute().cudaGraph() == CudaGraph.TRUE;
     DeviceStep.Update update =
         new DeviceStep.Update(

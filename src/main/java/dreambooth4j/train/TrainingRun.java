@@ -99,7 +99,7 @@ public final class TrainingRun {
       warn(BaseModel.noteOfOthers(plan, base));
       if (plan.missing() > 0) {
         ClassImagePlan wanted = plan;
-        model.inFull(
+        model.withSavedWeights(
             () ->
                 new ClassImageGenerator(config, base, model).generate(run, wanted, listener, stop));
         plan = ClassImagePlan.of(config, concepts);

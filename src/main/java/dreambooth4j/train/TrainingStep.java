@@ -7,7 +7,7 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
-import dreambooth4j.engine.kernel.Launch;
+import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.op.SquaredError;
 import dreambooth4j.model.UNet;
 import java.util.Arrays;
@@ -27,7 +27,7 @@ public final class TrainingStep {
   @FunctionalInterface
   public interface Prompts {
     /** Gives them on this tape. */
-    Var on(Tape tape);
+    Var forward(Tape tape);
   }
 
   /**
@@ -77,7 +77,7 @@ public final class TrainingStep {
   }
 
   /** What this step learns with, for steps whose every quantity lies on the device. */
-  DeviceStep.Rule onDevice(Launch.On device, DeviceStep.Update update, Config config) {
+  DeviceStep.Rule onDevice(Launcher device, DeviceStep.Update update, Config config) {
     return new DeviceStep.Rule(
         device, unet, objective, offsetNoise, saving, update, config.training().seed());
   }
@@ -120,7 +120,8 @@ public final class TrainingStep {
     Tensor noisy = objective.schedule().addNoise(arena, rows.latents(), noise, timesteps);
     Tensor target = objective.target(arena, rows.latents(), noise, timesteps);
     Var prediction =
-        unet.forward(tape, tape.constant(noisy), floats(arena, timesteps), rows.prompts().on(tape));
+        unet.forward(
+            tape, tape.constant(noisy), floats(arena, timesteps), rows.prompts().forward(tape));
     double[] weights = objective.rowWeights(timesteps, rows.instanceRows(), priorLossWeight);
     for (int i = 0; i < weights.length; i++) {
       weights[i] *= rows.lossWeights()[i];

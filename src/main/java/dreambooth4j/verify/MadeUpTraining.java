@@ -16,7 +16,7 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Threads;
 import dreambooth4j.engine.kernel.AdamWOnDevice;
 import dreambooth4j.engine.kernel.Kernels;
-import dreambooth4j.engine.kernel.Launch;
+import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.model.UNet;
 import dreambooth4j.model.UNetConfig;
@@ -106,7 +106,7 @@ public final class MadeUpTraining implements AutoCloseable {
     }
     parameters.copyMasters();
     objective = Objective.plain(NoiseSchedule.of(SchedulerConfig.parse("{}")));
-    Launch.On device = Kernels.of(run);
+    Launcher device = Kernels.of(run);
     optimizer =
         new AdamW(
             run,
@@ -160,7 +160,7 @@ public final class MadeUpTraining implements AutoCloseable {
    * @throws dreambooth4j.Problem in the second step, if it cannot be recorded
    */
   public void capture(Recorder recorder) {
-    Launch.On device = Objects.requireNonNull(Kernels.of(run), "our kernels are launched nowhere");
+    Launcher device = Objects.requireNonNull(Kernels.of(run), "our kernels are launched nowhere");
     DeviceStep.Update update =
         new DeviceStep.Update(optimizer, new AdamWOnDevice(device, run), maxGradNorm, null);
     DeviceStep.Rule rule = new DeviceStep.Rule(device, unet, objective, 0, saving, update, SEED);

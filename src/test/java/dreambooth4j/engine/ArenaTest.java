@@ -72,7 +72,7 @@ class ArenaTest {
     try (Arena run = Arena.open("run")) {
       run.limit(100);
       Tensor small = run.zeros("small", DType.F32, 20);
-      assertThatThrownBy(() -> run.compute("sum", () -> small.at().add(small.at())))
+      assertThatThrownBy(() -> run.compute("sum", () -> small.handle().add(small.handle())))
           .isInstanceOf(Problem.class)
           .hasMessageContaining("sum: wanted 80 bytes");
       assertThat(run.liveBytes()).isEqualTo(80);
@@ -110,7 +110,7 @@ class ArenaTest {
     try (Arena run = Arena.open("run")) {
       Tensor tensor = run.zeros("t", DType.F32, 2);
       tensor.release();
-      assertThatThrownBy(tensor::at).hasMessageContaining("after it was released");
+      assertThatThrownBy(tensor::handle).hasMessageContaining("after it was released");
       assertThatThrownBy(tensor::release).hasMessageContaining("released twice");
     }
   }

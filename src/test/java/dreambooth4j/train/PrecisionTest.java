@@ -205,7 +205,7 @@ class PrecisionTest {
               StableDiffusion.Types.trainedIn(DType.BF16));
       StableDiffusion exact = StableDiffusion.load(run, base, false, false);
       assertThat(half.textParameters().dtype()).isEqualTo(DType.F32);
-      half.inFull(
+      half.withSavedWeights(
           () -> {
             for (Parameter each : half.unetParameters().all()) {
               Parameter same = exact.unetParameters().byName().get(each.name());

@@ -345,7 +345,7 @@ class TrainerTest {
           .draw(tried.run, batch, step, 0, false)
           .rows()
           .prompts()
-          .on(tape)
+          .forward(tape)
           .value()
           .toFloats();
     }

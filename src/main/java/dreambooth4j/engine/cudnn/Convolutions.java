@@ -7,8 +7,8 @@ import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.cudnn.Convolution.Direction;
+import dreambooth4j.engine.kernel.Autotuner;
 import dreambooth4j.engine.kernel.CudaDevice;
-import dreambooth4j.engine.kernel.Trials;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -18,9 +18,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * Convolutions of one tree of arenas on CUDA: for each shape and direction the fastest algorithm of
  * those that give the same bits each time and want no more than {@value #WORKSPACE_BYTES} bytes of
- * workspace, found by {@link Trials}. The workspace is the arena's, for as long as the call takes.
- * Gradients of weights are written or added straight into their slices. Off where the environment
- * variable {@code DREAMBOOTH4J_CUDNN} is {@code off}, for comparisons.
+ * workspace, found by {@link Autotuner}. The workspace is the arena's, for as long as the call
+ * takes. Gradients of weights are written or added straight into their slices. Off where the
+ * environment variable {@code DREAMBOOTH4J_CUDNN} is {@code off}, for comparisons.
  *
  * <p><b>What calls cuDNN has not run on a GPU yet.</b>
  */
@@ -35,14 +35,14 @@ public final class Convolutions {
   private record Plan(int algorithm, long workspaceBytes) {}
 
   private final @Nullable ConvolutionLibrary library;
-  private final @Nullable Trials trials;
+  private final @Nullable Autotuner autotuner;
   private final Runnable await;
   private final Map<Planned, @Nullable Plan> plans = new HashMap<>();
 
   private Convolutions(
-      @Nullable ConvolutionLibrary library, @Nullable Trials trials, Runnable await) {
+      @Nullable ConvolutionLibrary library, @Nullable Autotuner autotuner, Runnable await) {
     this.library = library;
-    this.trials = trials;
+    this.autotuner = autotuner;
     this.await = await;
   }
 
@@ -52,16 +52,16 @@ public final class Convolutions {
     }
     return arena.isDry()
         ? new Convolutions(new DryLibrary(), null, () -> {})
-        : new Convolutions(new CudnnLibrary(), Trials.ofUser("convolution"), CudaDevice::await);
+        : new Convolutions(new CudnnLibrary(), Autotuner.ofUser("convolution"), CudaDevice::await);
   }
 
   /**
    * Has a tree compute by this library, or by ATen for null: to be said before an op runs there.
    */
   static void computeBy(
-      Arena arena, @Nullable ConvolutionLibrary library, @Nullable Trials trials) {
+      Arena arena, @Nullable ConvolutionLibrary library, @Nullable Autotuner autotuner) {
     Convolutions made =
-        arena.tool(Convolutions.class, () -> new Convolutions(library, trials, () -> {}));
+        arena.tool(Convolutions.class, () -> new Convolutions(library, autotuner, () -> {}));
     if (made.library != library) {
       throw new IllegalStateException("ops have run in this tree already");
     }
@@ -91,7 +91,7 @@ public final class Convolutions {
     Tensor y = arena.allocate("conv2d", shape.dtype(), shape.outputShape());
     run(arena, shape, Direction.FORWARD, x, weight.weight(), y, false);
     if (bias != null) {
-      Native.run("conv2d.bias", () -> y.at().add_(bias.weight().at()));
+      Native.run("conv2d.bias", () -> y.handle().add_(bias.weight().handle()));
     }
     return y;
   }
@@ -179,7 +179,7 @@ public final class Convolutions {
         // not for this shape
       }
     }
-    if (possible.isEmpty() || trials == null) {
+    if (possible.isEmpty() || autotuner == null) {
       return possible.values().stream().findFirst().orElse(null);
     }
     try (Arena scratch = arena.child("conv2d trial")) {
@@ -194,16 +194,16 @@ public final class Convolutions {
             case DATA -> x;
             case FILTER -> w;
           };
-      List<Trials.Candidate> candidates = new ArrayList<>();
+      List<Autotuner.Candidate> candidates = new ArrayList<>();
       possible.forEach(
           (name, plan) -> {
             Runnable call =
                 () -> run(scratch, shape, direction, plan, first, second, result, false);
             if (works(call)) {
-              candidates.add(new Trials.Candidate(name, () -> Trials.seconds(call, await)));
+              candidates.add(new Autotuner.Candidate(name, () -> Autotuner.seconds(call, await)));
             }
           });
-      return possible.get(trials.choose(shape.key(direction), candidates));
+      return possible.get(autotuner.choose(shape.key(direction), candidates));
     } catch (IllegalStateException e) {
       return null; // none can do it
     }

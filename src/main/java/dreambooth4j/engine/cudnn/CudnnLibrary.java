@@ -149,7 +149,7 @@ final class CudnnLibrary implements ConvolutionLibrary {
   }
 
   private static Pointer at(Tensor tensor) {
-    return tensor.at().data_ptr();
+    return tensor.handle().data_ptr();
   }
 
   private static void check(Convolution shape, String call, IntSupplier body) {

@@ -83,7 +83,7 @@ public final class AdamWKernels {
    *
    * @param partial F64 [{@link #partials}], this buffer's part of what {@link #norm} reads
    */
-  public static void squares(Launch.On device, Tensor gradients, Tensor partial) {
+  public static void squares(Launcher device, Tensor gradients, Tensor partial) {
     device.launch(
         new Launch(
             KernelSource.GLOBAL_NORM,
@@ -96,7 +96,7 @@ public final class AdamWKernels {
   }
 
   /** The norm of all buffers, not finite if a gradient is not: from their partial sums, joined. */
-  public static void norm(Launch.On device, Tensor partial, Tensor norm) {
+  public static void norm(Launcher device, Tensor partial, Tensor norm) {
     device.launch(
         new Launch(
             KernelSource.GLOBAL_NORM,
@@ -117,7 +117,7 @@ public final class AdamWKernels {
    * @param maxNorm the norm to clip to; 0 for no clipping
    */
   public static void begin(
-      Launch.On device,
+      Launcher device,
       AdamW.Settings settings,
       Tensor norm,
       Tensor rate,
@@ -150,7 +150,7 @@ public final class AdamWKernels {
    * @param norm of the gradient that has arrived
    * @param stopped 0 at the step's beginning; the same for all groups
    */
-  public static void arrived(Launch.On device, Tensor norm, Tensor stopped, Tensor coefficients) {
+  public static void arrived(Launcher device, Tensor norm, Tensor stopped, Tensor coefficients) {
     device.launch(
         new Launch(
             KernelSource.ADAMW,
@@ -164,7 +164,7 @@ public final class AdamWKernels {
 
   /** Updates weights and moments, and sets the gradients to zero. */
   public static void update(
-      Launch.On device,
+      Launcher device,
       AdamW.Settings settings,
       Tensor coefficients,
       Tensor gradients,

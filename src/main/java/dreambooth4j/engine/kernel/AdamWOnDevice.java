@@ -76,7 +76,7 @@ public final class AdamWOnDevice implements AdamW.OnDevice {
   /** Elements from one F32 scalar to the next, so that each begins on 16 bytes. */
   private static final int SLOT = 4;
 
-  private final Launch.On device;
+  private final Launcher device;
   private final Arena arena;
   private final Tensor norm;
   private final Tensor rate;
@@ -89,7 +89,7 @@ public final class AdamWOnDevice implements AdamW.OnDevice {
   private @Nullable Arrivals arrivals;
 
   /** What it needs besides the states is allocated in {@code arena}, at its first step. */
-  public AdamWOnDevice(Launch.On device, Arena arena) {
+  public AdamWOnDevice(Launcher device, Arena arena) {
     this.device = device;
     this.arena = arena;
     norm = arena.zeros("gradient norm", DType.F32, 1);

@@ -16,8 +16,8 @@ public final class AddKernels {
   private AddKernels() {}
 
   /** Where {@link #add} is launched in an arena; null where the plain op must do it. */
-  public static Launch.@Nullable On on(Arena arena, Tensor a, Tensor b) {
-    Launch.On device = Kernels.of(arena);
+  public static @Nullable Launcher launcherFor(Arena arena, Tensor a, Tensor b) {
+    Launcher device = Kernels.of(arena);
     return device != null && Kernels.take(a, b) ? device : null;
   }
 
@@ -25,13 +25,13 @@ public final class AddKernels {
    * Where {@link #perSample} and {@link #vectorGradient} are launched in an arena; null where the
    * plain op must do it.
    */
-  public static Launch.@Nullable On onSamples(Arena arena, Tensor x, Tensor vector) {
-    Launch.On device = on(arena, x, vector);
+  public static @Nullable Launcher onSamples(Arena arena, Tensor x, Tensor vector) {
+    Launcher device = launcherFor(arena, x, vector);
     return device != null && Columns.take(x, x.size(0)) ? device : null;
   }
 
   /** y = a + b, all of one shape; y may be a or b. */
-  public static void add(Launch.On device, Tensor a, Tensor b, Tensor y) {
+  public static void add(Launcher device, Tensor a, Tensor b, Tensor y) {
     device.launch(
         new Launch(
             KernelSource.ADD,
@@ -44,7 +44,7 @@ public final class AddKernels {
   }
 
   /** y[b, .., c] = x[b, .., c] + vector[b, c]; y may be x. */
-  public static void perSample(Launch.On device, Tensor x, Tensor vector, Tensor y) {
+  public static void perSample(Launcher device, Tensor x, Tensor vector, Tensor y) {
     Columns cut = Columns.of(x);
     device.launch(
         launch("add_per_sample_", cut, x, 0, List.of(x, vector, y, cut.pixels(), cut.channels())));
@@ -57,7 +57,7 @@ public final class AddKernels {
   }
 
   /** dvector[b, c] = Σ dy[b, .., c]. */
-  public static void vectorGradient(Launch.On device, Tensor dy, Tensor work, Tensor dvector) {
+  public static void vectorGradient(Launcher device, Tensor dy, Tensor work, Tensor dvector) {
     Columns cut = Columns.of(dy);
     device.launch(
         launch(

@@ -20,7 +20,7 @@ import org.bytedeco.pytorch.global.torch_cuda;
  *
  * <p><b>Compiled, but not run on a GPU yet.</b>
  */
-public final class CudaLauncher implements Launch.On {
+public final class CudaLauncher implements Launcher {
   private final KernelCache cache;
   private final Map<KernelSource, CUmod_st> modules = new HashMap<>();
   private final Map<String, CUfunc_st> functions = new HashMap<>();

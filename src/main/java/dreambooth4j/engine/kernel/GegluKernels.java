@@ -22,19 +22,19 @@ public final class GegluKernels {
   private GegluKernels() {}
 
   /** Where these are launched in an arena; null where the plain op must do it. */
-  public static Launch.@Nullable On on(Arena arena, Tensor x) {
-    Launch.On device = Kernels.of(arena);
+  public static @Nullable Launcher launcherFor(Arena arena, Tensor x) {
+    Launcher device = Kernels.of(arena);
     boolean taken = device != null && Kernels.take(x) && x.count() / 2 <= Integer.MAX_VALUE;
     return taken ? device : null;
   }
 
   /** y = value · GELU(gate). */
-  public static void forward(Launch.On device, Tensor x, Tensor y) {
+  public static void forward(Launcher device, Tensor x, Tensor y) {
     device.launch(launch("geglu_forward_", x, x, y));
   }
 
   /** Writes dx. */
-  public static void backward(Launch.On device, Tensor dy, Tensor x, Tensor dx) {
+  public static void backward(Launcher device, Tensor dy, Tensor x, Tensor dx) {
     device.launch(launch("geglu_backward_", x, dy, x, dx));
   }
 

@@ -26,8 +26,8 @@ public final class GroupNormKernels {
   private GroupNormKernels() {}
 
   /** Where these are launched in an arena; null where the plain op must do it. */
-  public static Launch.@Nullable On on(Arena arena, Tensor x, Tensor gamma, Tensor beta) {
-    Launch.On device = Kernels.of(arena);
+  public static @Nullable Launcher launcherFor(Arena arena, Tensor x, Tensor gamma, Tensor beta) {
+    Launcher device = Kernels.of(arena);
     boolean taken = device != null && Kernels.take(x, gamma, beta) && Columns.take(x, x.size(0));
     return taken ? device : null;
   }
@@ -57,7 +57,7 @@ public final class GroupNormKernels {
 
   /** Writes y, mean and rstd. */
   public static void forward(
-      Launch.On device,
+      Launcher device,
       Norm norm,
       Tensor x,
       Tensor gamma,
@@ -96,7 +96,7 @@ public final class GroupNormKernels {
    * @param accumulate whether dgamma and dbeta are added to
    */
   public static void backward(
-      Launch.On device,
+      Launcher device,
       Norm norm,
       Tensor dy,
       Tensor x,

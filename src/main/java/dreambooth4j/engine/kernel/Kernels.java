@@ -15,18 +15,18 @@ import org.jspecify.annotations.Nullable;
  * <table>
  * <caption>An op asks its {@code …Kernels} class, which knows what it takes; else it is plain</caption>
  * <tr><th>op</th><th>asks</th></tr>
- * <tr><td>GroupNorm</td><td>{@link GroupNormKernels#on}</td></tr>
- * <tr><td>LayerNorm</td><td>{@link LayerNormKernels#on}</td></tr>
- * <tr><td>Geglu</td><td>{@link GegluKernels#on}</td></tr>
- * <tr><td>Add, AddPerSample</td><td>{@link AddKernels#on}</td></tr>
+ * <tr><td>GroupNorm</td><td>{@link GroupNormKernels#launcherFor}</td></tr>
+ * <tr><td>LayerNorm</td><td>{@link LayerNormKernels#launcherFor}</td></tr>
+ * <tr><td>Geglu</td><td>{@link GegluKernels#launcherFor}</td></tr>
+ * <tr><td>Add, AddPerSample</td><td>{@link AddKernels#launcherFor}</td></tr>
  * </table>
  */
 public final class Kernels {
   private static final boolean OFF = "off".equals(System.getenv("DREAMBOOTH4J_KERNELS"));
 
-  private final Launch.@Nullable On device;
+  private final @Nullable Launcher device;
 
-  private Kernels(Launch.@Nullable On device) {
+  private Kernels(@Nullable Launcher device) {
     this.device = device;
   }
 
@@ -34,7 +34,7 @@ public final class Kernels {
    * Launches the kernels of a tree on {@code device} rather than on the GPU: to be said before an
    * op runs there.
    */
-  static void launchOn(Arena arena, Launch.On device) {
+  static void launchOn(Arena arena, Launcher device) {
     if (arena.tool(Kernels.class, () -> new Kernels(device)).device != device) {
       throw new IllegalStateException("ops have run in this tree already");
     }
@@ -46,7 +46,7 @@ public final class Kernels {
   }
 
   /** Where an op in this arena launches kernels; null where it is plain. */
-  public static Launch.@Nullable On of(Arena arena) {
+  public static @Nullable Launcher of(Arena arena) {
     return arena.tool(Kernels.class, () -> usual(arena)).device;
   }
 

@@ -36,13 +36,6 @@ public record Launch(
   /** What a 16-byte load asks of an address; what an arena or libtorch allocates has it. */
   private static final int ALIGNMENT = 16;
 
-  /** Runs launches: on a GPU, or in tests on the CPU. */
-  @FunctionalInterface
-  public interface On {
-    /** Launches; the result is there for whatever is launched after it. */
-    void launch(Launch launch);
-  }
-
   /** Checks what the hardware would refuse. */
   public Launch {
     if (gridX < 1
@@ -114,8 +107,10 @@ public record Launch(
 
   /** Of a dry tensor, which has none, where it begins in the one that it is a view of. */
   static long address(Tensor tensor) {
-    Pointer data = tensor.at().data_ptr();
-    return data == null ? tensor.at().storage_offset() * tensor.dtype().bytes() : data.address();
+    Pointer data = tensor.handle().data_ptr();
+    return data == null
+        ? tensor.handle().storage_offset() * tensor.dtype().bytes()
+        : data.address();
   }
 
   // x86-64 and Arm store the low bytes first: a 4-byte argument is read from the slot's beginning.

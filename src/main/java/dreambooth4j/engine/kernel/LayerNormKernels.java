@@ -27,8 +27,8 @@ public final class LayerNormKernels {
   private LayerNormKernels() {}
 
   /** Where these are launched in an arena; null where the plain op must do it. */
-  public static Launch.@Nullable On on(Arena arena, Tensor x, Tensor gamma, Tensor beta) {
-    Launch.On device = Kernels.of(arena);
+  public static @Nullable Launcher launcherFor(Arena arena, Tensor x, Tensor gamma, Tensor beta) {
+    Launcher device = Kernels.of(arena);
     boolean taken =
         device != null
             && Kernels.take(x, gamma, beta)
@@ -37,10 +37,10 @@ public final class LayerNormKernels {
     return taken ? device : null;
   }
 
-  /** As {@link #on}, of x and a residual of its shape. */
-  public static Launch.@Nullable On onSum(
+  /** As {@link #launcherFor}, of x and a residual of its shape. */
+  public static @Nullable Launcher onSum(
       Arena arena, Tensor x, Tensor residual, Tensor gamma, Tensor beta) {
-    Launch.On device = on(arena, x, gamma, beta);
+    Launcher device = launcherFor(arena, x, gamma, beta);
     return device != null && Kernels.take(x, residual) ? device : null;
   }
 
@@ -60,7 +60,7 @@ public final class LayerNormKernels {
    * @param sum null where the residual is
    */
   public static void forward(
-      Launch.On device,
+      Launcher device,
       Tensor x,
       @Nullable Tensor residual,
       Tensor gamma,
@@ -98,7 +98,7 @@ public final class LayerNormKernels {
    * @param accumulate whether dgamma and dbeta are added to
    */
   public static void backward(
-      Launch.On device,
+      Launcher device,
       Tensor dy,
       @Nullable Tensor dsum,
       Tensor sum,

@@ -60,7 +60,7 @@ public final class LossKernels {
    *     the loss scale
    */
   public static void apply(
-      Launch.On device,
+      Launcher device,
       Weights weights,
       Tensor prediction,
       Tensor target,

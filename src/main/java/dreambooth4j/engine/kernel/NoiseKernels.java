@@ -24,7 +24,7 @@ public final class NoiseKernels {
 
   /** Draws a timestep for each row, below {@code bound}. */
   public static void timesteps(
-      Launch.On device, Tensor numbers, Tensor step, Tensor timesteps, long key, int bound) {
+      Launcher device, Tensor numbers, Tensor step, Tensor timesteps, long key, int bound) {
     int rows = (int) timesteps.count();
     device.launch(
         new Launch(
@@ -55,7 +55,7 @@ public final class NoiseKernels {
    * @param velocity whether the target is the velocity, else the noise
    */
   public static void apply(
-      Launch.On device,
+      Launcher device,
       Noise noise,
       Tensor x0,
       Tensor timesteps,

@@ -5,7 +5,7 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.AddKernels;
-import dreambooth4j.engine.kernel.Launch;
+import dreambooth4j.engine.kernel.Launcher;
 import java.util.List;
 
 /** Sum of two values of the same shape. Keeps nothing. */
@@ -20,9 +20,9 @@ public final class Add {
 
   /** a + b, held by the caller. */
   static Tensor sum(Arena arena, Tensor a, Tensor b) {
-    Launch.On device = AddKernels.on(arena, a, b);
+    Launcher device = AddKernels.launcherFor(arena, a, b);
     if (device == null) {
-      return arena.compute("add", () -> a.at().add(b.at()));
+      return arena.compute("add", () -> a.handle().add(b.handle()));
     }
     Tensor y = arena.allocate("add", a.dtype(), a.shape());
     AddKernels.add(device, a, b, y);

@@ -6,7 +6,7 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.AddKernels;
-import dreambooth4j.engine.kernel.Launch;
+import dreambooth4j.engine.kernel.Launcher;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -17,7 +17,7 @@ public final class AddPerSample {
   /** x[b, h, w, c] + vector[b, c]. */
   public static Var apply(Tape tape, Var x, Var vector) {
     Arena arena = tape.arena();
-    Launch.On device = AddKernels.onSamples(arena, x.value(), vector.value());
+    Launcher device = AddKernels.onSamples(arena, x.value(), vector.value());
     return tape.record(
         "add_per_sample",
         sum(device, arena, x, vector),
@@ -29,20 +29,20 @@ public final class AddPerSample {
         });
   }
 
-  private static Tensor sum(Launch.@Nullable On device, Arena arena, Var x, Var vector) {
+  private static Tensor sum(@Nullable Launcher device, Arena arena, Var x, Var vector) {
     if (device == null) {
       return arena.compute(
           "add_per_sample",
-          () -> x.at().add(vector.at().view(vector.size(0), 1, 1, vector.size(1))));
+          () -> x.handle().add(vector.handle().view(vector.size(0), 1, 1, vector.size(1))));
     }
     Tensor y = arena.allocate("add_per_sample", x.value().dtype(), x.value().shape());
     AddKernels.perSample(device, x.value(), vector.value(), y);
     return y;
   }
 
-  private static Tensor dVector(Launch.@Nullable On device, Arena arena, Tensor dy) {
+  private static Tensor dVector(@Nullable Launcher device, Arena arena, Tensor dy) {
     if (device == null) {
-      return arena.compute("add_per_sample.dvector", () -> dy.at().sum(new long[] {1, 2}));
+      return arena.compute("add_per_sample.dvector", () -> dy.handle().sum(new long[] {1, 2}));
     }
     Tensor dvector = arena.allocate("add_per_sample.dvector", dy.dtype(), dy.size(0), dy.size(-1));
     Tensor work = arena.allocate("work", DType.F32, AddKernels.workElements(dy));

@@ -30,9 +30,9 @@ public final class Attention {
                   org.bytedeco.pytorch.Tensor[] r =
                       engine.forward(
                           Attention::call,
-                          split(q.at(), heads),
-                          split(k.at(), heads),
-                          split(v.at(), heads),
+                          split(q.handle(), heads),
+                          split(k.handle(), heads),
+                          split(v.handle(), heads),
                           causal);
                   r[0] = joined(r[0]);
                   return r;
@@ -62,7 +62,7 @@ public final class Attention {
         sizes,
         () ->
             new org.bytedeco.pytorch.Tensor[] {
-              split(q.at(), heads), split(k.at(), heads), split(v.at(), heads)
+              split(q.handle(), heads), split(k.handle(), heads), split(v.handle(), heads)
             },
         goesBack);
   }
@@ -86,12 +86,14 @@ public final class Attention {
                   org.bytedeco.pytorch.Tensor[] r =
                       engine.backward(
                           Attention::call,
-                          split(dy.at(), heads),
-                          split(q.at(), heads),
-                          split(k.at(), heads),
-                          split(v.at(), heads),
-                          split(y.at(), heads),
-                          kept.stream().map(Tensor::at).toArray(org.bytedeco.pytorch.Tensor[]::new),
+                          split(dy.handle(), heads),
+                          split(q.handle(), heads),
+                          split(k.handle(), heads),
+                          split(v.handle(), heads),
+                          split(y.handle(), heads),
+                          kept.stream()
+                              .map(Tensor::handle)
+                              .toArray(org.bytedeco.pytorch.Tensor[]::new),
                           causal);
                   return new org.bytedeco.pytorch.Tensor[] {
                     joined(r[0]), joined(r[1]), joined(r[2])

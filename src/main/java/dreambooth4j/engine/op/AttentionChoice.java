@@ -5,9 +5,9 @@ import dreambooth4j.engine.Boxed;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Platform;
+import dreambooth4j.engine.kernel.Autotuner;
+import dreambooth4j.engine.kernel.Autotuner.Candidate;
 import dreambooth4j.engine.kernel.CudaDevice;
-import dreambooth4j.engine.kernel.Trials;
-import dreambooth4j.engine.kernel.Trials.Candidate;
 import dreambooth4j.engine.op.AttentionEngine.Operators;
 import dreambooth4j.engine.op.AttentionEngine.Sizes;
 import java.util.Arrays;
@@ -21,12 +21,12 @@ import org.bytedeco.pytorch.Tensor;
  * counts where there is one.
  */
 final class AttentionChoice {
-  private final Trials trials;
+  private final Autotuner autotuner;
   private final Runnable await;
 
   /** {@code await} returns when all that was launched is done. */
-  AttentionChoice(Trials trials, Runnable await) {
-    this.trials = trials;
+  AttentionChoice(Autotuner autotuner, Runnable await) {
+    this.autotuner = autotuner;
     this.await = await;
   }
 
@@ -45,7 +45,7 @@ final class AttentionChoice {
     return arena
         .tool(
             AttentionChoice.class,
-            () -> new AttentionChoice(Trials.ofUser("attention"), CudaDevice::await))
+            () -> new AttentionChoice(Autotuner.ofUser("attention"), CudaDevice::await))
         .choose(Boxed::call, sizes, qkv, goesBack);
   }
 
@@ -58,10 +58,10 @@ final class AttentionChoice {
                     new Candidate(
                         each.name(),
                         () ->
-                            Trials.seconds(
+                            Autotuner.seconds(
                                 () -> run(each, to, qkv, sizes.causal(), goesBack), await)))
             .toList();
-    return AttentionEngine.valueOf(trials.choose(key(sizes, goesBack), candidates));
+    return AttentionEngine.valueOf(autotuner.choose(key(sizes, goesBack), candidates));
   }
 
   /** What a choice is remembered by. */

@@ -42,11 +42,11 @@ public final class ChannelsLast {
 
   /** A new tensor [B, H, W, C] of one in the order of files and of other trainers, [B, C, H, W]. */
   public static dreambooth4j.engine.Tensor of(Arena arena, dreambooth4j.engine.Tensor images) {
-    return arena.compute("channels_last", () -> out(images.at()).clone());
+    return arena.compute("channels_last", () -> out(images.handle()).clone());
   }
 
   /** A new tensor [B, C, H, W] of one of ours, [B, H, W, C]. */
   public static dreambooth4j.engine.Tensor undo(Arena arena, dreambooth4j.engine.Tensor images) {
-    return arena.compute("channels_first", () -> in(images.at()).contiguous().clone());
+    return arena.compute("channels_first", () -> in(images.handle()).contiguous().clone());
   }
 }

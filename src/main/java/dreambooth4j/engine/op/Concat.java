@@ -16,7 +16,8 @@ public final class Concat {
     long m = a.size(-1);
     long n = b.size(-1);
     Tensor y =
-        tape.arena().compute("concat", () -> torch.cat(new TensorVector(a.at(), b.at()), -1));
+        tape.arena()
+            .compute("concat", () -> torch.cat(new TensorVector(a.handle(), b.handle()), -1));
     return tape.record(
         "concat",
         y,
@@ -30,6 +31,6 @@ public final class Concat {
 
   private static Tensor part(Tape tape, Tensor dy, long start, long length) {
     return tape.arena()
-        .compute("concat.part", () -> dy.at().narrow(-1, start, length).contiguous());
+        .compute("concat.part", () -> dy.handle().narrow(-1, start, length).contiguous());
   }
 }

@@ -106,7 +106,7 @@ public final class Conv2d {
   private Tensor winograd() {
     Tensor y = new Winograd(shape).forward(tape.arena(), x.value(), weight.weight());
     if (bias != null) {
-      Native.run("conv2d.bias", () -> y.at().add_(bias.weight().at()));
+      Native.run("conv2d.bias", () -> y.handle().add_(bias.weight().handle()));
     }
     return y;
   }
@@ -118,9 +118,9 @@ public final class Conv2d {
       Native.run(
           "conv2d.dw",
           () -> {
-            weight.accumulate(gradient.at());
+            weight.accumulate(gradient.handle());
             if (bias != null) {
-              bias.accumulate(dy.at().view(-1, dy.size(-1)).sum(0));
+              bias.accumulate(dy.handle().view(-1, dy.size(-1)).sum(0));
             }
           });
       gradient.release();
@@ -138,22 +138,22 @@ public final class Conv2d {
                 "conv2d.product",
                 () ->
                     torch
-                        .linear(matrix.at(), weightMatrix(), optionalBias())
+                        .linear(matrix.handle(), weightMatrix(), optionalBias())
                         .view(shape.outputShape()));
     matrix.release();
     return y;
   }
 
   private Tensor matrix() {
-    return tape.arena().compute("conv2d.patches", () -> patches.of(x.at()));
+    return tape.arena().compute("conv2d.patches", () -> patches.of(x.handle()));
   }
 
   private org.bytedeco.pytorch.Tensor weightMatrix() {
-    return weight.weight().at().view(weight.shape()[0], -1);
+    return weight.weight().handle().view(weight.shape()[0], -1);
   }
 
   private TensorOptional optionalBias() {
-    return bias == null ? new TensorOptional() : new TensorOptional(bias.weight().at());
+    return bias == null ? new TensorOptional() : new TensorOptional(bias.weight().handle());
   }
 
   private void productBackward(Tensor dy) {
@@ -163,8 +163,8 @@ public final class Conv2d {
       Native.run(
           "conv2d.dw",
           () -> {
-            org.bytedeco.pytorch.Tensor dyRows = dy.at().view(-1, dy.size(-1));
-            weight.accumulateProduct(dyRows.t(), matrix.at());
+            org.bytedeco.pytorch.Tensor dyRows = dy.handle().view(-1, dy.size(-1));
+            weight.accumulateProduct(dyRows.t(), matrix.handle());
             if (bias != null) {
               bias.accumulate(dyRows.sum(0));
             }
@@ -174,8 +174,8 @@ public final class Conv2d {
     if (x.needsGradient()) {
       Tensor places =
           arena.compute(
-              "conv2d.dpatches", () -> dy.at().view(-1, dy.size(-1)).matmul(weightMatrix()));
-      x.accumulate(arena.compute("conv2d.dx", () -> patches.sums(places.at())));
+              "conv2d.dpatches", () -> dy.handle().view(-1, dy.size(-1)).matmul(weightMatrix()));
+      x.accumulate(arena.compute("conv2d.dx", () -> patches.sums(places.handle())));
       places.release();
     }
   }
@@ -185,12 +185,12 @@ public final class Conv2d {
         .compute(
             "conv2d",
             () ->
-                Dry.is(x.at())
-                    ? Dry.of(x.at(), shape.outputShape())
+                Dry.is(x.handle())
+                    ? Dry.of(x.handle(), shape.outputShape())
                     : ChannelsLast.out(
                         torch.convolution(
-                            ChannelsLast.in(x.at()),
-                            ChannelsLast.in(weight.weight().at()),
+                            ChannelsLast.in(x.handle()),
+                            ChannelsLast.in(weight.weight().handle()),
                             optionalBias(),
                             strides,
                             paddings,
@@ -201,7 +201,7 @@ public final class Conv2d {
   }
 
   private void convolutionBackward(Tensor dy) {
-    if (Dry.is(x.at())) {
+    if (Dry.is(x.handle())) {
       Dry.backward(tape, x, weight, bias);
       return;
     }
@@ -213,9 +213,9 @@ public final class Conv2d {
           mask.put(0, x.needsGradient()).put(1, train).put(2, train && bias != null);
           T_TensorTensorTensor_T all =
               torch.convolution_backward(
-                  ChannelsLast.in(dy.at()),
-                  ChannelsLast.in(x.at()),
-                  ChannelsLast.in(weight.weight().at()),
+                  ChannelsLast.in(dy.handle()),
+                  ChannelsLast.in(x.handle()),
+                  ChannelsLast.in(weight.weight().handle()),
                   new long[] {dy.size(-1)},
                   strides,
                   paddings,

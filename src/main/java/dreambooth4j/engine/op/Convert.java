@@ -26,6 +26,6 @@ public final class Convert {
   }
 
   private static Tensor converted(Tape tape, Tensor x, DType dtype) {
-    return tape.arena().compute("convert", () -> x.at().to(Native.scalarType(dtype)));
+    return tape.arena().compute("convert", () -> x.handle().to(Native.scalarType(dtype)));
   }
 }

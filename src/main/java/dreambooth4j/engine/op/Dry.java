@@ -40,7 +40,7 @@ final class Dry {
   /** The way back of an op with these parameters: gradients are made, and nothing is in them. */
   static void backward(Tape tape, Var x, @Nullable Parameter... parameters) {
     if (x.needsGradient()) {
-      x.accumulate(tape.arena().compute("dry", () -> torch.empty_like(x.at())));
+      x.accumulate(tape.arena().compute("dry", () -> torch.empty_like(x.handle())));
     }
     for (Parameter each : parameters) {
       if (each != null && each.isTrainable()) {

@@ -22,9 +22,9 @@ public final class Embedding {
             .compute(
                 "embedding",
                 () ->
-                    Dry.is(ids.at())
-                        ? Dry.of(table.weight().at(), rowsShape(ids, table))
-                        : torch.embedding(table.weight().at(), ids.at()));
+                    Dry.is(ids.handle())
+                        ? Dry.of(table.weight().handle(), rowsShape(ids, table))
+                        : torch.embedding(table.weight().handle(), ids.handle()));
     return tape.record(
         "embedding",
         y,
@@ -36,8 +36,8 @@ public final class Embedding {
                 () ->
                     table
                         .gradient()
-                        .at()
-                        .index_add_(0, ids.at().view(-1), dy.at().view(-1, dy.size(-1)))));
+                        .handle()
+                        .index_add_(0, ids.handle().view(-1), dy.handle().view(-1, dy.size(-1)))));
   }
 
   private static long[] rowsShape(Tensor ids, Parameter table) {

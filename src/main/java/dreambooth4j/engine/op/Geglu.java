@@ -5,7 +5,7 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.GegluKernels;
-import dreambooth4j.engine.kernel.Launch;
+import dreambooth4j.engine.kernel.Launcher;
 import java.util.List;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
@@ -20,7 +20,7 @@ public final class Geglu {
   /** Applies it to each pair of value and gate. */
   public static Var apply(Tape tape, Var x) {
     Arena arena = tape.arena();
-    Launch.On device = GegluKernels.on(arena, x.value());
+    Launcher device = GegluKernels.launcherFor(arena, x.value());
     return tape.record(
         "geglu",
         y(device, arena, x),
@@ -29,7 +29,7 @@ public final class Geglu {
         dy -> x.accumulate(dx(device, arena, x, dy)));
   }
 
-  private static Tensor y(Launch.@Nullable On device, Arena arena, Var x) {
+  private static Tensor y(@Nullable Launcher device, Arena arena, Var x) {
     if (device == null) {
       return arena.compute("geglu", () -> torch.gelu(gate(x)).mul_(value(x.value())));
     }
@@ -40,7 +40,7 @@ public final class Geglu {
     return y;
   }
 
-  private static Tensor dx(Launch.@Nullable On device, Arena arena, Var x, Tensor dy) {
+  private static Tensor dx(@Nullable Launcher device, Arena arena, Var x, Tensor dy) {
     if (device != null) {
       Tensor dx = arena.allocate("geglu.dx", x.value().dtype(), x.value().shape());
       GegluKernels.backward(device, dy, x.value(), dx);
@@ -49,20 +49,21 @@ public final class Geglu {
     return arena.compute(
         "geglu.dx",
         () -> {
-          org.bytedeco.pytorch.Tensor dx = torch.empty_like(x.at());
+          org.bytedeco.pytorch.Tensor dx = torch.empty_like(x.handle());
           org.bytedeco.pytorch.Tensor gate = gate(x);
           long half = x.size(-1) / 2;
-          torch.mul_out(dx.narrow(-1, 0, half), dy.at(), torch.gelu(gate));
-          torch.gelu_backward_out(dx.narrow(-1, half, half), dy.at().mul(value(x.value())), gate);
+          torch.mul_out(dx.narrow(-1, 0, half), dy.handle(), torch.gelu(gate));
+          torch.gelu_backward_out(
+              dx.narrow(-1, half, half), dy.handle().mul(value(x.value())), gate);
           return dx;
         });
   }
 
   private static org.bytedeco.pytorch.Tensor value(Tensor x) {
-    return x.at().narrow(-1, 0, x.size(-1) / 2);
+    return x.handle().narrow(-1, 0, x.size(-1) / 2);
   }
 
   private static org.bytedeco.pytorch.Tensor gate(Var x) {
-    return x.at().narrow(-1, x.size(-1) / 2, x.size(-1) / 2);
+    return x.handle().narrow(-1, x.size(-1) / 2, x.size(-1) / 2);
   }
 }

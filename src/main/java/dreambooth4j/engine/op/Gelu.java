@@ -12,7 +12,7 @@ public final class Gelu {
 
   /** Applies it to each element. */
   public static Var apply(Tape tape, Var x) {
-    Tensor y = tape.arena().compute("gelu", () -> torch.gelu(x.at()));
+    Tensor y = tape.arena().compute("gelu", () -> torch.gelu(x.handle()));
     return tape.record(
         "gelu",
         y,
@@ -20,6 +20,7 @@ public final class Gelu {
         List.of(x.value()),
         dy ->
             x.accumulate(
-                tape.arena().compute("gelu.dx", () -> torch.gelu_backward(dy.at(), x.at()))));
+                tape.arena()
+                    .compute("gelu.dx", () -> torch.gelu_backward(dy.handle(), x.handle()))));
   }
 }

@@ -9,7 +9,7 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.GroupNormKernels;
 import dreambooth4j.engine.kernel.GroupNormKernels.Norm;
-import dreambooth4j.engine.kernel.Launch;
+import dreambooth4j.engine.kernel.Launcher;
 import java.util.List;
 import org.bytedeco.javacpp.BoolPointer;
 import org.bytedeco.pytorch.T_TensorTensorTensor_T;
@@ -28,7 +28,7 @@ public final class GroupNorm {
       Tape tape, Var x, Parameter gamma, Parameter beta, int groups, double epsilon, boolean silu) {
     Norm norm = new Norm(groups, epsilon, silu);
     Arena arena = tape.arena();
-    Launch.On device = GroupNormKernels.on(arena, x.value(), gamma.weight(), beta.weight());
+    Launcher device = GroupNormKernels.launcherFor(arena, x.value(), gamma.weight(), beta.weight());
     Tensor[] all =
         device == null
             ? plain(arena, x, gamma, beta, norm)
@@ -42,7 +42,7 @@ public final class GroupNorm {
             x.needsGradient() || gamma.isTrainable(),
             List.of(x.value(), mean, rstd),
             dy -> {
-              if (Dry.is(x.at())) {
+              if (Dry.is(x.handle())) {
                 Dry.backward(tape, x, gamma, beta);
               } else if (device == null) {
                 plainBack(arena, x, gamma, beta, norm, mean, rstd, dy);
@@ -57,7 +57,7 @@ public final class GroupNorm {
 
   /** y, mean and rstd by our kernel. */
   private static Tensor[] launched(
-      Launch.On device, Arena arena, Tensor x, Parameter gamma, Parameter beta, Norm norm) {
+      Launcher device, Arena arena, Tensor x, Parameter gamma, Parameter beta, Norm norm) {
     Tensor y = arena.allocate("group_norm", x.dtype(), x.shape());
     Tensor mean = arena.allocate("group_norm.mean", DType.F32, x.size(0), norm.groups());
     Tensor rstd = arena.allocate("group_norm.rstd", DType.F32, x.size(0), norm.groups());
@@ -72,7 +72,7 @@ public final class GroupNorm {
   }
 
   private static void launchedBack(
-      Launch.On device,
+      Launcher device,
       Arena arena,
       Var x,
       Parameter gamma,
@@ -109,8 +109,8 @@ public final class GroupNorm {
     return arena.computeAll(
         "group_norm",
         () -> {
-          if (Dry.is(x.at())) {
-            return Dry.normalised(x.at(), x.size(0), norm.groups());
+          if (Dry.is(x.handle())) {
+            return Dry.normalised(x.handle(), x.size(0), norm.groups());
           }
           T_TensorTensorTensor_T r = normalised(x, gamma, beta, norm);
           org.bytedeco.pytorch.Tensor y = ChannelsLast.out(r.get0());
@@ -123,7 +123,7 @@ public final class GroupNorm {
   private static T_TensorTensorTensor_T normalised(
       Var x, Parameter gamma, Parameter beta, Norm norm) {
     return torch.native_group_norm(
-        ChannelsLast.inGroups(x.at(), norm.groups()),
+        ChannelsLast.inGroups(x.handle(), norm.groups()),
         Wide.of(gamma),
         Wide.of(beta),
         x.size(0),
@@ -145,7 +145,7 @@ public final class GroupNorm {
     Native.run(
         "group_norm.backward",
         () -> {
-          org.bytedeco.pytorch.Tensor dNormed = ChannelsLast.inGroups(dy.at(), norm.groups());
+          org.bytedeco.pytorch.Tensor dNormed = ChannelsLast.inGroups(dy.handle(), norm.groups());
           if (norm.silu()) {
             dNormed = torch.silu_backward(dNormed, normalised(x, gamma, beta, norm).get0());
           }
@@ -155,9 +155,9 @@ public final class GroupNorm {
           T_TensorTensorTensor_T all =
               torch.native_group_norm_backward(
                   dNormed,
-                  ChannelsLast.inGroups(x.at(), norm.groups()),
-                  mean.at(),
-                  rstd.at(),
+                  ChannelsLast.inGroups(x.handle(), norm.groups()),
+                  mean.handle(),
+                  rstd.handle(),
                   Wide.of(gamma),
                   x.size(0),
                   x.size(3),

@@ -24,7 +24,9 @@ public final class IndexSelect {
             .compute(
                 "index_select",
                 () ->
-                    Dry.is(x.at()) ? Dry.of(x.at(), picked) : x.at().index_select(1, places.at()));
+                    Dry.is(x.handle())
+                        ? Dry.of(x.handle(), picked)
+                        : x.handle().index_select(1, places.handle()));
     DType dtype = x.value().dtype();
     return tape.record(
         "index_select",
@@ -33,7 +35,9 @@ public final class IndexSelect {
         List.of(places),
         dy -> {
           Tensor dx = tape.arena().zeros("index_select.dx", dtype, shape);
-          Native.run("index_select.backward", () -> dx.at().index_add_(1, places.at(), dy.at()));
+          Native.run(
+              "index_select.backward",
+              () -> dx.handle().index_add_(1, places.handle(), dy.handle()));
           x.accumulate(dx);
         });
   }

@@ -7,7 +7,7 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
-import dreambooth4j.engine.kernel.Launch;
+import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.kernel.LayerNormKernels;
 import java.util.List;
 import org.bytedeco.javacpp.BoolPointer;
@@ -27,7 +27,8 @@ public final class LayerNorm {
 
   /** Normalises each row of the last axis. */
   public static Var apply(Tape tape, Var x, Parameter gamma, Parameter beta, double epsilon) {
-    Launch.On device = LayerNormKernels.on(tape.arena(), x.value(), gamma.weight(), beta.weight());
+    Launcher device =
+        LayerNormKernels.launcherFor(tape.arena(), x.value(), gamma.weight(), beta.weight());
     Tensor[] all =
         device == null
             ? plain(tape.arena(), x, gamma, beta, epsilon)
@@ -42,7 +43,7 @@ public final class LayerNorm {
   public static Normed ofSum(
       Tape tape, Var a, Var b, Parameter gamma, Parameter beta, double epsilon) {
     Arena arena = tape.arena();
-    Launch.On device =
+    Launcher device =
         LayerNormKernels.onSum(arena, a.value(), b.value(), gamma.weight(), beta.weight());
     if (device == null) {
       Var sum = Add.apply(tape, a, b);
@@ -55,7 +56,7 @@ public final class LayerNorm {
   }
 
   private static Var record(
-      Launch.@Nullable On device, Tape tape, Var x, Parameter gamma, Parameter beta, Tensor[] all) {
+      @Nullable Launcher device, Tape tape, Var x, Parameter gamma, Parameter beta, Tensor[] all) {
     Tensor mean = all[1];
     Tensor rstd = all[2];
     Var y =
@@ -65,7 +66,7 @@ public final class LayerNorm {
             x.needsGradient() || gamma.isTrainable(),
             List.of(x.value(), mean, rstd),
             dy -> {
-              if (Dry.is(x.at())) {
+              if (Dry.is(x.handle())) {
                 Dry.backward(tape, x, gamma, beta);
               } else if (device == null) {
                 plainBack(tape.arena(), x, gamma, beta, mean, rstd, dy);
@@ -80,7 +81,7 @@ public final class LayerNorm {
 
   /** y, mean and rstd by our kernel, of x or of what it writes to {@code sum}, x + residual. */
   private static Tensor[] launched(
-      Launch.On device,
+      Launcher device,
       Arena arena,
       Tensor x,
       @Nullable Tensor residual,
@@ -99,7 +100,7 @@ public final class LayerNorm {
 
   /** The kernel adds the gradient that x has from elsewhere in the same pass. */
   private static void launchedBack(
-      Launch.On device,
+      Launcher device,
       Arena arena,
       Var x,
       Parameter gamma,
@@ -139,12 +140,12 @@ public final class LayerNorm {
     return arena.computeAll(
         "layer_norm",
         () -> {
-          if (Dry.is(x.at())) {
-            return Dry.normalised(x.at(), x.value().count() / x.size(-1), 1);
+          if (Dry.is(x.handle())) {
+            return Dry.normalised(x.handle(), x.value().count() / x.size(-1), 1);
           }
           T_TensorTensorTensor_T r =
               torch.native_layer_norm(
-                  x.at(), new long[] {x.size(-1)}, Wide.of(gamma), Wide.of(beta), epsilon);
+                  x.handle(), new long[] {x.size(-1)}, Wide.of(gamma), Wide.of(beta), epsilon);
           return new org.bytedeco.pytorch.Tensor[] {r.get0(), r.get1(), r.get2()};
         });
   }
@@ -159,11 +160,11 @@ public final class LayerNorm {
           mask.put(0, x.needsGradient()).put(1, train).put(2, train);
           T_TensorTensorTensor_T all =
               torch.native_layer_norm_backward(
-                  dy.at(),
-                  x.at(),
+                  dy.handle(),
+                  x.handle(),
                   new long[] {x.size(-1)},
-                  mean.at(),
-                  rstd.at(),
+                  mean.handle(),
+                  rstd.handle(),
                   Wide.of(gamma),
                   Wide.of(beta),
                   mask);

@@ -25,11 +25,11 @@ public final class Linear {
                 "linear",
                 () ->
                     torch.linear(
-                        x.at(),
+                        x.handle(),
                         matrix(weight.weight()),
                         bias == null
                             ? new TensorOptional()
-                            : new TensorOptional(bias.weight().at())));
+                            : new TensorOptional(bias.weight().handle())));
     return tape.record(
         "linear",
         y,
@@ -42,14 +42,14 @@ public final class Linear {
       Tape tape, Var x, Parameter weight, @Nullable Parameter bias, Tensor dy) {
     if (x.needsGradient()) {
       x.accumulate(
-          tape.arena().compute("linear.dx", () -> dy.at().matmul(matrix(weight.weight()))));
+          tape.arena().compute("linear.dx", () -> dy.handle().matmul(matrix(weight.weight()))));
     }
     if (weight.isTrainable()) {
       Native.run(
           "linear.dw",
           () -> {
-            org.bytedeco.pytorch.Tensor dyRows = dy.at().view(-1, dy.size(-1));
-            weight.accumulateProduct(dyRows.t(), x.at().view(-1, x.size(-1)));
+            org.bytedeco.pytorch.Tensor dyRows = dy.handle().view(-1, dy.size(-1));
+            weight.accumulateProduct(dyRows.t(), x.handle().view(-1, x.size(-1)));
             if (bias != null) {
               bias.accumulate(dyRows.sum(0));
             }
@@ -58,6 +58,6 @@ public final class Linear {
   }
 
   private static org.bytedeco.pytorch.Tensor matrix(Tensor weight) {
-    return weight.at().view(weight.size(0), weight.size(-1));
+    return weight.handle().view(weight.size(0), weight.size(-1));
   }
 }

@@ -17,7 +17,8 @@ public final class PadEnd {
   public static Var apply(Tape tape, Var x) {
     Tensor y =
         tape.arena()
-            .compute("pad_end", () -> torch.constant_pad_nd(x.at(), new long[] {0, 0, 0, 1, 0, 1}));
+            .compute(
+                "pad_end", () -> torch.constant_pad_nd(x.handle(), new long[] {0, 0, 0, 1, 0, 1}));
     return tape.record(
         "pad_end",
         y,
@@ -29,6 +30,9 @@ public final class PadEnd {
                     .compute(
                         "pad_end.dx",
                         () ->
-                            dy.at().narrow(1, 0, x.size(1)).narrow(2, 0, x.size(2)).contiguous())));
+                            dy.handle()
+                                .narrow(1, 0, x.size(1))
+                                .narrow(2, 0, x.size(2))
+                                .contiguous())));
   }
 }

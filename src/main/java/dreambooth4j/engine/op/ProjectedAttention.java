@@ -125,7 +125,7 @@ public final class ProjectedAttention {
   }
 
   private Tensor product(Var of, Tensor matrix) {
-    return tape.arena().compute("linear", () -> torch.linear(of.at(), matrix.at()));
+    return tape.arena().compute("linear", () -> torch.linear(of.handle(), matrix.handle()));
   }
 
   /** q, k and v, [B, heads, N, d], of the columns of the projections. */
@@ -135,7 +135,7 @@ public final class ProjectedAttention {
         .flatMap(
             each ->
                 Stream.iterate(0L, at -> at < each.size(-1), at -> at + width)
-                    .map(at -> Attention.split(each.at().narrow(-1, at, width), heads)))
+                    .map(at -> Attention.split(each.handle().narrow(-1, at, width), heads)))
         .toArray(org.bytedeco.pytorch.Tensor[]::new);
   }
 
@@ -148,12 +148,12 @@ public final class ProjectedAttention {
           org.bytedeco.pytorch.Tensor[] d =
               engine.backward(
                   Attention::call,
-                  Attention.split(dy.at(), heads),
+                  Attention.split(dy.handle(), heads),
                   qkv[0],
                   qkv[1],
                   qkv[2],
-                  Attention.split(y.at(), heads),
-                  kept.stream().map(Tensor::at).toArray(org.bytedeco.pytorch.Tensor[]::new),
+                  Attention.split(y.handle(), heads),
+                  kept.stream().map(Tensor::handle).toArray(org.bytedeco.pytorch.Tensor[]::new),
                   causal);
           for (int i = 0; i < 3; i++) {
             d[i] = Attention.joined(d[i]).view(-1, weights.get(i).shape()[0]);
@@ -171,7 +171,7 @@ public final class ProjectedAttention {
   }
 
   private static org.bytedeco.pytorch.Tensor rows(Var of) {
-    return of.at().view(-1, of.size(-1));
+    return of.handle().view(-1, of.size(-1));
   }
 
   /** Passes on what comes back to an input by the projections {@code from} to {@code end}. */
@@ -184,9 +184,10 @@ public final class ProjectedAttention {
             .compute(
                 "linear.dx",
                 () -> {
-                  org.bytedeco.pytorch.Tensor sum = d[from].matmul(weights.get(from).weight().at());
+                  org.bytedeco.pytorch.Tensor sum =
+                      d[from].matmul(weights.get(from).weight().handle());
                   for (int i = from + 1; i < end; i++) {
-                    sum.addmm_(d[i], weights.get(i).weight().at());
+                    sum.addmm_(d[i], weights.get(i).weight().handle());
                   }
                   return sum.view(to.value().shape());
                 }));

@@ -14,7 +14,7 @@ public final class QuickGelu {
 
   /** Applies it to each element. */
   public static Var apply(Tape tape, Var x) {
-    Tensor y = tape.arena().compute("quick_gelu", () -> sigmoid(x).mul_(x.at()));
+    Tensor y = tape.arena().compute("quick_gelu", () -> sigmoid(x).mul_(x.handle()));
     return tape.record(
         "quick_gelu",
         y,
@@ -30,12 +30,13 @@ public final class QuickGelu {
             "quick_gelu.dx",
             () -> {
               org.bytedeco.pytorch.Tensor s = sigmoid(x);
-              org.bytedeco.pytorch.Tensor slope = s.neg().add_(new Scalar(1)).mul_(s).mul_(x.at());
-              return slope.mul_(new Scalar(SLOPE)).add_(s).mul_(dy.at());
+              org.bytedeco.pytorch.Tensor slope =
+                  s.neg().add_(new Scalar(1)).mul_(s).mul_(x.handle());
+              return slope.mul_(new Scalar(SLOPE)).add_(s).mul_(dy.handle());
             });
   }
 
   private static org.bytedeco.pytorch.Tensor sigmoid(Var x) {
-    return x.at().mul(new Scalar(SLOPE)).sigmoid_();
+    return x.handle().mul(new Scalar(SLOPE)).sigmoid_();
   }
 }

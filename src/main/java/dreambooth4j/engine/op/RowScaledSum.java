@@ -33,6 +33,7 @@ public final class RowScaledSum {
     column[0] = rows;
     return arena.compute(
         "row-scaled sum",
-        () -> x.at().mul(a.at().view(column)).addcmul_(b.at().view(column), y.at()));
+        () ->
+            x.handle().mul(a.handle().view(column)).addcmul_(b.handle().view(column), y.handle()));
   }
 }

@@ -12,7 +12,7 @@ public final class Silu {
 
   /** Applies it to each element. */
   public static Var apply(Tape tape, Var x) {
-    Tensor y = tape.arena().compute("silu", () -> torch.silu(x.at()));
+    Tensor y = tape.arena().compute("silu", () -> torch.silu(x.handle()));
     return tape.record(
         "silu",
         y,
@@ -20,6 +20,7 @@ public final class Silu {
         List.of(x.value()),
         dy ->
             x.accumulate(
-                tape.arena().compute("silu.dx", () -> torch.silu_backward(dy.at(), x.at()))));
+                tape.arena()
+                    .compute("silu.dx", () -> torch.silu_backward(dy.handle(), x.handle()))));
   }
 }

@@ -28,12 +28,12 @@ public final class Sinusoidal {
         () -> {
           org.bytedeco.pytorch.Tensor frequencies =
               torch
-                  .arange(new Scalar(half), timesteps.at().options())
+                  .arange(new Scalar(half), timesteps.handle().options())
                   .mul_(new Scalar(-Math.log(10000)))
                   .div_(new Scalar(half - frequencyShift))
                   .exp_();
           org.bytedeco.pytorch.Tensor angles =
-              timesteps.at().view(-1, 1).mul(frequencies.view(1, -1));
+              timesteps.handle().view(-1, 1).mul(frequencies.view(1, -1));
           return cosineFirst
               ? torch.cat(new TensorVector(angles.cos(), angles.sin()), 1)
               : torch.cat(new TensorVector(angles.sin(), angles.cos()), 1);

@@ -33,7 +33,7 @@ public final class SquaredError {
                 "squared_error",
                 () -> {
                   org.bytedeco.pytorch.Tensor d = difference(prediction, target);
-                  return d.mul_(d).mean(1).mul_(w.at());
+                  return d.mul_(d).mean(1).mul_(w.handle());
                 });
     Var output =
         tape.record(
@@ -48,7 +48,7 @@ public final class SquaredError {
 
   /** prediction − target as [B, elements of a row]. */
   private static org.bytedeco.pytorch.Tensor difference(Var prediction, Tensor target) {
-    return prediction.at().sub(target.at()).view(prediction.size(0), -1);
+    return prediction.handle().sub(target.handle()).view(prediction.size(0), -1);
   }
 
   /** 2 wᵢ dyᵢ (predictionᵢ − targetᵢ) / n, n the elements of a row. */
@@ -61,7 +61,7 @@ public final class SquaredError {
             "squared_error.dprediction",
             () -> {
               org.bytedeco.pytorch.Tensor factor =
-                  weights.at().mul(dy.at()).mul_(new org.bytedeco.pytorch.Scalar(2 / n));
+                  weights.handle().mul(dy.handle()).mul_(new org.bytedeco.pytorch.Scalar(2 / n));
               return difference(prediction, target)
                   .mul_(factor.view(rows, 1))
                   .view(prediction.value().shape());
@@ -72,7 +72,8 @@ public final class SquaredError {
     Tensor doubles = tape.arena().allocate("weights", DType.F64, weights.length);
     doubles.copyFrom(weights);
     Tensor converted =
-        tape.arena().compute("weights", () -> doubles.at().to(Native.scalarType(dtype)).clone());
+        tape.arena()
+            .compute("weights", () -> doubles.handle().to(Native.scalarType(dtype)).clone());
     doubles.release();
     return converted;
   }

@@ -20,7 +20,8 @@ public final class UpsampleNearest {
         tape.arena()
             .compute(
                 "upsample_nearest",
-                () -> ChannelsLast.out(torch.upsample_nearest2d(ChannelsLast.in(x.at()), size)));
+                () ->
+                    ChannelsLast.out(torch.upsample_nearest2d(ChannelsLast.in(x.handle()), size)));
     long[] inputSize = {x.size(0), x.size(3), x.size(1), x.size(2)};
     return tape.record(
         "upsample_nearest",
@@ -35,6 +36,6 @@ public final class UpsampleNearest {
                         () ->
                             ChannelsLast.out(
                                 torch.upsample_nearest2d_backward(
-                                    ChannelsLast.in(dy.at()), size, inputSize)))));
+                                    ChannelsLast.in(dy.handle()), size, inputSize)))));
   }
 }

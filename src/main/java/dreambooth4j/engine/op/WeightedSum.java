@@ -38,11 +38,11 @@ public final class WeightedSum {
         () -> {
           org.bytedeco.pytorch.Tensor y =
               weights[0] == 0
-                  ? torch.zeros_like(terms[0].at())
-                  : terms[0].at().mul(new Scalar(weights[0]));
+                  ? torch.zeros_like(terms[0].handle())
+                  : terms[0].handle().mul(new Scalar(weights[0]));
           for (int i = 1; i < terms.length; i++) {
             if (weights[i] != 0) {
-              y.add_(terms[i].at(), new Scalar(weights[i]));
+              y.add_(terms[i].handle(), new Scalar(weights[i]));
             }
           }
           return y;

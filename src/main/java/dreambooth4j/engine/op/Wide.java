@@ -21,7 +21,7 @@ final class Wide {
 
   /** A weight as libtorch's normalisations take it. */
   static TensorOptional of(Parameter parameter) {
-    Tensor weight = parameter.weight().at();
+    Tensor weight = parameter.weight().handle();
     return new TensorOptional(weight.is_cpu() ? asF32(weight) : weight);
   }
 

@@ -135,10 +135,11 @@ final class Winograd {
       seen.release();
     }
     Tensor rows = arena.allocate("winograd.filter rows", x.dtype(), 3, 4, out, in);
-    Native.run("winograd.filter rows", () -> gathered(parts(sums.at(), 0), parts(rows.at(), 0)));
+    Native.run(
+        "winograd.filter rows", () -> gathered(parts(sums.handle(), 0), parts(rows.handle(), 0)));
     sums.release();
     Tensor gradient = arena.allocate("winograd.dw", x.dtype(), out, 3, 3, in);
-    gathered(parts(rows.at(), 1), parts(gradient.at().transpose(0, 1), 2));
+    gathered(parts(rows.handle(), 1), parts(gradient.handle().transpose(0, 1), 2));
     rows.release();
     return gradient;
   }
@@ -160,9 +161,9 @@ final class Winograd {
     long out = weight.size(0);
     long in = weight.size(3);
     Tensor rows = arena.allocate("winograd.filter rows", weight.dtype(), 4, out, 3, in);
-    spreadFilter(parts(weight.at(), 1), ordered(parts(rows.at(), 0), turned));
+    spreadFilter(parts(weight.handle(), 1), ordered(parts(rows.handle(), 0), turned));
     Tensor filters = arena.allocate("winograd.filters", weight.dtype(), 4, 4, out, in);
-    spreadFilter(parts(rows.at(), 2), ordered(parts(filters.at(), 1), turned));
+    spreadFilter(parts(rows.handle(), 2), ordered(parts(filters.handle(), 1), turned));
     rows.release();
     return filters;
   }
@@ -196,16 +197,16 @@ final class Winograd {
     long first = Math.max(0, 2 * block.row - 1);
     long end = Math.min(height, 2 * (block.row + block.rows) + 1);
     padded
-        .at()
+        .handle()
         .narrow(1, first - (2 * block.row - 1), end - first)
         .narrow(2, 1, width)
-        .copy_(x.at().narrow(0, block.image, block.images).narrow(1, first, end - first));
+        .copy_(x.handle().narrow(0, block.image, block.images).narrow(1, first, end - first));
     Tensor rows =
         arena.allocate("winograd.rows", x.dtype(), 4, block.images, block.rows, columns, channels);
-    differences(lines(padded.at(), 1, 4), parts(rows.at(), 0));
+    differences(lines(padded.handle(), 1, 4), parts(rows.handle(), 0));
     padded.release();
     Tensor inputs = tilesOf(arena, "winograd.inputs", block, x);
-    differences(lines(rows.at(), 3, 4), parts(inputs.at(), 1));
+    differences(lines(rows.handle(), 3, 4), parts(inputs.handle(), 1));
     rows.release();
     return inputs;
   }
@@ -230,10 +231,10 @@ final class Winograd {
     long channels = y.size(3);
     long tiles = tiles(block);
     Tensor rows = arena.allocate("winograd.rows", y.dtype(), 2, 4, tiles, channels);
-    pairs(parts(products.at(), 0), parts(rows.at(), 0));
+    pairs(parts(products.handle(), 0), parts(rows.handle(), 0));
     org.bytedeco.pytorch.Tensor to = pixels(y, block);
     org.bytedeco.pytorch.Tensor all =
-        rows.at().view(2, 4, block.images, block.rows, tileColumns, channels);
+        rows.handle().view(2, 4, block.images, block.rows, tileColumns, channels);
     for (int i = 0; i < 2; i++) {
       org.bytedeco.pytorch.Tensor line = every2nd(to, 1, i);
       pairs(
@@ -261,14 +262,14 @@ final class Winograd {
         arena.zeros(
             "winograd.padded", dy.dtype(), block.images, 2 * block.rows, 2 * tileColumns, channels);
     org.bytedeco.pytorch.Tensor from = pixels(dy, block);
-    padded.at().narrow(1, 0, from.size(1)).narrow(2, 0, width).copy_(from);
+    padded.handle().narrow(1, 0, from.size(1)).narrow(2, 0, width).copy_(from);
     Tensor rows =
         arena.allocate(
             "winograd.rows", dy.dtype(), 4, block.images, block.rows, 2 * tileColumns, channels);
-    spreadPair(lines(padded.at(), 1, 2), parts(rows.at(), 0));
+    spreadPair(lines(padded.handle(), 1, 2), parts(rows.handle(), 0));
     padded.release();
     Tensor spread = tilesOf(arena, "winograd.spread", block, dy);
-    spreadPair(lines(rows.at(), 3, 2), parts(spread.at(), 1));
+    spreadPair(lines(rows.handle(), 3, 2), parts(spread.handle(), 1));
     rows.release();
     return spread;
   }
@@ -290,7 +291,7 @@ final class Winograd {
   /** A block's own pixels of y or dy: a view. */
   private org.bytedeco.pytorch.Tensor pixels(Tensor y, Block block) {
     long first = 2 * block.row;
-    return y.at()
+    return y.handle()
         .narrow(0, block.image, block.images)
         .narrow(1, first, Math.min(2 * block.rows, height - first));
   }
@@ -302,7 +303,7 @@ final class Winograd {
 
   /** The 16 matrices of a transform [4, 4, .., C]: its rows are tiles or filters. */
   private static org.bytedeco.pytorch.Tensor batch(Tensor transform) {
-    return transform.at().view(16, -1, transform.size(-1));
+    return transform.handle().view(16, -1, transform.size(-1));
   }
 
   private static List<org.bytedeco.pytorch.Tensor> parts(

@@ -86,15 +86,15 @@ public record ConvolutionCheck(Convolution shape) {
         assertThat(distance(exact, mine.get(i), right.get(i)))
             .as("result %d of y, dx, y, dx, dw, db; ATen's error is %g", i, plainError)
             .isLessThanOrEqualTo(Math.max(2 * plainError, KernelCase.rounding(shape.dtype())));
-        org.bytedeco.pytorch.Tensor a = mine.get(i).at();
-        org.bytedeco.pytorch.Tensor b = once.get(i).at();
+        org.bytedeco.pytorch.Tensor a = mine.get(i).handle();
+        org.bytedeco.pytorch.Tensor b = once.get(i).handle();
         assertThat(Native.call("equal", () -> a.equal(b))).as("result %d again", i).isTrue();
       }
     }
   }
 
   private static double distance(Arena cpu, Tensor of, Tensor exact) {
-    return KernelCase.distance(cpu.compute("back", () -> of.at().cpu()), exact);
+    return KernelCase.distance(cpu.compute("back", () -> of.handle().cpu()), exact);
   }
 
   /** y and dx of each round, then the gradients of weight and bias; fresh numbers of one seed. */
@@ -108,7 +108,7 @@ public record ConvolutionCheck(Convolution shape) {
     weight.weight().copyFrom(drawn(arena, in, random, weight.shape()));
     bias.weight().copyFrom(drawn(arena, in, random, bias.shape()));
     Tensor gradients = group.gradients();
-    Native.run("nan", () -> gradients.at().fill_(new Scalar(Double.NaN)));
+    Native.run("nan", () -> gradients.handle().fill_(new Scalar(Double.NaN)));
     group.zeroGradients();
     List<Tensor> results = new ArrayList<>();
     for (int i = 0; i < ROUNDS; i++) {

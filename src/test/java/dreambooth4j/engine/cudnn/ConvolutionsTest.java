@@ -15,7 +15,7 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.cudnn.Convolution.Direction;
-import dreambooth4j.engine.kernel.Trials;
+import dreambooth4j.engine.kernel.Autotuner;
 import dreambooth4j.engine.op.Conv2d;
 import dreambooth4j.engine.op.OpCase;
 import java.nio.file.Path;
@@ -85,9 +85,9 @@ class ConvolutionsTest {
             org.bytedeco.pytorch.Tensor out = computed(shape, direction, first, second);
             org.bytedeco.pytorch.Tensor nhwc = out.permute(0, 2, 3, 1);
             if (add) {
-              result.at().add_(nhwc);
+              result.handle().add_(nhwc);
             } else {
-              result.at().copy_(nhwc);
+              result.handle().copy_(nhwc);
             }
           });
     }
@@ -98,8 +98,8 @@ class ConvolutionsTest {
       long[] paddings = {shape.padding(), shape.padding()};
       long[] one = {1, 1};
       long[] zero = {0, 0};
-      org.bytedeco.pytorch.Tensor a = first.at().permute(0, 3, 1, 2);
-      org.bytedeco.pytorch.Tensor b = second.at().permute(0, 3, 1, 2);
+      org.bytedeco.pytorch.Tensor a = first.handle().permute(0, 3, 1, 2);
+      org.bytedeco.pytorch.Tensor b = second.handle().permute(0, 3, 1, 2);
       if (direction == Direction.FORWARD) {
         return torch.convolution(
             a, b, new TensorOptional(), strides, paddings, one, false, zero, 1);
@@ -130,22 +130,22 @@ class ConvolutionsTest {
       Native.run(
           "stand-in",
           () -> {
-            org.bytedeco.pytorch.Tensor sum = dy.at().sum(new long[] {0, 1, 2});
+            org.bytedeco.pytorch.Tensor sum = dy.handle().sum(new long[] {0, 1, 2});
             if (add) {
-              result.at().add_(sum);
+              result.handle().add_(sum);
             } else {
-              result.at().copy_(sum);
+              result.handle().copy_(sum);
             }
           });
     }
   }
 
   private Consumer<Arena> by(ConvolutionLibrary library) {
-    return arena -> Convolutions.computeBy(arena, library, trials());
+    return arena -> Convolutions.computeBy(arena, library, autotuner());
   }
 
-  private Trials trials() {
-    return new Trials(folder, "convolution", "a machine");
+  private Autotuner autotuner() {
+    return new Autotuner(folder, "convolution", "a machine");
   }
 
   /**
@@ -188,7 +188,7 @@ class ConvolutionsTest {
     StandIn library = new StandIn(null, 0, 1, 2);
     try (Arena ours = Arena.open("ours");
         Arena theirs = Arena.open("theirs")) {
-      Convolutions.computeBy(ours, library, trials());
+      Convolutions.computeBy(ours, library, autotuner());
       List<float[]> a = trained(ours, images, filter, stride, padding, anew);
       List<float[]> b = trained(theirs, images, filter, stride, padding, anew);
       for (int i = 0; i < b.size(); i++) {
@@ -209,7 +209,7 @@ class ConvolutionsTest {
     StandIn library = new StandIn(Direction.DATA, 0, 1, 2);
     long[] images = {2, 7, 6, 5};
     try (Arena arena = Arena.open("test")) {
-      Convolutions.computeBy(arena, library, trials());
+      Convolutions.computeBy(arena, library, autotuner());
       trained(arena, images, new long[] {4, 5, 3, 3}, 1, 1, false);
       assertThat(library.ran).as("tried, and not used").containsExactly("FORWARD 2");
       Convolution shape = new Convolution(DType.F32, 2, 7, 6, 5, 4, 3, 3, 1, 1);
@@ -223,9 +223,9 @@ class ConvolutionsTest {
     Convolution shape = new Convolution(DType.F32, 2, 7, 6, 5, 4, 3, 3, 1, 1);
     try (Arena some = Arena.open("some");
         Arena none = Arena.open("none")) {
-      Convolutions.computeBy(some, new StandIn(null, 3, 2), trials());
+      Convolutions.computeBy(some, new StandIn(null, 3, 2), autotuner());
       assertThat(Convolutions.of(some, shape, true, true)).isNotNull();
-      Convolutions.computeBy(none, new StandIn(null, 3), trials());
+      Convolutions.computeBy(none, new StandIn(null, 3), autotuner());
       assertThat(Convolutions.of(none, shape, true, true)).isNull();
     }
   }
@@ -240,7 +240,7 @@ class ConvolutionsTest {
           @Override
           public void biasGradient(Convolution shape, Tensor dy, Tensor result, boolean add) {
             super.biasGradient(shape, dy, result, add);
-            Native.run("off", () -> result.at().mul_(new Scalar(1.01)));
+            Native.run("off", () -> result.handle().mul_(new Scalar(1.01)));
           }
         };
     assertThatThrownBy(() -> check.hold(Device.CPU, by(off)))

@@ -93,17 +93,17 @@ final class AdamWChecks {
       return wide;
     }
 
-    void begin(Launch.On device) {
+    void begin(Launcher device) {
       AdamWKernels.squares(device, gradients, partial);
       AdamWKernels.norm(device, partial, norm);
       AdamWKernels.begin(device, SETTINGS, norm, rate, null, steps, coefficients, MAX_NORM);
     }
 
-    void update(Launch.On device) {
+    void update(Launcher device) {
       update(device, new AdamWKernels.Masters(weights, copy));
     }
 
-    void update(Launch.On device, AdamWKernels.Weights where) {
+    void update(Launcher device, AdamWKernels.Weights where) {
       AdamWKernels.update(device, SETTINGS, coefficients, gradients, where, moments());
     }
 
@@ -132,7 +132,7 @@ final class AdamWChecks {
     }
   }
 
-  private static void norm(Launch.On device, Memory memory, DType dtype, int n) {
+  private static void norm(Launcher device, Memory memory, DType dtype, int n) {
     Tensor first = memory.copy(OpCase.random(memory.arena(), dtype, new SplittableRandom(3), n));
     Tensor second =
         memory.copy(OpCase.random(memory.arena(), dtype, new SplittableRandom(4), 2 * n + 1));
@@ -156,12 +156,12 @@ final class AdamWChecks {
         "squares",
         () -> {
           org.bytedeco.pytorch.Tensor wide =
-              of.at().to(org.bytedeco.pytorch.global.torch.ScalarType.Double);
+              of.handle().to(org.bytedeco.pytorch.global.torch.ScalarType.Double);
           return wide.mul(wide).sum().item_double();
         });
   }
 
-  private static void follows(Launch.On device, Memory memory, DType dtype, int n) {
+  private static void follows(Launcher device, Memory memory, DType dtype, int n) {
     Buffers ours = new Buffers(memory, dtype, n);
     Plain plain = new Plain(memory.arena(), DType.F32, memory.back(ours.weights));
     Plain exact = new Plain(memory.arena(), DType.F64, memory.back(ours.weights));
@@ -180,7 +180,7 @@ final class AdamWChecks {
             KernelCase.distance(plain.parameter.weight(), truth));
     assertThat(error).matches(e -> e.accepted(DType.F32));
     assertThat(ours.steps.item()).isEqualTo(STEPS);
-    assertThat(memory.back(ours.gradients).at().count_nonzero().item_long()).isZero();
+    assertThat(memory.back(ours.gradients).handle().count_nonzero().item_long()).isZero();
     Tensor rounded = memory.arena().allocate("rounded", dtype, n);
     rounded.copyFrom(memory.back(ours.weights));
     assertThat(KernelCase.distance(memory.back(ours.copy), exactly(rounded))).isZero();
@@ -192,7 +192,7 @@ final class AdamWChecks {
     return wide;
   }
 
-  private static void skips(Launch.On device, Memory memory, DType dtype) {
+  private static void skips(Launcher device, Memory memory, DType dtype) {
     Buffers ours = new Buffers(memory, dtype, 515);
     ours.draw(memory, 0);
     ours.gradients.rows(512, 1).copyFrom(memory.floats(Float.POSITIVE_INFINITY));
@@ -202,11 +202,11 @@ final class AdamWChecks {
     assertThat(memory.back(ours.weights).toFloats()).isEqualTo(before);
     assertThat(ours.steps.item()).isZero();
     assertThat(memory.back(ours.means).toFloats()).containsOnly(0);
-    assertThat(memory.back(ours.gradients).at().count_nonzero().item_long()).isZero();
+    assertThat(memory.back(ours.gradients).handle().count_nonzero().item_long()).isZero();
   }
 
   /** In the first step codes lose nothing: what is rounded is what F32 moments would give. */
-  private static void stochastic(Launch.On device, Memory memory, int n, boolean in8Bits) {
+  private static void stochastic(Launcher device, Memory memory, int n, boolean in8Bits) {
     Buffers full = new Buffers(memory, DType.BF16, n);
     Tensor start = memory.arena().allocate("start", DType.BF16, n);
     start.copyFrom(memory.back(full.weights));
@@ -226,7 +226,7 @@ final class AdamWChecks {
         new AdamWKernels.Alone(weights, FIRST, new Rounding(CounterRandom.key(42, "rounding"), 3)),
         in8Bits ? codes(memory, n) : ours.moments());
     rounded(memory, full.weights, weights);
-    assertThat(memory.back(ours.gradients).at().count_nonzero().item_long()).isZero();
+    assertThat(memory.back(ours.gradients).handle().count_nonzero().item_long()).isZero();
   }
 
   /** Whether BF16 weights are these F32 ones, rounded in the first step as the rule has it. */
@@ -248,7 +248,7 @@ final class AdamWChecks {
   }
 
   /** Ends the step at a gradient that is not finite, and not at those before it. */
-  private static void arrives(Launch.On device, Memory memory, int n) {
+  private static void arrives(Launcher device, Memory memory, int n) {
     Buffers ours = new Buffers(memory, DType.F32, n);
     Tensor stopped = memory.floats(0);
     ours.norm.zero_();
@@ -275,7 +275,7 @@ final class AdamWChecks {
     assertThat(ours.steps.item()).isEqualTo(1);
   }
 
-  private static void eightBit(Launch.On device, Memory memory, DType dtype, int n) {
+  private static void eightBit(Launcher device, Memory memory, DType dtype, int n) {
     Buffers full = new Buffers(memory, dtype, n);
     Buffers ours = new Buffers(memory, dtype, n);
     AdamWKernels.Moments moments = codes(memory, n);

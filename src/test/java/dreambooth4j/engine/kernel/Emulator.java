@@ -13,7 +13,7 @@ import java.util.List;
  * Launches kernels on the CPU: {@code native/cuda/*.cu} compiled by g++ under {@code
  * native/host/emulator.h}. It takes the very launches that a GPU takes.
  */
-final class Emulator implements Launch.On {
+final class Emulator implements Launcher {
   private final boolean backwards;
 
   private static final Path FOLDER = Path.of("target", "kernels");

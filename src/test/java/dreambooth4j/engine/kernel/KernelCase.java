@@ -26,7 +26,7 @@ public record KernelCase(OpCase op, DType dtype, Kernel kernel) implements Kerne
   /** Runs a kernel: the output, the inputs' gradients, the parameters' gradients. */
   interface Kernel {
     List<Tensor> run(
-        Launch.On device, Memory memory, List<Tensor> inputs, List<Tensor> parameters, Tensor dy);
+        Launcher device, Memory memory, List<Tensor> inputs, List<Tensor> parameters, Tensor dy);
   }
 
   /** Relative errors of one tensor against F64. */
@@ -48,12 +48,12 @@ public record KernelCase(OpCase op, DType dtype, Kernel kernel) implements Kerne
 
   /** Runs it and holds it to the rule. */
   @Override
-  public void on(Launch.On device, Memory memory) {
+  public void on(Launcher device, Memory memory) {
     assertThat(errors(run(device, memory), memory)).allMatch(e -> e.accepted(DType.F32));
   }
 
   /** The kernel's results, on the CPU. */
-  private List<Tensor> run(Launch.On device, Memory memory) {
+  private List<Tensor> run(Launcher device, Memory memory) {
     Arena arena = memory.arena();
     OpCase.Filled filled = op.fill(arena, dtype, 7);
     Tensor dy = cotangent(arena, filled);
@@ -135,9 +135,9 @@ public record KernelCase(OpCase op, DType dtype, Kernel kernel) implements Kerne
     return Native.call(
         "distance",
         () -> {
-          org.bytedeco.pytorch.Tensor wide = a.at().to(torch.ScalarType.Double);
-          double norm = exact.at().norm().item().toDouble();
-          double error = wide.view(-1).sub(exact.at().view(-1)).norm().item().toDouble();
+          org.bytedeco.pytorch.Tensor wide = a.handle().to(torch.ScalarType.Double);
+          double norm = exact.handle().norm().item().toDouble();
+          double error = wide.view(-1).sub(exact.handle().view(-1)).norm().item().toDouble();
           return norm == 0 ? error : error / norm;
         });
   }

@@ -6,13 +6,13 @@ import java.util.stream.Stream;
 /** Something that a kernel must do, on the CPU under emulation and on a GPU. */
 interface KernelCheck {
   /** Runs it; throws an AssertionError where it does not hold. */
-  void on(Launch.On device, Memory memory);
+  void on(Launcher device, Memory memory);
 
   /** A check with a name. */
   static KernelCheck named(String name, KernelCheck body) {
     return new KernelCheck() {
       @Override
-      public void on(Launch.On device, Memory memory) {
+      public void on(Launcher device, Memory memory) {
         body.on(device, memory);
       }
 

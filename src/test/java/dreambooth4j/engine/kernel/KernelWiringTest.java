@@ -49,8 +49,8 @@ class KernelWiringTest {
   private static final int STEPS = 2;
 
   /** Counts launches by entry, its storage type left out. */
-  private static final class Counting implements Launch.On {
-    private final Launch.On device = new Emulator(false);
+  private static final class Counting implements Launcher {
+    private final Launcher device = new Emulator(false);
     final Map<String, Integer> launches = new TreeMap<>();
 
     @Override

@@ -38,7 +38,7 @@ final class LossChecks {
   private record Answer(Tensor errors, Tensor gradient) {}
 
   private static void loss(
-      Launch.On device, Memory memory, DType dtype, int rows, int instances, int n) {
+      Launcher device, Memory memory, DType dtype, int rows, int instances, int n) {
     Arena arena = memory.arena();
     Tensor prediction = OpCase.random(arena, dtype, new SplittableRandom(5), rows, n);
     Tensor target = OpCase.random(arena, DType.F32, new SplittableRandom(6), rows, n);
@@ -112,7 +112,7 @@ final class LossChecks {
       Tensor result = errors.value().retain();
       Tensor seed = arena.allocate("share", dtype, weights.length);
       Tensor ones = arena.zeros("share", DType.F32, weights.length);
-      ones.at().fill_(new org.bytedeco.pytorch.Scalar(share));
+      ones.handle().fill_(new org.bytedeco.pytorch.Scalar(share));
       seed.copyFrom(ones);
       tape.backward(errors, seed);
       return new Answer(result, Objects.requireNonNull(input.gradient()).retain());

@@ -32,8 +32,8 @@ final class Memory {
   /** Whether another run on the same checks left the same bits everywhere. */
   boolean sameBits(Memory other) {
     for (int i = 0; i < all.size(); i++) {
-      org.bytedeco.pytorch.Tensor ours = all.get(i).at();
-      org.bytedeco.pytorch.Tensor theirs = other.all.get(i).at();
+      org.bytedeco.pytorch.Tensor ours = all.get(i).handle();
+      org.bytedeco.pytorch.Tensor theirs = other.all.get(i).handle();
       if (!Native.call("bits", () -> bytes(ours).equal(bytes(theirs)))) {
         return false;
       }
@@ -77,7 +77,8 @@ final class Memory {
         arena.compute(
             "blank",
             () -> {
-              org.bytedeco.pytorch.Tensor made = arena.allocate("blank", dtype, count + FENCE).at();
+              org.bytedeco.pytorch.Tensor made =
+                  arena.allocate("blank", dtype, count + FENCE).handle();
               return toDevice.apply(made.fill_(new Scalar(filler(dtype))));
             });
     all.add(whole);
@@ -87,7 +88,7 @@ final class Memory {
 
   /** The numbers on the CPU. */
   Tensor back(Tensor of) {
-    return arena.compute("back", () -> of.at().cpu());
+    return arena.compute("back", () -> of.handle().cpu());
   }
 
   /** Whether nothing was written behind any end. */
@@ -98,8 +99,8 @@ final class Memory {
               "fence",
               () ->
                   fence.dtype().isFloat()
-                      ? fence.at().isnan().all().item_bool()
-                      : fence.at().eq(new Scalar(filler(fence.dtype()))).all().item_bool());
+                      ? fence.handle().isnan().all().item_bool()
+                      : fence.handle().eq(new Scalar(filler(fence.dtype()))).all().item_bool());
       if (!stands) {
         return false;
       }

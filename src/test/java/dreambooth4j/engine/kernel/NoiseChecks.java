@@ -38,7 +38,7 @@ final class NoiseChecks {
     return checks;
   }
 
-  private static void timesteps(Launch.On device, Memory memory) {
+  private static void timesteps(Launcher device, Memory memory) {
     for (int bound : new int[] {BOUND, 1, (1 << 30) + 1}) {
       Tensor drawn = memory.blank(DType.I64, NUMBERS.length);
       NoiseKernels.timesteps(
@@ -57,7 +57,7 @@ final class NoiseChecks {
   }
 
   private static void noise(
-      Launch.On device, Memory memory, DType dtype, int channels, boolean velocity, boolean given) {
+      Launcher device, Memory memory, DType dtype, int channels, boolean velocity, boolean given) {
     long[] shape = {NUMBERS.length, 5, 7, channels};
     double strength = 0.1;
     int each = 5 * 7 * channels;

@@ -45,7 +45,7 @@ public record AttentionCheck(String engine, DType dtype, long tokens, long width
       SplittableRandom random = new SplittableRandom(5);
       Tensor[] inputs =
           Stream.of(tokens, tokens, causal ? tokens : 77, causal ? tokens : 77)
-              .map(n -> OpCase.random(arena, dtype, random, 2, n, HEADS, width).at())
+              .map(n -> OpCase.random(arena, dtype, random, 2, n, HEADS, width).handle())
               .toArray(Tensor[]::new);
       Native.run(
           "attention",

@@ -6,7 +6,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Boxed;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Native;
-import dreambooth4j.engine.kernel.Trials;
+import dreambooth4j.engine.kernel.Autotuner;
 import dreambooth4j.engine.op.AttentionEngine.Operators;
 import dreambooth4j.engine.op.AttentionEngine.Sizes;
 import java.nio.file.Path;
@@ -111,7 +111,7 @@ class AttentionEngineTest {
 
     private static Tensor heads(Arena arena, DType dtype, SplittableRandom random, long tokens) {
       dreambooth4j.engine.Tensor made = OpCase.random(arena, dtype, random, 2, tokens, 3, 8);
-      return arena.compute("heads", () -> made.at().transpose(1, 2)).at();
+      return arena.compute("heads", () -> made.handle().transpose(1, 2)).handle();
     }
   }
 
@@ -186,7 +186,7 @@ class AttentionEngineTest {
       Inputs in = new Inputs(arena, DType.F32, 5, 7);
       Tensor[] qkv = {in.q, in.k, in.v};
       AttentionChoice choice =
-          new AttentionChoice(new Trials(folder, "attention", "a GPU"), () -> {});
+          new AttentionChoice(new Autotuner(folder, "attention", "a GPU"), () -> {});
       assertThat(choice.choose(operators, sizes, () -> qkv, true))
           .isEqualTo(AttentionEngine.EFFICIENT);
       int calls = recorder.calls.size();
@@ -229,7 +229,7 @@ class AttentionEngineTest {
   void shouldBoxAListOfFlags() {
     try (Arena arena = Arena.open("test")) {
       SplittableRandom random = new SplittableRandom(1);
-      Tensor x = OpCase.random(arena, DType.F32, random, 3, 4).at();
+      Tensor x = OpCase.random(arena, DType.F32, random, 3, 4).handle();
       Native.run(
           "flags",
           () -> {

@@ -107,7 +107,7 @@ class OpParityTest {
   }
 
   private static org.bytedeco.pytorch.Tensor wide(Tensor values) {
-    return values.dtype().isHalf() ? values.at().to(torch.ScalarType.Float) : values.at();
+    return values.dtype().isHalf() ? values.handle().to(torch.ScalarType.Float) : values.handle();
   }
 
   private static void near(
@@ -179,7 +179,7 @@ class OpParityTest {
                   tape,
                   filled.inputs().stream().map(tape::input).toList(),
                   filled.parameters().all());
-      return y.at().mul(cotangent.at()).sum().item().toDouble();
+      return y.handle().mul(cotangent.handle()).sum().item().toDouble();
     } finally {
       numbers.put(element, before);
     }

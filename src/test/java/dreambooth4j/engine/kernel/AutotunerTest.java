@@ -3,7 +3,7 @@ package dreambooth4j.engine.kernel;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dreambooth4j.engine.kernel.Trials.Candidate;
+import dreambooth4j.engine.kernel.Autotuner.Candidate;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,13 +14,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** How the fastest of several ways is chosen and remembered. */
-class TrialsTest {
+class AutotunerTest {
   @TempDir private Path folder;
 
   private final List<String> tried = new ArrayList<>();
 
-  private Trials trials() {
-    return new Trials(folder, "attention", "a GPU, driver 1");
+  private Autotuner autotuner() {
+    return new Autotuner(folder, "attention", "a GPU, driver 1");
   }
 
   private Candidate taking(String name, double seconds) {
@@ -51,23 +51,23 @@ class TrialsTest {
 
   @Test
   void shouldTakeTheFastestAndTryOnce() {
-    Trials trials = trials();
+    Autotuner autotuner = autotuner();
     List<Candidate> both = List.of(taking("slow", 3), taking("fast", 2), taking("middle", 2.5));
 
-    assertThat(trials.choose("d=40", both)).isEqualTo("fast");
-    assertThat(trials.choose("d=40", both)).isEqualTo("fast");
+    assertThat(autotuner.choose("d=40", both)).isEqualTo("fast");
+    assertThat(autotuner.choose("d=40", both)).isEqualTo("fast");
     assertThat(tried).containsExactly("slow", "fast", "middle");
   }
 
   @Test
   void shouldPassOverWhatFailsEvenWhereItComesFirst() {
-    assertThat(trials().choose("d=160", List.of(failing("flash"), taking("plain", 9))))
+    assertThat(autotuner().choose("d=160", List.of(failing("flash"), taking("plain", 9))))
         .isEqualTo("plain");
   }
 
   @Test
   void shouldSayWhyNothingWorks() {
-    assertThatThrownBy(() -> trials().choose("d=7", List.of(failing("a"), failing("b"))))
+    assertThatThrownBy(() -> autotuner().choose("d=7", List.of(failing("a"), failing("b"))))
         .hasMessageContaining("d=7")
         .satisfies(
             e ->
@@ -79,17 +79,17 @@ class TrialsTest {
 
   @Test
   void shouldTakeASingleOneUntried() {
-    assertThat(trials().choose("d=40", List.of(failing("only")))).isEqualTo("only");
+    assertThat(autotuner().choose("d=40", List.of(failing("only")))).isEqualTo("only");
     assertThat(tried).isEmpty();
   }
 
   @Test
   void shouldRememberAcrossProcesses() {
-    trials().choose("d=40", List.of(taking("a", 1), taking("b", 2)));
-    trials().choose("d=80", List.of(taking("a", 2), taking("b", 1)));
+    autotuner().choose("d=40", List.of(taking("a", 1), taking("b", 2)));
+    autotuner().choose("d=80", List.of(taking("a", 2), taking("b", 1)));
     tried.clear();
 
-    Trials later = trials();
+    Autotuner later = autotuner();
     List<Candidate> both = List.of(taking("b", 1), taking("a", 2));
     assertThat(later.choose("d=40", both)).isEqualTo("a");
     assertThat(later.choose("d=80", both)).isEqualTo("b");
@@ -98,42 +98,43 @@ class TrialsTest {
 
   @Test
   void shouldKeepWhatAnotherProcessWroteMeanwhile() {
-    Trials one = trials();
-    Trials other = trials();
+    Autotuner one = autotuner();
+    Autotuner other = autotuner();
     one.choose("d=40", List.of(taking("a", 1), taking("b", 2)));
     other.choose("d=80", List.of(taking("a", 1), taking("b", 2)));
     tried.clear();
 
-    trials().choose("d=40", List.of(taking("a", 1), taking("b", 2)));
+    autotuner().choose("d=40", List.of(taking("a", 1), taking("b", 2)));
     assertThat(tried).isEmpty();
   }
 
   @Test
   void shouldTryAgainOnAnotherMachine() {
-    trials().choose("d=40", List.of(taking("a", 1), taking("b", 2)));
+    autotuner().choose("d=40", List.of(taking("a", 1), taking("b", 2)));
 
     assertThat(
-            new Trials(folder, "attention", "a GPU, driver 2")
+            new Autotuner(folder, "attention", "a GPU, driver 2")
                 .choose("d=40", List.of(taking("a", 2), taking("b", 1))))
         .isEqualTo("b");
   }
 
   @Test
   void shouldTryAgainWhereTheRememberedOneIsNoCandidate() {
-    trials().choose("d=40", List.of(taking("a", 1), taking("b", 2)));
+    autotuner().choose("d=40", List.of(taking("a", 1), taking("b", 2)));
 
-    assertThat(trials().choose("d=40", List.of(taking("b", 2), taking("c", 3)))).isEqualTo("b");
+    assertThat(autotuner().choose("d=40", List.of(taking("b", 2), taking("c", 3)))).isEqualTo("b");
   }
 
   @Test
   void shouldWriteADamagedFileAnew() throws IOException {
-    trials().choose("d=40", List.of(taking("a", 1), taking("b", 2)));
+    autotuner().choose("d=40", List.of(taking("a", 1), taking("b", 2)));
     String good = Files.readString(file());
     for (String damaged : List.of("", good.substring(0, 20), "[1]", good.replace("\"a\"", "[3]"))) {
       Files.writeString(file(), damaged);
       tried.clear();
 
-      assertThat(trials().choose("d=40", List.of(taking("a", 1), taking("b", 2)))).isEqualTo("a");
+      assertThat(autotuner().choose("d=40", List.of(taking("a", 1), taking("b", 2))))
+          .isEqualTo("a");
       assertThat(tried).as(damaged).containsExactly("a", "b");
       assertThat(Files.readString(file())).isEqualTo(good);
     }
@@ -142,16 +143,16 @@ class TrialsTest {
   @Test
   void shouldChooseWhereNothingCanBeWritten() throws IOException {
     Path occupied = Files.writeString(folder.resolve("file"), "");
-    Trials trials = new Trials(occupied.resolve("under"), "attention", "a GPU");
+    Autotuner autotuner = new Autotuner(occupied.resolve("under"), "attention", "a GPU");
 
-    assertThat(trials.choose("d=40", List.of(taking("a", 2), taking("b", 1)))).isEqualTo("b");
+    assertThat(autotuner.choose("d=40", List.of(taking("a", 2), taking("b", 1)))).isEqualTo("b");
   }
 
   @Test
   void shouldTimeOnlyWhatFollowsTheWarmUp() {
     List<String> order = new ArrayList<>();
 
-    assertThat(Trials.seconds(() -> order.add("call"), () -> order.add("await"))).isPositive();
+    assertThat(Autotuner.seconds(() -> order.add("call"), () -> order.add("await"))).isPositive();
     assertThat(order.subList(0, 6))
         .containsExactly("await", "call", "await", "await", "call", "await");
     assertThat(order.stream().filter("call"::equals)).hasSize(9);

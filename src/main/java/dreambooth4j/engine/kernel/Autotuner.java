@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  * process. Two processes that try at once may choose differently: the later one's file stays. One
  * thread uses it.
  */
-public final class Trials {
+public final class Autotuner {
   /**
    * A way to compute something.
    *
@@ -47,18 +47,18 @@ public final class Trials {
    * @param subject what is chosen, such as {@code attention}: the file's name begins with it
    * @param machine all that times depend on beside the key: device, driver, libraries
    */
-  public Trials(Path folder, String subject, String machine) {
+  public Autotuner(Path folder, String subject, String machine) {
     this.machine = machine;
     file = folder.resolve(subject + "-" + Sha256.of(machine).substring(0, 16) + ".json");
     known.putAll(stored());
   }
 
   /** Choices for the current CUDA device, beside the {@linkplain KernelCache#ofUser kernels}. */
-  public static Trials ofUser(String subject) {
+  public static Autotuner ofUser(String subject) {
     String machine =
         "%s, driver %s, libtorch %s"
             .formatted(CudaDevice.name(), CudaDevice.driver(), CudaDevice.libraries());
-    return new Trials(KernelCache.folderOfUser(), subject, machine);
+    return new Autotuner(KernelCache.folderOfUser(), subject, machine);
   }
 
   /**
