@@ -56,7 +56,7 @@ public class ClassImageBenchmark {
   @Setup
   public void open() {
     run = Arena.open("bench");
-    loaded = StableDiffusion.load(run, ModelFolder.find(model, null), false, false);
+    loaded = StableDiffusion.load(run, ModelFolder.find(model, null));
   }
 
   /** Frees it. */

@@ -126,7 +126,7 @@ final class ClassImagesCommand implements Callable<Integer> {
 
   private int forecast(Config config, ModelFolder base, ClassImagePlan plan) {
     try (Arena run = Devices.open("run", Devices.choose(config.compute()));
-        StableDiffusion model = StableDiffusion.load(run, base, false, false)) {
+        StableDiffusion model = StableDiffusion.load(run, base)) {
       Forecast forecast =
           new ClassImageGenerator(config, base, model).forecast(run, plan, System::nanoTime);
       spec.commandLine()
@@ -163,7 +163,7 @@ final class ClassImagesCommand implements Callable<Integer> {
     Main main = spec.root().commandLine().getCommand();
     main.interrupt.listen();
     try (Arena run = Devices.open("run", Devices.choose(config.compute()));
-        StableDiffusion model = StableDiffusion.load(run, base, false, false);
+        StableDiffusion model = StableDiffusion.load(run, base);
         ClassImageProgress progress =
             new ClassImageProgress(err, ProgressLine.Terminal.current())) {
       new ClassImageGenerator(config, base, model)

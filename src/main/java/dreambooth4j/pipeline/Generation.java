@@ -88,7 +88,7 @@ public final class Generation {
     }
     Path file = file(output, wanted.seed);
     try (Arena run = Devices.open("generate", wanted.device);
-        StableDiffusion model = StableDiffusion.load(run, folder, false, false);
+        StableDiffusion model = StableDiffusion.load(run, folder);
         StagedFiles files = new StagedFiles()) {
       LongPrompts prompts = new LongPrompts(model.tokenizer(), wanted.encoding);
       prompts.add("the prompt", wanted.prompt);

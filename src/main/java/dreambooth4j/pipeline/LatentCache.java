@@ -7,6 +7,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.model.VaeConfig;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.TensorCache;
 import java.nio.file.Path;
 import java.util.Collection;
@@ -36,7 +37,8 @@ public final class LatentCache implements Encoded<View> {
     this.model = model;
     this.encoder =
         "moments %d, %s by %s %s"
-            .formatted(VERSION, model.vaeParameters().dtype(), model.vae().config(), weights);
+            .formatted(
+                VERSION, model.parameters(Component.VAE).dtype(), model.vae().config(), weights);
   }
 
   @Override

@@ -3,6 +3,7 @@ package dreambooth4j.pipeline;
 import dreambooth4j.Sha256;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.TensorCache;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -32,7 +33,7 @@ public final class PromptCache implements Encoded<String> {
         "hidden states %d, %s by %s %s, clip_skip %d, %d tokens"
             .formatted(
                 VERSION,
-                model.textParameters().dtype(),
+                model.parameters(Component.TEXT_ENCODER).dtype(),
                 model.textEncoder().config(),
                 weights,
                 encoder.clipSkip(),

@@ -3,10 +3,8 @@ package dreambooth4j.pipeline;
 import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
-import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
-import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Threads;
 import dreambooth4j.model.TextEncoder;
 import dreambooth4j.model.TextEncoderConfig;
@@ -16,13 +14,20 @@ import dreambooth4j.model.UNetConfig;
 import dreambooth4j.model.Vae;
 import dreambooth4j.model.VaeConfig;
 import dreambooth4j.weights.Component;
+import dreambooth4j.weights.Export;
+import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelWriter;
 import dreambooth4j.weights.TensorSource;
 import dreambooth4j.weights.WeightLoader;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
+import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -51,45 +56,44 @@ public final class StableDiffusion implements AutoCloseable {
     }
   }
 
-  private final Parameters unetParameters;
-  private final Parameters textParameters;
-  private final Parameters vaeParameters;
+  private static final List<Component> WITH_WEIGHTS =
+      List.of(Component.UNET, Component.TEXT_ENCODER, Component.VAE);
+
+  private final List<Group> groups;
   private final UNet unet;
   private final TextEncoder textEncoder;
   private final Vae vae;
   private final SchedulerConfig scheduler;
-  private final Tokenizer tokenizer;
+  private final @Nullable Tokenizer tokenizer;
 
   private StableDiffusion(
-      ModelFolder folder, Gradients trainUnet, Gradients trainText, Types types) {
-    unetParameters = types.of(trainUnet);
-    textParameters = types.of(trainText);
-    vaeParameters = types.of(Gradients.NONE);
-    unet = unet(folder, unetParameters);
-    textEncoder = textEncoder(folder, textParameters);
-    vae = vae(folder, vaeParameters);
+      Arena arena, ModelFolder folder, Set<Component> trained, Gradients gradients, Types types) {
+    Export export = new ModelWriter(folder);
+    List<Group> made = new ArrayList<>();
+    for (Component each : WITH_WEIGHTS) {
+      Parameters parameters = types.of(trained.contains(each) ? gradients : Gradients.NONE);
+      made.add(new Group(each, parameters, export));
+    }
+    groups = List.copyOf(made);
+    unet =
+        new UNet(
+            UNetConfig.of(folder.config(Component.UNET), where(folder, Component.UNET)),
+            parameters(Component.UNET));
+    textEncoder =
+        new TextEncoder(
+            TextEncoderConfig.of(
+                folder.config(Component.TEXT_ENCODER), where(folder, Component.TEXT_ENCODER)),
+            parameters(Component.TEXT_ENCODER));
+    vae =
+        new Vae(
+            VaeConfig.of(folder.config(Component.VAE), where(folder, Component.VAE)),
+            parameters(Component.VAE));
     scheduler = SchedulerConfig.of(folder.config(Component.SCHEDULER));
-    tokenizer = Tokenizer.open(folder.folder(Component.TOKENIZER));
-  }
-
-  /** The UNet that a folder's config.json describes; declares its weights. */
-  public static UNet unet(ModelFolder folder, Parameters parameters) {
-    return new UNet(
-        UNetConfig.of(folder.config(Component.UNET), where(folder, Component.UNET)), parameters);
-  }
-
-  /** The text encoder that a folder's config.json describes; declares its weights. */
-  public static TextEncoder textEncoder(ModelFolder folder, Parameters parameters) {
-    return new TextEncoder(
-        TextEncoderConfig.of(
-            folder.config(Component.TEXT_ENCODER), where(folder, Component.TEXT_ENCODER)),
-        parameters);
-  }
-
-  /** The VAE that a folder's config.json describes; declares its weights. */
-  public static Vae vae(ModelFolder folder, Parameters parameters) {
-    return new Vae(
-        VaeConfig.of(folder.config(Component.VAE), where(folder, Component.VAE)), parameters);
+    tokenizer = arena.isDry() ? null : Tokenizer.open(folder.folder(Component.TOKENIZER));
+    for (Group group : groups) {
+      boolean trains = trained.contains(group.component());
+      group.parameters().allocate(arena, trains ? gradients : Gradients.NONE);
+    }
   }
 
   private static String where(ModelFolder folder, Component component) {
@@ -98,50 +102,92 @@ public final class StableDiffusion implements AutoCloseable {
   }
 
   /**
-   * Reads a model.
+   * Reads a model in F32 whose gradients are gathered where it trains.
    *
-   * @param arena where the weights, and the gradients of what trains, are allocated
+   * @param trained the components that train; none for a model that only draws
    * @throws dreambooth4j.Problem when a file is missing, damaged or of a kind that we do not build
    */
-  public static StableDiffusion load(
-      Arena arena, ModelFolder folder, boolean trainUnet, boolean trainTextEncoder) {
-    return load(
-        arena,
-        folder,
-        trainUnet ? Gradients.GATHERED : Gradients.NONE,
-        trainTextEncoder ? Gradients.GATHERED : Gradients.NONE,
-        Types.trainedIn(DType.F32));
+  public static StableDiffusion load(Arena arena, ModelFolder folder, Component... trained) {
+    return load(arena, folder, Set.of(trained), Gradients.GATHERED, Types.trainedIn(DType.F32));
   }
 
   /**
-   * As {@link #load(Arena, ModelFolder, boolean, boolean)}; says what becomes of gradients, and
-   * what all is held in.
+   * Reads a model; in a dry arena, only the config.json files that decide its sizes.
+   *
+   * @param arena where the weights, and the gradients of what trains, are allocated
+   * @param trained the components that train
+   * @param gradients what becomes of their gradients
+   * @param types what all is held in
+   * @throws dreambooth4j.Problem when a file is missing, damaged or of a kind that we do not build
    */
   public static StableDiffusion load(
-      Arena arena, ModelFolder folder, Gradients trainUnet, Gradients trainText, Types types) {
-    StableDiffusion model = new StableDiffusion(folder, trainUnet, trainText, types);
-    Threads.fit(model.unetParameters.count());
-    model.unetParameters.allocate(arena, trainUnet);
-    model.textParameters.allocate(arena, trainText);
-    model.vaeParameters.allocate(arena, false);
-    read(folder, Component.UNET, model.unetParameters);
-    read(folder, Component.TEXT_ENCODER, model.textParameters);
-    read(folder, Component.VAE, model.vaeParameters);
+      Arena arena, ModelFolder folder, Set<Component> trained, Gradients gradients, Types types) {
+    StableDiffusion model = new StableDiffusion(arena, folder, trained, gradients, types);
+    if (arena.isDry()) {
+      return model;
+    }
+    Threads.fit(model.parameters(Component.UNET).count());
+    for (Group group : model.groups) {
+      try (TensorSource source = folder.weights(group.component())) {
+        WeightLoader.load(group.component(), source, group.parameters());
+      }
+    }
     return model;
   }
 
-  private static void read(ModelFolder folder, Component component, Parameters parameters) {
-    try (TensorSource source = folder.weights(component)) {
-      WeightLoader.load(component, source, parameters);
+  /** All weights, in the order in which checkpoints number those that train. */
+  public List<Group> groups() {
+    return groups;
+  }
+
+  /** The groups that train. */
+  public List<Group> trained() {
+    return groups.stream().filter(Group::trains).toList();
+  }
+
+  /** The weights of a component that its files hold. */
+  public Parameters parameters(Component component) {
+    return groups.stream()
+        .filter(group -> group.component() == component)
+        .findFirst()
+        .orElseThrow()
+        .parameters();
+  }
+
+  /**
+   * Takes out of training what this use of the text encoder never computes: no gradient would reach
+   * it, and as with torch's optimizers what has no gradient does not decay either.
+   */
+  public void freezeUnused(TextEncoding how) {
+    if (parameters(Component.TEXT_ENCODER).isTrainable()) {
+      textEncoder.freezeSkipped(how.clipSkip());
     }
   }
 
   /**
-   * Computes with what is saved meanwhile: the masters, where there are any beside 16 bits, or the
-   * average; no way back.
+   * Computes meanwhile with the weights that are saved: the masters, where there are any beside 16
+   * bits, or the average. Without backward.
    */
   public void withSavedWeights(Runnable body) {
-    unetParameters.withSavedWeights(() -> textParameters.withSavedWeights(body));
+    Runnable all = body;
+    for (Group group : trained()) {
+      Runnable inner = all;
+      all = () -> group.parameters().withSavedWeights(inner);
+    }
+    all.run();
+  }
+
+  /**
+   * Saves what trained, each group as it is exported.
+   *
+   * @param arena holds one tensor at a time where its order or type must change
+   * @throws dreambooth4j.Problem when it cannot be written
+   */
+  public void save(Arena arena, Path output) {
+    Map<Export, List<Group>> exports =
+        trained().stream()
+            .collect(Collectors.groupingBy(Group::export, LinkedHashMap::new, Collectors.toList()));
+    exports.forEach((export, saved) -> export.write(arena, saved, output));
   }
 
   /** Predicts noise or velocity. */
@@ -159,9 +205,9 @@ public final class StableDiffusion implements AutoCloseable {
     return vae;
   }
 
-  /** Prompts to token numbers. */
+  /** Prompts to token numbers; a model in a dry arena has none. */
   public Tokenizer tokenizer() {
-    return tokenizer;
+    return Objects.requireNonNull(tokenizer, "a dry model reads no prompts");
   }
 
   /** The model's scheduler_config.json. */
@@ -169,42 +215,22 @@ public final class StableDiffusion implements AutoCloseable {
     return scheduler;
   }
 
-  /** Weights of the UNet. */
-  public Parameters unetParameters() {
-    return unetParameters;
-  }
-
-  /** Weights of the text encoder. */
-  public Parameters textParameters() {
-    return textParameters;
-  }
-
-  /** Weights of the VAE. */
-  public Parameters vaeParameters() {
-    return vaeParameters;
-  }
-
   /**
-   * The first weight that is not finite, in the order of computation, as it is computed with or as
-   * it is saved; null if all are.
+   * The first weight that is not finite, as it is computed with or as it is saved, in words; null
+   * if all are finite.
    */
   public @Nullable String firstBadWeight() {
-    Map<Component, Parameters> components = new LinkedHashMap<>();
-    components.put(Component.TEXT_ENCODER, textParameters);
-    components.put(Component.UNET, unetParameters);
-    components.put(Component.VAE, vaeParameters);
-    for (Map.Entry<Component, Parameters> component : components.entrySet()) {
-      for (Parameter each : component.getValue().all()) {
-        if (!Stream.of(each.weight(), each.saved()).distinct().allMatch(Tensor::isFinite)) {
-          return "the weight %s of the %s".formatted(each, component.getKey().folder());
-        }
-      }
-    }
-    return null;
+    return groups.stream()
+        .map(Group::firstBadWeight)
+        .filter(Objects::nonNull)
+        .findFirst()
+        .orElse(null);
   }
 
   @Override
   public void close() {
-    tokenizer.close();
+    if (tokenizer != null) {
+      tokenizer.close();
+    }
   }
 }

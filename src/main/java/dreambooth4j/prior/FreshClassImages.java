@@ -60,7 +60,7 @@ public final class FreshClassImages {
     ClassImagePlan plan = plan(generation);
     if (plan.missing() > 0) {
       try (Arena arena = run.child("class images");
-          StableDiffusion model = StableDiffusion.load(arena, base, false, false)) {
+          StableDiffusion model = StableDiffusion.load(arena, base)) {
         new ClassImageGenerator(config, base, model, generation)
             .generate(arena, plan, listener, stop);
       }

@@ -85,7 +85,7 @@ public final class ReviewMaker implements AutoCloseable {
       ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
       Arena run = Devices.open("review", Devices.choose(config.compute()));
       try {
-        StableDiffusion weights = StableDiffusion.load(run, base, false, false);
+        StableDiffusion weights = StableDiffusion.load(run, base);
         return new Model(run, weights, new ClassImageGenerator(config, base, weights));
       } catch (RuntimeException | OutOfMemoryError e) {
         run.close();

@@ -10,27 +10,21 @@ import dreambooth4j.data.Concept;
 import dreambooth4j.data.Picture;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
-import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
-import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
-import dreambooth4j.model.TextEncoder;
-import dreambooth4j.model.UNet;
-import dreambooth4j.model.Vae;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.prior.ClassImagePlan;
-import dreambooth4j.weights.Component;
+import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelFolder;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -167,8 +161,9 @@ public record MemoryPlan(
 
   /** Plans a run on a device, which need not be there. */
   static MemoryPlan of(ModelFolder base, Config config, Load load, Device device) {
-    try (Arena run = Arena.dry("plan", device)) {
-      return new Dry(run, base, config, Precision.of(config.compute())).plan(load);
+    try (Arena run = Arena.dry("plan", device);
+        StableDiffusion model = Trainer.load(run, base, config)) {
+      return new Dry(run, base, config, model).plan(load);
     }
   }
 
@@ -178,51 +173,34 @@ public record MemoryPlan(
     private final ModelFolder base;
     private final Config config;
     private final MemoryConfig memory;
-    private final Gradients gradients;
-    private final Parameters unetParameters;
-    private final Parameters textParameters;
-    private final Parameters vaeParameters;
-    private final UNet unet;
-    private final TextEncoder textEncoder;
-    private final Vae vae;
-    private final Objective objective;
+    private final StableDiffusion model;
 
-    Dry(Arena run, ModelFolder base, Config config, StableDiffusion.Types types) {
+    Dry(Arena run, ModelFolder base, Config config, StableDiffusion model) {
       this.run = run;
       this.base = base;
       this.config = config;
+      this.model = model;
       memory = config.memory();
-      gradients = memory.fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED;
-      unetParameters = types.of(gradients);
-      textParameters = types.of(config.training().trainTextEncoder() ? gradients : Gradients.NONE);
-      vaeParameters = types.of(Gradients.NONE);
-      unet = StableDiffusion.unet(base, unetParameters);
-      textEncoder = StableDiffusion.textEncoder(base, textParameters);
-      vae = StableDiffusion.vae(base, vaeParameters);
-      objective =
-          Objective.plain(NoiseSchedule.of(SchedulerConfig.of(base.config(Component.SCHEDULER))));
     }
 
     MemoryPlan plan(Load load) {
       boolean textTrains = config.training().trainTextEncoder();
-      allocate(gradients, textTrains ? gradients : Gradients.NONE);
-      List<Parameters> trained = new ArrayList<>(List.of(unetParameters));
-      if (textTrains) {
-        textEncoder.freezeSkipped(config.model().clipSkip());
-        trained.add(textParameters);
+      model.freezeUnused(TextEncoding.of(config.model()));
+      List<Parameters> trained = model.trained().stream().map(Group::parameters).toList();
+      long weights = 0;
+      long masters = 0;
+      for (Parameters each : trained) {
+        weights += bytes(each.weights());
+        masters += each.hasMasters() ? bytes(each.masters()) : 0;
       }
-      long elements = trained.stream().mapToLong(Parameters::flatCount).sum();
-      DType type = unetParameters.dtype();
-      long weights = elements * type.bytes();
-      long masters = unetParameters.hasMasters() ? elements * DType.F32.bytes() : 0;
       long gathered = memory.fusedBackwardPass() ? 0 : weights;
-      long model = run.liveBytes();
+      long held = run.liveBytes();
       AdamW optimizer = Trainer.optimizer(run, config, trained, Trainer.onDevice(run, config));
-      long moments = run.liveBytes() - model;
+      long moments = run.liveBytes() - held;
       if (config.ema().used()) {
         trained.forEach(each -> each.keepAverage(run));
       }
-      long average = run.liveBytes() - model - moments;
+      long average = run.liveBytes() - held - moments;
       return new MemoryPlan(
           run.device(),
           config.compute(),
@@ -232,17 +210,15 @@ public record MemoryPlan(
           gathered,
           moments,
           average,
-          model - weights - masters - gathered,
+          held - weights - masters - gathered,
           caches(load, textTrains),
           step(load, optimizer, textTrains),
           Math.max(Math.max(samples(), freshClassImages(load)), encoding(load)),
           run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(trained));
     }
 
-    private void allocate(Gradients ofUnet, Gradients ofText) {
-      unetParameters.allocate(run, ofUnet);
-      textParameters.allocate(run, ofText);
-      vaeParameters.allocate(run, Gradients.NONE);
+    private static long bytes(Tensor tensor) {
+      return tensor.count() * tensor.dtype().bytes();
     }
 
     private static long largest(List<Parameters> trained) {
@@ -257,15 +233,15 @@ public record MemoryPlan(
 
     private long caches(Load load, boolean textTrains) {
       long picture = 2 * latentElements(load) * DType.F32.bytes();
-      long prompt = (long) tokens() * textEncoder.config().width() * DType.F32.bytes();
+      long prompt = (long) tokens() * model.textEncoder().config().width() * DType.F32.bytes();
       return load.pictures * picture + (textTrains ? 0 : load.prompts * prompt);
     }
 
     private long latentElements(Load load) {
-      int factor = vae.config().factor();
+      int factor = model.vae().config().factor();
       return (long) (load.bucket.height() / factor)
           * (load.bucket.width() / factor)
-          * vae.config().latentChannels();
+          * model.vae().config().latentChannels();
     }
 
     private long samples() {
@@ -279,10 +255,10 @@ public record MemoryPlan(
         return 0;
       }
       long before = run.liveBytes();
-      try (Arena beside = run.child("class images")) {
-        Dry model = new Dry(beside, base, config, StableDiffusion.Types.trainedIn(DType.F32));
-        model.allocate(Gradients.NONE, Gradients.NONE);
-        return run.liveBytes() - before + model.drawing(load.drawn.size, load.drawn.count);
+      try (Arena beside = run.child("class images");
+          StableDiffusion drawing = StableDiffusion.load(beside, base)) {
+        Dry dry = new Dry(beside, base, config, drawing);
+        return run.liveBytes() - before + dry.drawing(load.drawn.size, load.drawn.count);
       }
     }
 
@@ -293,13 +269,15 @@ public record MemoryPlan(
       try (Arena drawing = run.child("pictures")) {
         Tensor prompts =
             drawing.allocate(
-                "prompts", DType.F32, 2L * count, tokens(), textEncoder.config().width());
+                "prompts", DType.F32, 2L * count, tokens(), model.textEncoder().config().width());
         latents(drawing, size, 2 * count); // noise, and what becomes a picture
         long held = run.liveBytes() - before;
         long decoding =
-            peak((arena, tape) -> vae.decode(tape, tape.constant(latents(arena, size, atOnce))));
+            peak(
+                (arena, tape) ->
+                    model.vae().decode(tape, tape.constant(latents(arena, size, atOnce))));
         long[] predicting = new long[1];
-        unetParameters.withSavedWeights(
+        model.withSavedWeights(
             () -> predicting[0] = peak((arena, tape) -> predict(arena, tape, size, prompts)));
         return held + Math.max(decoding, predicting[0]);
       }
@@ -308,19 +286,23 @@ public record MemoryPlan(
     private void predict(Arena arena, Tape tape, Bucket size, Tensor prompts) {
       int rows = (int) prompts.size(0);
       Tensor timesteps = arena.allocate("timesteps", DType.F32, rows);
-      unet.forward(
-          tape, tape.constant(latents(arena, size, rows)), timesteps, tape.constant(prompts));
+      model
+          .unet()
+          .forward(
+              tape, tape.constant(latents(arena, size, rows)), timesteps, tape.constant(prompts));
     }
 
     private long encoding(Load load) {
       Bucket bucket = load.bucket;
       return peak(
           (arena, tape) ->
-              vae.encode(
-                  tape,
-                  tape.constant(
-                      arena.allocate(
-                          "picture", DType.F32, 1, bucket.height(), bucket.width(), 3))));
+              model
+                  .vae()
+                  .encode(
+                      tape,
+                      tape.constant(
+                          arena.allocate(
+                              "picture", DType.F32, 1, bucket.height(), bucket.width(), 3))));
     }
 
     private long peak(BiConsumer<Arena, Tape> work) {
@@ -332,22 +314,22 @@ public record MemoryPlan(
     }
 
     private Tensor latents(Arena arena, Bucket size, int rows) {
-      int factor = vae.config().factor();
+      int factor = model.vae().config().factor();
       return arena.allocate(
           "latents",
           DType.F32,
           rows,
           size.height() / factor,
           size.width() / factor,
-          vae.config().latentChannels());
+          model.vae().config().latentChannels());
     }
 
     /** What is alive at the step's peak beyond what lives all the time. */
     private Map<String, Long> step(Load load, AdamW optimizer, boolean textTrains) {
       TrainingStep step =
           new TrainingStep(
-              unet,
-              objective,
+              model.unet(),
+              Objective.plain(NoiseSchedule.of(model.scheduler())),
               config.training().offsetNoise(),
               new Tape.Saving(
                   memory.gradientCheckpointing() == Checkpointing.TRUE, optimizer::updateArrived));
@@ -376,7 +358,7 @@ public record MemoryPlan(
 
     /** What a prompt becomes. */
     private int tokens() {
-      return windows() * (textEncoder.config().length() - 2) + 2;
+      return windows() * (model.textEncoder().config().length() - 2) + 2;
     }
 
     private int windows() {
@@ -386,13 +368,15 @@ public record MemoryPlan(
     private TrainingStep.Prompts prompts(Arena batch, Load load, boolean textTrains) {
       if (textTrains) {
         long rows = (long) load.rows * windows();
-        Tensor ids = batch.allocate("token ids", DType.I64, rows, textEncoder.config().length());
+        Tensor ids =
+            batch.allocate("token ids", DType.I64, rows, model.textEncoder().config().length());
         return tape ->
             PromptEncoder.joined(
-                tape, textEncoder.forward(tape, ids, config.model().clipSkip()), windows());
+                tape, model.textEncoder().forward(tape, ids, config.model().clipSkip()), windows());
       }
       Tensor states =
-          batch.allocate("prompts", DType.F32, load.rows, tokens(), textEncoder.config().width());
+          batch.allocate(
+              "prompts", DType.F32, load.rows, tokens(), model.textEncoder().config().width());
       return tape -> tape.constant(states);
     }
   }

@@ -23,6 +23,8 @@ import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -99,11 +101,8 @@ public final class Trainer implements AutoCloseable {
     this.caches = caches;
     NoiseSchedule schedule = NoiseSchedule.of(model.scheduler());
     this.batches = new PairBatches(config, model, caches, schedule.timesteps());
-    trained.add(model.unetParameters());
-    if (config.training().trainTextEncoder()) {
-      model.textEncoder().freezeSkipped(config.model().clipSkip());
-      trained.add(model.textParameters());
-    }
+    model.freezeUnused(TextEncoding.of(config.model()));
+    model.trained().forEach(group -> trained.add(group.parameters()));
     onDevice = onDevice(run, config);
     optimizer = optimizer(run, config, trained, onDevice);
     step =
@@ -151,15 +150,15 @@ public final class Trainer implements AutoCloseable {
         device);
   }
 
-  /** Reads a model to train as the configuration says. */
+  /** Reads a model to train as the configuration says; in a dry arena, its sizes. */
   public static StableDiffusion load(Arena run, ModelFolder base, Config config) {
-    Gradients gradients =
-        config.memory().fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED;
     return StableDiffusion.load(
         run,
         base,
-        gradients,
-        config.training().trainTextEncoder() ? gradients : Gradients.NONE,
+        config.training().trainTextEncoder()
+            ? Set.of(Component.UNET, Component.TEXT_ENCODER)
+            : Set.of(Component.UNET),
+        config.memory().fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED,
         Precision.of(config.compute()));
   }
 
@@ -482,8 +481,8 @@ public final class Trainer implements AutoCloseable {
     double part = config.training().stopTextEncoder();
     int epochs = Math.max(1, (steps + stepsPerEpoch - 1) / stepsPerEpoch);
     boolean trains = epoch < Math.ceil(part * epochs);
-    if (!trains && trained.remove(model.textParameters())) {
-      optimizer.freeze(model.textParameters());
+    if (!trains && trained.remove(model.parameters(Component.TEXT_ENCODER))) {
+      optimizer.freeze(model.parameters(Component.TEXT_ENCODER));
     }
     return trains;
   }

@@ -15,9 +15,7 @@ import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.prior.FreshClassImages;
-import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
-import dreambooth4j.weights.ModelWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -130,7 +128,7 @@ public final class TrainingRun {
         trainer.capture(new CudaRecorder(), listener::warning);
       }
       try (trainer) {
-        train(run, trainer, samples, base, model, checkpoints, refresh);
+        train(run, trainer, samples, model, checkpoints, refresh);
         return trainer.done() == trainer.steps();
       }
     } catch (Problem e) {
@@ -217,7 +215,6 @@ public final class TrainingRun {
       Arena run,
       Trainer trainer,
       SamplePictures samples,
-      ModelFolder base,
       StableDiffusion model,
       Checkpoints checkpoints,
       Refresh refresh) {
@@ -254,7 +251,7 @@ public final class TrainingRun {
       }
     } catch (Problem e) {
       if (e.kind() == Problem.Kind.DIVERGED && trainer.done() > begun) {
-        keepLastGood(run, trainer, base, model);
+        keepLastGood(run, trainer, model);
       } else if (trainer.done() > begun) {
         keepSteps(trainer, model, checkpoints);
       }
@@ -266,7 +263,7 @@ public final class TrainingRun {
       }
       saveState(trainer, model, checkpoints);
     }
-    saveModel(run, trainer, base, model);
+    saveModel(run, trainer, model);
     boolean trained = trainer.done() > begun;
     if (trainer.done() == trainer.steps() && trained && config.output().saveStateAfter()) {
       saveState(trainer, model, checkpoints);
@@ -317,13 +314,9 @@ public final class TrainingRun {
     listener.saved(checkpoints.save(trainer), trainer.done());
   }
 
-  private void saveModel(Arena run, Trainer trainer, ModelFolder base, StableDiffusion model) {
+  private void saveModel(Arena run, Trainer trainer, StableDiffusion model) {
     Divergence.requireFinite(model, trainer.done());
-    ModelWriter writer = new ModelWriter(base).with(Component.UNET, model.unetParameters());
-    if (config.training().trainTextEncoder()) {
-      writer.with(Component.TEXT_ENCODER, model.textParameters());
-    }
-    writer.write(run, output);
+    model.save(run, output);
     listener.saved(output, trainer.done());
   }
 
@@ -331,13 +324,13 @@ public final class TrainingRun {
    * The weights are those before the step that failed. Finite as they are, they may be on their way
    * out: they never take the place of a model that was there before.
    */
-  private void keepLastGood(Arena run, Trainer trainer, ModelFolder base, StableDiffusion model) {
+  private void keepLastGood(Arena run, Trainer trainer, StableDiffusion model) {
     if (Files.exists(output.resolve("model_index.json"))) {
       listener.warning("nothing is written: the model in " + output + " stays as it was");
     } else if (model.firstBadWeight() != null) {
       listener.warning("nothing is written: the weights hold numbers that are not finite");
     } else {
-      saveModel(run, trainer, base, model);
+      saveModel(run, trainer, model);
       boolean midst = config.memory().fusedBackwardPass() && !trainer.averages();
       String when = midst ? "in the midst of" : "before";
       listener.warning(

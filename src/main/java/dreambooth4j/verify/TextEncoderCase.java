@@ -6,6 +6,7 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.WeightedSum;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.weights.Component;
 
 /** The text encoder's output, with layers skipped and without, and all its gradients. */
 final class TextEncoderCase {
@@ -18,7 +19,7 @@ final class TextEncoderCase {
     if (!golden.setting("loss").asText().equals(LOSS)) {
       throw golden.notUnderstood("loss " + golden.setting("loss"));
     }
-    model.textParameters().gradients().zero_();
+    model.parameters(Component.TEXT_ENCODER).gradients().zero_();
     Tensor ids = golden.input(arena, "input.input_ids");
     Tensor cotangent = golden.input(arena, "input.cotangent");
     try (Tape tape = Tape.recording(arena)) {
@@ -27,7 +28,7 @@ final class TextEncoderCase {
       double share = 1.0 / output.value().count();
       tape.backward(output, WeightedSum.of(arena, new double[] {share}, cotangent));
     }
-    UNetCase.gradients(arena, model.textParameters(), golden);
+    UNetCase.gradients(arena, model.parameters(Component.TEXT_ENCODER), golden);
     for (String name : golden.names(SKIPPED)) {
       int skip = Integer.parseInt(name.substring(SKIPPED.length()));
       try (Tape tape = Tape.inference(arena)) {

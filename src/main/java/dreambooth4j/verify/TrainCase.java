@@ -13,6 +13,7 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.train.TrainingStep;
+import dreambooth4j.weights.Component;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -30,7 +31,7 @@ final class TrainCase {
   private TrainCase() {}
 
   static void run(Arena arena, StableDiffusion model, Golden golden) {
-    Parameters parameters = model.unetParameters();
+    Parameters parameters = model.parameters(Component.UNET);
     Tensor start = arena.allocate("start", DType.F32, parameters.flatCount());
     start.copyFrom(parameters.weights());
     try {
@@ -60,7 +61,7 @@ final class TrainCase {
                 number(optimizer, 3),
                 number(optimizer, 4),
                 number(optimizer, 5)),
-            List.of(model.unetParameters()));
+            List.of(model.parameters(Component.UNET)));
     adam.zeroGradients();
     double priorLossWeight = golden.setting("prior_loss_weight").asDouble();
     double offset = golden.setting("offset_noise").asDouble();

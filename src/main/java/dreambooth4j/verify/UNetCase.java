@@ -10,6 +10,7 @@ import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.engine.op.SquaredError;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.weights.Component;
 import java.util.Arrays;
 import java.util.Objects;
 
@@ -23,7 +24,7 @@ final class UNetCase {
     if (!golden.setting("loss").asText().equals(LOSS)) {
       throw golden.notUnderstood("loss " + golden.setting("loss"));
     }
-    Parameters parameters = model.unetParameters();
+    Parameters parameters = model.parameters(Component.UNET);
     parameters.gradients().zero_();
     try (Tape tape = Tape.recording(arena)) {
       Var sample = tape.input(ChannelsLast.of(arena, golden.input(arena, "input.sample")));

@@ -2,6 +2,7 @@ package dreambooth4j.verify;
 
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import java.nio.file.Path;
 import java.util.Comparator;
@@ -29,7 +30,7 @@ public final class Verifier implements AutoCloseable {
   public Verifier(ModelFolder folder) {
     StableDiffusion loaded;
     try {
-      loaded = StableDiffusion.load(run, folder, true, true);
+      loaded = StableDiffusion.load(run, folder, Component.UNET, Component.TEXT_ENCODER);
     } catch (RuntimeException e) {
       run.close();
       throw e;

@@ -8,12 +8,12 @@ import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
-import dreambooth4j.engine.Parameters;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -22,29 +22,25 @@ import java.util.Set;
  * names and in the layout that the base model has, and everything else as it is in the base model,
  * under the names that {@code from_pretrained} looks for when no variant is asked for.
  */
-public final class ModelWriter {
+public final class ModelWriter implements Export {
   private final ModelFolder base;
-  private final Map<Component, Parameters> trained = new EnumMap<>(Component.class);
 
   /** A writer that takes from {@code base} what was not trained. */
   public ModelWriter(ModelFolder base) {
     this.base = base;
   }
 
-  /** Writes these weights, as they are {@link Parameters#saved}, instead of the base model's. */
-  public ModelWriter with(Component component, Parameters parameters) {
-    trained.put(component, parameters);
-    return this;
-  }
-
   /**
-   * Writes the folder. All files are complete before the first takes its place: when this fails
-   * half-way, a model that was there before is whole.
+   * Writes the folder: the groups' weights, as they are {@code saved}, instead of the base model's.
+   * All files are complete before the first takes its place: when this fails half-way, a model that
+   * was there before is whole.
    *
-   * @param arena holds one tensor at a time where its order or type must change
    * @throws Problem when it cannot be written, or the base model can no longer be read
    */
-  public void write(Arena arena, Path output) {
+  @Override
+  public void write(Arena arena, List<Group> groups, Path output) {
+    Map<Component, Group> trained = new EnumMap<>(Component.class);
+    groups.forEach(group -> trained.put(group.component(), group));
     try (StagedFiles files = new StagedFiles()) {
       Set<Component> written = EnumSet.noneOf(Component.class);
       for (Component component : Component.values()) {
@@ -58,10 +54,10 @@ public final class ModelWriter {
             copy(files, source, folder.resolve(name));
           }
         }
-        Parameters weights = trained.get(component);
-        if (weights != null) {
+        Group group = trained.get(component);
+        if (group != null) {
           Path target = folder.resolve(component.weightsFile(null));
-          SafetensorsWriter writer = writer(component, weights);
+          SafetensorsWriter writer = writer(group);
           files.add(target, channel -> writer.writeTo(channel, arena));
         } else if (component.hasWeights()) {
           copyWeights(files, component, folder);
@@ -74,13 +70,13 @@ public final class ModelWriter {
     }
   }
 
-  private SafetensorsWriter writer(Component component, Parameters weights) {
+  private SafetensorsWriter writer(Group group) {
     Map<String, String> names;
-    try (TensorSource source = base.weights(component)) {
-      names = WeightNames.fileNames(component, source);
+    try (TensorSource source = base.weights(group.component())) {
+      names = WeightNames.fileNames(group.component(), source);
     }
     SafetensorsWriter writer = new SafetensorsWriter();
-    for (Parameter each : weights.all()) {
+    for (Parameter each : group.parameters().all()) {
       String name = names.getOrDefault(each.name(), each.name());
       writer.add(name, DType.F32, each, each.saved());
     }

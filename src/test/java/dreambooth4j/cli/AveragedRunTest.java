@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.train.TinyRun;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.Safetensors;
 import java.io.IOException;
@@ -19,13 +20,12 @@ class AveragedRunTest {
   /** Compares the model with what the last checkpoint calls so: UNet first, then text encoder. */
   private static void assertSaved(Path output, String name) {
     try (Arena run = Arena.open("run");
-        StableDiffusion model =
-            StableDiffusion.load(run, ModelFolder.open(output, null), false, false);
+        StableDiffusion model = StableDiffusion.load(run, ModelFolder.open(output, null));
         Safetensors state =
             Safetensors.open(output.resolve("checkpoint-4/training_state.safetensors"))) {
-      assertThat(model.unetParameters().masters().toFloats())
+      assertThat(model.parameters(Component.UNET).masters().toFloats())
           .isEqualTo(state.read(run, "0." + name).toFloats());
-      assertThat(model.textParameters().masters().toFloats())
+      assertThat(model.parameters(Component.TEXT_ENCODER).masters().toFloats())
           .isEqualTo(state.read(run, "1." + name).toFloats());
     }
   }

@@ -44,8 +44,7 @@ class InterruptTest {
 
   private static void assertLoads(Path folder) {
     try (Arena run = Arena.open("run");
-        StableDiffusion model =
-            StableDiffusion.load(run, ModelFolder.open(folder, null), false, false)) {
+        StableDiffusion model = StableDiffusion.load(run, ModelFolder.open(folder, null))) {
       assertThat(model.firstBadWeight()).isNull();
     }
   }

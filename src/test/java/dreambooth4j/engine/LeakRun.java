@@ -43,7 +43,7 @@ final class LeakRun {
       }
       case "generate" -> {
         StableDiffusion loaded =
-            StableDiffusion.load(run, ModelFolder.open(Path.of(args[1]), null), false, false);
+            StableDiffusion.load(run, ModelFolder.open(Path.of(args[1]), null));
         model = loaded;
         work = () -> generate(run, loaded);
       }

@@ -6,6 +6,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -23,7 +24,7 @@ class PromptEncoderTest {
 
   private static StableDiffusion load(Arena run, String family) {
     ModelFolder folder = ModelFolder.open(GOLDENS.resolve(family).resolve("model"), null);
-    return StableDiffusion.load(run, folder, false, true);
+    return StableDiffusion.load(run, folder, Component.TEXT_ENCODER);
   }
 
   /** The way back of each window by itself, given its part of the gradient. */
@@ -47,8 +48,8 @@ class PromptEncoderTest {
         tape.backward(states, seed);
         seed.release();
       }
-      float[] whole = model.textParameters().gradients().toFloats();
-      model.textParameters().gradients().zero_();
+      float[] whole = model.parameters(Component.TEXT_ENCODER).gradients().toFloats();
+      model.parameters(Component.TEXT_ENCODER).gradients().zero_();
 
       int windows = length / 75;
       for (int prompt = 0; prompt < PROMPTS.size(); prompt++) {
@@ -71,7 +72,7 @@ class PromptEncoderTest {
           }
         }
       }
-      float[] parts = model.textParameters().gradients().toFloats();
+      float[] parts = model.parameters(Component.TEXT_ENCODER).gradients().toFloats();
       double difference = 0;
       double size = 0;
       for (int i = 0; i < parts.length; i++) {

@@ -58,7 +58,7 @@ class ClassImageGeneratorTest {
     List<Integer> made = new ArrayList<>();
     ModelFolder folder = ModelFolder.open(base, null);
     try (Arena run = Arena.open("run");
-        StableDiffusion model = StableDiffusion.load(run, folder, false, false)) {
+        StableDiffusion model = StableDiffusion.load(run, folder)) {
       long before = run.liveCount();
       run.limit(spare == Long.MAX_VALUE ? spare : run.liveBytes() + spare);
       new ClassImageGenerator(config, folder, model)
@@ -253,8 +253,7 @@ class ClassImageGeneratorTest {
     long second = 1_000_000_000L;
     Iterator<Long> clock = List.of(0L, 0L, 0L, 100 * second, 108 * second, 112 * second).iterator();
     try (Arena run = Arena.open("run");
-        StableDiffusion model =
-            StableDiffusion.load(run, ModelFolder.open(TinyRun.MODEL, null), false, false)) {
+        StableDiffusion model = StableDiffusion.load(run, ModelFolder.open(TinyRun.MODEL, null))) {
       long before = run.liveCount();
       Forecast forecast =
           new ClassImageGenerator(tiny.config(), ModelFolder.open(TinyRun.MODEL, null), model)

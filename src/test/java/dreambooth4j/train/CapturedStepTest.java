@@ -10,6 +10,7 @@ import dreambooth4j.config.Config;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.kernel.Emulated;
 import dreambooth4j.engine.kernel.Recorder;
+import dreambooth4j.weights.Component;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -143,7 +144,7 @@ class CapturedStepTest {
         TinyTrainer plain = new TinyTrainer(tiny);
         TinyTrainer ours = new TinyTrainer(tiny, Emulated.open())) {
       start.saveWithScale(checkpoint, half ? 0x1p19 : 1);
-      float[] before = start.model.unetParameters().saved().toFloats();
+      float[] before = start.model.parameters(Component.UNET).saved().toFloats();
       ours.trainer.capture(new Again(), ours.notes::add);
       plain.trainer.resume(checkpoint);
       ours.trainer.resume(checkpoint);
@@ -155,12 +156,12 @@ class CapturedStepTest {
       assertThat(plain.reports)
           .extracting(Trainer.StepReport::skipped)
           .containsExactly(half, half, false, false);
-      float[] average = plain.model.unetParameters().saved().toFloats();
+      float[] average = plain.model.parameters(Component.UNET).saved().toFloats();
       double moved = distance(before, average);
       assertThat(moved).isPositive();
-      assertThat(distance(average, plain.model.unetParameters().masters().toFloats()))
+      assertThat(distance(average, plain.model.parameters(Component.UNET).masters().toFloats()))
           .isGreaterThan(0.05 * moved);
-      assertThat(distance(ours.model.unetParameters().saved().toFloats(), average))
+      assertThat(distance(ours.model.parameters(Component.UNET).saved().toFloats(), average))
           .isLessThan(ofMovement * moved);
     }
   }

@@ -13,6 +13,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.weights.Component;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -181,12 +182,12 @@ class EmaTest {
         .with("num_train_epochs", 3);
     try (TinyTrainer trained = new TinyTrainer(tiny)) {
       for (int step = 0; step < 8; step++) {
-        float[] unet = average(trained.model.unetParameters());
-        float[] text = average(trained.model.textParameters());
+        float[] unet = average(trained.model.parameters(Component.UNET));
+        float[] text = average(trained.model.parameters(Component.TEXT_ENCODER));
         trained.train(step + 1);
         double decay = step == 0 ? 0 : Math.min(0.6, (1.0 + step) / (10 + step));
-        assertMoved(unet, trained.model.unetParameters(), 1 - decay);
-        assertMoved(text, trained.model.textParameters(), 1 - decay);
+        assertMoved(unet, trained.model.parameters(Component.UNET), 1 - decay);
+        assertMoved(text, trained.model.parameters(Component.TEXT_ENCODER), 1 - decay);
       }
     }
   }
@@ -214,9 +215,9 @@ class EmaTest {
       assertThat(with.timeless()).isEqualTo(without.timeless());
       assertThat(with.unet()).isEqualTo(without.unet());
       assertThat(with.text()).isEqualTo(without.text());
-      assertThat(average(with.model.unetParameters()))
-          .isNotEqualTo(with.model.unetParameters().masters().toFloats());
-      assertThat(without.model.unetParameters().average()).isNull();
+      assertThat(average(with.model.parameters(Component.UNET)))
+          .isNotEqualTo(with.model.parameters(Component.UNET).masters().toFloats());
+      assertThat(without.model.parameters(Component.UNET).average()).isNull();
     }
   }
 
@@ -226,10 +227,10 @@ class EmaTest {
     tiny.with("max_grad_norm", 0).with("train_text_encoder", true);
     try (TinyTrainer plain = new TinyTrainer(tiny).train();
         TinyTrainer passing = new TinyTrainer(tiny.with("fused_backward_pass", true)).train()) {
-      assertThat(average(passing.model.unetParameters()))
-          .isEqualTo(average(plain.model.unetParameters()));
-      assertThat(average(passing.model.textParameters()))
-          .isEqualTo(average(plain.model.textParameters()));
+      assertThat(average(passing.model.parameters(Component.UNET)))
+          .isEqualTo(average(plain.model.parameters(Component.UNET)));
+      assertThat(average(passing.model.parameters(Component.TEXT_ENCODER)))
+          .isEqualTo(average(plain.model.parameters(Component.TEXT_ENCODER)));
     }
   }
 
@@ -240,7 +241,7 @@ class EmaTest {
     try (TinyTrainer trained = new TinyTrainer(tiny)) {
       trained.saveWithScale(checkpoint, 0x1p30);
       trained.trainer.resume(checkpoint);
-      Parameters unet = trained.model.unetParameters();
+      Parameters unet = trained.model.parameters(Component.UNET);
       unet.saved().zero_(); // so that any move would show
       trained.train(1);
       assertThat(trained.reports.get(0).skipped()).isTrue();
@@ -257,8 +258,8 @@ class EmaTest {
         TinyTrainer second = new TinyTrainer(tiny)) {
       first.trainer.save(checkpoint);
       assertThat(second.trainer.resume(checkpoint)).isEmpty();
-      assertThat(average(second.model.unetParameters()))
-          .isEqualTo(average(first.model.unetParameters()));
+      assertThat(average(second.model.parameters(Component.UNET)))
+          .isEqualTo(average(first.model.parameters(Component.UNET)));
       second.train();
       whole.trainer.save(folder.resolve("whole"));
       second.trainer.save(folder.resolve("second"));
@@ -278,8 +279,8 @@ class EmaTest {
             .containsExactlyInAnyOrder(
                 "no average of the weights was kept, and it begins with them as they are",
                 "use_ema was 'false', is 'true'");
-        assertThat(average(on.model.unetParameters()))
-            .isEqualTo(plain.model.unetParameters().masters().toFloats());
+        assertThat(average(on.model.parameters(Component.UNET)))
+            .isEqualTo(plain.model.parameters(Component.UNET).masters().toFloats());
         on.train(5).trainer.save(with);
         try (TinyTrainer off = new TinyTrainer(tiny.with("use_ema", false))) {
           assertThat(off.trainer.resume(with)).containsExactly("use_ema was 'true', is 'false'");
@@ -323,13 +324,15 @@ class EmaTest {
       assertThat(trained.model.firstBadWeight()).isNull();
       trained
           .model
-          .unetParameters()
+          .parameters(Component.UNET)
           .all()
           .get(2)
           .saved()
-          .copyFrom(filled((int) trained.model.unetParameters().all().get(2).count(), Float.NaN));
+          .copyFrom(
+              filled(
+                  (int) trained.model.parameters(Component.UNET).all().get(2).count(), Float.NaN));
       assertThat(trained.model.firstBadWeight())
-          .contains(trained.model.unetParameters().all().get(2).name());
+          .contains(trained.model.parameters(Component.UNET).all().get(2).name());
     }
   }
 }

@@ -7,8 +7,6 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.kernel.Emulated;
 import dreambooth4j.weights.Component;
-import dreambooth4j.weights.ModelFolder;
-import dreambooth4j.weights.ModelWriter;
 import dreambooth4j.weights.Safetensors;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -41,10 +39,11 @@ class FullBf16Test {
   void shouldHoldTheWholeModelInBf16() {
     try (TinyTrainer beside = new TinyTrainer(tiny.with("full_bf16", false));
         TinyTrainer alone = new TinyTrainer(tiny.with("full_bf16", true))) {
-      assertThat(alone.model.vaeParameters().dtype()).isEqualTo(DType.BF16);
+      assertThat(alone.model.parameters(Component.VAE).dtype()).isEqualTo(DType.BF16);
       long trained =
-          alone.model.unetParameters().flatCount() + alone.model.textParameters().flatCount();
-      long frozen = alone.model.vaeParameters().flatCount();
+          alone.model.parameters(Component.UNET).flatCount()
+              + alone.model.parameters(Component.TEXT_ENCODER).flatCount();
+      long frozen = alone.model.parameters(Component.VAE).flatCount();
       assertThat(beside.run.liveBytes() - alone.run.liveBytes())
           .isEqualTo(4 * trained + 2 * frozen);
       assertThat(alone.trainer.precision()).contains("bf16 alone");
@@ -92,14 +91,10 @@ class FullBf16Test {
   /** Every reader takes F32, and bf16 loses nothing in it. */
   @Test
   void shouldSaveTheWeightsThemselvesInF32() {
-    ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
     Path output = folder.resolve("model");
     try (TinyTrainer trained = new TinyTrainer(tiny).train(2);
         Arena scratch = trained.run.child("save")) {
-      new ModelWriter(base)
-          .with(Component.UNET, trained.model.unetParameters())
-          .with(Component.TEXT_ENCODER, trained.model.textParameters())
-          .write(scratch, output);
+      trained.model.save(scratch, output);
       try (Safetensors file =
           Safetensors.open(output.resolve("unet/diffusion_pytorch_model.safetensors"))) {
         assertThat(file.tensors().values())

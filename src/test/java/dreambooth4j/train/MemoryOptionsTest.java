@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
 import dreambooth4j.Problem;
+import dreambooth4j.weights.Component;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeEach;
@@ -60,7 +61,9 @@ class MemoryOptionsTest {
     try (TinyTrainer plain = new TinyTrainer(tiny);
         TinyTrainer passing = new TinyTrainer(tiny.with("fused_backward_pass", true))) {
       long gradients =
-          4 * (plain.model.unetParameters().flatCount() + plain.model.textParameters().flatCount());
+          4
+              * (plain.model.parameters(Component.UNET).flatCount()
+                  + plain.model.parameters(Component.TEXT_ENCODER).flatCount());
       assertThat(passing.run.liveBytes()).isEqualTo(plain.run.liveBytes() - gradients);
       plain.train();
       passing.train();

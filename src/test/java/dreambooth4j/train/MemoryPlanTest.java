@@ -134,7 +134,7 @@ class MemoryPlanTest {
     ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
     Config config = tiny.config();
     try (Arena run = Arena.open("run");
-        StableDiffusion model = StableDiffusion.load(run, base, false, false)) {
+        StableDiffusion model = StableDiffusion.load(run, base)) {
       AtomicLong most = new AtomicLong();
       new ClassImageGenerator(config, base, model)
           .generate(

@@ -12,12 +12,14 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -89,7 +91,7 @@ class PrecisionTest {
   void shouldFollowThePathOfF32(String type) {
     try (TinyTrainer exact = new TinyTrainer(tiny).train();
         TinyTrainer half = new TinyTrainer(tiny.with("mixed_precision", type)).train()) {
-      assertThat(half.model.unetParameters().dtype().isHalf()).isTrue();
+      assertThat(half.model.parameters(Component.UNET).dtype().isHalf()).isTrue();
       for (int i = 0; i < exact.reports.size(); i++) {
         assertThat(half.reports.get(i).losses().total())
             .isCloseTo(exact.reports.get(i).losses().total(), withinPercentage(1));
@@ -200,20 +202,21 @@ class PrecisionTest {
           StableDiffusion.load(
               run,
               base,
+              Set.of(Component.UNET),
               Parameters.Gradients.GATHERED,
-              Parameters.Gradients.NONE,
               StableDiffusion.Types.trainedIn(DType.BF16));
-      StableDiffusion exact = StableDiffusion.load(run, base, false, false);
-      assertThat(half.textParameters().dtype()).isEqualTo(DType.F32);
+      StableDiffusion exact = StableDiffusion.load(run, base);
+      assertThat(half.parameters(Component.TEXT_ENCODER).dtype()).isEqualTo(DType.F32);
       half.withSavedWeights(
           () -> {
-            for (Parameter each : half.unetParameters().all()) {
-              Parameter same = exact.unetParameters().byName().get(each.name());
+            for (Parameter each : half.parameters(Component.UNET).all()) {
+              Parameter same = exact.parameters(Component.UNET).byName().get(each.name());
               assertThat(same).isNotNull();
               assertThat(each.weight().toFloats()).containsExactly(same.weight().toFloats());
             }
           });
-      assertThat(half.unetParameters().all().get(0).weight().dtype()).isEqualTo(DType.BF16);
+      assertThat(half.parameters(Component.UNET).all().get(0).weight().dtype())
+          .isEqualTo(DType.BF16);
       half.close();
       exact.close();
     }

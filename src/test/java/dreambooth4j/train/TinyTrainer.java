@@ -13,6 +13,7 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -92,12 +93,12 @@ final class TinyTrainer implements AutoCloseable {
 
   /** The UNet's weights by name; copies. */
   Map<String, List<Float>> unet() {
-    return values(model.unetParameters());
+    return values(model.parameters(Component.UNET));
   }
 
   /** The text encoder's weights by name; copies. */
   Map<String, List<Float>> text() {
-    return values(model.textParameters());
+    return values(model.parameters(Component.TEXT_ENCODER));
   }
 
   private Map<String, List<Float>> values(Parameters parameters) {

@@ -14,6 +14,7 @@ import dreambooth4j.engine.Staged;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.weights.Component;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -150,17 +151,19 @@ class TrainerTest {
               .findFirst()
               .orElseThrow();
       gather(tried, step, batches, both, 0, 1);
-      float[] whole = tried.model.unetParameters().gradients().toFloats();
-      float[] wholeText = tried.model.textParameters().gradients().toFloats();
-      tried.model.unetParameters().gradients().zero_();
-      tried.model.textParameters().gradients().zero_();
+      float[] whole = tried.model.parameters(Component.UNET).gradients().toFloats();
+      float[] wholeText = tried.model.parameters(Component.TEXT_ENCODER).gradients().toFloats();
+      tried.model.parameters(Component.UNET).gradients().zero_();
+      tried.model.parameters(Component.TEXT_ENCODER).gradients().zero_();
       for (int i = 0; i < 2; i++) {
         List<PairSampler.Pair> one = both.pairs().subList(i, i + 1);
         gather(tried, step, batches, new PairSampler.Batch(both.bucket(), one), i, 0.5);
       }
-      assertThat(error(tried.model.unetParameters().gradients().toFloats(), whole))
+      assertThat(error(tried.model.parameters(Component.UNET).gradients().toFloats(), whole))
           .isLessThan(1e-5);
-      assertThat(error(tried.model.textParameters().gradients().toFloats(), wholeText))
+      assertThat(
+              error(
+                  tried.model.parameters(Component.TEXT_ENCODER).gradients().toFloats(), wholeText))
           .isLessThan(1e-5);
     }
   }

@@ -11,7 +11,9 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -32,6 +34,14 @@ class ModelWriterTest {
     }
   }
 
+  private static void write(
+      Arena run, ModelFolder base, Path output, Map<Component, Parameters> trained) {
+    Export export = new ModelWriter(base);
+    List<Group> groups = new ArrayList<>();
+    trained.forEach((component, weights) -> groups.add(new Group(component, weights, export)));
+    export.write(run, groups, output);
+  }
+
   @Test
   void shouldWriteTheTrainedUNetAndCopyTheRest() throws IOException {
     Path output = folder.resolve("out");
@@ -39,7 +49,7 @@ class ModelWriterTest {
       Parameters unet = Golden.parameters(run, Component.UNET);
       Parameter norm = unet.all().get(0);
       norm.weight().zero_();
-      new ModelWriter(Golden.model()).with(Component.UNET, unet).write(run, output);
+      write(run, Golden.model(), output, Map.of(Component.UNET, unet));
       assertThat(files(output)).isEqualTo(files(Golden.MODEL));
       for (String file : files(output)) {
         if (!file.equals(UNET)) {
@@ -69,7 +79,7 @@ class ModelWriterTest {
       Parameters unet = Golden.parameters(run, Component.UNET);
       unet.keepAverage(run);
       unet.saved().zero_();
-      new ModelWriter(Golden.model()).with(Component.UNET, unet).write(run, output);
+      write(run, Golden.model(), output, Map.of(Component.UNET, unet));
       try (Safetensors after = Safetensors.open(output.resolve(UNET))) {
         assertThat(after.read(run, "conv_in.weight").toFloats()).containsOnly(0);
       }
@@ -82,9 +92,11 @@ class ModelWriterTest {
     Golden.rename(Golden.MODEL.resolve(TEXT), base.resolve(TEXT), name -> "text_model." + name);
     Path output = folder.resolve("out");
     try (Arena run = Arena.open("run")) {
-      new ModelWriter(ModelFolder.open(base, null))
-          .with(Component.TEXT_ENCODER, Golden.parameters(run, Component.TEXT_ENCODER))
-          .write(run, output);
+      write(
+          run,
+          ModelFolder.open(base, null),
+          output,
+          Map.of(Component.TEXT_ENCODER, Golden.parameters(run, Component.TEXT_ENCODER)));
     }
     try (Safetensors before = Safetensors.open(base.resolve(TEXT));
         Safetensors after = Safetensors.open(output.resolve(TEXT))) {
@@ -102,9 +114,11 @@ class ModelWriterTest {
     }
     Path output = folder.resolve("out");
     try (Arena run = Arena.open("run")) {
-      new ModelWriter(ModelFolder.open(base, "fp16"))
-          .with(Component.UNET, Golden.parameters(run, Component.UNET))
-          .write(run, output);
+      write(
+          run,
+          ModelFolder.open(base, "fp16"),
+          output,
+          Map.of(Component.UNET, Golden.parameters(run, Component.UNET)));
     }
     assertThat(files(output)).isEqualTo(files(Golden.MODEL));
   }
@@ -120,7 +134,7 @@ class ModelWriterTest {
     }
     Path output = folder.resolve("out");
     try (Arena run = Arena.open("run")) {
-      new ModelWriter(ModelFolder.open(snapshot, null)).write(run, output);
+      write(run, ModelFolder.open(snapshot, null), output, Map.of());
     }
     assertThat(files(output)).isEqualTo(files(Golden.MODEL));
     for (String file : files(output)) {
@@ -146,16 +160,18 @@ class ModelWriterTest {
     Files.writeString(text.resolve("pytorch_model.bin"), "pickle");
     Path output = folder.resolve("out");
     try (Arena run = Arena.open("run")) {
-      new ModelWriter(ModelFolder.open(base, null)).write(run, output);
+      write(run, ModelFolder.open(base, null), output, Map.of());
       assertThat(files(output))
           .contains(
               "text_encoder/model.safetensors.index.json",
               "text_encoder/model-00001-of-00001.safetensors")
           .doesNotContain("notes.txt", "text_encoder/pytorch_model.bin", TEXT);
       // diffusers would read the shards in preference to a new single file.
-      new ModelWriter(ModelFolder.open(base, null))
-          .with(Component.TEXT_ENCODER, Golden.parameters(run, Component.TEXT_ENCODER))
-          .write(run, output);
+      write(
+          run,
+          ModelFolder.open(base, null),
+          output,
+          Map.of(Component.TEXT_ENCODER, Golden.parameters(run, Component.TEXT_ENCODER)));
       assertThat(files(output))
           .contains(TEXT)
           .doesNotContain("text_encoder/model.safetensors.index.json");
@@ -175,7 +191,7 @@ class ModelWriterTest {
     Files.writeString(base.resolve("feature_extractor/preprocessor_config.json"), "{}");
     Path output = folder.resolve("out");
     try (Arena run = Arena.open("run")) {
-      new ModelWriter(ModelFolder.open(base, null)).write(run, output);
+      write(run, ModelFolder.open(base, null), output, Map.of());
     }
     var written = JsonFile.read(output.resolve("model_index.json"));
     assertThat(written.path("safety_checker").get(0).isNull()).isTrue();
@@ -192,7 +208,7 @@ class ModelWriterTest {
     Files.writeString(config, JsonFile.read(config).put("dtype", "bfloat16").toString());
     Path output = folder.resolve("out");
     try (Arena run = Arena.open("run")) {
-      new ModelWriter(ModelFolder.open(base, null)).write(run, output);
+      write(run, ModelFolder.open(base, null), output, Map.of());
     }
     assertThat(JsonFile.read(output.resolve("text_encoder/config.json")))
         .isEqualTo(JsonFile.read(Golden.MODEL.resolve("text_encoder/config.json")));
@@ -209,10 +225,11 @@ class ModelWriterTest {
         unet.weights().zero_();
         Parameters text = Golden.parameters(run, Component.TEXT_ENCODER);
         text.weights().zero_();
-        new ModelWriter(Golden.model())
-            .with(Component.TEXT_ENCODER, text)
-            .with(Component.UNET, unet)
-            .write(run, Path.of(args[0]));
+        write(
+            run,
+            Golden.model(),
+            Path.of(args[0]),
+            Map.of(Component.TEXT_ENCODER, text, Component.UNET, unet));
         System.out.println("written");
       } catch (dreambooth4j.Problem e) {
         System.out.println(e.getMessage());

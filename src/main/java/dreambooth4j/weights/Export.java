@@ -1,0 +1,20 @@
+package dreambooth4j.weights;
+
+import dreambooth4j.engine.Arena;
+import java.nio.file.Path;
+import java.util.List;
+
+/** How groups that have trained are saved: as a model, or later as an adapter. */
+@FunctionalInterface
+public interface Export {
+  /**
+   * Writes what the groups have learnt, as {@link Group#parameters} has it {@code saved}; whole or
+   * not at all.
+   *
+   * @param arena holds one tensor at a time where its order or type must change
+   * @param groups all those of one model that are saved in this way
+   * @param output a folder, which need not be there
+   * @throws dreambooth4j.Problem when it cannot be written
+   */
+  void write(Arena arena, List<Group> groups, Path output);
+}
