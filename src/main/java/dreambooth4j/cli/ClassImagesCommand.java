@@ -16,7 +16,7 @@ import dreambooth4j.prior.ReviewMaker;
 import dreambooth4j.report.ClassImageProgress;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.web.ReviewServer;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.util.List;
@@ -112,7 +112,7 @@ final class ClassImagesCommand implements Callable<Integer> {
     if (complete && (model == null || plan.present() + plan.missing() == 0)) {
       return 0;
     }
-    ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+    ModelSource base = ModelSource.find(config.model().required(), config.model().variant());
     String note = BaseModel.noteOfOthers(plan, base);
     if (note != null) {
       err.println(note);
@@ -124,7 +124,7 @@ final class ClassImagesCommand implements Callable<Integer> {
     return planOnly ? forecast(config, base, plan) : generate(config, base, plan);
   }
 
-  private int forecast(Config config, ModelFolder base, ClassImagePlan plan) {
+  private int forecast(Config config, ModelSource base, ClassImagePlan plan) {
     try (Arena run = Devices.open("run", Devices.choose(config.compute()));
         StableDiffusion model = StableDiffusion.load(run, base)) {
       Forecast forecast =
@@ -158,7 +158,7 @@ final class ClassImagesCommand implements Callable<Integer> {
     return Interrupt.EXIT_CODE;
   }
 
-  private int generate(Config config, ModelFolder base, ClassImagePlan plan) {
+  private int generate(Config config, ModelSource base, ClassImagePlan plan) {
     PrintStream err = System.err;
     Main main = spec.root().commandLine().getCommand();
     main.interrupt.listen();

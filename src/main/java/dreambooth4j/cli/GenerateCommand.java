@@ -6,7 +6,7 @@ import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.Generation;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.ProgressLine;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -128,7 +128,7 @@ final class GenerateCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     long chosenSeed = seed == null ? new SecureRandom().nextInt(Integer.MAX_VALUE) : seed;
-    ModelFolder folder = ModelFolder.find(model, variant);
+    ModelSource folder = ModelSource.find(model, variant);
     Generation.ImageRequest wanted =
         new Generation.ImageRequest(
             prompt,
@@ -159,7 +159,7 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   /** As asked for, else as the model was trained; where the latter tells, it is said. */
-  private TextEncoding encoding(ModelFolder folder) {
+  private TextEncoding encoding(ModelSource folder) {
     TextEncoding trained = TextEncoding.ofTrained(folder.path());
     TextEncoding chosen =
         new TextEncoding(

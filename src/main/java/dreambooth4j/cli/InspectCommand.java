@@ -14,7 +14,7 @@ import dreambooth4j.report.DataScan;
 import dreambooth4j.report.Finding;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.Component;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -120,7 +120,7 @@ public final class InspectCommand implements Callable<Integer> {
   /** The base model's; null if it cannot be had, which was said where long prompts are. */
   private static @Nullable Tokenizer tokenizer(String model, @Nullable String variant) {
     try {
-      return Tokenizer.open(ModelFolder.find(model, variant).folder(Component.TOKENIZER));
+      return Tokenizer.open(ModelSource.find(model, variant).files(Component.TOKENIZER));
     } catch (Problem e) {
       return null;
     }

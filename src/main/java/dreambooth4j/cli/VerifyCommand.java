@@ -3,7 +3,7 @@ package dreambooth4j.cli;
 import dreambooth4j.Problem;
 import dreambooth4j.verify.Check;
 import dreambooth4j.verify.Verifier;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
@@ -52,7 +52,7 @@ final class VerifyCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     boolean passed = true;
-    try (Verifier verifier = new Verifier(ModelFolder.find(model, variant))) {
+    try (Verifier verifier = new Verifier(ModelSource.find(model, variant))) {
       for (Path each : goldens) {
         passed &= verify(verifier, each, out);
       }

@@ -6,12 +6,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
-import dreambooth4j.weights.JsonFile;
+import dreambooth4j.weights.ComponentFiles;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 
@@ -32,7 +30,7 @@ public final class Tokenizer implements AutoCloseable {
     System.setProperty("OPT_OUT_TRACKING", "true");
   }
 
-  private final Path file;
+  private final String where;
   private final HuggingFaceTokenizer library;
   private final int length;
   private final long begin;
@@ -40,7 +38,7 @@ public final class Tokenizer implements AutoCloseable {
   private final long pad;
 
   private Tokenizer(TokenizerJson json, ObjectNode settings) {
-    this.file = json.file();
+    this.where = json.where();
     this.length = length(settings);
     this.begin = json.special(special(settings, "bos_token", "<|startoftext|>"));
     this.end = json.special(special(settings, "eos_token", "<|endoftext|>"));
@@ -52,27 +50,26 @@ public final class Tokenizer implements AutoCloseable {
               new ByteArrayInputStream(text),
               Map.of("truncation", "do_not_truncate", "padding", "false"));
     } catch (IOException | RuntimeException e) {
-      throw damaged(file, e);
+      throw damaged(where, e);
     }
   }
 
   /**
-   * Reads the {@code tokenizer} folder of a model: {@code tokenizer.json}, or {@code vocab.json}
-   * and {@code merges.txt}; beside them {@code tokenizer_config.json} and, in older folders, {@code
+   * Reads a tokenizer's files: {@code tokenizer.json}, or {@code vocab.json} and {@code
+   * merges.txt}; beside them {@code tokenizer_config.json} and, in older models, {@code
    * special_tokens_map.json}, which has the last word.
    *
    * @throws Problem when one of them is missing or damaged
    */
-  public static Tokenizer open(Path folder) {
+  public static Tokenizer open(ComponentFiles files) {
     ObjectNode settings = JsonNodeFactory.instance.objectNode();
     for (String name : new String[] {"tokenizer_config.json", "special_tokens_map.json"}) {
-      Path file = folder.resolve(name);
       boolean isOverruled = name.startsWith("special") && settings.has("added_tokens_decoder");
-      if (Files.isRegularFile(file) && !isOverruled) {
-        settings.setAll(JsonFile.read(file));
+      if (files.has(name) && !isOverruled) {
+        settings.setAll(files.json(name));
       }
     }
-    return new Tokenizer(TokenizerJson.read(folder), settings);
+    return new Tokenizer(TokenizerJson.read(files), settings);
   }
 
   private static int length(ObjectNode settings) {
@@ -161,12 +158,12 @@ public final class Tokenizer implements AutoCloseable {
     } catch (RuntimeException e) {
       // Such as an unknown token that the vocabulary lacks: the library finds out when it meets
       // one.
-      throw damaged(file, e);
+      throw damaged(where, e);
     }
   }
 
-  private static Problem damaged(Path file, Exception e) {
-    return new Problem(Problem.Kind.DATA, file + ": not a tokenizer: " + e.getMessage(), e);
+  private static Problem damaged(String where, Exception e) {
+    return new Problem(Problem.Kind.DATA, where + ": not a tokenizer: " + e.getMessage(), e);
   }
 
   /** Frees the native memory. */

@@ -5,58 +5,51 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
-import dreambooth4j.weights.JsonFile;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import dreambooth4j.weights.ComponentFiles;
 import java.util.List;
 
 /**
- * A CLIP tokenizer as a {@code tokenizer.json}, which the library reads: the folder's own, or one
+ * A CLIP tokenizer as a {@code tokenizer.json}, which the library reads: the model's own, or one
  * made of {@code vocab.json} and {@code merges.txt} as transformers makes it.
  */
 final class TokenizerJson {
+  private static final String WHOLE = "tokenizer.json";
+  private static final String VOCABULARY = "vocab.json";
+  private static final String MERGES = "merges.txt";
   private static final String WORDS =
       "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
 
-  private final Path file;
+  private final String where;
   private final ObjectNode root;
 
-  private TokenizerJson(Path file, ObjectNode root) {
-    this.file = file;
+  private TokenizerJson(String where, ObjectNode root) {
+    this.where = where;
     this.root = root;
   }
 
   /**
-   * Reads a tokenizer's folder.
+   * Reads a tokenizer's files.
    *
-   * @throws Problem when it holds neither form, or a damaged one
+   * @throws Problem when they have neither form, or a damaged one
    */
-  static TokenizerJson read(Path folder) {
-    Path whole = folder.resolve("tokenizer.json");
-    Path vocabulary = folder.resolve("vocab.json");
-    Path merges = folder.resolve("merges.txt");
-    if (Files.isRegularFile(whole)) {
-      ObjectNode root = JsonFile.read(whole);
+  static TokenizerJson read(ComponentFiles files) {
+    if (files.has(WHOLE)) {
+      ObjectNode root = files.json(WHOLE);
       // Callers pad and cut.
       root.putNull("truncation");
       root.putNull("padding");
-      return new TokenizerJson(whole, root);
+      return new TokenizerJson(files.where(WHOLE), root);
     }
-    if (Files.isRegularFile(vocabulary) && Files.isRegularFile(merges)) {
-      return new TokenizerJson(vocabulary, assembled(JsonFile.read(vocabulary), merges(merges)));
+    if (files.has(VOCABULARY) && files.has(MERGES)) {
+      return new TokenizerJson(
+          files.where(VOCABULARY), assembled(files.json(VOCABULARY), merges(files.lines(MERGES))));
     }
     throw Problem.data(
-        folder + ": expected tokenizer.json, or vocab.json and merges.txt, found neither");
+        "%s: expected it, or %s and %s beside it, found neither"
+            .formatted(files.where(WHOLE), VOCABULARY, MERGES));
   }
 
-  private static ArrayNode merges(Path file) {
-    List<String> lines;
-    try {
-      lines = Files.readAllLines(file);
-    } catch (IOException e) {
-      throw new Problem(Problem.Kind.DATA, file + ": cannot be read: " + e, e);
-    }
+  private static ArrayNode merges(List<String> lines) {
     ArrayNode merges = JsonNodeFactory.instance.arrayNode();
     for (String line : lines) {
       if (!line.isBlank() && !line.startsWith("#version")) {
@@ -110,7 +103,7 @@ final class TokenizerJson {
     }
     JsonNode id = root.path("model").path("vocab").path(token);
     if (!id.isIntegralNumber()) {
-      throw Problem.data("%s: expected the special token %s, found none".formatted(file, token));
+      throw Problem.data("%s: expected the special token %s, found none".formatted(where, token));
     }
     ObjectNode entry = added.addObject().put("id", id.asLong()).put("content", token);
     entry.put("single_word", false).put("lstrip", false).put("rstrip", false);
@@ -118,9 +111,9 @@ final class TokenizerJson {
     return id.asLong();
   }
 
-  /** The file that it came from. */
-  Path file() {
-    return file;
+  /** The file that it came from, in messages. */
+  String where() {
+    return where;
   }
 
   /** The text of the {@code tokenizer.json}. */

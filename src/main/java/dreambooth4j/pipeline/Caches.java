@@ -4,7 +4,7 @@ import dreambooth4j.config.Config;
 import dreambooth4j.data.View;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.weights.Component;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.TensorCache;
 import java.nio.file.Path;
 import java.util.Collection;
@@ -34,7 +34,7 @@ public final class Caches {
    * @param note is told what stops nothing
    */
   public Caches(
-      Arena run, Config config, ModelFolder base, StableDiffusion model, Consumer<String> note) {
+      Arena run, Config config, ModelSource base, StableDiffusion model, Consumer<String> note) {
     Path folder = config.output().cacheDir();
     TensorCache disk = folder == null ? null : TensorCache.in(folder, run, note);
     PromptEncoder encoder = new PromptEncoder(model, TextEncoding.of(config.model()));

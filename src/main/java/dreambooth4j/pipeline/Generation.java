@@ -11,7 +11,7 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.engine.op.ChannelsLast;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.StagedFiles;
 import java.nio.file.Files;
@@ -78,7 +78,7 @@ public final class Generation {
    * @throws Problem when the wanted cannot be met or a file not be written
    */
   public static List<Path> write(
-      ModelFolder folder,
+      ModelSource folder,
       ImageRequest wanted,
       Path output,
       Consumer<String> notes,

@@ -11,7 +11,7 @@ import dreambooth4j.data.Picture;
 import dreambooth4j.model.TokenCount;
 import dreambooth4j.model.Tokenizer;
 import dreambooth4j.weights.Component;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -72,8 +72,8 @@ public final class LongPrompts {
       Map<ClassPool, List<ClassImage>> classImages,
       int most) {
     try {
-      ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
-      try (Tokenizer tokenizer = Tokenizer.open(base.folder(Component.TOKENIZER))) {
+      ModelSource base = ModelSource.find(config.model().required(), config.model().variant());
+      try (Tokenizer tokenizer = Tokenizer.open(base.files(Component.TOKENIZER))) {
         return of(tokenizer, config, concepts, classImages).notes("max_token_length: ", most);
       }
     } catch (Problem e) {

@@ -16,7 +16,7 @@ import dreambooth4j.model.VaeConfig;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Export;
 import dreambooth4j.weights.Group;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.ModelWriter;
 import dreambooth4j.weights.TensorSource;
 import dreambooth4j.weights.WeightLoader;
@@ -56,7 +56,8 @@ public final class StableDiffusion implements AutoCloseable {
     }
   }
 
-  private static final List<Component> WITH_WEIGHTS =
+  /** Its components that have weights, in the order of its groups. */
+  public static final List<Component> COMPONENTS =
       List.of(Component.UNET, Component.TEXT_ENCODER, Component.VAE);
 
   private final List<Group> groups;
@@ -67,38 +68,33 @@ public final class StableDiffusion implements AutoCloseable {
   private final @Nullable Tokenizer tokenizer;
 
   private StableDiffusion(
-      Arena arena, ModelFolder folder, Set<Component> trained, Gradients gradients, Types types) {
-    Export export = new ModelWriter(folder);
+      Arena arena, ModelSource source, Set<Component> trained, Gradients gradients, Types types) {
+    Export export = new ModelWriter(source);
     List<Group> made = new ArrayList<>();
-    for (Component each : WITH_WEIGHTS) {
+    for (Component each : COMPONENTS) {
       Parameters parameters = types.of(trained.contains(each) ? gradients : Gradients.NONE);
       made.add(new Group(each, parameters, export));
     }
     groups = List.copyOf(made);
     unet =
         new UNet(
-            UNetConfig.of(folder.config(Component.UNET), where(folder, Component.UNET)),
+            UNetConfig.of(source.config(Component.UNET), source.where(Component.UNET)),
             parameters(Component.UNET));
     textEncoder =
         new TextEncoder(
             TextEncoderConfig.of(
-                folder.config(Component.TEXT_ENCODER), where(folder, Component.TEXT_ENCODER)),
+                source.config(Component.TEXT_ENCODER), source.where(Component.TEXT_ENCODER)),
             parameters(Component.TEXT_ENCODER));
     vae =
         new Vae(
-            VaeConfig.of(folder.config(Component.VAE), where(folder, Component.VAE)),
+            VaeConfig.of(source.config(Component.VAE), source.where(Component.VAE)),
             parameters(Component.VAE));
-    scheduler = SchedulerConfig.of(folder.config(Component.SCHEDULER));
-    tokenizer = arena.isDry() ? null : Tokenizer.open(folder.folder(Component.TOKENIZER));
+    scheduler = SchedulerConfig.of(source.config(Component.SCHEDULER));
+    tokenizer = arena.isDry() ? null : Tokenizer.open(source.files(Component.TOKENIZER));
     for (Group group : groups) {
       boolean trains = trained.contains(group.component());
       group.parameters().allocate(arena, trains ? gradients : Gradients.NONE);
     }
-  }
-
-  private static String where(ModelFolder folder, Component component) {
-    Path path = folder.folder(component).resolve(component.configFile());
-    return path.toString();
   }
 
   /**
@@ -107,8 +103,8 @@ public final class StableDiffusion implements AutoCloseable {
    * @param trained the components that train; none for a model that only draws
    * @throws dreambooth4j.Problem when a file is missing, damaged or of a kind that we do not build
    */
-  public static StableDiffusion load(Arena arena, ModelFolder folder, Component... trained) {
-    return load(arena, folder, Set.of(trained), Gradients.GATHERED, Types.trainedIn(DType.F32));
+  public static StableDiffusion load(Arena arena, ModelSource source, Component... trained) {
+    return load(arena, source, Set.of(trained), Gradients.GATHERED, Types.trainedIn(DType.F32));
   }
 
   /**
@@ -121,15 +117,15 @@ public final class StableDiffusion implements AutoCloseable {
    * @throws dreambooth4j.Problem when a file is missing, damaged or of a kind that we do not build
    */
   public static StableDiffusion load(
-      Arena arena, ModelFolder folder, Set<Component> trained, Gradients gradients, Types types) {
-    StableDiffusion model = new StableDiffusion(arena, folder, trained, gradients, types);
+      Arena arena, ModelSource source, Set<Component> trained, Gradients gradients, Types types) {
+    StableDiffusion model = new StableDiffusion(arena, source, trained, gradients, types);
     if (arena.isDry()) {
       return model;
     }
     Threads.fit(model.parameters(Component.UNET).count());
     for (Group group : model.groups) {
-      try (TensorSource source = folder.weights(group.component())) {
-        WeightLoader.load(group.component(), source, group.parameters());
+      try (TensorSource weights = source.weights(group.component())) {
+        WeightLoader.load(group.component(), weights, group.parameters());
       }
     }
     return model;

@@ -3,8 +3,8 @@ package dreambooth4j.prior;
 import dreambooth4j.Sha256;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.Parallel;
-import dreambooth4j.weights.Component;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.weights.ModelSource;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
@@ -12,9 +12,6 @@ import org.jspecify.annotations.Nullable;
 
 /** Tells base models apart by their weights, so that class images of another one are noticed. */
 public final class BaseModel {
-  private static final List<Component> DRAWING =
-      List.of(Component.UNET, Component.TEXT_ENCODER, Component.VAE);
-
   private BaseModel() {}
 
   /**
@@ -22,14 +19,17 @@ public final class BaseModel {
    *
    * @throws dreambooth4j.Problem if one of their files cannot be read
    */
-  public static String fingerprint(ModelFolder model) {
-    return Sha256.of(DRAWING.stream().map(model::fingerprint).collect(Collectors.joining("\n")));
+  public static String fingerprint(ModelSource model) {
+    return Sha256.of(
+        StableDiffusion.COMPONENTS.stream()
+            .map(model::fingerprint)
+            .collect(Collectors.joining("\n")));
   }
 
   /**
    * Says that class images are there with a record of another base model; null if there are none.
    */
-  public static @Nullable String noteOfOthers(ClassImagePlan plan, ModelFolder model) {
+  public static @Nullable String noteOfOthers(ClassImagePlan plan, ModelSource model) {
     int others = madeByOthers(plan, model);
     return others == 0
         ? null
@@ -37,7 +37,7 @@ public final class BaseModel {
             .formatted(others, model.path());
   }
 
-  private static int madeByOthers(ClassImagePlan plan, ModelFolder model) {
+  private static int madeByOthers(ClassImagePlan plan, ModelSource model) {
     List<ClassImage> there = plan.needs().stream().flatMap(n -> n.present().stream()).toList();
     List<String> makers =
         Parallel.map(there, image -> Optional.ofNullable(ClassImageRecord.beside(image.file())))

@@ -17,7 +17,7 @@ import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.random.CounterRandom;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -68,19 +68,19 @@ public final class ClassImageGenerator {
   private static final int MOST_IN_VAIN = 50;
 
   private final Config config;
-  private final ModelFolder base;
+  private final ModelSource base;
   private final StableDiffusion model;
   private final TextToImage pipeline;
   private final BatchSize batchSize;
   private final int generation;
 
   /** A generator for this run; {@code model} has the weights of {@code base}. */
-  public ClassImageGenerator(Config config, ModelFolder base, StableDiffusion model) {
+  public ClassImageGenerator(Config config, ModelSource base, StableDiffusion model) {
     this(config, base, model, 0);
   }
 
   /** {@code generation}: each has seeds of its own. */
-  ClassImageGenerator(Config config, ModelFolder base, StableDiffusion model, int generation) {
+  ClassImageGenerator(Config config, ModelSource base, StableDiffusion model, int generation) {
     this.generation = generation;
     this.config = config;
     this.base = base;

@@ -5,7 +5,7 @@ import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import java.io.IOException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
@@ -26,10 +26,10 @@ public final class FreshClassImages {
 
   private final Config config;
   private final List<Concept> concepts;
-  private final ModelFolder base;
+  private final ModelSource base;
 
   /** For a run of these concepts; the pictures are made by {@code base}. */
-  public FreshClassImages(Config config, List<Concept> concepts, ModelFolder base) {
+  public FreshClassImages(Config config, List<Concept> concepts, ModelSource base) {
     this.config = config;
     this.concepts = concepts;
     this.base = base;

@@ -5,7 +5,7 @@ import dreambooth4j.data.ClassImage;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.StableDiffusion;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 
 /**
  * Makes the class images that a {@link Review} orders, on a thread of its own. The base model is
@@ -82,7 +82,7 @@ public final class ReviewMaker implements AutoCloseable {
   /** The base model in the memory of the thread that loads and closes it. */
   private record Model(Arena run, StableDiffusion weights, ClassImageGenerator generator) {
     static Model load(Config config) {
-      ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+      ModelSource base = ModelSource.find(config.model().required(), config.model().variant());
       Arena run = Devices.open("review", Devices.choose(config.compute()));
       try {
         StableDiffusion weights = StableDiffusion.load(run, base);

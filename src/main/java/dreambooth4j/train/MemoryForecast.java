@@ -11,7 +11,7 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.kernel.CudaDevice;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
@@ -27,7 +27,7 @@ public final class MemoryForecast {
           new MemoryConfig(Checkpointing.TRUE, true, false),
           new MemoryConfig(Checkpointing.TRUE, true, true));
 
-  private final ModelFolder base;
+  private final ModelSource base;
   private final Config config;
   private final MemoryPlan.Load load;
   private final Device device;
@@ -35,16 +35,16 @@ public final class MemoryForecast {
   private final MemoryPlan plan;
 
   /** Plans a run within what its device can give now, if that is there. */
-  public MemoryForecast(ModelFolder base, Config config, MemoryPlan.Load load) {
+  public MemoryForecast(ModelSource base, Config config, MemoryPlan.Load load) {
     this(base, config, load, device(config.compute().device()));
   }
 
-  private MemoryForecast(ModelFolder base, Config config, MemoryPlan.Load load, Device device) {
+  private MemoryForecast(ModelSource base, Config config, MemoryPlan.Load load, Device device) {
     this(base, config, load, device, available(device));
   }
 
   MemoryForecast(
-      ModelFolder base,
+      ModelSource base,
       Config config,
       MemoryPlan.Load load,
       Device device,

@@ -24,7 +24,7 @@ import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.Group;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -160,7 +160,7 @@ public record MemoryPlan(
   }
 
   /** Plans a run on a device, which need not be there. */
-  static MemoryPlan of(ModelFolder base, Config config, Load load, Device device) {
+  static MemoryPlan of(ModelSource base, Config config, Load load, Device device) {
     try (Arena run = Arena.dry("plan", device);
         StableDiffusion model = Trainer.load(run, base, config)) {
       return new Dry(run, base, config, model).plan(load);
@@ -170,12 +170,12 @@ public record MemoryPlan(
   /** A model without content, and its step. */
   private static final class Dry {
     private final Arena run;
-    private final ModelFolder base;
+    private final ModelSource base;
     private final Config config;
     private final MemoryConfig memory;
     private final StableDiffusion model;
 
-    Dry(Arena run, ModelFolder base, Config config, StableDiffusion model) {
+    Dry(Arena run, ModelSource base, Config config, StableDiffusion model) {
       this.run = run;
       this.base = base;
       this.config = config;

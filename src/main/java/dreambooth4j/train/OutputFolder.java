@@ -4,7 +4,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.config.OutputConfig;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -48,7 +48,7 @@ final class OutputFolder implements AutoCloseable {
    *
    * @throws Problem when it cannot be written, another run has it, or it is the base model's own
    */
-  static OutputFolder take(OutputConfig output, ModelFolder base) {
+  static OutputFolder take(OutputConfig output, ModelSource base) {
     Path path = output.outputDir();
     try {
       if (Files.exists(path) && Files.isSameFile(path, base.path())) {

@@ -25,7 +25,7 @@ import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.Component;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -151,7 +151,7 @@ public final class Trainer implements AutoCloseable {
   }
 
   /** Reads a model to train as the configuration says; in a dry arena, its sizes. */
-  public static StableDiffusion load(Arena run, ModelFolder base, Config config) {
+  public static StableDiffusion load(Arena run, ModelSource base, Config config) {
     return StableDiffusion.load(
         run,
         base,

@@ -15,7 +15,7 @@ import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.prior.FreshClassImages;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -79,7 +79,7 @@ public final class TrainingRun {
     List<Concept> concepts = Concept.scanAll(config);
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
-    ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+    ModelSource base = ModelSource.find(config.model().required(), config.model().variant());
     Checkpoints checkpoints = new Checkpoints(config.output());
     Path resumed = checkpoints.toResume();
     requireReadable(concepts);
@@ -141,11 +141,11 @@ public final class TrainingRun {
     List<Concept> concepts = Concept.scanAll(config);
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
-    ModelFolder base = ModelFolder.find(config.model().required(), config.model().variant());
+    ModelSource base = ModelSource.find(config.model().required(), config.model().variant());
     return forecast(base, concepts, plan);
   }
 
-  private MemoryForecast forecast(ModelFolder base, List<Concept> concepts, ClassImagePlan plan) {
+  private MemoryForecast forecast(ModelSource base, List<Concept> concepts, ClassImagePlan plan) {
     MemoryForecast memory =
         new MemoryForecast(base, config, MemoryPlan.Load.of(config, concepts, plan));
     listener.forecast(memory);
@@ -167,7 +167,7 @@ public final class TrainingRun {
    */
   private record Refresh(int every, Runnable now) {}
 
-  private Refresh refresh(Arena run, Trainer trainer, List<Concept> concepts, ModelFolder base) {
+  private Refresh refresh(Arena run, Trainer trainer, List<Concept> concepts, ModelSource base) {
     int every = interval(0, config.prior().refreshEpochs(), trainer);
     FreshClassImages fresh = new FreshClassImages(config, concepts, base);
     Runnable now =

@@ -3,7 +3,7 @@ package dreambooth4j.verify;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
-import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
@@ -27,7 +27,7 @@ public final class Verifier implements AutoCloseable {
   private final StableDiffusion model;
 
   /** Loads the model, all of it trainable. */
-  public Verifier(ModelFolder folder) {
+  public Verifier(ModelSource folder) {
     StableDiffusion loaded;
     try {
       loaded = StableDiffusion.load(run, folder, Component.UNET, Component.TEXT_ENCODER);

@@ -1,6 +1,5 @@
 package dreambooth4j.weights;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
 import dreambooth4j.Sha256;
@@ -12,15 +11,16 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** A Stable Diffusion model in diffusers' layout, written by either generation of transformers. */
-public final class ModelFolder {
+public final class ModelFolder implements ModelSource {
   static final String INDEX = "model_index.json";
   private static final String PIPELINE = "StableDiffusionPipeline";
-  private static final String SEE = "See weights/README.md.";
+  static final String SEE = "See weights/README.md.";
 
   private final Path path;
   private final @Nullable String variant;
@@ -31,45 +31,6 @@ public final class ModelFolder {
     this.path = path;
     this.variant = variant;
     this.index = JsonFile.read(path.resolve(INDEX));
-  }
-
-  /**
-   * Finds a model: a folder, or a name such as {@code org/model} that Hugging Face's tools have
-   * downloaded before.
-   *
-   * @param variant which of several sets of weights to read, such as {@code fp16}; null for the
-   *     plain one. A component that has none of that variant is read from its plain weights.
-   * @throws Problem when there is no such model, or it is of a kind that is not trained here
-   */
-  public static ModelFolder find(String nameOrPath, @Nullable String variant) {
-    return find(nameOrPath, variant, System.getenv());
-  }
-
-  static ModelFolder find(
-      String nameOrPath, @Nullable String variant, Map<String, String> environment) {
-    Path path = Path.of(nameOrPath);
-    if (Files.isDirectory(path)) {
-      return open(path, variant);
-    }
-    if (Files.exists(path)) {
-      throw Problem.data(
-          ("%s: expected a diffusers folder, found a file. Single-file checkpoints are not read"
-                  + " yet: convert it with diffusers,"
-                  + " StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER), and name"
-                  + " the folder. %s")
-              .formatted(path, SEE));
-    }
-    HubCache cache = new HubCache(environment);
-    Path snapshot = cache.snapshot(nameOrPath);
-    if (snapshot != null) {
-      return open(snapshot, variant);
-    }
-    Path expected = cache.folder(nameOrPath);
-    throw Problem.data(
-        expected == null
-            ? "%s: expected a model folder, found nothing. %s".formatted(nameOrPath, SEE)
-            : "%s: expected a model folder, found none, nor %s in the Hugging Face cache. Get it with: hf download %s. %s"
-                .formatted(nameOrPath, expected, nameOrPath, SEE));
   }
 
   /**
@@ -96,7 +57,7 @@ public final class ModelFolder {
     return folder;
   }
 
-  /** The folder. */
+  @Override
   public Path path() {
     return path;
   }
@@ -107,7 +68,7 @@ public final class ModelFolder {
   }
 
   /** Where a component's files lie, whether or not there are any. */
-  public Path folder(Component component) {
+  Path folder(Component component) {
     return path.resolve(component.folder());
   }
 
@@ -117,20 +78,12 @@ public final class ModelFolder {
         && (!component.hasWeights() || weightsFile(component) != null);
   }
 
-  /**
-   * A component's configuration.
-   *
-   * @throws Problem when there is none
-   */
-  public JsonNode config(Component component) {
-    return JsonFile.read(folder(component).resolve(component.configFile()));
+  @Override
+  public ComponentFiles files(Component component) {
+    return ComponentFiles.in(folder(component));
   }
 
-  /**
-   * Opens a component's weights.
-   *
-   * @throws Problem when there are none that can be read
-   */
+  @Override
   public TensorSource weights(Component component) {
     Path file = weightsFile(component);
     if (file == null) {
@@ -139,6 +92,11 @@ public final class ModelFolder {
     return file.toString().endsWith(".json")
         ? ShardedSafetensors.open(file)
         : Safetensors.open(file);
+  }
+
+  @Override
+  public void copyTo(StagedFiles files, Path output, Set<Component> trained) {
+    new FolderCopy(this, files, output).add(trained);
   }
 
   /** The file or the index of a component's weights; null where there is none. */
@@ -156,11 +114,10 @@ public final class ModelFolder {
   }
 
   /**
-   * Names what a component has learnt: SHA-256 over the files of its weights, or of all its files
-   * where it has no weights. They are read whole, once in the life of this object.
-   *
-   * @throws Problem when there are none, or one cannot be read
+   * SHA-256 over the files of its weights, or of all its files where it has no weights. They are
+   * read whole.
    */
+  @Override
   public synchronized String fingerprint(Component component) {
     return fingerprints.computeIfAbsent(
         component,

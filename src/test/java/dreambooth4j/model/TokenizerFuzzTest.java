@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import dreambooth4j.Untrusted;
+import dreambooth4j.weights.ComponentFiles;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.stream.Stream;
@@ -37,7 +38,7 @@ class TokenizerFuzzTest {
   }
 
   private static void check(Path file) {
-    try (Tokenizer tokenizer = Tokenizer.open(file.resolveSibling(""))) {
+    try (Tokenizer tokenizer = Tokenizer.open(ComponentFiles.in(file.resolveSibling("")))) {
       assertThat(tokenizer.encode("a photo of ab, (b)")).hasSize(tokenizer.length());
     }
   }

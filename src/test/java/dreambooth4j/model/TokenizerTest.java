@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
+import dreambooth4j.weights.ComponentFiles;
 import dreambooth4j.weights.JsonFile;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -52,7 +53,8 @@ class TokenizerTest {
   @ValueSource(strings = {"sd1", "sd2"})
   void shouldReproduceTransformers(String family) throws IOException {
     Path golden = GOLDENS.resolve(family);
-    try (Tokenizer tokenizer = Tokenizer.open(golden.resolve("model/tokenizer"))) {
+    try (Tokenizer tokenizer =
+        Tokenizer.open(ComponentFiles.in(golden.resolve("model/tokenizer")))) {
       reproduces(tokenizer, golden.resolve("tokenizer.json"));
     }
   }
@@ -60,7 +62,7 @@ class TokenizerTest {
   @Test
   void shouldReadVocabularyAndMergesAlike() throws IOException {
     split(GOLDENS.resolve("sd1/model/tokenizer"));
-    try (Tokenizer tokenizer = Tokenizer.open(folder)) {
+    try (Tokenizer tokenizer = Tokenizer.open(ComponentFiles.in(folder))) {
       reproduces(tokenizer, GOLDENS.resolve("sd1/tokenizer.json"));
     }
   }
@@ -72,14 +74,14 @@ class TokenizerTest {
         folder.resolve("special_tokens_map.json"),
         "{\"bos_token\":{\"content\":\"<|startoftext|>\",\"normalized\":true},\"pad_token\":\"!\"}");
     // What transformers 5.23 gives for this folder: "!" is special wherever it stands.
-    try (Tokenizer tokenizer = Tokenizer.open(folder)) {
+    try (Tokenizer tokenizer = Tokenizer.open(ComponentFiles.in(folder))) {
       assertThat(tokenizer.padToken()).isZero();
       assertThat(tokenizer.encode("hello !!! wow!"))
           .startsWith(8190, 3306, 0, 0, 0, 2781, 0, 8191, 0)
           .endsWith(0, 0)
           .hasSize(77);
     }
-    try (Tokenizer tokenizer = Tokenizer.open(BUNDLED)) {
+    try (Tokenizer tokenizer = Tokenizer.open(ComponentFiles.in(BUNDLED))) {
       assertThat(tokenizer.encode("hello !!! wow!"))
           .startsWith(8190, 3306, 995, 2781, 256, 8191, 8191)
           .endsWith(8191);
@@ -88,7 +90,7 @@ class TokenizerTest {
 
   @Test
   void shouldCutWhatIsTooLongAndCountItWhole() {
-    try (Tokenizer tokenizer = Tokenizer.open(BUNDLED)) {
+    try (Tokenizer tokenizer = Tokenizer.open(ComponentFiles.in(BUNDLED))) {
       String text = "man ".repeat(100);
       assertThat(tokenizer.count(text, 1))
           .isEqualTo(new TokenCount(100, 75, "man ".repeat(25).strip()));
@@ -119,7 +121,7 @@ class TokenizerTest {
     Files.copy(BUNDLED.resolve("tokenizer.json"), folder.resolve("tokenizer.json"));
     String before = "🎅 " + "e\u0301! ".repeat(3);
     for (Path each : List.of(BUNDLED, folder)) {
-      try (Tokenizer tokenizer = Tokenizer.open(each)) {
+      try (Tokenizer tokenizer = Tokenizer.open(ComponentFiles.in(each))) {
         int room = 75 - tokenizer.count(before, 1).tokens();
         String text = before + "man ".repeat(room) + end;
         TokenCount count = tokenizer.count(text, 1);
@@ -155,7 +157,7 @@ class TokenizerTest {
     String padding = pad == 0 ? "!" : "<|endoftext|>";
     Files.writeString(
         folder.resolve("tokenizer_config.json"), "{\"pad_token\":\"" + padding + "\"}");
-    try (Tokenizer opened = Tokenizer.open(folder)) {
+    try (Tokenizer opened = Tokenizer.open(ComponentFiles.in(folder))) {
       assertThat(opened.padToken()).isEqualTo(pad);
       long[] ids = opened.encode((text + " ").repeat(times), 2);
       assertThat(runs(ids, 0) + " / " + runs(ids, 77)).isEqualTo(expected.replaceAll(" +", " "));
@@ -186,7 +188,7 @@ class TokenizerTest {
     padding.putObject("strategy").put("Fixed", 20);
     Files.writeString(folder.resolve("tokenizer.json"), root.toString());
     Files.writeString(folder.resolve("tokenizer_config.json"), "{\"model_max_length\": 12}");
-    try (Tokenizer tokenizer = Tokenizer.open(folder)) {
+    try (Tokenizer tokenizer = Tokenizer.open(ComponentFiles.in(folder))) {
       assertThat(tokenizer.count("man ".repeat(8), 1).tokens()).isEqualTo(8);
       assertThat(tokenizer.encode("man ".repeat(8))).hasSize(12).endsWith(8191, 8191, 8191);
     }
@@ -194,21 +196,22 @@ class TokenizerTest {
 
   @Test
   void shouldSayWhatIsMissing() throws IOException {
-    assertThatThrownBy(() -> Tokenizer.open(folder))
+    assertThatThrownBy(() -> Tokenizer.open(ComponentFiles.in(folder)))
         .isInstanceOf(Problem.class)
-        .hasMessageContaining("expected tokenizer.json, or vocab.json and merges.txt");
+        .hasMessageContaining(
+            "tokenizer.json: expected it, or vocab.json and merges.txt beside it");
     Files.writeString(folder.resolve("tokenizer.json"), "{}");
-    assertThatThrownBy(() -> Tokenizer.open(folder))
+    assertThatThrownBy(() -> Tokenizer.open(ComponentFiles.in(folder)))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("expected the special token <|startoftext|>");
     Files.writeString(
         folder.resolve("tokenizer.json"),
         "{\"model\":{\"vocab\":{\"<|startoftext|>\":0,\"<|endoftext|>\":1}}}");
-    assertThatThrownBy(() -> Tokenizer.open(folder))
+    assertThatThrownBy(() -> Tokenizer.open(ComponentFiles.in(folder)))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("tokenizer.json: not a tokenizer");
     Files.writeString(folder.resolve("tokenizer.json"), "{nonsense");
-    assertThatThrownBy(() -> Tokenizer.open(folder))
+    assertThatThrownBy(() -> Tokenizer.open(ComponentFiles.in(folder)))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("not valid JSON");
   }

@@ -3,12 +3,14 @@ package dreambooth4j.pipeline;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dreambooth4j.model.Tokenizer;
+import dreambooth4j.weights.ComponentFiles;
 import java.nio.file.Path;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 class LongPromptsTest {
-  private final Tokenizer tokenizer = Tokenizer.open(Path.of("weights/emoji32/tokenizer"));
+  private final Tokenizer tokenizer =
+      Tokenizer.open(ComponentFiles.in(Path.of("weights/emoji32/tokenizer")));
 
   @AfterEach
   void close() {

@@ -7,6 +7,7 @@ import dreambooth4j.config.ConfigReader;
 import dreambooth4j.data.TestPictures;
 import dreambooth4j.model.Tokenizer;
 import dreambooth4j.report.Finding.Kind;
+import dreambooth4j.weights.ComponentFiles;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -50,7 +51,7 @@ class DataReportTest {
   }
 
   private DataReport report(String... more) {
-    try (Tokenizer tokenizer = Tokenizer.open(TOKENIZER)) {
+    try (Tokenizer tokenizer = Tokenizer.open(ComponentFiles.in(TOKENIZER))) {
       return DataReport.of(scan(more), text -> tokenizer.count(text, 1), true, done -> {});
     }
   }

@@ -36,10 +36,10 @@ class ModelFolderTest {
 
   @Test
   void shouldFindComponents() {
-    ModelFolder found = ModelFolder.find(model.toString(), null);
+    ModelSource found = ModelSource.find(model.toString(), null);
     assertThat(found.config(Component.UNET).path("in_channels").asInt()).isEqualTo(4);
     assertThat(found.config(Component.SCHEDULER).path("beta_start").asDouble()).isEqualTo(0.00085);
-    assertThat(found.folder(Component.TOKENIZER).resolve("tokenizer.json")).exists();
+    assertThat(found.files(Component.TOKENIZER).has("tokenizer.json")).isTrue();
     assertThat(weights(null)).isEqualTo("diffusion_pytorch_model.safetensors");
   }
 
@@ -100,11 +100,11 @@ class ModelFolderTest {
 
   @Test
   void shouldRefuseSingleFilesAndOtherFolders() {
-    assertThatThrownBy(() -> ModelFolder.find(model.resolve(UNET).toString(), null))
+    assertThatThrownBy(() -> ModelSource.find(model.resolve(UNET).toString(), null))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("found a file")
         .hasMessageContaining("from_single_file");
-    assertThatThrownBy(() -> ModelFolder.find(folder.toString(), null))
+    assertThatThrownBy(() -> ModelSource.find(folder.toString(), null))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("expected a diffusers folder with a model_index.json, found none");
   }
@@ -120,12 +120,12 @@ class ModelFolderTest {
         java.util.List.of(
             Map.of("HF_HOME", folder.toString()),
             Map.of("HF_HUB_CACHE", folder.resolve("hub").toString(), "HF_HOME", "/nowhere"))) {
-      ModelFolder found = ModelFolder.find("org/tiny.v1", null, environment);
+      ModelSource found = ModelLookup.find("org/tiny.v1", null, environment);
       assertThat(found.path()).isEqualTo(repository.resolve("snapshots/0a1b2c"));
     }
     Files.writeString(repository.resolve("refs/main"), "../../escape");
     assertThatThrownBy(
-            () -> ModelFolder.find("org/tiny.v1", null, Map.of("HF_HOME", folder.toString())))
+            () -> ModelLookup.find("org/tiny.v1", null, Map.of("HF_HOME", folder.toString())))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("expected a revision");
   }
@@ -133,12 +133,12 @@ class ModelFolderTest {
   @Test
   void shouldSayWhereToGetAModel() {
     Map<String, String> environment = Map.of("HF_HOME", folder.toString());
-    assertThatThrownBy(() -> ModelFolder.find("org/none", null, environment))
+    assertThatThrownBy(() -> ModelLookup.find("org/none", null, environment))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("models--org--none in the Hugging Face cache")
         .hasMessageContaining("hf download org/none")
         .hasMessageContaining("weights/README.md");
-    assertThatThrownBy(() -> ModelFolder.find("../org/none/x", null, environment))
+    assertThatThrownBy(() -> ModelLookup.find("../org/none/x", null, environment))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("expected a model folder, found nothing");
   }

@@ -1,0 +1,72 @@
+package dreambooth4j.weights;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.Problem;
+import java.nio.file.Path;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a Stable Diffusion model is read from, one component at a time. Nobody else knows which
+ * files there are.
+ */
+public interface ModelSource {
+  /**
+   * Finds a model: a folder, or a name such as {@code org/model} that Hugging Face's tools have
+   * downloaded before.
+   *
+   * @param variant which of several sets of weights to read, such as {@code fp16}; null for the
+   *     plain one. A component that has none of that variant is read from its plain weights.
+   * @throws Problem when there is no such model, or it is of a kind that is not trained here
+   */
+  static ModelSource find(String nameOrPath, @Nullable String variant) {
+    return ModelLookup.find(nameOrPath, variant, System.getenv());
+  }
+
+  /**
+   * The folder or file itself: to name it in messages, to find what lies beside it, and to tell
+   * whether something would be written over it.
+   */
+  Path path();
+
+  /** A component's configuration and what else it has beside its weights. */
+  ComponentFiles files(Component component);
+
+  /**
+   * A component's configuration.
+   *
+   * @throws Problem when there is none
+   */
+  default ObjectNode config(Component component) {
+    return files(component).json(component.configFile());
+  }
+
+  /** What to call a component's configuration in messages. */
+  default String where(Component component) {
+    return files(component).where(component.configFile());
+  }
+
+  /**
+   * Opens a component's weights.
+   *
+   * @throws Problem when there are none that can be read
+   */
+  TensorSource weights(Component component);
+
+  /**
+   * Names what a component has learnt, or for one without weights what it is: SHA-256, the same
+   * whenever the same is read. All of it is read, once in the life of this object.
+   *
+   * @throws Problem when there are none, or one cannot be read
+   */
+  String fingerprint(Component component);
+
+  /**
+   * Adds this model to files that are about to be written, as a diffusers folder under the names
+   * that {@code from_pretrained} looks for when no variant is asked for.
+   *
+   * @param trained components whose weights are left out, for others take their place
+   * @throws Problem when it can no longer be read
+   */
+  void copyTo(StagedFiles files, Path output, Set<Component> trained);
+}
