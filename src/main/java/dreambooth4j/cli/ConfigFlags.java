@@ -7,6 +7,7 @@ import dreambooth4j.config.ValueType;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
@@ -79,15 +80,15 @@ public final class ConfigFlags implements IModelTransformer {
     List<String> names = new ArrayList<>();
     names.add("--" + key.name());
     key.aliases().forEach(alias -> names.add("--" + alias));
-    String standard = key.defaultText();
-    String note = standard == null || standard.isEmpty() ? "" : " Default: " + standard;
+    String standard = key.defaultInWords();
+    String note = standard.isEmpty() ? "" : " Default: " + standard + ".";
     boolean flag = key.type().kind() == ValueType.Kind.FLAG;
     OptionSpec.Builder option =
         OptionSpec.builder(names.toArray(String[]::new))
             .type(String.class)
             .arity(flag ? "0..1" : "1")
             .paramLabel(label(key))
-            .description((key.description() + note).replace("%", "%%"));
+            .description((key.help() + note).replace("%", "%%"));
     if (flag) {
       option.parameterConsumer(consumer(true));
     }
@@ -95,6 +96,9 @@ public final class ConfigFlags implements IModelTransformer {
   }
 
   private static String label(Key<?, ?> key) {
+    if (!key.unit().isEmpty()) {
+      return key.unit().toUpperCase(Locale.ROOT);
+    }
     String allowed = key.type().allowed();
     if (allowed.startsWith("one of ")) {
       return "NAME";

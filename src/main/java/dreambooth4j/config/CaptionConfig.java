@@ -20,6 +20,63 @@ public record CaptionConfig(
     int keepTokens,
     double tagDropoutRate,
     double dropoutRate) {
+  static final Section<CaptionConfig> KEYS = new Section<>(Key.Group.DATA);
+
+  static final Key<CaptionConfig, String> EXTENSIONS =
+      KEYS.key(
+              "caption_extension",
+              ValueType.extensions(),
+              captions -> String.join(",", captions.extensions()))
+          .standard(".txt,.caption,.cap")
+          .help(
+              "File name extensions of captions, separated by commas: of the files beside a"
+                  + " picture that have its name, the first in this order is its caption.");
+  static final Key<CaptionConfig, Lines> LINES =
+      KEYS.key("multiline_captions", ValueType.oneOf(Lines.class), CaptionConfig::lines)
+          .standard(Lines.JOINED)
+          .help(
+              "What a caption file of several lines means: joined makes one caption of them,"
+                  + " first takes the first line alone, drawn takes another line each epoch.");
+  static final Key<CaptionConfig, Boolean> SHUFFLE_TAGS =
+      KEYS.key("shuffle_tags", ValueType.flag(), CaptionConfig::shuffleTags)
+          .standard(false)
+          .extension(true)
+          .help(
+              "Put the tags of a prompt, which are separated by commas, in a new order each time"
+                  + " its picture is shown; the first keep_tokens of them stay where they are. Of"
+                  + " use for lists of tags, not for sentences.");
+  static final Key<CaptionConfig, Integer> KEEP_TOKENS =
+      KEYS.key("keep_tokens", ValueType.whole(0, 1000), CaptionConfig::keepTokens)
+          .standard(1)
+          .unit("tags")
+          .help(
+              "How many tags at the start of a prompt shuffle_tags and caption_tag_dropout_rate"
+                  + " leave alone.");
+  static final Key<CaptionConfig, Double> TAG_DROPOUT_RATE =
+      KEYS.key("caption_tag_dropout_rate", ValueType.number(0, 1), CaptionConfig::tagDropoutRate)
+          .standard(0.0)
+          .help(
+              "Probability, from 0 to 1, with which each tag of a prompt is left out when its"
+                  + " picture is shown. The first keep_tokens tags and those that name the subject"
+                  + " or its class always stay.");
+  static final Key<CaptionConfig, Double> DROPOUT_RATE =
+      KEYS.key("caption_dropout_rate", ValueType.number(0, 1), CaptionConfig::dropoutRate)
+          .standard(0.0)
+          .help(
+              "Probability, from 0 to 1, with which a picture is shown with an empty prompt, so"
+                  + " that the model keeps working with classifier-free guidance; 0.05 to 0.1 is"
+                  + " usual in long trainings.");
+
+  static CaptionConfig of(Values run) {
+    return new CaptionConfig(
+        List.of(run.get(EXTENSIONS).split(",")),
+        run.get(LINES),
+        run.get(SHUFFLE_TAGS),
+        run.get(KEEP_TOKENS),
+        run.get(TAG_DROPOUT_RATE),
+        run.get(DROPOUT_RATE));
+  }
+
   /** What a caption file of several lines means. */
   public enum Lines {
     /** One caption, broken into lines. */

@@ -1,5 +1,6 @@
 package dreambooth4j.config;
 
+import java.util.List;
 import java.util.Locale;
 
 /**
@@ -17,6 +18,70 @@ public record ComputeConfig(
     boolean fullBf16,
     boolean allowTf32,
     CudaGraph cudaGraph) {
+  static final Section<ComputeConfig> KEYS = new Section<>(Key.Group.COMPUTE);
+
+  static final Key<ComputeConfig, Target> DEVICE =
+      KEYS.key("device", ValueType.oneOf(Target.class), ComputeConfig::device)
+          .standard(Target.AUTO)
+          .decidesNothing()
+          .help(
+              "What computes: cpu, or cuda for the first NVIDIA GPU; auto takes the GPU where CUDA"
+                  + " can be used and the CPU otherwise.");
+
+  static final Key<ComputeConfig, MixedPrecision> MIXED_PRECISION =
+      KEYS.key(
+              "mixed_precision",
+              ValueType.oneOf(
+                  List.of(MixedPrecision.values()), (text, folder) -> mixedPrecision(text)),
+              ComputeConfig::mixedPrecision)
+          .standard(MixedPrecision.NO)
+          .help(
+              "Number type in which the trained models compute: no is float32; bf16 and fp16 halve"
+                  + " the memory of activations and are faster on GPUs, while the weights are also"
+                  + " kept in float32. On a GPU take bf16 where it has it (RTX 30 or newer).");
+
+  static final Key<ComputeConfig, Boolean> FULL_BF16 =
+      KEYS.key("full_bf16", ValueType.flag(), ComputeConfig::fullBf16)
+          .standard(false)
+          .help(
+              "Keep all weights in bf16 alone, without a float32 copy: saves 4 bytes of memory a"
+                  + " weight and rounds each update at random. Needs mixed_precision: bf16; for"
+                  + " GPUs on which that alone does not fit.");
+
+  static final Key<ComputeConfig, Boolean> ALLOW_TF32 =
+      KEYS.key("allow_tf32", ValueType.flag(), ComputeConfig::allowTf32)
+          .standard(false)
+          .alias("tf32_enable")
+          .help(
+              "Let the GPU round the factors of float32 products to 10 bits (TF32): faster on RTX"
+                  + " 30 or newer and a little less exact. No effect on the CPU.");
+
+  static final Key<ComputeConfig, CudaGraph> CUDA_GRAPH =
+      KEYS.key("cuda_graph", ValueType.flagOr(CudaGraph.class), ComputeConfig::cudaGraph)
+          .standard(CudaGraph.FALSE)
+          .decidesNothing()
+          .help(
+              "On a GPU, record a whole step once as a CUDA graph and replay it, which saves the"
+                  + " time of launching kernels one by one: true ends the run where that cannot be"
+                  + " done, auto does without it there. Not tried on a GPU yet.");
+
+  static ComputeConfig of(Values run) {
+    MixedPrecision type = run.get(MIXED_PRECISION);
+    boolean full = run.get(FULL_BF16);
+    if (full && type != MixedPrecision.BF16) {
+      run.error(
+          "full_bf16 holds the model in bf16, but mixed_precision is %s: set mixed_precision: bf16, or leave out full_bf16"
+              .formatted(type));
+    }
+    return new ComputeConfig(run.get(DEVICE), type, full, run.get(ALLOW_TF32), run.get(CUDA_GRAPH));
+  }
+
+  /** As the extension and others write it. */
+  private static String mixedPrecision(String text) {
+    String plain = text.toLowerCase(Locale.ROOT);
+    return plain.equals("fp32") ? MixedPrecision.NO.toString() : plain;
+  }
+
   /** The same on another device, in BF16. */
   public ComputeConfig inBf16(Target on, boolean full) {
     return new ComputeConfig(on, MixedPrecision.BF16, full, allowTf32, cudaGraph);

@@ -1,7 +1,6 @@
 package dreambooth4j.config;
 
 import java.nio.file.Path;
-import org.jspecify.annotations.Nullable;
 
 /**
  * One subject to learn.
@@ -22,81 +21,79 @@ public record ConceptConfig(
     String instancePrompt,
     double lossWeight,
     Crop crop,
-    ClassImages classImages,
-    Samples samples) {
+    ClassImagesConfig classImages,
+    ConceptSamplesConfig samples) {
+  static final Section<ConceptConfig> KEYS = new Section<>(Key.Group.DATA);
+
+  static final Key<ConceptConfig, Path> INSTANCE_DATA_DIR =
+      KEYS.key("instance_data_dir", ValueType.path(), ConceptConfig::instanceDataDir)
+          .decidesNothing()
+          .help(
+              "Folder of the subject's pictures. The caption of 01.jpg lies beside it as 01.txt;"
+                  + " without one the file's name is the caption. Required.");
+  static final Key<ConceptConfig, String> INSTANCE_TOKEN =
+      KEYS.key("instance_token", ValueType.text(), ConceptConfig::instanceToken)
+          .standard("")
+          .help(
+              "The word for the subject in prompts, such as sks: every instance prompt holds it,"
+                  + " no caption of a class image does. Take one that means little to the base"
+                  + " model.");
+  static final Key<ConceptConfig, String> INSTANCE_PROMPT =
+      KEYS.key("instance_prompt", ValueType.text(), ConceptConfig::instancePrompt)
+          .standard("[filewords]")
+          .help(
+              "Prompt that the subject's pictures are trained with, such as a photo of sks dog;"
+                  + " [filewords] in it stands for the picture's own caption.");
+  static final Key<ConceptConfig, Double> LOSS_WEIGHT =
+      KEYS.key("loss_weight", ValueType.upTo(1e6), ConceptConfig::lossWeight)
+          .standard(1.0)
+          .help(
+              "How much a concept's losses, of its subject and its class images alike, count beside"
+                  + " those of other concepts. Of use with several concepts in concepts_list.");
+  static final Key<ConceptConfig, Crop> CROP =
+      KEYS.key("crop", ValueType.crop(), ConceptConfig::crop)
+          .standard(Crop.CENTER)
+          .diffusers(Crop.RANDOM)
+          .help(
+              "Where a picture is cropped that does not fit its size: center, random for another"
+                  + " place each time, or the point to keep as x,y from 0 to 1 (0.5,0.2 is near the"
+                  + " top). A file 01.crop with one of these overrides it for 01.jpg.");
 
   /**
-   * The class that the subject belongs to.
+   * One concept.
    *
-   * @param dataDir the folder of its class images
-   * @param token names the class in prompts; may be empty
-   * @param prompt template of the class captions; null takes the instance prompt's
-   * @param numPer class images for each instance picture
-   * @param total class images in all, as diffusers counts them; null leaves it to numPer
-   * @param negativePrompt what class images shall not show
-   * @param guidanceScale guidance of their generation
-   * @param inferSteps sampler steps of their generation
-   * @param scheduler their sampler, one of {@link Keys#SAMPLERS}; null is that of the samples
-   * @param unmatched whether the folder is used whole, each picture with its own caption, and
-   *     nothing is generated
+   * @param pictures the folder of its pictures
+   * @param name its name
+   * @param classFolder the folder for class images that have none
    */
-  public record ClassImages(
-      Path dataDir,
-      String token,
-      @Nullable String prompt,
-      int numPer,
-      @Nullable Integer total,
-      String negativePrompt,
-      double guidanceScale,
-      int inferSteps,
-      @Nullable String scheduler,
-      boolean unmatched) {
-    /** Class images for each of so many instance pictures. */
-    public int per(int pictures) {
-      return total == null ? numPer : (total + pictures - 1) / pictures;
-    }
-
-    /** Whether class images are asked for at all. */
-    public boolean wanted() {
-      return total == null ? numPer > 0 : total > 0;
-    }
+  static ConceptConfig of(Values values, Path pictures, String name, Path classFolder) {
+    return new ConceptConfig(
+        name,
+        pictures,
+        words(values.get(INSTANCE_TOKEN)),
+        values.get(INSTANCE_PROMPT),
+        values.get(LOSS_WEIGHT),
+        values.get(CROP),
+        ClassImagesConfig.of(values, classFolder),
+        ConceptSamplesConfig.of(values));
   }
 
-  /**
-   * Sample pictures.
-   *
-   * @param count pictures each time
-   * @param prompt their prompt; empty takes an instance prompt
-   * @param negativePrompt what they shall not show
-   * @param guidanceScale their guidance
-   * @param inferSteps their sampler steps
-   * @param seed their seed; negative derives one from the run's seed
-   */
-  public record Samples(
-      int count,
-      String prompt,
-      String negativePrompt,
-      double guidanceScale,
-      int inferSteps,
-      long seed) {}
+  /** A token with one blank between its words. */
+  static String words(String token) {
+    return token.strip().replaceAll("\\s+", " ");
+  }
 
   /** This concept with its class images elsewhere. */
   public ConceptConfig withClassDataDir(Path dir) {
-    ClassImages c = classImages;
-    ClassImages moved =
-        new ClassImages(
-            dir,
-            c.token,
-            c.prompt,
-            c.numPer,
-            c.total,
-            c.negativePrompt,
-            c.guidanceScale,
-            c.inferSteps,
-            c.scheduler,
-            c.unmatched);
     return new ConceptConfig(
-        name, instanceDataDir, instanceToken, instancePrompt, lossWeight, crop, moved, samples);
+        name,
+        instanceDataDir,
+        instanceToken,
+        instancePrompt,
+        lossWeight,
+        crop,
+        classImages.in(dir),
+        samples);
   }
 
   /**

@@ -2,7 +2,6 @@ package dreambooth4j.config;
 
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import org.snakeyaml.engine.v2.api.Dump;
 import org.snakeyaml.engine.v2.api.DumpSettings;
@@ -21,10 +20,10 @@ public final class ConfigWriter {
 
   /** The configuration as YAML; every value stands in it, paths are absolute. */
   public static String toYaml(Config config) {
-    Map<String, Object> top = map(Keys.ofRun(), config);
+    Map<String, Object> top = map(Keys.valuesOf(config));
     top.put(
         "concepts_list",
-        config.concepts().stream().map(concept -> map(ConceptKeys.all(), concept)).toList());
+        config.concepts().stream().map(concept -> map(Keys.valuesOf(concept))).toList());
     DumpSettings settings =
         DumpSettings.builder()
             .setDefaultFlowStyle(FlowStyle.BLOCK)
@@ -34,14 +33,9 @@ public final class ConfigWriter {
     return HEADER + "\n" + new Dump(settings).dumpToString(top);
   }
 
-  private static <S> Map<String, Object> map(List<Key<S, ?>> keys, S subject) {
+  private static Map<String, Object> map(Map<Key<?, ?>, Object> values) {
     Map<String, Object> map = new LinkedHashMap<>();
-    for (Key<S, ?> key : keys) {
-      Object value = key.in(subject);
-      if (value != null) {
-        map.put(key.name(), plain(value));
-      }
-    }
+    values.forEach((key, value) -> map.put(key.name(), plain(value)));
     return map;
   }
 

@@ -9,4 +9,29 @@ package dreambooth4j.config;
  * @param buckets which sizes pictures are brought to
  */
 public record DataConfig(
-    int resolution, boolean hflip, CaptionConfig captions, BucketConfig buckets) {}
+    int resolution, boolean hflip, CaptionConfig captions, BucketConfig buckets) {
+  static final Section<DataConfig> KEYS = new Section<>(Key.Group.DATA);
+
+  static final Key<DataConfig, Integer> RESOLUTION =
+      KEYS.key("resolution", ValueType.whole(16, 4096), DataConfig::resolution)
+          .standard(512)
+          .unit("pixels")
+          .help(
+              "Size that pictures are trained at: each is scaled and cropped to a size of its own"
+                  + " shape with about resolution x resolution pixels. Take what the base model"
+                  + " was trained at: 512 for Stable Diffusion 1, 768 for most of Stable"
+                  + " Diffusion 2.");
+  static final Key<DataConfig, Boolean> HFLIP =
+      KEYS.key("hflip", ValueType.flag(), DataConfig::hflip)
+          .standard(false)
+          .help(
+              "Show each picture mirrored left to right half of the time. Leave it off for"
+                  + " subjects that are not symmetric, such as faces with a parting or anything"
+                  + " with text on it.");
+
+  static DataConfig of(Values run) {
+    int resolution = run.get(RESOLUTION);
+    return new DataConfig(
+        resolution, run.get(HFLIP), CaptionConfig.of(run), BucketConfig.of(run, resolution));
+  }
+}

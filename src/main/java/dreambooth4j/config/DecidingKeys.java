@@ -1,46 +1,35 @@
 package dreambooth4j.config;
 
-import dreambooth4j.config.Key.Group;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 
 /**
  * What decides the weights that a run comes to, so that a resumed run can be compared with the one
  * it goes on from. Where pictures lie decides nothing; what they are is compared by itself.
  */
 public final class DecidingKeys {
-  private static final Set<Group> GROUPS =
-      Set.of(Group.MODEL, Group.DATA, Group.TRAINING, Group.COMPUTE, Group.PRIOR_LOSS);
-
-  private static final Set<String> DECIDE_NOTHING =
-      Set.of(
-          ConceptKeys.INSTANCE_DATA_DIR.name(),
-          ConceptKeys.CLASS_DATA_DIR.name(),
-          ComputeKeys.DEVICE.name(),
-          ComputeKeys.CUDA_GRAPH.name(),
-          Keys.SAMPLE_BATCH_SIZE.name());
-
   private DecidingKeys() {}
 
   /** The value of each such key; those of one of several concepts have its name before theirs. */
   public static Map<String, String> of(Config config) {
-    Map<String, String> values = new LinkedHashMap<>();
-    put(values, "", Keys.ofRun(), config);
+    Map<String, String> texts = new LinkedHashMap<>();
+    put(texts, "", Keys.ofRun(), Keys.valuesOf(config));
     for (ConceptConfig concept : config.concepts()) {
       String prefix = config.concepts().size() == 1 ? "" : concept.name() + " ";
-      put(values, prefix, ConceptKeys.all(), concept);
+      put(texts, prefix, Keys.ofConcept(), Keys.valuesOf(concept));
     }
-    return values;
+    return texts;
   }
 
-  private static <S> void put(
-      Map<String, String> values, String prefix, List<Key<S, ?>> keys, S subject) {
-    for (Key<S, ?> key : keys) {
-      if (GROUPS.contains(key.group()) && !DECIDE_NOTHING.contains(key.name())) {
-        Object value = key.in(subject);
-        values.put(prefix + key.name(), value == null ? "" : value.toString());
+  private static void put(
+      Map<String, String> texts,
+      String prefix,
+      List<Key<?, ?>> keys,
+      Map<Key<?, ?>, Object> values) {
+    for (Key<?, ?> key : keys) {
+      if (key.decides()) {
+        texts.put(prefix + key.name(), String.valueOf(values.getOrDefault(key, "")));
       }
     }
   }

@@ -12,6 +12,88 @@ import java.util.Locale;
  * @param power of {@link Warmup#POWER}: the larger, the faster
  */
 public record EmaConfig(boolean used, double decay, Warmup warmup, double invGamma, double power) {
+  static final Section<EmaConfig> KEYS = new Section<>(Key.Group.TRAINING);
+
+  static final Key<EmaConfig, Boolean> USE_EMA =
+      KEYS.key("use_ema", ValueType.flag(), EmaConfig::used)
+          .standard(false)
+          .extension(true)
+          .help(
+              "Keep an exponential moving average of the trained weights; the average is what"
+                  + " samples are drawn with and what is saved. It smooths long runs and takes 4"
+                  + " bytes of memory a weight.");
+
+  /** Null where use_ema decides. */
+  static final Key<EmaConfig, Boolean> INFER_EMA =
+      KEYS.<Boolean>key("infer_ema", ValueType.flag())
+          .otherwise("as use_ema")
+          .extension(false)
+          .help(
+              "The extension's key for saving the average that use_ema keeps: where it is false,"
+                  + " the trained weights themselves are saved and no average is kept.");
+
+  static final Key<EmaConfig, Double> EMA_DECAY =
+      KEYS.key(
+              "ema_decay",
+              ValueType.number("a number from 0 to below 1", v -> v >= 0 && v < 1),
+              EmaConfig::decay)
+          .standard(0.9999)
+          .alias("ema_max_decay")
+          .help(
+              "Part of the average that is kept in each step, once ema_warmup is over; the rest"
+                  + " comes from the current weights. 0.9999 averages over some 10,000 steps; take"
+                  + " 0.999 for runs of a few hundred steps without ema_warmup.");
+
+  static final Key<EmaConfig, Warmup> EMA_WARMUP =
+      KEYS.key("ema_warmup", ValueType.oneOf(Warmup.class), EmaConfig::warmup)
+          .standard(Warmup.RATIO)
+          .extension(Warmup.NONE)
+          .help(
+              "How the average's decay rises to ema_decay with the steps s done so far: ratio is"
+                  + " (1 + s) / (10 + s); power is 1 - (1 + s / ema_inv_gamma)^-ema_power; none"
+                  + " begins with ema_decay, so that in short runs the base model prevails.");
+
+  static final Key<EmaConfig, Double> EMA_INV_GAMMA =
+      KEYS.key("ema_inv_gamma", ValueType.number(1e-6, 1e9), EmaConfig::invGamma)
+          .standard(1.0)
+          .unit("steps")
+          .help(
+              "With ema_warmup: power, the steps that the decay's rise is measured in: the larger,"
+                  + " the slower it rises.");
+
+  static final Key<EmaConfig, Double> EMA_POWER =
+      KEYS.key("ema_power", ValueType.number(1e-6, 1000), EmaConfig::power)
+          .standard(0.75)
+          .help(
+              "With ema_warmup: power, the exponent of the decay's rise: the larger, the faster it"
+                  + " rises.");
+
+  /**
+   * The average of a run. The extension keeps one beside the weights where use_ema says so, and
+   * takes it for the model only where infer_ema does. A use_ema among the flags decides over a
+   * file's infer_ema. Where only one of the two asks for it, that is remarked on.
+   */
+  static EmaConfig of(Values run) {
+    boolean kept = run.get(USE_EMA);
+    Boolean said = run.orNull(INFER_EMA);
+    boolean flag = run.layer(USE_EMA) > Math.max(0, run.layer(INFER_EMA));
+    boolean taken = (said == null || flag) ? kept : said;
+    if (kept && !taken && run.has(USE_EMA)) {
+      run.remark(
+          "use_ema: true, but with infer_ema: false the trained weights themselves are saved, and no average is kept; infer_ema: true saves it");
+    }
+    if (taken && !kept) {
+      run.remark(
+          "infer_ema: true, but without use_ema: true no average is kept, and the trained weights themselves are saved");
+    }
+    return new EmaConfig(
+        kept && taken,
+        run.get(EMA_DECAY),
+        run.get(EMA_WARMUP),
+        run.get(EMA_INV_GAMMA),
+        run.get(EMA_POWER));
+  }
+
   /** How the decay rises with the number of steps. */
   public enum Warmup {
     /** Not at all: it is constant, as the extension has it. */

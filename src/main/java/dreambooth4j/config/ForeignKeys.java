@@ -249,7 +249,7 @@ public final class ForeignKeys {
     boolean harmless = extension && hasNoEffectInTheExtension(key);
     if (rule.flag && !harmless && !plain.matches("true|false|")) {
       return "found '%s', allowed is %s"
-          .formatted(Values.shorten(value), ValueType.flag().allowed());
+          .formatted(Spelling.shorten(value), ValueType.flag().allowed());
     }
     if (rule.refused.test(plain) && !harmless) {
       return "%s is not done here; %s".formatted(value, rule.advice);

@@ -18,9 +18,14 @@ final class Layer {
    * @param folder what paths are relative to
    */
   record Raw(@Nullable String text, String origin, Path folder) {
+    /** Whether it was given on the command line. */
+    boolean isFlag() {
+      return origin.startsWith("--");
+    }
+
     /** Where a key stands, for a message about its value; a flag is its own place. */
     String at(String key) {
-      return origin.startsWith("--") ? origin : origin + ": " + key;
+      return isFlag() ? origin : origin + ": " + key;
     }
   }
 

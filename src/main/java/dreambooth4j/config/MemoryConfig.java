@@ -1,6 +1,9 @@
 package dreambooth4j.config;
 
+import dreambooth4j.config.ComputeConfig.MixedPrecision;
+import java.util.List;
 import java.util.Locale;
+import java.util.regex.Pattern;
 
 /**
  * What a run does to need less memory.
@@ -11,6 +14,99 @@ import java.util.Locale;
  */
 public record MemoryConfig(
     Checkpointing gradientCheckpointing, boolean use8bitAdam, boolean fusedBackwardPass) {
+  /** The optimizers that are AdamW, as the extension and others call them. */
+  private static final Pattern ADAMW =
+      Pattern.compile("(torch |paged )?(8-?bit )?adamw( ?8-?bit)?");
+
+  private static final String ADAMW_32BIT = "AdamW";
+  private static final String ADAMW_8BIT = "8bit AdamW";
+
+  static final Section<MemoryConfig> KEYS = new Section<>(Key.Group.MEMORY);
+
+  static final Key<MemoryConfig, Checkpointing> GRADIENT_CHECKPOINTING =
+      KEYS.key(
+              "gradient_checkpointing",
+              ValueType.flagOr(Checkpointing.class),
+              MemoryConfig::gradientCheckpointing)
+          .standard(Checkpointing.AUTO)
+          .help(
+              "Compute activations a second time in the backward pass instead of keeping them:"
+                  + " saves about three quarters of their memory, takes about a third more time"
+                  + " and trains the same weights. auto does so where the run would not fit"
+                  + " otherwise.");
+
+  /** Null where the optimizer's name decides. */
+  static final Key<MemoryConfig, Boolean> USE_8BIT_ADAM =
+      KEYS.key("use_8bit_adam", ValueType.flag(), MemoryConfig::use8bitAdam)
+          .otherwise("as optimizer")
+          .help(
+              "Keep AdamW's moments in 8 bits instead of 32: saves 6 bytes of memory a trained"
+                  + " weight, updates take longer and are rounded.");
+
+  static final Key<MemoryConfig, String> OPTIMIZER =
+      KEYS.key(
+              "optimizer",
+              ValueType.oneOf(List.of(ADAMW_32BIT, ADAMW_8BIT), (text, folder) -> adamw(text)),
+              memory -> memory.use8bitAdam() ? ADAMW_8BIT : ADAMW_32BIT)
+          .standard(ADAMW_32BIT)
+          .extension(ADAMW_8BIT)
+          .help(
+              "Rule that updates the weights: AdamW, or 8bit AdamW, which is AdamW with"
+                  + " use_8bit_adam.");
+
+  static final Key<MemoryConfig, Boolean> FUSED_BACKWARD_PASS =
+      KEYS.key("fused_backward_pass", ValueType.flag(), MemoryConfig::fusedBackwardPass)
+          .standard(false)
+          .help(
+              "Update each weight as soon as its gradient is known and free the gradient at once:"
+                  + " saves 4 bytes of memory a trained weight. Needs max_grad_norm: 0,"
+                  + " gradient_accumulation_steps: 1 and not fp16.");
+
+  static MemoryConfig of(Values run) {
+    MemoryConfig config =
+        new MemoryConfig(
+            run.get(GRADIENT_CHECKPOINTING), use8bitAdam(run), run.get(FUSED_BACKWARD_PASS));
+    if (config.fusedBackwardPass) {
+      checkFused(run);
+    }
+    return config;
+  }
+
+  private static void checkFused(Values run) {
+    if (run.get(OptimizerConfig.MAX_GRAD_NORM) > 0) {
+      run.error(
+          "fused_backward_pass updates before the norm of all gradients is known: set max_grad_norm: 0, or leave out fused_backward_pass");
+    }
+    if (run.get(TrainingConfig.GRADIENT_ACCUMULATION_STEPS) > 1) {
+      run.error(
+          "fused_backward_pass updates after every batch: set gradient_accumulation_steps: 1 and raise train_batch_size, or leave out fused_backward_pass");
+    }
+    if (run.get(ComputeConfig.MIXED_PRECISION) == MixedPrecision.FP16) {
+      run.error(
+          "fused_backward_pass updates before it is known whether fp16's gradients are all finite: set mixed_precision: bf16, or leave out fused_backward_pass");
+    }
+  }
+
+  /**
+   * Whether AdamW's moments are held in 8 bits: what use_8bit_adam says goes before the optimizer's
+   * name, unless that is given more strongly.
+   */
+  private static boolean use8bitAdam(Values run) {
+    Boolean said = run.orNull(USE_8BIT_ADAM);
+    if (said == null || run.outranks(OPTIMIZER, USE_8BIT_ADAM)) {
+      return run.get(OPTIMIZER).equals(ADAMW_8BIT);
+    }
+    return said;
+  }
+
+  private static String adamw(String text) {
+    String plain = text.toLowerCase(Locale.ROOT);
+    if (!ADAMW.matcher(plain).matches()) {
+      return text;
+    }
+    return plain.contains("8") ? ADAMW_8BIT : ADAMW_32BIT;
+  }
+
   /** The same, but for checkpointing. */
   public MemoryConfig with(Checkpointing other) {
     return new MemoryConfig(other, use8bitAdam, fusedBackwardPass);

@@ -1,6 +1,7 @@
 package dreambooth4j.config;
 
 import dreambooth4j.Problem;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -9,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * @param pretrainedModelNameOrPath an absolute path, or a name to look up in the Hugging Face cache
  * @param variant which weight files of a folder are read ("fp16" for {@code *.fp16.safetensors})
  * @param clipSkip 1 takes the text encoder's last layer, n the n-th from the end
- * @param maxTokenLength tokens of a prompt that are read, one of {@link Keys#TOKEN_LENGTHS}
+ * @param maxTokenLength tokens of a prompt that are read, one of {@link #TOKEN_LENGTHS}
  */
 public record ModelConfig(
     @Nullable String pretrainedModelNameOrPath,
@@ -18,6 +19,59 @@ public record ModelConfig(
     int maxTokenLength) {
   /** Tokens of a prompt that a text encoder reads at once, begin and end not counted. */
   public static final int WINDOW = 75;
+
+  /** How many tokens of a prompt can be read: one, two or three windows of the text encoder. */
+  public static final List<Integer> TOKEN_LENGTHS = List.of(WINDOW, 2 * WINDOW, 3 * WINDOW);
+
+  static final Section<ModelConfig> KEYS = new Section<>(Key.Group.MODEL);
+
+  static final Key<ModelConfig, String> PRETRAINED_MODEL =
+      KEYS.key(
+              "pretrained_model_name_or_path",
+              ValueType.pathOrName(),
+              ModelConfig::pretrainedModelNameOrPath)
+          .help(
+              "Base model that the training starts from: a folder in the diffusers layout, or a"
+                  + " name that is looked up in this machine's Hugging Face cache. Required;"
+                  + " nothing is downloaded.");
+  static final Key<ModelConfig, String> VARIANT =
+      KEYS.key("variant", ValueType.text(), ModelConfig::variant)
+          .otherwise("the files without a variant")
+          .help(
+              "Read the weight files of this variant of the base model: fp16 reads"
+                  + " *.fp16.safetensors. Set it for a folder that holds only such files.");
+  static final Key<ModelConfig, Integer> CLIP_SKIP =
+      KEYS.key("clip_skip", ValueType.whole(1, 12), ModelConfig::clipSkip)
+          .standard(1)
+          .help(
+              "Layer of the text encoder whose output the UNet is given, counted from the end: 1"
+                  + " is the last. Set it to what the base model was trained with; many anime"
+                  + " models want 2.");
+  static final Key<ModelConfig, Integer> MAX_TOKEN_LENGTH =
+      KEYS.key(
+              "max_token_length",
+              ValueType.oneOf(TOKEN_LENGTHS, (text, folder) -> text),
+              ModelConfig::maxTokenLength)
+          .standard(WINDOW)
+          .unit("tokens")
+          .help(
+              "How much of a prompt is read, the rest is cut off: 75 tokens are about 50 words;"
+                  + " 150 and 225 read captions of two and three times that length, as kohya's"
+                  + " scripts do.");
+
+  static ModelConfig of(Values run) {
+    int length = run.get(MAX_TOKEN_LENGTH);
+    if (length > WINDOW && run.isExtensions(MAX_TOKEN_LENGTH)) {
+      run.remark("max_token_length: %d works here, the extension reads 75".formatted(length));
+    }
+    return new ModelConfig(
+        run.orNull(PRETRAINED_MODEL), run.orNull(VARIANT), run.get(CLIP_SKIP), length);
+  }
+
+  /** How prompts are encoded, without the base model's name. */
+  static ModelConfig ofPrompts(Values run) {
+    return new ModelConfig(null, null, run.get(CLIP_SKIP), run.get(MAX_TOKEN_LENGTH));
+  }
 
   /**
    * The base model's path or name.

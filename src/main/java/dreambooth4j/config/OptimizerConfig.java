@@ -1,5 +1,9 @@
 package dreambooth4j.config;
 
+import dreambooth4j.config.Layer.Raw;
+import java.util.List;
+import java.util.Locale;
+
 /**
  * AdamW and its learning rate.
  *
@@ -24,4 +28,122 @@ public record OptimizerConfig(
     double adamBeta2,
     double adamWeightDecay,
     double adamEpsilon,
-    double maxGradNorm) {}
+    double maxGradNorm) {
+  static final Section<OptimizerConfig> KEYS = new Section<>(Key.Group.TRAINING);
+
+  static final Key<OptimizerConfig, Double> LEARNING_RATE =
+      KEYS.key("learning_rate", ValueType.upTo(1000), OptimizerConfig::learningRate)
+          .standard(2e-6)
+          .diffusers(5e-6)
+          .help(
+              "How far each step moves the weights, once the warm-up is over. 1e-6 to 5e-6 is"
+                  + " usual when all weights are trained; more learns faster and forgets more.");
+  static final Key<OptimizerConfig, LrScheduler> LR_SCHEDULER =
+      KEYS.key(
+              "lr_scheduler",
+              ValueType.oneOf(
+                  List.of(LrScheduler.values()), (text, folder) -> LrScheduler.name(text)),
+              OptimizerConfig::lrScheduler)
+          .standard(LrScheduler.CONSTANT_WITH_WARMUP)
+          .diffusers(LrScheduler.CONSTANT)
+          .help(
+              "How the learning rate changes over the run, by the names and rules of diffusers:"
+                  + " constant and constant_with_warmup hold it; linear, cosine,"
+                  + " cosine_with_restarts and polynomial let it fall to the end.");
+  static final Key<OptimizerConfig, Integer> LR_WARMUP_STEPS =
+      KEYS.key("lr_warmup_steps", ValueType.atLeast(0), OptimizerConfig::lrWarmupSteps)
+          .standard(0)
+          .diffusers(500)
+          .extension(500)
+          .unit("steps")
+          .help(
+              "How long the learning rate rises from 0 at the start, with every lr_scheduler but"
+                  + " constant.");
+  static final Key<OptimizerConfig, Integer> LR_NUM_CYCLES =
+      KEYS.key("lr_num_cycles", ValueType.atLeast(1), OptimizerConfig::lrNumCycles)
+          .standard(1)
+          .alias("lr_cycles")
+          .help(
+              "With lr_scheduler: cosine_with_restarts, how many times the learning rate falls to"
+                  + " 0 during the run.");
+  static final Key<OptimizerConfig, Double> LR_POWER =
+      KEYS.key("lr_power", ValueType.number(1e-3, 1000), OptimizerConfig::lrPower)
+          .standard(1.0)
+          .help(
+              "With lr_scheduler: polynomial, the exponent of its fall: 1 is a straight line, more"
+                  + " falls faster at first.");
+  static final Key<OptimizerConfig, Double> ADAM_BETA1 =
+      KEYS.key("adam_beta1", belowOne(), OptimizerConfig::adamBeta1)
+          .standard(0.9)
+          .help(
+              "AdamW's decay of the running mean of the gradients (first moment), from 0 to below"
+                  + " 1. Seldom changed.");
+  static final Key<OptimizerConfig, Double> ADAM_BETA2 =
+      KEYS.key("adam_beta2", belowOne(), OptimizerConfig::adamBeta2)
+          .standard(0.999)
+          .help(
+              "AdamW's decay of the running mean of the squared gradients (second moment), from 0"
+                  + " to below 1. Seldom changed.");
+  static final Key<OptimizerConfig, Double> ADAM_WEIGHT_DECAY =
+      KEYS.key("adam_weight_decay", ValueType.upTo(1000), OptimizerConfig::adamWeightDecay)
+          .standard(0.01)
+          .alias("weight_decay", "adamw_weight_decay")
+          .help(
+              "AdamW's weight decay: each step also shrinks every weight by this times the"
+                  + " learning rate. Seldom changed; 0 turns it off.");
+  static final Key<OptimizerConfig, Double> ADAM_EPSILON =
+      KEYS.key("adam_epsilon", ValueType.number(1e-30, 1), OptimizerConfig::adamEpsilon)
+          .standard(1e-8)
+          .help(
+              "Small number that AdamW adds where it divides by the root of the second moment."
+                  + " Seldom changed.");
+  static final Key<OptimizerConfig, Double> MAX_GRAD_NORM =
+      KEYS.key("max_grad_norm", ValueType.upTo(1e9), OptimizerConfig::maxGradNorm)
+          .standard(1.0)
+          .help(
+              "Gradients whose norm over all weights is above this are scaled down to it, so that"
+                  + " no single step goes too far; 0 scales none.");
+
+  static OptimizerConfig of(Values run) {
+    checkExtensionsSchedule(run);
+    return new OptimizerConfig(
+        run.get(LEARNING_RATE),
+        run.get(LR_SCHEDULER),
+        run.get(LR_WARMUP_STEPS),
+        run.get(LR_NUM_CYCLES),
+        run.get(LR_POWER),
+        run.get(ADAM_BETA1),
+        run.get(ADAM_BETA2),
+        run.get(ADAM_WEIGHT_DECAY),
+        run.get(ADAM_EPSILON),
+        run.get(MAX_GRAD_NORM));
+  }
+
+  /** Three schedules of the extension have the names of others here. */
+  private static void checkExtensionsSchedule(Values run) {
+    Raw raw = run.raw(LR_SCHEDULER);
+    String name = raw == null || raw.text() == null ? "" : raw.text().toLowerCase(Locale.ROOT);
+    String advice =
+        switch (name) {
+          case "constant" -> "begins at a part of the learning rate: say constant_with_warmup";
+          case "linear" -> "rises to the learning rate: say linear_with_warmup, which falls to 0";
+          case "cosine" -> "rises again after each fall: say cosine_with_restarts";
+          default -> "";
+        };
+    if (raw != null && run.isExtensions(LR_SCHEDULER) && !advice.isEmpty()) {
+      run.error(
+          "%s: %s is not done here as the extension does it, where it %s"
+              .formatted(raw.at(LR_SCHEDULER.name()), name, advice));
+    }
+    int warmup = run.get(LR_WARMUP_STEPS);
+    if (warmup > 0 && run.isExtensions(LR_WARMUP_STEPS)) {
+      run.remark(
+          "lr_warmup_steps: %d counts pictures in the extension; here it is %d steps"
+              .formatted(warmup, warmup));
+    }
+  }
+
+  private static ValueType<Double> belowOne() {
+    return ValueType.number("a number from 0 to below 1", v -> v >= 0 && v < 1);
+  }
+}

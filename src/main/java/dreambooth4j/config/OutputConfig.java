@@ -24,4 +24,74 @@ public record OutputConfig(
     @Nullable Integer checkpointsTotalLimit,
     boolean saveStateAfter,
     @Nullable String resumeFromCheckpoint,
-    @Nullable Path cacheDir) {}
+    @Nullable Path cacheDir) {
+  static final Section<OutputConfig> KEYS = new Section<>(Key.Group.OUTPUT);
+
+  static final Key<OutputConfig, Path> OUTPUT_DIR =
+      KEYS.key("output_dir", ValueType.path(), OutputConfig::outputDir)
+          .standard(Path.of("output"))
+          .help(
+              "Folder for the trained model, in the diffusers layout, and for all that a run"
+                  + " leaves beside it: samples, class images, checkpoints, metrics.");
+  static final Key<OutputConfig, Integer> CHECKPOINTING_STEPS =
+      KEYS.key("checkpointing_steps", ValueType.atLeast(0), OutputConfig::checkpointingSteps)
+          .standard(500)
+          .extension(0)
+          .unit("steps")
+          .help(
+              "Write a checkpoint, from which resume_from_checkpoint goes on, every so many steps;"
+                  + " 0 writes none during the run. One takes about 3 times the space of the"
+                  + " trained weights.");
+  static final Key<OutputConfig, Integer> SAVE_EMBEDDING_EVERY =
+      KEYS.key("save_embedding_every", ValueType.atLeast(0), OutputConfig::saveEmbeddingEvery)
+          .standard(0)
+          .extension(25)
+          .unit("epochs")
+          .help(
+              "Write a checkpoint every so many epochs instead of every checkpointing_steps steps;"
+                  + " 0 leaves it to checkpointing_steps.");
+  static final Key<OutputConfig, Integer> CHECKPOINTS_TOTAL_LIMIT =
+      KEYS.key("checkpoints_total_limit", ValueType.atLeast(1), OutputConfig::checkpointsTotalLimit)
+          .otherwise("all are kept")
+          .unit("checkpoints")
+          .help("Keep this many checkpoints, and delete the oldest ones when another is written.");
+  static final Key<OutputConfig, Boolean> SAVE_STATE_AFTER =
+      KEYS.key("save_state_after", ValueType.flag(), OutputConfig::saveStateAfter)
+          .standard(false)
+          .help(
+              "Write a checkpoint at the end of the run too, so that it can be resumed with more"
+                  + " steps later. It takes about 3 times the space of the trained weights.");
+  static final Key<OutputConfig, String> RESUME_FROM_CHECKPOINT =
+      KEYS.key("resume_from_checkpoint", ValueType.pathOrName(), OutputConfig::resumeFromCheckpoint)
+          .otherwise("a new run")
+          .help(
+              "Go on with an earlier run: latest takes the newest checkpoint in output_dir; or"
+                  + " give the folder of a checkpoint.");
+  static final Key<OutputConfig, Boolean> CACHE_LATENTS =
+      KEYS.key("cache_latents", ValueType.flag(), output -> output.cacheDir() != null)
+          .standard(true)
+          .help(
+              "Keep encoded pictures and prompts on disk, in cache_dir, where later runs find"
+                  + " them; false keeps them in memory for this run alone.");
+  static final Key<OutputConfig, Path> CACHE_DIR =
+      KEYS.key("cache_dir", ValueType.path(), OutputConfig::cacheDir)
+          .otherwise("<output_dir>/cache")
+          .help(
+              "Folder for encoded pictures and prompts (see cache_latents). Several runs, also at"
+                  + " the same time, may share one and then encode each picture only once.");
+
+  static OutputConfig of(Values run) {
+    Path folder = run.get(OUTPUT_DIR).toAbsolutePath().normalize();
+    Path cache = run.orNull(CACHE_DIR);
+    return new OutputConfig(
+        folder,
+        run.steps(CHECKPOINTING_STEPS, SAVE_EMBEDDING_EVERY),
+        run.get(SAVE_EMBEDDING_EVERY),
+        run.orNull(CHECKPOINTS_TOTAL_LIMIT),
+        run.get(SAVE_STATE_AFTER),
+        run.orNull(RESUME_FROM_CHECKPOINT),
+        !run.get(CACHE_LATENTS)
+            ? null
+            : cache == null ? folder.resolve("cache") : cache.toAbsolutePath().normalize());
+  }
+}

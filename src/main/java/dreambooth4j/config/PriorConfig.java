@@ -19,6 +19,77 @@ public record PriorConfig(
     double priorLossWeightMin,
     int sampleBatchSize,
     int refreshEpochs) {
+  static final Section<PriorConfig> KEYS = new Section<>(Key.Group.PRIOR_LOSS);
+
+  static final Key<PriorConfig, Boolean> WITH_PRIOR_PRESERVATION =
+      KEYS.key("with_prior_preservation", ValueType.flag(), PriorConfig::withPriorPreservation)
+          .otherwise(
+              "on where class_token, class_prompt or another key of the class images is given")
+          .diffusers(false)
+          .help(
+              "Make class images, pictures that the base model draws of the subject's class, and"
+                  + " train on them beside the subject's, so that the class stays what it was.");
+  static final Key<PriorConfig, Double> PRIOR_LOSS_WEIGHT =
+      KEYS.key("prior_loss_weight", ValueType.upTo(1e6), PriorConfig::priorLossWeight)
+          .standard(0.4)
+          .extension(0.75)
+          .diffusers(1.0)
+          .help(
+              "How much the loss of the class images counts, where that of the subject's pictures"
+                  + " counts 1. More holds the class better and learns the subject more slowly;"
+                  + " 0.15 to 1 is usual.");
+  static final Key<PriorConfig, Boolean> PRIOR_LOSS_SCALE =
+      KEYS.key("prior_loss_scale", ValueType.flag(), PriorConfig::priorLossScale)
+          .standard(false)
+          .help(
+              "Let prior_loss_weight fall evenly from epoch to epoch until it is"
+                  + " prior_loss_weight_min at epoch prior_loss_target.");
+  static final Key<PriorConfig, Integer> PRIOR_LOSS_TARGET =
+      KEYS.key("prior_loss_target", ValueType.atLeast(1), PriorConfig::priorLossTarget)
+          .standard(100)
+          .unit("epochs")
+          .help(
+              "With prior_loss_scale: the number of epochs after which the weight of the prior"
+                  + " loss has fallen to prior_loss_weight_min.");
+  static final Key<PriorConfig, Double> PRIOR_LOSS_WEIGHT_MIN =
+      KEYS.key("prior_loss_weight_min", ValueType.upTo(1e6), PriorConfig::priorLossWeightMin)
+          .standard(0.1)
+          .help(
+              "With prior_loss_scale: the weight of the prior loss from epoch prior_loss_target"
+                  + " on.");
+  static final Key<PriorConfig, Integer> SAMPLE_BATCH_SIZE =
+      KEYS.key("sample_batch_size", ValueType.whole(0, 4096), PriorConfig::sampleBatchSize)
+          .standard(0)
+          .extension(1)
+          .unit("pictures")
+          .decidesNothing()
+          .help(
+              "Class images generated at a time; 0 chooses as many as memory allows and make it"
+                  + " faster. Set it lower where generating runs out of memory.");
+  static final Key<PriorConfig, Integer> REFRESH_EPOCHS =
+      KEYS.key("class_images_refresh_epochs", ValueType.atLeast(0), PriorConfig::refreshEpochs)
+          .standard(0)
+          .unit("epochs")
+          .help(
+              "Replace all class images by new ones of the base model every so many epochs, so"
+                  + " that long runs do not learn the same ones by heart; 0 keeps them.");
+
+  /**
+   * The prior loss of a run.
+   *
+   * @param wanted whether there are class images
+   */
+  static PriorConfig of(Values run, boolean wanted) {
+    return new PriorConfig(
+        wanted,
+        run.get(PRIOR_LOSS_WEIGHT),
+        run.get(PRIOR_LOSS_SCALE),
+        run.get(PRIOR_LOSS_TARGET),
+        run.get(PRIOR_LOSS_WEIGHT_MIN),
+        run.get(SAMPLE_BATCH_SIZE),
+        run.get(REFRESH_EPOCHS));
+  }
+
   /** The weight of the prior loss in an epoch, counted from 0 (the extension's linear fall). */
   public double weightAt(int epoch) {
     if (!priorLossScale) {

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  * @param numValidationImages pictures of it each time
  * @param validationSteps steps from one drawing to the next; 0 leaves it to savePreviewEvery
  * @param savePreviewEvery epochs from one drawing to the next; 0 leaves it to validationSteps
- * @param scheduler the sampler of samples and class images, one of {@link Keys#SAMPLERS}; null is
+ * @param scheduler the sampler of samples and class images, one of {@link Samplers#NAMES}; null is
  *     the base model's own
  */
 public record SamplesConfig(
@@ -17,4 +17,55 @@ public record SamplesConfig(
     int numValidationImages,
     int validationSteps,
     int savePreviewEvery,
-    @Nullable String scheduler) {}
+    @Nullable String scheduler) {
+  static final Section<SamplesConfig> KEYS = new Section<>(Key.Group.SAMPLES);
+
+  static final Key<SamplesConfig, String> VALIDATION_PROMPT =
+      KEYS.key("validation_prompt", ValueType.text(), SamplesConfig::validationPrompt)
+          .otherwise("none")
+          .help(
+              "A prompt to draw during the run, in addition to the sample pictures of each concept"
+                  + " (save_sample_prompt): with 25 sampler steps and a guidance of 7.5, as"
+                  + " diffusers does.");
+  static final Key<SamplesConfig, Integer> NUM_VALIDATION_IMAGES =
+      KEYS.key(
+              "num_validation_images", ValueType.whole(0, 1000), SamplesConfig::numValidationImages)
+          .standard(4)
+          .unit("pictures")
+          .help("How many pictures of validation_prompt are drawn each time.");
+  static final Key<SamplesConfig, Integer> VALIDATION_STEPS =
+      KEYS.key("validation_steps", ValueType.atLeast(0), SamplesConfig::validationSteps)
+          .standard(100)
+          .extension(0)
+          .unit("steps")
+          .help(
+              "Draw sample pictures every so many steps; 0 draws them at the end alone. They go"
+                  + " into samples/ of output_dir.");
+  static final Key<SamplesConfig, Integer> SAVE_PREVIEW_EVERY =
+      KEYS.key("save_preview_every", ValueType.atLeast(0), SamplesConfig::savePreviewEvery)
+          .standard(0)
+          .extension(5)
+          .unit("epochs")
+          .help(
+              "Draw sample pictures every so many epochs instead of every validation_steps steps;"
+                  + " 0 leaves it to validation_steps.");
+  static final Key<SamplesConfig, String> SCHEDULER =
+      KEYS.key("scheduler", Samplers.TYPE, SamplesConfig::scheduler)
+          .otherwise("the base model's own")
+          .extension("ddim")
+          .alias("validation_scheduler")
+          .help(
+              "Sampler that draws sample pictures and, without class_scheduler, class images: one"
+                  + " of "
+                  + String.join(", ", Samplers.NAMES)
+                  + ", or the name of diffusers' class.");
+
+  static SamplesConfig of(Values run) {
+    return new SamplesConfig(
+        run.orNull(VALIDATION_PROMPT),
+        run.get(NUM_VALIDATION_IMAGES),
+        run.steps(VALIDATION_STEPS, SAVE_PREVIEW_EVERY),
+        run.get(SAVE_PREVIEW_EVERY),
+        run.orNull(SCHEDULER));
+  }
+}

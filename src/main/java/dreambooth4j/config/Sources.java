@@ -41,7 +41,7 @@ final class Sources {
       KEYS.put(key.name(), key);
       key.aliases().forEach(alias -> KEYS.put(alias, key));
     }
-    ConceptKeys.all().forEach(key -> CONCEPT_NAMES.add(key.name()));
+    Keys.ofConcept().forEach(key -> CONCEPT_NAMES.add(key.name()));
     NAMES.addAll(KEYS.keySet());
     NAMES.addAll(STRUCTURE);
     NAMES.addAll(ForeignKeys.names());
@@ -52,6 +52,7 @@ final class Sources {
   final Layer flags = new Layer();
   final ForeignKeys foreign = new ForeignKeys();
   final List<String> errors = new ArrayList<>();
+  final List<String> remarks = new ArrayList<>();
   private final MergeKeys merges = new MergeKeys(errors);
 
   /** Maps under a name of their own, with an anchor: they are there to be merged. */
@@ -59,6 +60,9 @@ final class Sources {
 
   /** Whether the file is the extension's db_config.json. */
   boolean extension;
+
+  /** Whose defaults hold for keys that are not here. */
+  Defaults defaults = Defaults.DREAMBOOTH4J;
 
   /** Reads the file's keys. */
   void addFile(Path file) {
@@ -72,6 +76,7 @@ final class Sources {
     extension =
         names.contains("model_name")
             && (names.contains("revision") || names.contains("lifetime_revision"));
+    defaults = extension ? Defaults.EXTENSION : defaults;
     Map<String, Node> structure = new HashMap<>();
     addMapping(root, file, top, structure);
     addConcepts(file, structure);
@@ -146,7 +151,7 @@ final class Sources {
       }
       Layer layer = new Layer();
       addMapping(entry, file, layer, null);
-      Raw pictures = layer.get(ConceptKeys.INSTANCE_DATA_DIR);
+      Raw pictures = layer.get(ConceptConfig.INSTANCE_DATA_DIR);
       // The extension leaves entries without pictures in its list and passes over them.
       if (!extension
           || (pictures != null && pictures.text() != null && !pictures.text().isBlank())) {
@@ -162,7 +167,7 @@ final class Sources {
       String origin = at(file, tuple.getKeyNode());
       Node value = tuple.getValueNode();
       if (!PLAIN_TAGS.contains(value.getTag())) {
-        errors.add("%s: %s: tags are not allowed".formatted(origin, Values.shorten(name)));
+        errors.add("%s: %s: tags are not allowed".formatted(origin, Spelling.shorten(name)));
       } else if (structure != null && STRUCTURE.contains(name)) {
         if (structure.put(name, value) != null) {
           errors.add("%s: %s is given twice".formatted(origin, name));
@@ -217,7 +222,7 @@ final class Sources {
         errors.size() < MOST_ERRORS
             ? Spelling.nearest(name, NAMES).map(k -> "; did you mean " + k + "?").orElse("")
             : "";
-    return "%s: unknown key %s%s".formatted(origin, Values.shorten(name), guess);
+    return "%s: unknown key %s%s".formatted(origin, Spelling.shorten(name), guess);
   }
 
   private static boolean isConceptKey(String name) {

@@ -5,7 +5,7 @@ import java.util.Comparator;
 import java.util.Locale;
 import java.util.Optional;
 
-/** Finds the key that somebody probably meant. */
+/** Texts of users in messages: the key that somebody probably meant, and not too much of any. */
 final class Spelling {
   private Spelling() {}
 
@@ -18,6 +18,18 @@ final class Spelling {
     return known.stream()
         .min(Comparator.<String>comparingInt(k -> distance(lower, k)).thenComparing(k -> k))
         .filter(k -> distance(lower, k) <= Math.max(2, k.length() / 3));
+  }
+
+  /** A text for a message, cut where it is long. */
+  static String shorten(String text) {
+    return text.length() <= 60 ? text : text.substring(0, 60) + "…";
+  }
+
+  /**
+   * A name for a file or folder: letters, digits and what is harmless between them; maybe empty.
+   */
+  static String fileName(String text) {
+    return text.replaceAll("[^\\p{L}\\p{N}._-]+", "_").replaceAll("^[._]+", "");
   }
 
   /** Letters to insert, delete or replace to get from one word to the other (Levenshtein). */

@@ -1,5 +1,6 @@
 package dreambooth4j.config;
 
+import dreambooth4j.config.Layer.Raw;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,6 +24,133 @@ public record TrainingConfig(
     double snrGamma,
     double offsetNoise,
     long seed) {
+  static final Section<TrainingConfig> KEYS = new Section<>(Key.Group.TRAINING);
+
+  static final Key<TrainingConfig, Integer> TRAIN_BATCH_SIZE =
+      KEYS.key("train_batch_size", ValueType.whole(1, 4096), TrainingConfig::trainBatchSize)
+          .standard(1)
+          .diffusers(4)
+          .unit("pictures")
+          .help(
+              "Instance pictures in a batch; each comes with one class picture, so that with prior"
+                  + " loss a batch has twice as many rows. More makes steps steadier and takes"
+                  + " memory.");
+  static final Key<TrainingConfig, Integer> GRADIENT_ACCUMULATION_STEPS =
+      KEYS.key(
+              "gradient_accumulation_steps",
+              ValueType.whole(1, 65_536),
+              TrainingConfig::gradientAccumulationSteps)
+          .standard(1)
+          .unit("batches")
+          .help(
+              "How many batches one step gathers gradients from before it updates the weights:"
+                  + " acts like a train_batch_size so many times larger, without its memory.");
+  static final Key<TrainingConfig, Integer> NUM_TRAIN_EPOCHS =
+      KEYS.key("num_train_epochs", ValueType.atLeast(1), TrainingConfig::numTrainEpochs)
+          .standard(100)
+          .diffusers(1)
+          .unit("epochs")
+          .help(
+              "Length of the run: how many times every instance picture is shown. max_train_steps"
+                  + " takes its place.");
+  static final Key<TrainingConfig, Integer> MAX_TRAIN_STEPS =
+      KEYS.key("max_train_steps", ValueType.atLeast(1), TrainingConfig::maxTrainSteps)
+          .otherwise("num_train_epochs decides")
+          .unit("steps")
+          .help(
+              "Length of the run in steps, each one update of the weights; takes the place of"
+                  + " num_train_epochs.");
+  static final Key<TrainingConfig, Double> STOP_TEXT_ENCODER =
+      KEYS.key(
+              "stop_text_encoder",
+              ValueType.numberOrFlag(
+                  "a number from 0 to 1, true or false", v -> v >= 0 && v <= 1, 1, 0),
+              TrainingConfig::stopTextEncoder)
+          .standard(0.0)
+          .extension(1.0)
+          .help(
+              "Part of the run, from 0 to 1, in which the text encoder is trained beside the UNet;"
+                  + " after it the text encoder stays as it is. 0 never trains it, 1 always does.");
+  static final Key<TrainingConfig, Boolean> TRAIN_TEXT_ENCODER =
+      KEYS.<Boolean>key("train_text_encoder", ValueType.flag())
+          .otherwise("as stop_text_encoder")
+          .help(
+              "Train the text encoder beside the UNet: through the whole run, unless"
+                  + " stop_text_encoder says for which part of it. Learns a subject more firmly"
+                  + " and takes memory.");
+  static final Key<TrainingConfig, Double> SNR_GAMMA =
+      KEYS.key("snr_gamma", ValueType.upTo(1e6), TrainingConfig::snrGamma)
+          .standard(0.0)
+          .alias("min_snr_gamma")
+          .help(
+              "Min-SNR loss weighting (Hang et al. 2023): timesteps with a signal-to-noise ratio"
+                  + " above this count less. 5 is usual; 0 weighs all timesteps the same.");
+  static final Key<TrainingConfig, Double> OFFSET_NOISE =
+      KEYS.key("offset_noise", ValueType.upToOrFlag(100, 0.1), TrainingConfig::offsetNoise)
+          .standard(0.0)
+          .help(
+              "Strength of extra noise that is the same over a whole channel of a picture, which"
+                  + " teaches very dark and very bright pictures. 0.05 to 0.1 is usual, the flag"
+                  + " without a value means 0.1, 0 adds none.");
+  static final Key<TrainingConfig, Long> SEED =
+      KEYS.key("seed", ValueType.seed(), TrainingConfig::seed)
+          .standard(42L)
+          .help(
+              "Number that all random draws of the run follow from: the same seed on the same"
+                  + " machine repeats a run bit for bit.");
+
+  /**
+   * What is trained and how long.
+   *
+   * @param prior whether class pictures are trained on too
+   */
+  static TrainingConfig of(Values run, boolean prior) {
+    return new TrainingConfig(
+        trainBatchSize(run, prior),
+        run.get(GRADIENT_ACCUMULATION_STEPS),
+        run.get(NUM_TRAIN_EPOCHS),
+        run.orNull(MAX_TRAIN_STEPS),
+        stopTextEncoder(run),
+        run.get(SNR_GAMMA),
+        run.get(OFFSET_NOISE),
+        run.get(SEED));
+  }
+
+  /** The extension counts rows, of which a pair has two. */
+  private static int trainBatchSize(Values run, boolean prior) {
+    int size = run.get(TRAIN_BATCH_SIZE);
+    if (!prior || !run.isExtensions(TRAIN_BATCH_SIZE)) {
+      return size;
+    }
+    int pairs = (size + 1) / 2;
+    run.remark(
+        "train_batch_size: %d counts rows in the extension; here it is %d pair%s of an instance and a class picture"
+            .formatted(size, pairs, pairs == 1 ? "" : "s"));
+    return pairs;
+  }
+
+  /**
+   * diffusers says whether the text encoder is trained, the extension for how long. Both together
+   * must agree; where a flag and the file do not, the flag decides.
+   */
+  private static double stopTextEncoder(Values run) {
+    double stop = run.get(STOP_TEXT_ENCODER);
+    Boolean trained = run.orNull(TRAIN_TEXT_ENCODER);
+    if (trained == null || !run.has(STOP_TEXT_ENCODER)) {
+      return trained == null ? stop : trained ? 1 : 0;
+    }
+    if (trained == stop > 0 || run.outranks(STOP_TEXT_ENCODER, TRAIN_TEXT_ENCODER)) {
+      return stop;
+    }
+    Raw raw = run.raw(TRAIN_TEXT_ENCODER);
+    if (raw != null && !run.outranks(TRAIN_TEXT_ENCODER, STOP_TEXT_ENCODER)) {
+      run.error(
+          "%s: %s contradicts stop_text_encoder: %s; remove one of the two"
+              .formatted(raw.at(TRAIN_TEXT_ENCODER.name()), trained, stop));
+    }
+    return trained ? 1 : 0;
+  }
+
   /** Whether the text encoder is trained, be it for a part of the run. */
   public boolean trainTextEncoder() {
     return stopTextEncoder > 0;

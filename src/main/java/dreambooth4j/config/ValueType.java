@@ -26,6 +26,9 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
     TEXT
   }
 
+  /** Of {@link #upTo}: the least number but 0. */
+  private static final double SMALLEST = 1e-12;
+
   private static final Pattern WHOLE = Pattern.compile("[-+]?\\d{1,18}(\\.0+)?");
   private static final Pattern NUMBER =
       Pattern.compile("[-+]?(\\d+\\.?\\d*|\\.\\d+)([eE][-+]?\\d+)?");
@@ -74,12 +77,41 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
     return new ValueType<>(allowed, (text, folder) -> parseNumber(text, check), Kind.PLAIN);
   }
 
-  static ValueType<Double> notNegative() {
-    return number("a number of at least 0", value -> value >= 0);
+  /** A number between two others, which count too. */
+  static ValueType<Double> number(double least, double most) {
+    return number(
+        "a number from %s to %s".formatted(plain(least), plain(most)),
+        value -> value >= least && value <= most);
   }
 
-  static ValueType<Double> positive() {
-    return number("a number above 0", value -> value > 0);
+  /**
+   * 0 or a number up to another. What is nearer to 0 than {@link #SMALLEST} is not taken: it would
+   * be lost or overflow in what is computed from it in float32.
+   */
+  static ValueType<Double> upTo(double most) {
+    return number(
+        "a number of at least 0 and at most %s, not between 0 and %s"
+            .formatted(plain(most), plain(SMALLEST)),
+        value -> isUpTo(value, most));
+  }
+
+  /** As {@link #upTo}, or true and false for two numbers that stand for them. */
+  static ValueType<Double> upToOrFlag(double most, double whenTrue) {
+    return numberOrFlag(
+        "a number of at least 0 and at most %s, true or false".formatted(plain(most)),
+        value -> isUpTo(value, most),
+        whenTrue,
+        0);
+  }
+
+  private static boolean isUpTo(double value, double most) {
+    return value == 0 || (value >= SMALLEST && value <= most);
+  }
+
+  private static String plain(double bound) {
+    return bound == Math.rint(bound) && bound < 1e6
+        ? Long.toString((long) bound)
+        : Double.toString(bound).replace(".0", "").replace('E', 'e');
   }
 
   /** A number, or true and false for two numbers that stand for them. */

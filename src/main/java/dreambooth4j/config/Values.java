@@ -4,22 +4,18 @@ import dreambooth4j.config.Layer.Raw;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** The values of a run or of a concept: the last layer that holds a key decides. */
+/**
+ * The values of a run or of a concept: the last layer that holds a key decides. What is wrong with
+ * them, or means something else here, is noted as they are read.
+ */
 final class Values {
   private final List<Layer> layers;
-  private final boolean extension;
-  private final List<String> errors;
+  private final Sources sources;
 
-  /**
-   * Values over these layers, weakest first.
-   *
-   * @param extension whether the defaults are the extension's
-   * @param errors where values that are not allowed are reported
-   */
-  Values(List<Layer> layers, boolean extension, List<String> errors) {
+  /** Values over these layers of the sources, weakest first. */
+  Values(List<Layer> layers, Sources sources) {
     this.layers = layers;
-    this.extension = extension;
-    this.errors = errors;
+    this.sources = sources;
   }
 
   /** A value as it is written in the strongest layer that holds the key; null if none does. */
@@ -51,20 +47,26 @@ final class Values {
     return raw != null && raw.text() != null && !meansUnset(key, raw.text());
   }
 
+  /** Whether a value, be it a default, is meant as in a db_config.json of the extension. */
+  boolean isExtensions(Key<?, ?> key) {
+    Raw raw = raw(key);
+    return sources.extension && (raw == null || !raw.isFlag());
+  }
+
   /** The value, the default if nobody gave one, or null. */
   <T> @Nullable T orNull(Key<?, T> key) {
     Raw raw = raw(key);
     String text = raw == null ? null : raw.text();
     if (raw == null || text == null || meansUnset(key, text)) {
-      return key.standard(extension);
+      return key.standard(sources.defaults);
     }
     try {
       return key.type().parser().parse(text, raw.folder());
     } catch (IllegalArgumentException e) {
-      errors.add(
+      error(
           "%s: found '%s', allowed is %s"
-              .formatted(raw.at(key.name()), shorten(text), key.type().allowed()));
-      return key.standard(extension);
+              .formatted(raw.at(key.name()), Spelling.shorten(text), key.type().allowed()));
+      return key.standard(sources.defaults);
     }
   }
 
@@ -77,11 +79,26 @@ final class Values {
     return value;
   }
 
-  private static boolean meansUnset(Key<?, ?> key, String text) {
-    return key.type().kind() == ValueType.Kind.TEXT && text.isBlank();
+  /**
+   * Steps from one time to the next; 0 where a number of epochs was asked for more strongly, so
+   * that the default in steps does not win over it.
+   */
+  int steps(Key<?, Integer> steps, Key<?, Integer> epochs) {
+    boolean byEpochs = outranks(epochs, steps) && get(epochs) > 0;
+    return byEpochs ? 0 : get(steps);
   }
 
-  static String shorten(String text) {
-    return text.length() <= 60 ? text : text.substring(0, 60) + "…";
+  /** Notes what ends the reading: what is wrong and how to mend it. */
+  void error(String line) {
+    sources.errors.add(line);
+  }
+
+  /** Notes what is said at the start: what means something else here. */
+  void remark(String line) {
+    sources.remarks.add(line);
+  }
+
+  private static boolean meansUnset(Key<?, ?> key, String text) {
+    return key.type().kind() == ValueType.Kind.TEXT && text.isBlank();
   }
 }

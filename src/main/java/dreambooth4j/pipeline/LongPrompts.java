@@ -3,7 +3,7 @@ package dreambooth4j.pipeline;
 import dreambooth4j.Problem;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
-import dreambooth4j.config.Keys;
+import dreambooth4j.config.ModelConfig;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Concept;
@@ -129,9 +129,9 @@ public final class LongPrompts {
       notes.add(
           "... and %d prompts more; dreambooth inspect shows all".formatted(found.size() - most));
     }
-    int all = Keys.TOKEN_LENGTHS.get(Keys.TOKEN_LENGTHS.size() - 1);
+    int all = ModelConfig.TOKEN_LENGTHS.get(ModelConfig.TOKEN_LENGTHS.size() - 1);
     notes.add(
-        Keys.TOKEN_LENGTHS.stream()
+        ModelConfig.TOKEN_LENGTHS.stream()
             .filter(length -> length >= longest)
             .findFirst()
             .map(length -> "%s%d reads %s whole".formatted(key, length, them()))

@@ -2,7 +2,6 @@ package dreambooth4j.pipeline;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.ConfigReader;
-import dreambooth4j.config.Keys;
 import dreambooth4j.config.ModelConfig;
 import java.nio.file.Path;
 
@@ -11,8 +10,8 @@ import java.nio.file.Path;
  * states.
  *
  * @param clipSkip 1 takes the last layer, k the k-th from the last
- * @param maxTokenLength tokens of a prompt that are read, one of {@link Keys#TOKEN_LENGTHS}: 75 is
- *     what the text encoder reads at once, the others two and three times that
+ * @param maxTokenLength tokens of a prompt that are read, one of {@link ModelConfig#TOKEN_LENGTHS}:
+ *     75 is what the text encoder reads at once, the others two and three times that
  */
 public record TextEncoding(int clipSkip, int maxTokenLength) {
   /** As diffusers uses it. */
@@ -20,10 +19,10 @@ public record TextEncoding(int clipSkip, int maxTokenLength) {
 
   /** Checks that it is an allowed length. */
   public TextEncoding {
-    if (!Keys.TOKEN_LENGTHS.contains(maxTokenLength)) {
+    if (!ModelConfig.TOKEN_LENGTHS.contains(maxTokenLength)) {
       throw Problem.usage(
           "max_token_length is %d, allowed is one of %s"
-              .formatted(maxTokenLength, Keys.TOKEN_LENGTHS));
+              .formatted(maxTokenLength, ModelConfig.TOKEN_LENGTHS));
     }
   }
 

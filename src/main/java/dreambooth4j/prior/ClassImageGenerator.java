@@ -1,7 +1,7 @@
 package dreambooth4j.prior;
 
 import dreambooth4j.Problem;
-import dreambooth4j.config.ConceptConfig;
+import dreambooth4j.config.ClassImagesConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.ClassImage;
@@ -200,7 +200,7 @@ public final class ClassImageGenerator {
   }
 
   private TextToImage.Request request(ClassImagePlan.Need need, int steps) {
-    ConceptConfig.ClassImages how = need.concept().classImages();
+    ClassImagesConfig how = need.concept().classImages();
     return new TextToImage.Request(
         need.pool().caption(),
         how.negativePrompt(),
@@ -259,7 +259,7 @@ public final class ClassImageGenerator {
   }
 
   /** A concept's own, else the run's, else null for the base model's. */
-  private @Nullable String sampler(ConceptConfig.ClassImages how) {
+  private @Nullable String sampler(ClassImagesConfig how) {
     return how.scheduler() == null ? config.samples().scheduler() : how.scheduler();
   }
 
@@ -320,7 +320,7 @@ public final class ClassImageGenerator {
   }
 
   private ClassImageRecord record(ClassImagePlan.Need need, long seed) {
-    ConceptConfig.ClassImages how = need.concept().classImages();
+    ClassImagesConfig how = need.concept().classImages();
     Bucket bucket = need.pool().bucket();
     String named = sampler(how);
     return new ClassImageRecord(

@@ -1,5 +1,6 @@
 package dreambooth4j.prior;
 
+import dreambooth4j.config.ClassImagesConfig;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.ClassImage;
@@ -83,7 +84,7 @@ public record ClassImagePlan(List<Need> needs, Map<String, Integer> skipped) {
       picture.variants().forEach(variant -> pictures.merge(variant.pool(), 1, Integer::sum));
     }
     Map<ClassPool, List<ClassImage>> present = ClassFolder.sort(config, concept, skipped, refusals);
-    ConceptConfig.ClassImages how = concept.config().classImages();
+    ClassImagesConfig how = concept.config().classImages();
     int per = how.unmatched() ? 0 : how.per(concept.pictures().size());
     List<Need> needs = new ArrayList<>();
     pictures.forEach(

@@ -1,6 +1,6 @@
 package dreambooth4j.train;
 
-import dreambooth4j.config.ConceptConfig;
+import dreambooth4j.config.ConceptSamplesConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Concept;
@@ -40,7 +40,7 @@ public final class SamplePictures {
     pipeline = new TextToImage(model, TextEncoding.of(config.model()));
     SamplerKind sampler = SamplerKind.chosen(config.samples().scheduler());
     for (Concept concept : concepts) {
-      ConceptConfig.Samples how = concept.config().samples();
+      ConceptSamplesConfig how = concept.config().samples();
       if (how.count() > 0) {
         String prompt =
             how.prompt().isEmpty() ? concept.pictures().get(0).instancePrompt() : how.prompt();

@@ -372,7 +372,7 @@ class ConfigReaderTest extends ConfigFile {
     for (Key<?, ?> key : Keys.all()) {
       assertThat(names.add(key.name())).as(key.name()).isTrue();
       key.aliases().forEach(alias -> assertThat(names.add(alias)).as(alias).isTrue());
-      assertThat(key.description()).endsWith(".");
+      assertThat(key.help()).endsWith(".");
       String standard = key.defaultText();
       if (standard != null) {
         assertThat(key.type().parser().parse(standard, Path.of(""))).as(key.name()).isNotNull();

@@ -36,9 +36,8 @@ class ConfigurationPageTest {
         if (key.group() == group) {
           text.append("| `").append(key.name()).append('`');
           key.aliases().forEach(alias -> text.append(" (`").append(alias).append("`)"));
-          String standard = key.defaultText();
-          text.append(" | ").append(standard == null ? "" : standard).append(" | ");
-          text.append(key.description().replace("|", "\\|").replace("<", "&lt;")).append(" |\n");
+          text.append(" | ").append(html(key.defaultInWords())).append(" | ");
+          text.append(html(key.help())).append(" |\n");
         }
       }
     }
@@ -47,5 +46,9 @@ class ConfigurationPageTest {
       text.append('`').append(name).append("` ");
     }
     return text.append("\n\n").toString();
+  }
+
+  private static String html(String text) {
+    return text.replace("|", "\\|").replace("<", "&lt;");
   }
 }

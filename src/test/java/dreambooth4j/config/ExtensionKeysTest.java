@@ -67,7 +67,7 @@ class ExtensionKeysTest {
     for (String name : names(node)) {
       ForeignKeys.Fate fate =
           key(name)
-              .map(key -> new ForeignKeys.Fate("works", key.description()))
+              .map(key -> new ForeignKeys.Fate("works", key.help()))
               .or(() -> Optional.ofNullable(CONCEPTS.get(name)).map(t -> works(t)))
               .orElseGet(() -> ForeignKeys.fate(name));
       text.append("| `%s` | %s | %s |\n".formatted(name, fate.word(), html(fate.reason())));

@@ -1,0 +1,169 @@
+package dreambooth4j.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What is declared of each key holds where it is read, written, described and compared. */
+class KeysTest {
+  private static final Map<String, String> START =
+      Map.of(
+          "instance_data_dir", "a",
+          "class_data_dir", "c",
+          "class_token", "man",
+          "buckets", "kohya");
+
+  /** What else must be said so that a key can have another value. */
+  private static final Map<String, Map<String, String>> NEEDS =
+      Map.of(
+          "bucket_reso_steps", Map.of("min_bucket_reso", "512"),
+          "full_bf16", Map.of("mixed_precision", "bf16"),
+          "fused_backward_pass", Map.of("max_grad_norm", "0"),
+          "infer_ema", Map.of("use_ema", "true"));
+
+  /** Other ways of saying something: what they change lies in another key. */
+  private static final Map<String, Set<String>> CHANGE_OTHERS =
+      Map.of(
+          "infer_ema", Set.of("use_ema"),
+          "train_text_encoder", Set.of("stop_text_encoder"),
+          "num_class_images", Set.of("num_class_images", "num_class_images_per"),
+          "use_8bit_adam", Set.of("use_8bit_adam", "optimizer"),
+          "optimizer", Set.of("use_8bit_adam", "optimizer"),
+          "save_preview_every", Set.of("save_preview_every", "validation_steps"),
+          "save_embedding_every", Set.of("save_embedding_every", "checkpointing_steps"),
+          "output_dir", Set.of("output_dir", "cache_dir"),
+          "cache_latents", Set.of("cache_latents", "cache_dir"));
+
+  /** Of a list of sizes other than kohya's these have no value. */
+  private static final Set<String> OF_KOHYA =
+      Set.of(
+          "buckets",
+          "min_bucket_reso",
+          "max_bucket_reso",
+          "bucket_reso_steps",
+          "bucket_no_upscale");
+
+  private static final List<String> SOME_VALUES =
+      List.of("true", "false", "3", "0.25", "512", "1024", "other", "random");
+
+  static Stream<Key<?, ?>> keys() {
+    return Keys.all().stream();
+  }
+
+  private static Map<String, String> values(Map<String, String> flags) {
+    Config config = ConfigReader.read(null, flags).config();
+    Map<Key<?, ?>, Object> values = new HashMap<>(Keys.valuesOf(config));
+    values.putAll(Keys.valuesOf(config.concepts().get(0)));
+    return values.entrySet().stream()
+        .collect(Collectors.toMap(e -> e.getKey().name(), e -> e.getValue().toString()));
+  }
+
+  /** A value that the key takes and does not have. */
+  private static String another(Key<?, ?> key, Map<String, String> before) {
+    String allowed = key.type().allowed();
+    List<String> candidates = new ArrayList<>();
+    if (allowed.startsWith("one of ")) {
+      candidates.addAll(List.of(allowed.substring("one of ".length()).split(", ")));
+    }
+    candidates.addAll(SOME_VALUES);
+    for (String text : candidates) {
+      try {
+        String value = key.type().parser().parse(text, Path.of("")).toString();
+        if (!value.equals(before.getOrDefault(key.name(), key.defaultText()))) {
+          return text;
+        }
+      } catch (IllegalArgumentException e) {
+        // another one
+      }
+    }
+    throw new AssertionError("no other value for " + key.name());
+  }
+
+  @ParameterizedTest
+  @MethodSource("keys")
+  void shouldReadEachKeyIntoItsOwnPlaceAndNoOther(Key<?, ?> key) {
+    Map<String, String> flags = new HashMap<>(START);
+    flags.putAll(NEEDS.getOrDefault(key.name(), Map.of()));
+    Map<String, String> before = values(flags);
+    flags.put(key.name(), key.name().equals("infer_ema") ? "false" : another(key, before));
+    Map<String, String> after = values(flags);
+    Set<String> changed =
+        Stream.concat(before.keySet().stream(), after.keySet().stream())
+            .filter(name -> !after.getOrDefault(name, "").equals(before.getOrDefault(name, "")))
+            .collect(Collectors.toSet());
+    Set<String> expected =
+        key.name().equals("buckets")
+            ? OF_KOHYA
+            : CHANGE_OTHERS.getOrDefault(key.name(), Set.of(key.name()));
+    assertThat(changed).isEqualTo(expected);
+  }
+
+  @Test
+  void shouldCompareAResumedRunByEveryKeyThatHasAPartInTheWeights() {
+    Set<String> decide = DecidingKeys.of(ConfigReader.read(null, START).config()).keySet();
+    assertThat(Keys.all())
+        .extracting(Key::name)
+        .filteredOn(name -> !decide.contains(name))
+        .containsExactlyInAnyOrder(
+            "instance_data_dir",
+            "class_data_dir",
+            "device",
+            "cuda_graph",
+            "sample_batch_size",
+            "gradient_checkpointing",
+            "use_8bit_adam",
+            "optimizer",
+            "fused_backward_pass",
+            "n_save_sample",
+            "save_sample_prompt",
+            "save_sample_negative_prompt",
+            "save_guidance_scale",
+            "save_infer_steps",
+            "sample_seed",
+            "validation_prompt",
+            "num_validation_images",
+            "validation_steps",
+            "save_preview_every",
+            "scheduler",
+            "output_dir",
+            "checkpointing_steps",
+            "save_embedding_every",
+            "checkpoints_total_limit",
+            "save_state_after",
+            "resume_from_checkpoint",
+            "cache_latents",
+            "cache_dir");
+  }
+
+  /** A line of help is read alone: it is a sentence that needs no line beside it. */
+  @ParameterizedTest
+  @MethodSource("keys")
+  void shouldSayWhatItDoesInWholeSentences(Key<?, ?> key) {
+    assertThat(key.help()).matches("[A-Z0-9].*\\.").hasSizeBetween(30, 300);
+    assertThat(key.help())
+        .doesNotContainPattern("(?i)^(their|it|they|where;|of ema|that weight|shall)\\b")
+        .doesNotContain("shall ");
+  }
+
+  @Test
+  void shouldSayDefaultsForPeople() {
+    assertThat(OptimizerConfig.LEARNING_RATE.defaultInWords()).isEqualTo("2e-6");
+    assertThat(OptimizerConfig.ADAM_BETA2.defaultInWords()).isEqualTo("0.999");
+    assertThat(OptimizerConfig.MAX_GRAD_NORM.defaultInWords()).isEqualTo("1");
+    assertThat(TrainingConfig.OFFSET_NOISE.defaultInWords()).isEqualTo("0");
+    assertThat(OutputConfig.CHECKPOINTING_STEPS.defaultInWords()).isEqualTo("500 steps");
+    assertThat(TrainingConfig.TRAIN_BATCH_SIZE.defaultInWords()).isEqualTo("1 picture");
+    assertThat(OutputConfig.CACHE_DIR.defaultInWords()).isEqualTo("<output_dir>/cache");
+    assertThat(ConceptSamplesConfig.PROMPT.defaultInWords()).startsWith("the instance prompt");
+  }
+}
