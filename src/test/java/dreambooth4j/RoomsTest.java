@@ -39,6 +39,7 @@ class RoomsTest {
           "evaluate",
           "verify",
           "train",
+          "review",
           "prior",
           "pipeline",
           "data",

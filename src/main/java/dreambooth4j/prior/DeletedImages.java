@@ -17,9 +17,9 @@ import java.util.stream.Stream;
  *
  * @param folder the class folder
  */
-record DeletedImages(Path folder) {
+public record DeletedImages(Path folder) {
   /** Those of a concept. */
-  static DeletedImages of(ConceptConfig concept) {
+  public static DeletedImages of(ConceptConfig concept) {
     return new DeletedImages(concept.classImages().dataDir());
   }
 
@@ -48,7 +48,7 @@ record DeletedImages(Path folder) {
    * @return whether it was there
    * @throws Problem if it cannot be moved; it is still there then
    */
-  boolean delete(Path picture) {
+  public boolean delete(Path picture) {
     if (!Files.exists(picture)) {
       return false;
     }
@@ -63,7 +63,7 @@ record DeletedImages(Path folder) {
    *
    * @throws Problem if it cannot be moved, or another one has taken its place
    */
-  void restore(Path picture) {
+  public void restore(Path picture) {
     if (Files.exists(picture)) {
       throw new Problem(
           Problem.Kind.FAILED, "a picture of that name is there again: %s".formatted(picture));

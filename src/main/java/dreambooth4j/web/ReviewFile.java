@@ -4,7 +4,7 @@ import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.Thumbnail;
 import dreambooth4j.prior.ClassImagePlan;
-import dreambooth4j.prior.Review;
+import dreambooth4j.review.Review;
 import dreambooth4j.weights.StagedFiles;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;

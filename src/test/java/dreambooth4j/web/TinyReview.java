@@ -3,8 +3,8 @@ package dreambooth4j.web;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.prior.ClassImagePlan;
-import dreambooth4j.prior.Review;
-import dreambooth4j.prior.ReviewMaker;
+import dreambooth4j.review.Review;
+import dreambooth4j.review.ReviewMaker;
 import dreambooth4j.train.TinyRun;
 import java.util.List;
 

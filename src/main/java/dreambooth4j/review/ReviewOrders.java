@@ -1,14 +1,16 @@
-package dreambooth4j.prior;
+package dreambooth4j.review;
 
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
-import dreambooth4j.prior.ReviewRow.Making;
-import dreambooth4j.prior.ReviewRow.Place;
+import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.review.ReviewRow.Making;
+import dreambooth4j.review.ReviewRow.Place;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -101,6 +103,26 @@ final class ReviewOrders {
     underWay.stream()
         .filter(this::fits)
         .forEach(order -> mark(order, Making.NOT, Making.UNDER_WAY));
+  }
+
+  /** Drops those that wait for an empty place, where an undone deletion has taken it. */
+  void dropThoseWithoutPlace() {
+    Map<String, Long> free = new HashMap<>();
+    waiting.removeIf(
+        order -> {
+          if (order.instead() != null) {
+            return false;
+          }
+          long left = free.computeIfAbsent(order.row(), this::placesThatWait);
+          free.put(order.row(), left - 1);
+          return left <= 0;
+        });
+  }
+
+  private long placesThatWait(String id) {
+    ReviewRow row = rows.row(id);
+    Place waits = Place.EMPTY.with(Making.WAITS);
+    return row == null ? 0 : row.places().stream().filter(waits::equals).count();
   }
 
   /** Whether the row of an order still has that pool. */

@@ -1,5 +1,6 @@
-package dreambooth4j.prior;
+package dreambooth4j.review;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Caption;
@@ -7,6 +8,7 @@ import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.Picture;
+import dreambooth4j.prior.ClassImagePlan;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -133,6 +135,32 @@ final class ReviewRows {
   /** One by its name; null if there is none. */
   @Nullable ReviewRow row(String id) {
     return rows.get(id);
+  }
+
+  /**
+   * One by its name.
+   *
+   * @throws Problem if there is none
+   */
+  ReviewRow required(String id) {
+    ReviewRow row = rows.get(id);
+    if (row == null) {
+      throw Problem.data("there is no such picture any more: load the page again");
+    }
+    return row;
+  }
+
+  /**
+   * Takes an image out of its row; its place stays, empty, if the pool lacks one now.
+   *
+   * @return whether it stays
+   */
+  boolean take(ReviewRow row, int at) {
+    ClassPool pool = row.picture().pool();
+    ReviewRow.Making making = row.places().get(at).making();
+    boolean missed = present(pool).size() <= needed(pool) || making != ReviewRow.Making.NOT;
+    put(missed ? row.with(at, ReviewRow.Place.EMPTY.with(making)) : row.without(at));
+    return missed;
   }
 
   /** The row that shows a class image; null if none does. */

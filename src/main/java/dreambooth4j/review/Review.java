@@ -1,19 +1,19 @@
-package dreambooth4j.prior;
+package dreambooth4j.review;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.CaptionConfig;
 import dreambooth4j.config.Config;
-import dreambooth4j.data.Caption;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Concept;
-import dreambooth4j.prior.ReviewRow.Making;
-import dreambooth4j.prior.ReviewRow.Place;
+import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.prior.DeletedImages;
+import dreambooth4j.review.ReviewRow.Making;
+import dreambooth4j.review.ReviewRow.Place;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,8 +27,8 @@ public final class Review {
 
   private static final int MOST_UNDONE = 500;
 
-  /** What takes an action back; {@code row} is where that shows. */
-  private record Undo(String row, String said, Runnable action) {}
+  /** Said of an image that somebody else took away. */
+  static final String GONE = "it was gone already";
 
   /**
    * What an action did.
@@ -69,7 +69,7 @@ public final class Review {
 
   private final Config config;
   private final ReviewRows rows;
-  private final Deque<Undo> undos = new ArrayDeque<>();
+  private final Deque<ReviewAction> undos = new ArrayDeque<>();
   private final ReviewOrders orders;
   private String making = "";
   private int step;
@@ -139,36 +139,14 @@ public final class Review {
    */
   public synchronized Done keep(String image, boolean kept) {
     ReviewRow row = rowOf(image);
-    return keep(row, List.of(file(image)), kept);
+    return perform(new KeepImages(rows, row, List.of(file(image)), kept));
   }
 
   /** As {@link #keep}, all class images of a row. */
   public synchronized Done keepAll(String id, boolean kept) {
-    ReviewRow row = row(id);
-    return keep(row, images(row).stream().map(ClassImage::file).toList(), kept);
-  }
-
-  private Done keep(ReviewRow row, List<Path> files, boolean kept) {
-    KeptImages marks = rows.kept(row.concept());
-    List<Path> changed = files.stream().filter(file -> marks.has(file) != kept).toList();
-    mark(row, changed, kept);
-    if (!changed.isEmpty()) {
-      remember(row.id(), kept ? "no longer kept" : "kept again", () -> mark(row, changed, !kept));
-    }
-    return new Done(kept ? "kept" : "no longer kept", row.id());
-  }
-
-  private void mark(ReviewRow row, List<Path> files, boolean kept) {
-    rows.kept(row.concept()).mark(files, kept);
-    ReviewRow now = row(row.id());
-    for (Path file : files) {
-      int at = now.indexOf(file);
-      if (at >= 0) {
-        Place place = now.places().get(at);
-        now = now.with(at, new Place(place.image(), kept, place.making()));
-      }
-    }
-    rows.put(now);
+    ReviewRow row = rows.required(id);
+    List<Path> files = row.images().stream().map(ClassImage::file).toList();
+    return perform(new KeepImages(rows, row, files, kept));
   }
 
   /**
@@ -179,42 +157,7 @@ public final class Review {
   public synchronized Done delete(String image) {
     Path file = file(image);
     ReviewRow row = rows.rowOf(file);
-    if (row == null) {
-      return new Done("it was gone already", null);
-    }
-    int at = row.indexOf(file);
-    Place place = row.places().get(at);
-    DeletedImages deleted = DeletedImages.of(row.concept());
-    boolean there = deleted.delete(file);
-    take(row, at);
-    if (!there) {
-      return new Done("it was gone already", row.id());
-    }
-    remember(
-        row.id(),
-        "brought back",
-        () -> {
-          deleted.restore(file);
-          put(row.id(), at, place.with(Making.NOT));
-        });
-    return new Done("deleted", row.id());
-  }
-
-  /** Takes an image out of its row; its place stays if the pool lacks one now. */
-  private void take(ReviewRow row, int at) {
-    ClassPool pool = row.picture().pool();
-    Making then = row.places().get(at).making();
-    boolean missed = rows.present(pool).size() <= rows.needed(pool) || then != Making.NOT;
-    rows.put(missed ? row.with(at, Place.EMPTY.with(then)) : row.without(at));
-  }
-
-  private void put(String id, int at, Place place) {
-    ReviewRow row = rows.row(id);
-    if (row == null) {
-      return;
-    }
-    boolean free = at < row.places().size() && row.places().get(at).equals(Place.EMPTY);
-    rows.put(row.with(free ? at : row.firstEmpty(Making.NOT), place));
+    return row == null ? new Done(GONE, null) : perform(new DeleteImage(rows, row, file));
   }
 
   /**
@@ -237,7 +180,7 @@ public final class Review {
 
   /** Orders the class images that a row lacks. */
   public synchronized Done make(String id) {
-    ReviewRow row = row(id);
+    ReviewRow row = rows.required(id);
     requireMade(row);
     return ordered(orders.addMissing(row), id);
   }
@@ -275,78 +218,31 @@ public final class Review {
    * @throws Problem if the caption is none, or cannot be written
    */
   public synchronized Done caption(String id, String before, String caption) {
-    ReviewRow row = row(id);
+    ReviewRow row = rows.required(id);
     CaptionConfig how = config.data().captions();
-    String text = CaptionFile.checked(caption);
-    Path root = row.concept().instanceDataDir();
-    Path picture = row.picture().file();
-    if (!Caption.source(root, picture, how).equals(before)) {
-      rescan();
-      throw Problem.data("somebody else changed this caption meanwhile: look at it again");
-    }
-    if (text.equals(before)) {
-      return new Done("the caption is as it was", id);
-    }
-    CaptionFile file = CaptionFile.of(Caption.place(picture, how));
-    file.write(text);
-    try {
-      rescan();
-    } catch (Problem e) {
-      file.restore();
-      throw e;
-    }
-    remember(
-        id,
-        "the caption is as it was before",
-        () -> {
-          if (!file.holds(text)) {
-            rescan();
-            throw Problem.data("somebody else changed this caption meanwhile: it stays as it is");
-          }
-          file.restore();
-          rescan();
-        });
-    return new Done("caption saved" + orphans(row), id);
-  }
-
-  /** What is to be said of class images that no picture has a use for since its caption changed. */
-  private String orphans(ReviewRow before) {
-    ClassPool pool = before.picture().pool();
-    int count = images(before).size();
-    boolean used = rows.all().stream().anyMatch(row -> row.picture().pool().equals(pool));
-    if (used || count == 0) {
-      return "";
-    }
-    return count == 1
-        ? "; the class image of '%s' no longer counts, but stays in the folder"
-            .formatted(pool.caption())
-        : "; the %d class images of '%s' no longer count, but stay in the folder"
-            .formatted(count, pool.caption());
+    return perform(new EditCaption(rows, row, how, before, caption, this::rescan));
   }
 
   /** Takes the last action back that can be. */
   public synchronized Done undo() {
-    Undo last = undos.pollLast();
+    ReviewAction last = undos.pollLast();
     if (last == null) {
       return new Done("there is nothing to undo", null);
     }
-    last.action().run();
-    return new Done("undone: " + last.said(), last.row());
+    Done done = last.undo();
+    orders.dropThoseWithoutPlace();
+    return new Done("undone: " + done.said(), done.row());
   }
 
-  private void remember(String row, String said, Runnable action) {
-    undos.add(new Undo(row, said, action));
-    if (undos.size() > MOST_UNDONE) {
-      undos.removeFirst();
+  private Done perform(ReviewAction action) {
+    Done done = action.apply();
+    if (action.changed()) {
+      undos.add(action);
+      if (undos.size() > MOST_UNDONE) {
+        undos.removeFirst();
+      }
     }
-  }
-
-  private ReviewRow row(String id) {
-    ReviewRow row = rows.row(id);
-    if (row == null) {
-      throw Problem.data("there is no such picture any more: load the page again");
-    }
-    return row;
+    return done;
   }
 
   private ReviewRow rowOf(String image) {
@@ -363,10 +259,6 @@ public final class Review {
       throw Problem.data("there is no such class image");
     }
     return file;
-  }
-
-  private static List<ClassImage> images(ReviewRow row) {
-    return row.places().stream().map(Place::image).filter(Objects::nonNull).toList();
   }
 
   /**
@@ -397,35 +289,41 @@ public final class Review {
       return; // its caption changed meanwhile
     }
     Path instead = order.instead();
-    ReviewRow shown = rows.rowOf(image.file());
-    if (shown != null) { // the folders were looked through since it was written
-      if (instead == null || row.indexOf(instead) < 0) {
+    boolean replaces = instead != null && row.indexOf(instead) >= 0;
+    ReviewRow shown = rows.rowOf(image.file()); // if the folders were looked through meanwhile
+    int others = rows.present(order.pool()).size() - (shown == null ? 0 : 1);
+    if (instead == null && others >= rows.needed(order.pool())) {
+      // The deletion that left its place was undone.
+      DeletedImages.of(order.concept()).delete(image.file());
+      if (shown != null) {
+        rescan();
+      }
+      return;
+    }
+    if (!replaces) {
+      filled(order.pool(), image.file());
+    }
+    if (shown != null) {
+      if (!replaces) {
         rescan();
         return;
       }
       rows.put(shown.without(shown.indexOf(image.file())));
-      row = row(order.row());
+      row = rows.required(order.row());
     }
-    int at = instead == null ? -1 : row.indexOf(instead);
-    Place fresh = rows.place(order.concept(), image);
-    rows.put(row.with(at < 0 ? row.firstEmpty(Making.UNDER_WAY) : at, fresh));
-    if (at >= 0 && instead != null) {
-      replaced(order, row.places().get(at), instead, image.file());
+    if (replaces && instead != null) {
+      perform(new ReplaceImage(rows, row, instead, image));
+    } else {
+      rows.put(row.with(row.firstEmpty(Making.UNDER_WAY), rows.place(order.concept(), image)));
     }
   }
 
-  private void replaced(ReviewOrders.Order order, Place before, Path old, Path fresh) {
-    DeletedImages deleted = DeletedImages.of(order.concept());
-    deleted.delete(old);
-    remember(
-        order.row(),
-        "the one before is back",
-        () -> {
-          deleted.restore(old);
-          deleted.delete(fresh);
-          ReviewRow now = row(order.row());
-          rows.put(now.with(now.indexOf(fresh), before.with(Making.NOT)));
-        });
+  private void filled(ClassPool pool, Path image) {
+    for (ReviewAction action : undos) {
+      if (action instanceof DeleteImage deletion && deletion.filled(pool, image)) {
+        return;
+      }
+    }
   }
 
   /** All that was under way is made or given up, or failed: then what waits is given up too. */

@@ -1,4 +1,4 @@
-package dreambooth4j.prior;
+package dreambooth4j.review;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.type.TypeReference;

@@ -1,10 +1,12 @@
-package dreambooth4j.prior;
+package dreambooth4j.review;
 
 import dreambooth4j.config.Config;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.prior.ClassImageGenerator;
+import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.ModelSource;
 
 /**

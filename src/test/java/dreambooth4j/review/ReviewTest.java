@@ -1,4 +1,4 @@
-package dreambooth4j.prior;
+package dreambooth4j.review;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
@@ -9,6 +9,7 @@ import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.TestPictures;
+import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.train.TinyRun;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -357,6 +358,44 @@ class ReviewTest {
         .hasSize(3)
         .doesNotHaveDuplicates();
     assertThat(row(1).indexOf(other.file())).isNotNegative();
+  }
+
+  @Test
+  void shouldHaveAsManyImagesAsBeforeWhenADeletionIsUndoneWhosePlaceWasFilled() throws Exception {
+    Path first = image(row(1), 0);
+    review.delete(id(1));
+    review.make(row(1).id());
+    assertThat(review.take()).isNotNull();
+    ClassImage fresh = paint("n1", 201);
+    review.made(fresh);
+    review.ended(null);
+    assertThat(summary().images()).isEqualTo(5);
+    assertThat(review.undo().said()).isEqualTo("undone: brought back");
+    assertThat(summary().images()).isEqualTo(5);
+    assertThat(row(1).places()).hasSize(1);
+    assertThat(image(row(1), 0)).isEqualTo(first);
+    assertThat(fresh.file()).doesNotExist();
+    assertThat(classFolder.resolve(".review/deleted/n1.png")).exists();
+    assertThat(plan().present()).isEqualTo(5);
+  }
+
+  @Test
+  void shouldMakeNoMoreThanNeededWhenADeletionIsUndoneWhileItsPlaceIsFilled() throws Exception {
+    review.delete(id(1));
+    review.make(row(1).id());
+    review.undo();
+    assertThat(summary().waiting()).isZero();
+    assertThat(row(1).places()).hasSize(1);
+
+    review.delete(id(1));
+    review.make(row(1).id());
+    assertThat(review.take()).isNotNull();
+    review.undo();
+    review.made(paint("n1", 201));
+    review.ended(null);
+    assertThat(row(1).places()).hasSize(1);
+    assertThat(summary().images()).isEqualTo(5);
+    assertThat(plan().present()).isEqualTo(5);
   }
 
   private ClassImage paint(String name, int seed) throws IOException {

@@ -1,4 +1,4 @@
-package dreambooth4j.prior;
+package dreambooth4j.review;
 
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.data.ClassImage;
@@ -6,6 +6,7 @@ import dreambooth4j.data.Picture;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,6 +56,11 @@ public record ReviewRow(
   /** Class images that are missing here. */
   public int missing() {
     return (int) places.stream().filter(place -> place.image() == null).count();
+  }
+
+  /** The class images that are there. */
+  List<ClassImage> images() {
+    return places.stream().map(Place::image).filter(Objects::nonNull).toList();
   }
 
   /** Where the class image lies; −1 if it is not here. */

@@ -1,4 +1,4 @@
-package dreambooth4j.prior;
+package dreambooth4j.review;
 
 import dreambooth4j.Problem;
 import dreambooth4j.data.Prompts;
