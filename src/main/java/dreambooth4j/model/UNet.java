@@ -137,17 +137,17 @@ public final class UNet {
    *
    * @param latents [B, H, W, in_channels]; H and W need not be multiples of anything
    * @param timesteps [B], of the latents' type; may be fractional
-   * @param prompt hidden states of the text encoder [B, tokens, cross_attention_dim]
+   * @param conditioning of which it reads the hidden states
    * @return [B, H, W, out_channels]
    */
-  public Var forward(Tape tape, Var latents, Tensor timesteps, Var prompt) {
+  public Var forward(Tape tape, Var latents, Tensor timesteps, Conditioning<Var> conditioning) {
     return tape.block(
         () -> {
           // 1. time
           tape.part("UNet in");
           DType type = parameters.computeType();
           Var time = tape.block(() -> timeEmbedding(tape, timesteps, type));
-          Var context = Convert.apply(tape, prompt, type);
+          Var context = Convert.apply(tape, conditioning.hiddenStates(), type);
 
           // 2. down, keeping what the way up joins
           Deque<Var> skips = new ArrayDeque<>();

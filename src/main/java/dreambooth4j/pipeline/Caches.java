@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 
-/** What a run computes once: moments of pictures and hidden states of prompts. */
+/** What a run computes once: moments of pictures and the conditioning of prompts. */
 public final class Caches {
   /** Is told what {@link #fill} finds and does. */
   public interface Listener {
@@ -44,11 +44,9 @@ public final class Caches {
       latents = new LatentCache(disk, model, base.fingerprint(Component.VAE));
     }
     if (disk == null || config.training().trainTextEncoder()) {
-      prompts = new PromptCache(TensorCache.inMemory(run), model, encoder, "");
+      prompts = new PromptCache(TensorCache.inMemory(run), encoder, "");
     } else {
-      String weights = base.fingerprint(Component.TEXT_ENCODER);
-      String tokenizer = base.fingerprint(Component.TOKENIZER);
-      prompts = new PromptCache(disk, model, encoder, weights + ", tokenizer " + tokenizer);
+      prompts = new PromptCache(disk, encoder, PromptEncoder.fingerprint(base));
     }
   }
 
@@ -57,7 +55,7 @@ public final class Caches {
     return latents;
   }
 
-  /** Hidden states of prompts. */
+  /** What the UNet is told of prompts. */
   public PromptCache prompts() {
     return prompts;
   }
@@ -86,7 +84,7 @@ public final class Caches {
       if (!encoded.cache().isWritable()) {
         return; // into memory only what is needed, and when
       }
-      encoded.get(missing.get(i)).release();
+      encoded.fill(missing.get(i));
       listener.encoded(what, i + 1, missing.size());
     }
   }

@@ -1,6 +1,5 @@
 package dreambooth4j.pipeline;
 
-import dreambooth4j.engine.Tensor;
 import dreambooth4j.weights.TensorCache;
 import java.util.Collection;
 import java.util.List;
@@ -13,6 +12,6 @@ interface Encoded<T> {
   /** Which of these are not there yet. */
   List<T> missing(Collection<T> all);
 
-  /** From the cache, or encoded now; held by the caller. */
-  Tensor get(T one);
+  /** Encodes one into the cache, unless it is there. */
+  void fill(T one);
 }

@@ -67,11 +67,15 @@ public final class LatentCache implements Encoded<View> {
     return encoder + " of " + picture.content(source);
   }
 
+  @Override
+  public void fill(View picture) {
+    get(picture).release();
+  }
+
   /**
    * The moments of a picture: F32 [1, h, w, 2 · channels], mean then logarithm of the variance;
    * held by the caller. A file that changes while this cache lives is not looked at again.
    */
-  @Override
   public Tensor get(View picture) {
     VaeConfig vae = model.vae().config();
     long[] shape = {

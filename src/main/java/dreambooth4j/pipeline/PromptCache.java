@@ -3,41 +3,32 @@ package dreambooth4j.pipeline;
 import dreambooth4j.Sha256;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
-import dreambooth4j.weights.Component;
+import dreambooth4j.model.Conditioning;
 import dreambooth4j.weights.TensorCache;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 
-/** Hidden states of prompts, each computed once: for a text encoder that does not train. */
+/** The conditioning of prompts, computed once each: for a text encoder that does not train. */
 public final class PromptCache implements Encoded<String> {
-  /** To be raised when the same prompt and weights would come out as other states than before. */
+  /** To be raised when the same prompt and weights would give another conditioning than before. */
   private static final int VERSION = 1;
 
   private final TensorCache cache;
   private final PromptEncoder encoder;
-  private final long[] shape;
+  private final Conditioning<long[]> shapes;
   private final String how;
 
   /**
-   * A cache for one text encoder.
+   * A cache of what one encoder says.
    *
    * @param weights names the weights and the tokenizer where the cache outlives them
    */
-  public PromptCache(
-      TensorCache cache, StableDiffusion model, PromptEncoder encoder, String weights) {
+  public PromptCache(TensorCache cache, PromptEncoder encoder, String weights) {
     this.cache = cache;
     this.encoder = encoder;
-    this.shape = new long[] {1, encoder.tokens(), model.textEncoder().config().width()};
-    this.how =
-        "hidden states %d, %s by %s %s, clip_skip %d, %d tokens"
-            .formatted(
-                VERSION,
-                model.parameters(Component.TEXT_ENCODER).dtype(),
-                model.textEncoder().config(),
-                weights,
-                encoder.clipSkip(),
-                encoder.tokens());
+    this.shapes = encoder.shapes(1);
+    this.how = " " + VERSION + ", " + encoder.described(weights) + " of ";
   }
 
   @Override
@@ -47,27 +38,47 @@ public final class PromptCache implements Encoded<String> {
 
   @Override
   public List<String> missing(Collection<String> prompts) {
-    return prompts.stream().filter(prompt -> !cache.has(content(prompt))).toList();
+    return prompts.stream().filter(prompt -> !has(prompt)).toList();
   }
 
-  private String content(String prompt) {
-    return how + " of " + Sha256.of(prompt);
+  private boolean has(String prompt) {
+    return shapes.named().keySet().stream().allMatch(name -> cache.has(content(name, prompt)));
   }
 
-  /** [1, tokens, width], held by the caller. */
+  private String content(String name, String prompt) {
+    return name + how + Sha256.of(prompt);
+  }
+
   @Override
-  public Tensor get(String prompt) {
-    return cache.get(content(prompt), shape, () -> encoder.encode(cache.arena(), List.of(prompt)));
+  public void fill(String prompt) {
+    Conditioning.release(get(prompt));
   }
 
-  /** [B, tokens, width] in {@code step}, held by the caller. */
-  public Tensor get(Arena step, List<String> prompts) {
-    List<Tensor> rows = new ArrayList<>();
+  /** Of one prompt, as {@link PromptEncoder#shapes} has it; held by the caller. */
+  public Conditioning<Tensor> get(String prompt) {
+    return shapes.map(
+        (name, shape) -> cache.get(content(name, prompt), shape, () -> encode(name, prompt)));
+  }
+
+  private Tensor encode(String wanted, String prompt) {
+    Conditioning<Tensor> all = encoder.encode(cache.arena(), List.of(prompt));
+    all.forEach(
+        (name, tensor) -> {
+          if (!name.equals(wanted)) {
+            tensor.release();
+          }
+        });
+    return all.get(wanted);
+  }
+
+  /** Of several prompts, a row each, in {@code step}; held by the caller. */
+  public Conditioning<Tensor> get(Arena step, List<String> prompts) {
+    List<Conditioning<Tensor>> rows = new ArrayList<>();
     try {
       prompts.forEach(prompt -> rows.add(get(prompt)));
-      return Tensor.stack(step, rows);
+      return Conditioning.stack(step, rows);
     } finally {
-      rows.forEach(Tensor::release);
+      rows.forEach(Conditioning::release);
     }
   }
 }

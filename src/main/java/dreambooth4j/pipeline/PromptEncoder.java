@@ -6,14 +6,18 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.IndexSelect;
 import dreambooth4j.engine.op.Reshape;
+import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.Tokenizer;
+import dreambooth4j.weights.Component;
+import dreambooth4j.weights.ModelSource;
 import java.util.List;
 import java.util.stream.LongStream;
 
 /**
- * Prompts to the hidden states that the UNet attends to. A prompt of several windows is read one
- * window at a time, each from position 0, and the results are joined as kohya's trainer joins them:
- * the begin token of the first, what lies between begin and end of each, the end token of the last.
+ * Prompts to what the UNet is told of them: of a model, this alone knows which text encoders read
+ * them. A prompt of several windows is read one window at a time, each from position 0, and the
+ * results are joined as kohya's trainer joins them: the begin token of the first, what lies between
+ * begin and end of each, the end token of the last.
  */
 public final class PromptEncoder {
   private final StableDiffusion model;
@@ -25,20 +29,40 @@ public final class PromptEncoder {
     this.how = how;
   }
 
-  /** As it was given. */
-  int clipSkip() {
-    return how.clipSkip();
-  }
-
-  /** What a prompt becomes, however long it is: 77, 152 or 227 tokens. */
-  int tokens() {
-    return how.windows() * (model.tokenizer().length() - 2) + 2;
+  /** Names what the text encoders of a model have learnt, and how they read. */
+  static String fingerprint(ModelSource source) {
+    return "%s, tokenizer %s"
+        .formatted(
+            source.fingerprint(Component.TEXT_ENCODER), source.fingerprint(Component.TOKENIZER));
   }
 
   /**
-   * Encodes on a tape, so that gradients may reach the text encoder: [B, {@link #tokens}, width].
+   * All that decides what a prompt becomes, in a line.
+   *
+   * @param weights a name of the weights, or nothing
    */
-  public Var encode(Tape tape, List<String> prompts) {
+  String described(String weights) {
+    return "%s by %s %s, clip_skip %d, %d tokens"
+        .formatted(
+            model.parameters(Component.TEXT_ENCODER).dtype(),
+            model.textEncoder().config(),
+            weights,
+            how.clipSkip(),
+            tokens());
+  }
+
+  /** The shapes of what so many prompts become, F32 all; those of a model in a dry arena too. */
+  public Conditioning<long[]> shapes(long prompts) {
+    return Conditioning.of(new long[] {prompts, tokens(), model.textEncoder().config().width()});
+  }
+
+  /** What a prompt becomes, however long it is: 77, 152 or 227 tokens. */
+  private int tokens() {
+    return how.windows() * (model.promptLength() - 2) + 2;
+  }
+
+  /** Encodes on a tape, so that gradients may reach the text encoder, to {@link #shapes}. */
+  public Conditioning<Var> encode(Tape tape, List<String> prompts) {
     Tokenizer tokenizer = model.tokenizer();
     int windows = how.windows();
     int each = windows * tokenizer.length();
@@ -50,7 +74,7 @@ public final class PromptEncoder {
     Tensor rows = tape.arena().longs("token ids", ids, count, tokenizer.length());
     Var states = model.textEncoder().forward(tape, rows, how.clipSkip());
     rows.release();
-    return joined(tape, states, windows);
+    return Conditioning.of(joined(tape, states, windows));
   }
 
   /** [B·windows, length, width] to [B, windows·(length − 2) + 2, width]. */
@@ -71,10 +95,10 @@ public final class PromptEncoder {
     return joined;
   }
 
-  /** Encodes without a way back: [B, tokens, width] in {@code arena}, held by the caller. */
-  public Tensor encode(Arena arena, List<String> prompts) {
+  /** Encodes without backward: {@link #shapes} in {@code arena}, held by the caller. */
+  public Conditioning<Tensor> encode(Arena arena, List<String> prompts) {
     try (Tape tape = Tape.inference(arena)) {
-      return encode(tape, prompts).value().retain();
+      return encode(tape, prompts).map((name, value) -> value.value().retain());
     }
   }
 }

@@ -206,6 +206,11 @@ public final class StableDiffusion implements AutoCloseable {
     return Objects.requireNonNull(tokenizer, "a dry model reads no prompts");
   }
 
+  /** Tokens that the text encoder reads at once, begin and end among them. */
+  int promptLength() {
+    return tokenizer == null ? textEncoder.config().length() : tokenizer.length();
+  }
+
   /** The model's scheduler_config.json. */
   public SchedulerConfig scheduler() {
     return scheduler;

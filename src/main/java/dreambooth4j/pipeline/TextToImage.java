@@ -11,6 +11,7 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.WeightedSum;
+import dreambooth4j.model.Conditioning;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -99,11 +100,11 @@ public final class TextToImage {
     try (Arena arena = run.child("sample");
         Sampler sampler = SamplerKind.forModel(model.scheduler(), request.sampler)) {
       sampler.begin(request.steps);
-      Tensor prompts = prompts(arena, request, (int) latents.size(0));
+      Conditioning<Tensor> conditioning = conditioning(arena, request, (int) latents.size(0));
       Tensor x = WeightedSum.of(arena, new double[] {sampler.initNoiseSigma()}, latents);
       double[] timesteps = sampler.timesteps();
       for (int i = 0; i < timesteps.length; i++) {
-        Tensor output = predict(arena, request, sampler, x, i, timesteps[i], prompts);
+        Tensor output = predict(arena, request, sampler, x, i, timesteps[i], conditioning);
         Tensor before = x;
         x =
             sampler.step(
@@ -126,16 +127,16 @@ public final class TextToImage {
     return request.guidance > 1;
   }
 
-  /** Hidden states [n, ..], or [2n, ..] with those of the negative prompt first. */
-  private Tensor prompts(Arena arena, Request request, int count) {
-    List<Tensor> rows = new ArrayList<>();
+  /** Of n pictures, or of 2n with those of the negative prompt first. */
+  private Conditioning<Tensor> conditioning(Arena arena, Request request, int count) {
+    List<Conditioning<Tensor>> rows = new ArrayList<>();
     if (isGuided(request)) {
-      Tensor negative = encoder.encode(arena, List.of(request.negative));
+      Conditioning<Tensor> negative = encoder.encode(arena, List.of(request.negative));
       rows.addAll(Collections.nCopies(count, negative));
     }
-    Tensor positive = encoder.encode(arena, List.of(request.prompt));
+    Conditioning<Tensor> positive = encoder.encode(arena, List.of(request.prompt));
     rows.addAll(Collections.nCopies(count, positive));
-    return Tensor.stack(arena, rows);
+    return Conditioning.stack(arena, rows);
   }
 
   /** What the network says of x at a timestep, after guidance: as x, held by the caller. */
@@ -146,7 +147,7 @@ public final class TextToImage {
       Tensor x,
       int i,
       double timestep,
-      Tensor prompts) {
+      Conditioning<Tensor> conditioning) {
     try (Tape tape = Tape.inference(arena)) {
       boolean guided = isGuided(request);
       Tensor seen = sampler.scaleModelInput(arena, x, i);
@@ -155,7 +156,13 @@ public final class TextToImage {
       Arrays.fill(times, (float) timestep);
       Tensor timesteps = arena.floats("timesteps", times, times.length);
       Var output =
-          model.unet().forward(tape, tape.constant(batch), timesteps, tape.constant(prompts));
+          model
+              .unet()
+              .forward(
+                  tape,
+                  tape.constant(batch),
+                  timesteps,
+                  conditioning.map((name, value) -> tape.constant(value)));
       timesteps.release();
       batch.release();
       seen.release();

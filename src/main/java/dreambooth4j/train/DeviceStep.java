@@ -13,6 +13,7 @@ import dreambooth4j.engine.kernel.AdamWOnDevice;
 import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.kernel.LossKernels;
 import dreambooth4j.engine.kernel.NoiseKernels;
+import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.UNet;
 import dreambooth4j.random.CounterRandom;
 import org.jspecify.annotations.Nullable;
@@ -178,7 +179,9 @@ public final class DeviceStep implements AutoCloseable {
       Tensor times = made.allocate("timesteps", DType.F32, timesteps.count());
       times.copyFrom(timesteps);
 
-      Var prediction = rule.unet.forward(tape, tape.constant(noisy), times, tape.constant(prompts));
+      Var prediction =
+          rule.unet.forward(
+              tape, tape.constant(noisy), times, Conditioning.of(tape.constant(prompts)));
       tape.backward(prediction, compare(made, prediction.value(), target));
 
       Tensor rate = scalars.rows(0, 1);

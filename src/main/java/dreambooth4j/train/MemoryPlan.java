@@ -18,6 +18,7 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
@@ -289,7 +290,10 @@ public record MemoryPlan(
       model
           .unet()
           .forward(
-              tape, tape.constant(latents(arena, size, rows)), timesteps, tape.constant(prompts));
+              tape,
+              tape.constant(latents(arena, size, rows)),
+              timesteps,
+              Conditioning.of(tape.constant(prompts)));
     }
 
     private long encoding(Load load) {

@@ -190,7 +190,7 @@ final class PairBatches {
   private TrainingStep.Prompts prompts(Arena arena, List<Row> rows, boolean textEncoderTrains) {
     if (textEncoderTrains) {
       List<String> texts = rows.stream().map(Row::prompt).toList();
-      return tape -> encoder.encode(tape, texts);
+      return tape -> encoder.encode(tape, texts).hiddenStates();
     }
     Tensor states = states(arena, rows);
     return tape -> tape.constant(states);
@@ -200,7 +200,7 @@ final class PairBatches {
     List<String> texts = rows.stream().map(Row::prompt).toList();
     // Tags that are drawn anew seldom come twice in the same way: not worth remembering.
     return config.data().captions().varies()
-        ? encoder.encode(arena, texts)
-        : caches.prompts().get(arena, texts);
+        ? encoder.encode(arena, texts).hiddenStates()
+        : caches.prompts().get(arena, texts).hiddenStates();
   }
 }

@@ -9,6 +9,7 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.op.SquaredError;
+import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.UNet;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -121,7 +122,10 @@ public final class TrainingStep {
     Tensor target = objective.target(arena, rows.latents(), noise, timesteps);
     Var prediction =
         unet.forward(
-            tape, tape.constant(noisy), floats(arena, timesteps), rows.prompts().forward(tape));
+            tape,
+            tape.constant(noisy),
+            floats(arena, timesteps),
+            Conditioning.of(rows.prompts().forward(tape)));
     double[] weights = objective.rowWeights(timesteps, rows.instanceRows(), priorLossWeight);
     for (int i = 0; i < weights.length; i++) {
       weights[i] *= rows.lossWeights()[i];

@@ -22,7 +22,7 @@ final class PromptsCase {
     }
     for (String name : golden.names("output.")) {
       PromptEncoder encoder = new PromptEncoder(model, encoding(golden, name));
-      Tensor states = encoder.encode(arena, prompts);
+      Tensor states = encoder.encode(arena, prompts).hiddenStates();
       float[] all = states.toFloats();
       int width = (int) states.size(-1);
       float[] first = new float[all.length / width];

@@ -9,6 +9,7 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.engine.op.SquaredError;
+import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
 import java.util.Arrays;
@@ -31,7 +32,10 @@ final class UNetCase {
       Var prompt = tape.input(golden.input(arena, "input.encoder_hidden_states"));
       Tensor target = ChannelsLast.of(arena, golden.input(arena, "input.target"));
       Var output =
-          model.unet().forward(tape, sample, floats(arena, golden, "input.timestep"), prompt);
+          model
+              .unet()
+              .forward(
+                  tape, sample, floats(arena, golden, "input.timestep"), Conditioning.of(prompt));
       golden.output(
           arena,
           "output.sample",

@@ -42,7 +42,7 @@ class PromptEncoderTest {
         cotangent[i] = (float) random.nextDouble(-1, 1);
       }
       try (Tape tape = Tape.recording(run)) {
-        Var states = encoder.encode(tape, PROMPTS);
+        Var states = encoder.encode(tape, PROMPTS).hiddenStates();
         assertThat(states.value().shape()).containsExactly(2, length + 2, width);
         Tensor seed = run.floats("cotangent", cotangent, 2, length + 2, width);
         tape.backward(states, seed);
@@ -98,6 +98,6 @@ class PromptEncoderTest {
 
   private static float[] states(Arena run, StableDiffusion model, int length, String prompt) {
     PromptEncoder encoder = new PromptEncoder(model, new TextEncoding(1, length));
-    return encoder.encode(run, List.of(prompt)).toFloats();
+    return encoder.encode(run, List.of(prompt)).hiddenStates().toFloats();
   }
 }

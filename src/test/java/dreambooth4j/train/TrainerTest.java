@@ -363,7 +363,7 @@ class TrainerTest {
     try (TinyTrainer without = new TinyTrainer(tiny.with("caption_dropout_rate", 1))) {
       PromptEncoder encoder = new PromptEncoder(without.model, TextEncoding.USUAL);
       assertThat(states(without, 0))
-          .isEqualTo(encoder.encode(without.run, List.of("", "")).toFloats());
+          .isEqualTo(encoder.encode(without.run, List.of("", "")).hiddenStates().toFloats());
     }
     tiny.with("caption_dropout_rate", 0).with("caption_tag_dropout_rate", 0.5);
     try (TinyTrainer drawn = new TinyTrainer(tiny)) {

@@ -13,6 +13,7 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.OpCase;
+import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.UNet;
 import dreambooth4j.model.UNetConfig;
 import java.io.IOException;
@@ -134,7 +135,7 @@ class KernelWiringTest {
       Tensor timesteps = rounded(arena.longs("timesteps", new long[] {1, 3, 5}, 3), dtype, dtype);
       try (Tape tape = Tape.recording(arena, new Tape.Saving(checkpointing, () -> {}))) {
         Var prompt = tape.input(prompts);
-        Var y = unet.forward(tape, tape.input(latents), timesteps, prompt);
+        Var y = unet.forward(tape, tape.input(latents), timesteps, Conditioning.of(prompt));
         results.add(y.value().retain());
         tape.backward(y, seed);
         Tensor gradient = prompt.gradient();
