@@ -16,10 +16,8 @@ import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.prior.FreshClassImages;
 import dreambooth4j.weights.ModelSource;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -115,21 +113,23 @@ public final class TrainingRun {
       if (stop.getAsBoolean()) {
         return false;
       }
+      FreshClassImages fresh = new FreshClassImages(config, concepts, base);
       if (!continues(resumed)) {
         warn(folder.setAside());
-        new FreshClassImages(config, concepts, base).forget();
+        fresh.forget();
       }
       folder.write(config);
       listener.ready(trainer, run);
       warn(trainer.emaNote());
-      Refresh refresh = refresh(run, trainer, concepts, base);
       SamplePictures samples = new SamplePictures(config, model, concepts);
       if (captures) {
         trainer.capture(new CudaRecorder(), listener::warning);
       }
       try (trainer) {
-        train(run, trainer, samples, model, checkpoints, refresh);
-        return trainer.done() == trainer.steps();
+        Session session = new Session(config, listener, stop, run, model, trainer);
+        Saver saver = new Saver(session, checkpoints);
+        new TrainingLoop(session, samples, saver, fresh, made -> pairs(concepts, made)).run();
+        return session.isFinished();
       }
     } catch (Problem e) {
       throw memory.explained(e);
@@ -162,28 +162,6 @@ public final class TrainingRun {
   }
 
   /**
-   * Makes the class images of the steps to come, if others than those at hand: to be asked at the
-   * beginning and every so many steps.
-   */
-  private record Refresh(int every, Runnable now) {}
-
-  private Refresh refresh(Arena run, Trainer trainer, List<Concept> concepts, ModelSource base) {
-    int every = interval(0, config.prior().refreshEpochs(), trainer);
-    FreshClassImages fresh = new FreshClassImages(config, concepts, base);
-    Runnable now =
-        () -> {
-          int generation = trainer.done() / every;
-          if (generation > 0 && trainer.done() < trainer.steps()) {
-            ClassImagePlan made = fresh.make(run, generation, listener, stop);
-            if (made.missing() == 0) {
-              trainer.show(pairs(concepts, made));
-            }
-          }
-        };
-    return new Refresh(every, now);
-  }
-
-  /**
    * Whether it goes on with what this folder holds, rather than with a checkpoint from elsewhere or
    * of a run that was set aside.
    */
@@ -208,134 +186,6 @@ public final class TrainingRun {
       listener.warning(
           "all %d steps are done: raise max_train_steps or num_train_epochs to train on"
               .formatted(trainer.steps()));
-    }
-  }
-
-  private void train(
-      Arena run,
-      Trainer trainer,
-      SamplePictures samples,
-      StableDiffusion model,
-      Checkpoints checkpoints,
-      Refresh refresh) {
-    int sampleEvery =
-        interval(config.samples().validationSteps(), config.samples().savePreviewEvery(), trainer);
-    int saveEvery =
-        interval(
-            config.output().checkpointingSteps(), config.output().saveEmbeddingEvery(), trainer);
-    if (trainer.done() == 0) {
-      sample(run, samples, 0);
-    }
-    int begun = trainer.done();
-    int sampled = begun;
-    try {
-      refresh.now.run();
-      while (trainer.done() < trainer.steps() && !stop.getAsBoolean()) {
-        int next = Math.min(after(trainer.done(), sampleEvery), after(trainer.done(), saveEvery));
-        next = Math.min(next, after(trainer.done(), refresh.every));
-        trainer.train(next, listener, stop);
-        int done = trainer.done();
-        if (done == trainer.steps() || stop.getAsBoolean()) {
-          break;
-        }
-        if (done % saveEvery == 0) {
-          saveState(trainer, model, checkpoints);
-        }
-        if (done % sampleEvery == 0) {
-          sample(run, samples, done);
-          sampled = done;
-        }
-        if (done % refresh.every == 0) {
-          refresh.now.run();
-        }
-      }
-    } catch (Problem e) {
-      if (e.kind() == Problem.Kind.DIVERGED && trainer.done() > begun) {
-        keepLastGood(run, trainer, model);
-      } else if (trainer.done() > begun) {
-        keepSteps(trainer, model, checkpoints);
-      }
-      throw e;
-    }
-    if (trainer.done() < trainer.steps()) {
-      if (trainer.done() == begun) {
-        return; // stopped before anything was learnt: a model that lies there is worth more
-      }
-      saveState(trainer, model, checkpoints);
-    }
-    saveModel(run, trainer, model);
-    boolean trained = trainer.done() > begun;
-    if (trainer.done() == trainer.steps() && trained && config.output().saveStateAfter()) {
-      saveState(trainer, model, checkpoints);
-    }
-    if (trainer.done() == trainer.steps() && sampled < trainer.done()) {
-      sample(run, samples, trainer.done());
-    }
-  }
-
-  /** A picture that is gone, or too little memory, shall not cost what was learnt. */
-  private void keepSteps(Trainer trainer, StableDiffusion model, Checkpoints checkpoints) {
-    try {
-      saveState(trainer, model, checkpoints);
-      if (config.memory().fusedBackwardPass()) {
-        listener.warning("with fused_backward_pass that may be in the midst of a step");
-      }
-    } catch (Problem e) {
-      listener.warning("what was learnt could not be saved either: " + e.getMessage());
-    }
-  }
-
-  private static int interval(int steps, int epochs, Trainer trainer) {
-    long wanted = steps > 0 ? steps : (long) epochs * trainer.stepsPerEpoch();
-    return wanted == 0 ? Integer.MAX_VALUE : (int) Math.min(Integer.MAX_VALUE, wanted);
-  }
-
-  private static int after(int done, int every) {
-    long next = ((long) done / every + 1) * every;
-    return (int) Math.min(Integer.MAX_VALUE, next);
-  }
-
-  private void sample(Arena run, SamplePictures samples, int step) {
-    if (samples.count() == 0) {
-      return;
-    }
-    listener.sampling(step, samples.count());
-    try {
-      listener.sampled(step, samples.draw(run, stop));
-    } catch (CancellationException e) {
-      return; // in a hurry: what was learnt is saved, pictures can be drawn of it
-    } catch (Problem | IllegalStateException e) {
-      listener.warning("no samples after step " + step + ": " + e.getMessage());
-    }
-  }
-
-  private void saveState(Trainer trainer, StableDiffusion model, Checkpoints checkpoints) {
-    Divergence.requireFinite(model, trainer.done());
-    listener.saved(checkpoints.save(trainer), trainer.done());
-  }
-
-  private void saveModel(Arena run, Trainer trainer, StableDiffusion model) {
-    Divergence.requireFinite(model, trainer.done());
-    model.save(run, output);
-    listener.saved(output, trainer.done());
-  }
-
-  /**
-   * The weights are those before the step that failed. Finite as they are, they may be on their way
-   * out: they never take the place of a model that was there before.
-   */
-  private void keepLastGood(Arena run, Trainer trainer, StableDiffusion model) {
-    if (Files.exists(output.resolve("model_index.json"))) {
-      listener.warning("nothing is written: the model in " + output + " stays as it was");
-    } else if (model.firstBadWeight() != null) {
-      listener.warning("nothing is written: the weights hold numbers that are not finite");
-    } else {
-      saveModel(run, trainer, model);
-      boolean midst = config.memory().fusedBackwardPass() && !trainer.averages();
-      String when = midst ? "in the midst of" : "before";
-      listener.warning(
-          "saved are the weights %s step %d; those of an earlier checkpoint may be better"
-              .formatted(when, trainer.done() + 1));
     }
   }
 

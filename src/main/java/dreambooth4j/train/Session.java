@@ -1,0 +1,41 @@
+package dreambooth4j.train;
+
+import dreambooth4j.config.Config;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.StableDiffusion;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the parts of a training that has begun share.
+ *
+ * @param config as the run was given it
+ * @param listener is told what happens
+ * @param stop true asks the run to save and end
+ * @param arena holds the model and all that trains
+ * @param model what is trained
+ */
+record Session(
+    Config config,
+    TrainingRun.Listener listener,
+    BooleanSupplier stop,
+    Arena arena,
+    StableDiffusion model,
+    Trainer trainer) {
+  /** Whether it is asked to end. */
+  boolean isStopped() {
+    return stop.getAsBoolean();
+  }
+
+  /** Whether all steps are done. */
+  boolean isFinished() {
+    return trainer.done() == trainer.steps();
+  }
+
+  /** Tells the listener, if there is something to tell. */
+  void warn(@Nullable String message) {
+    if (message != null) {
+      listener.warning(message);
+    }
+  }
+}

@@ -1,0 +1,154 @@
+package dreambooth4j.train;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.Config;
+import dreambooth4j.config.OutputConfig;
+import dreambooth4j.config.SamplesConfig;
+import dreambooth4j.data.PairSampler;
+import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.prior.FreshClassImages;
+import java.util.concurrent.CancellationException;
+import java.util.function.Function;
+
+/**
+ * The steps of a run from where it stands to its end, with what is done between them: checkpoints,
+ * samples, other class images. In the end, or where it is stopped, the model is saved.
+ */
+final class TrainingLoop {
+  private final Session session;
+  private final Trainer trainer;
+  private final SamplePictures samples;
+  private final Saver saver;
+  private final FreshClassImages classImages;
+  private final Function<ClassImagePlan, PairSampler> pairs;
+  private final Schedule saving;
+  private final Schedule sampling;
+  private final Schedule refreshing;
+
+  /** Steps that were done before. */
+  private final int begun;
+
+  /** Steps that were done when samples were last drawn. */
+  private int sampled;
+
+  /**
+   * A loop that has not begun.
+   *
+   * @param pairs pairs the pictures with the class images of a plan
+   */
+  TrainingLoop(
+      Session session,
+      SamplePictures samples,
+      Saver saver,
+      FreshClassImages classImages,
+      Function<ClassImagePlan, PairSampler> pairs) {
+    this.session = session;
+    this.trainer = session.trainer();
+    this.samples = samples;
+    this.saver = saver;
+    this.classImages = classImages;
+    this.pairs = pairs;
+    Config config = session.config();
+    OutputConfig output = config.output();
+    SamplesConfig pictures = config.samples();
+    int epoch = trainer.stepsPerEpoch();
+    saving = Schedule.of(output.checkpointingSteps(), output.saveEmbeddingEvery(), epoch);
+    sampling = Schedule.of(pictures.validationSteps(), pictures.savePreviewEvery(), epoch);
+    refreshing = Schedule.of(0, config.prior().refreshEpochs(), epoch);
+    begun = trainer.done();
+    sampled = begun;
+  }
+
+  /**
+   * Trains to the end, or until it is stopped, and saves.
+   *
+   * @throws Problem when training diverges or something cannot be made or written; what was learnt
+   *     is saved where that can be done
+   */
+  void run() {
+    if (begun == 0) {
+      sample();
+    }
+    try {
+      refresh();
+      steps();
+    } catch (Problem e) {
+      if (e.kind() == Problem.Kind.DIVERGED && trainer.done() > begun) {
+        saver.keepLastGood();
+      } else if (trainer.done() > begun) {
+        saver.keepSteps();
+      }
+      throw e;
+    }
+    end();
+  }
+
+  private void steps() {
+    while (true) {
+      int done = trainer.done();
+      int next = Math.min(saving.after(done), sampling.after(done));
+      trainer.train(Math.min(next, refreshing.after(done)), session.listener(), session.stop());
+      if (session.isFinished() || session.isStopped()) {
+        return;
+      }
+      between(trainer.done());
+    }
+  }
+
+  private void between(int done) {
+    if (saving.isDue(done)) {
+      saver.saveCheckpoint();
+    }
+    if (sampling.isDue(done)) {
+      sample();
+    }
+    if (refreshing.isDue(done)) {
+      refresh();
+    }
+  }
+
+  private void end() {
+    boolean learnt = trainer.done() > begun;
+    if (!session.isFinished()) {
+      if (!learnt) {
+        return; // a model that lies there is worth more
+      }
+      saver.saveCheckpoint();
+    }
+    saver.saveModel();
+    if (session.isFinished() && learnt && session.config().output().saveStateAfter()) {
+      saver.saveCheckpoint();
+    }
+    if (session.isFinished() && sampled < trainer.done()) {
+      sample();
+    }
+  }
+
+  /** Goes on with the class images of these epochs, if others than those at hand. */
+  private void refresh() {
+    int generation = refreshing.times(trainer.done());
+    if (generation > 0 && !session.isFinished()) {
+      ClassImagePlan made =
+          classImages.make(session.arena(), generation, session.listener(), session.stop());
+      if (made.missing() == 0) {
+        trainer.show(pairs.apply(made));
+      }
+    }
+  }
+
+  private void sample() {
+    if (samples.count() == 0) {
+      return;
+    }
+    int step = trainer.done();
+    session.listener().sampling(step, samples.count());
+    try {
+      session.listener().sampled(step, samples.draw(session.arena(), session.stop()));
+      sampled = step;
+    } catch (CancellationException e) {
+      return; // in a hurry: what was learnt is saved, pictures can be drawn of it
+    } catch (Problem | IllegalStateException e) {
+      session.warn("no samples after step " + step + ": " + e.getMessage());
+    }
+  }
+}
