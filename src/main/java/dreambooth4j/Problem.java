@@ -44,15 +44,18 @@ public final class Problem extends RuntimeException {
 
   private final Kind kind;
 
-  /** A problem with its cause, which is shown under {@code -v} only; the cause may be null. */
+  /**
+   * A problem with its cause, which is shown under {@code -v} only; the cause may be null. What the
+   * message quotes of files and their names is made safe to print.
+   */
   public Problem(Kind kind, String message, @Nullable Throwable cause) {
-    super(message, cause);
+    super(Printable.text(message), cause);
     this.kind = kind;
   }
 
   /** A problem without a cause. */
   public Problem(Kind kind, String message) {
-    super(message);
+    super(Printable.text(message));
     this.kind = kind;
   }
 

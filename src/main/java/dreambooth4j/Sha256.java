@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
@@ -23,11 +22,11 @@ public final class Sha256 {
   /**
    * Of a file's bytes.
    *
-   * @throws Problem of kind DATA if it cannot be read
+   * @throws Problem of kind DATA if it is no regular file or cannot be read
    */
   public static String of(Path file) {
     MessageDigest digest = digest();
-    try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
+    try (InputStream in = new DigestInputStream(RegularFile.stream(file), digest)) {
       in.transferTo(OutputStream.nullOutputStream());
     } catch (IOException e) {
       throw new Problem(Problem.Kind.DATA, file + " cannot be read: " + Problem.why(e), e);

@@ -1,5 +1,6 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.Printable;
 import dreambooth4j.prior.ClassImagePlan;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -30,7 +31,7 @@ final class ClassImageTable {
           need.present().size(),
           need.missing(),
           need.pool().bucket(),
-          whole ? remarkOn(need) : need.pool().caption());
+          whole ? remarkOn(need) : Printable.line(need.pool().caption()));
     }
     int needed = plan.needs().stream().mapToInt(ClassImagePlan.Need::needed).sum();
     out.printf("%7d %7d %7d  in all%n", needed, plan.present(), plan.missing());
@@ -48,9 +49,9 @@ final class ClassImageTable {
         : "(each picture's own)";
   }
 
-  /** A path as the user would type it here. */
+  /** A path as the user would type it here, safe to print. */
   static String shown(Path path) {
     Path here = Path.of("").toAbsolutePath();
-    return path.startsWith(here) ? here.relativize(path).toString() : path.toString();
+    return Printable.line((path.startsWith(here) ? here.relativize(path) : path).toString());
   }
 }

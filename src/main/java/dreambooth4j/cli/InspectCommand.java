@@ -1,5 +1,6 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.config.ModelConfig;
 import dreambooth4j.data.Concept;
@@ -77,13 +78,13 @@ public final class InspectCommand implements Callable<Integer> {
           out.println("    " + box(picture));
         }
       }
-      concept.notes().forEach(err::println);
+      concept.notes().forEach(note -> err.println(Printable.text(note)));
     }
     out.println();
     ClassImageTable.print(out, scan.plan());
     ClassImageTable.printSkipped(err, scan.plan());
     LongPrompts.notesOf(scan.config(), scan.concepts(), scan.plan().pools(), Integer.MAX_VALUE)
-        .forEach(err::println);
+        .forEach(note -> err.println(Printable.text(note)));
     out.flush();
     err.flush();
     DataReport report = report(scan);
@@ -138,19 +139,17 @@ public final class InspectCommand implements Callable<Integer> {
     }
     out.println("Warnings");
     for (Finding finding : findings) {
-      // Names of files and pieces of captions may hold anything.
-      out.println("- " + finding.line(ClassImageTable::shown).replaceAll("\\p{Cntrl}", " "));
+      out.println("- " + Printable.line(finding.line(ClassImageTable::shown)));
     }
   }
 
   private static String line(Picture picture) {
-    // Captions hold no tab: their blanks were collapsed.
     return String.join(
         "\t",
-        ClassImageTable.shown(picture.file()).replaceAll("[\t\r\n]", " "),
+        ClassImageTable.shown(picture.file()),
         picture.bucket().toString(),
-        picture.instancePrompt(),
-        picture.classCaption());
+        Printable.line(picture.instancePrompt()),
+        Printable.line(picture.classCaption()));
   }
 
   private static String box(Picture picture) {

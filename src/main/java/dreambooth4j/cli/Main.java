@@ -1,5 +1,6 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Platform;
 import java.nio.file.InvalidPathException;
@@ -98,7 +99,10 @@ public final class Main {
   /** One message; the help of a command is longer than a screen and would push it out of sight. */
   private static int misused(ParameterException error) {
     CommandLine line = error.getCommandLine();
-    line.getErr().println(line.getColorScheme().errorText("error: " + error.getMessage()));
+    line.getErr()
+        .println(
+            line.getColorScheme()
+                .errorText("error: " + Printable.text(String.valueOf(error.getMessage()))));
     UnmatchedArgumentException.printSuggestions(error, line.getErr());
     if (line.getParent() == null) {
       line.usage(line.getErr());
@@ -110,7 +114,7 @@ public final class Main {
 
   private int explain(Exception error, CommandLine line) {
     String message = error.getMessage() == null ? error.toString() : error.getMessage();
-    line.getErr().println(line.getColorScheme().errorText("error: " + message));
+    line.getErr().println(line.getColorScheme().errorText("error: " + Printable.text(message)));
     if (verbose) {
       error.printStackTrace(line.getErr());
     }

@@ -1,7 +1,7 @@
 package dreambooth4j.config;
 
 import dreambooth4j.Problem;
-import java.io.IOException;
+import dreambooth4j.RegularFile;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -79,21 +79,24 @@ final class YamlDocument {
 
   private static String text(Path file) {
     try {
-      if (!Files.isRegularFile(file)) {
+      if (Files.notExists(file)) {
         throw Problem.usage(file + ": there is no such file");
       }
-      if (Files.size(file) > LARGEST_BYTES) {
-        throw Problem.usage(file + " is larger than 1 MiB: that is no configuration");
-      }
-      ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file));
+      ByteBuffer bytes = ByteBuffer.wrap(content(file));
       String text = StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
       boolean json = text.stripLeading().startsWith("{") || text.stripLeading().startsWith("[");
       // JSON may be indented by tabs, YAML may not; inside a JSON text a tab cannot stand.
       return json ? text.replace('\t', ' ') : text;
     } catch (CharacterCodingException e) {
       throw new Problem(Problem.Kind.USAGE, file + " is not UTF-8 text", e);
-    } catch (IOException e) {
-      throw new Problem(Problem.Kind.USAGE, file + " cannot be read: " + Problem.why(e), e);
+    }
+  }
+
+  private static byte[] content(Path file) {
+    try {
+      return RegularFile.bytes(file, LARGEST_BYTES);
+    } catch (Problem e) {
+      throw new Problem(Problem.Kind.USAGE, String.valueOf(e.getMessage()), e);
     }
   }
 

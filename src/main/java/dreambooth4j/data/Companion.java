@@ -1,10 +1,6 @@
 package dreambooth4j.data;
 
-import dreambooth4j.Problem;
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
+import dreambooth4j.RegularFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -12,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 
 /** The small text file beside a picture that has its name and another extension. */
 final class Companion {
-  private static final long LONGEST_BYTES = 64 << 10;
+  private static final int LONGEST_BYTES = 64 << 10;
 
   private Companion() {}
 
@@ -30,23 +26,12 @@ final class Companion {
   /**
    * Its content, without white space at its ends; lines end as on Unix.
    *
-   * @throws Problem if it cannot be read, is not UTF-8 or is far longer than what it is for
+   * @throws dreambooth4j.Problem if it cannot be read, is not UTF-8 or is far longer than what it
+   *     is for
    */
   static String read(Path file) {
-    try {
-      if (Files.size(file) > LONGEST_BYTES) {
-        throw Problem.data(
-            "%s is %d KiB long: a text beside a picture has at most %d KiB"
-                .formatted(file, Files.size(file) >> 10, LONGEST_BYTES >> 10));
-      }
-      ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file));
-      String text = StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
-      text = text.startsWith("\uFEFF") ? text.substring(1) : text;
-      return text.replaceAll("\r\n?", "\n").strip();
-    } catch (CharacterCodingException e) {
-      throw new Problem(Problem.Kind.DATA, file + " is not UTF-8 text: save it as UTF-8", e);
-    } catch (IOException e) {
-      throw new Problem(Problem.Kind.DATA, file + " cannot be read: " + Problem.why(e), e);
-    }
+    String text = RegularFile.text(file, LONGEST_BYTES);
+    text = text.startsWith("\uFEFF") ? text.substring(1) : text;
+    return text.replaceAll("\r\n?", "\n").strip();
   }
 }

@@ -1,5 +1,6 @@
 package dreambooth4j.data;
 
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.config.CaptionConfig;
 import dreambooth4j.config.ConceptConfig;
@@ -35,7 +36,7 @@ public record Concept(
     /** Why, without the file's name, with which messages begin. */
     public String reason() {
       String message = String.valueOf(why.getMessage());
-      String name = file.toString();
+      String name = Printable.text(file.toString());
       return message.startsWith(name)
           ? message.substring(name.length()).replaceFirst("^[:\\s]+", "")
           : message;

@@ -2,10 +2,12 @@ package dreambooth4j.data;
 
 import com.drew.imaging.FileType;
 import dreambooth4j.Problem;
+import dreambooth4j.RegularFile;
 import dreambooth4j.config.Crop;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.nio.file.Files;
+import java.io.InputStream;
+import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -39,7 +41,7 @@ public final class ImageReader {
    * @throws Problem if the file is no picture that we read, or one of an absurd size
    */
   public static Size size(Path file) {
-    return open(file, (reader, type) -> checkedSize(file, reader, type));
+    return open(file, ImageReader::checkedSize);
   }
 
   /**
@@ -55,9 +57,9 @@ public final class ImageReader {
   public static Pixels read(Path file, Bucket bucket, Crop crop) {
     return open(
         file,
-        (reader, type) -> {
-          checkedSize(file, reader, type);
-          return fit(decode(file, reader, type, 1), bucket, crop);
+        picture -> {
+          checkedSize(picture);
+          return fit(decode(picture, 1), bucket, crop);
         });
   }
 
@@ -70,10 +72,10 @@ public final class ImageReader {
   static Pixels readCoarsely(Path file, int side) {
     return open(
         file,
-        (reader, type) -> {
-          Size size = checkedSize(file, reader, type);
+        picture -> {
+          Size size = checkedSize(picture);
           int every = Math.max(size.width(), size.height()) / side;
-          return decode(file, reader, type, Math.max(1, every));
+          return decode(picture, Math.max(1, every));
         });
   }
 
@@ -84,8 +86,11 @@ public final class ImageReader {
   }
 
   /** The picture upright, of every so many rows and columns one. */
-  private static Pixels decode(
-      Path file, javax.imageio.ImageReader reader, FileType type, int every) throws IOException {
+  private static Pixels decode(Opened picture, int every) throws IOException {
+    if (picture.type == FileType.Jpeg) {
+      requireFewScans(picture.file);
+    }
+    javax.imageio.ImageReader reader = picture.reader;
     List<String> warnings = new ArrayList<>();
     reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));
     ImageReadParam how = reader.getDefaultReadParam();
@@ -96,13 +101,24 @@ public final class ImageReader {
         throw new IOException(warning);
       }
     }
-    return Rgb.of(image).upright(PictureFile.orientation(file, type));
+    return Rgb.of(image).upright(picture.orientation());
   }
 
-  private static Size checkedSize(Path file, javax.imageio.ImageReader reader, FileType type)
-      throws IOException {
-    int width = reader.getWidth(0);
-    int height = reader.getHeight(0);
+  private static void requireFewScans(Path file) throws IOException {
+    try (InputStream in = RegularFile.stream(file)) {
+      int scans = JpegScans.count(in);
+      if (scans > JpegScans.MOST) {
+        throw Problem.data(
+            "%s has %,d scans, which take forever to decode; pictures have at most %d: save it anew"
+                .formatted(file, scans, JpegScans.MOST));
+      }
+    }
+  }
+
+  private static Size checkedSize(Opened picture) throws IOException {
+    Path file = picture.file;
+    int width = picture.reader.getWidth(0);
+    int height = picture.reader.getHeight(0);
     if ((long) width * height > MOST_PIXELS) {
       throw Problem.data(
           "%s declares %d x %d pixels; at most %d million are read: scale it down"
@@ -113,34 +129,47 @@ public final class ImageReader {
           "%s is %d x %d pixels: one side is over %d times the other; crop it"
               .formatted(file, width, height, LONGEST_RATIO));
     }
-    return PictureFile.orientation(file, type) >= 5
-        ? new Size(height, width)
-        : new Size(width, height);
+    return picture.orientation() >= 5 ? new Size(height, width) : new Size(width, height);
+  }
+
+  /** A picture that is open: its file, its decoder and its format. */
+  private record Opened(
+      Path file, FileChannel channel, javax.imageio.ImageReader reader, FileType type) {
+    int orientation() throws IOException {
+      return PictureFile.orientation(file, channel, type);
+    }
   }
 
   private interface Work<T> {
-    T on(javax.imageio.ImageReader reader, FileType type) throws IOException;
+    T on(Opened picture) throws IOException;
   }
 
   /** Opens a picture, works on it, closes it, and names the file in whatever goes wrong. */
   private static <T> T open(Path file, Work<T> work) {
-    if (!Files.isRegularFile(file)) {
-      throw Problem.data(file + " is not there");
+    try (FileChannel channel = RegularFile.channel(file)) {
+      return decoded(file, channel, work);
+    } catch (IOException e) {
+      throw new Problem(Problem.Kind.DATA, file + " cannot be read: " + Problem.why(e), e);
     }
-    try {
-      FileType type = PictureFile.format(file);
-      try (ImageInputStream in = new PictureStream(file.toFile())) {
-        Iterator<javax.imageio.ImageReader> readers = ImageIO.getImageReaders(in);
-        if (!readers.hasNext()) {
-          throw new IOException("no decoder knows this kind of " + type.getName());
-        }
-        javax.imageio.ImageReader reader = readers.next();
-        try {
-          reader.setInput(in, true);
-          return work.on(reader, type);
-        } finally {
-          reader.dispose();
-        }
+  }
+
+  private static <T> T decoded(Path file, FileChannel channel, Work<T> work) throws IOException {
+    FileType type = PictureFile.format(file, channel);
+    List<PictureStream.Range> parts =
+        type == FileType.Png
+            ? PngChunks.of(file, channel).pixels()
+            : List.of(new PictureStream.Range(0, channel.size()));
+    try (ImageInputStream in = new PictureStream(file, channel, parts, PictureStream.LONGEST)) {
+      Iterator<javax.imageio.ImageReader> readers = ImageIO.getImageReaders(in);
+      if (!readers.hasNext()) {
+        throw new IOException("no decoder knows this kind of " + type.getName());
+      }
+      javax.imageio.ImageReader reader = readers.next();
+      try {
+        reader.setInput(in, true);
+        return work.on(new Opened(file, channel, reader, type));
+      } finally {
+        reader.dispose();
       }
     } catch (Problem e) {
       throw e;

@@ -2,22 +2,36 @@ package dreambooth4j.data;
 
 import com.drew.imaging.FileType;
 import com.drew.imaging.FileTypeDetector;
-import com.drew.imaging.ImageMetadataReader;
 import com.drew.imaging.ImageProcessingException;
+import com.drew.imaging.jpeg.JpegMetadataReader;
+import com.drew.imaging.tiff.TiffMetadataReader;
+import com.drew.imaging.webp.WebpMetadataReader;
+import com.drew.lang.ByteArrayReader;
+import com.drew.metadata.Metadata;
 import com.drew.metadata.MetadataException;
 import com.drew.metadata.exif.ExifIFD0Directory;
+import com.drew.metadata.exif.ExifReader;
 import dreambooth4j.Problem;
+import dreambooth4j.RegularFile;
 import java.io.BufferedInputStream;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.Files;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
 /** What a file says of itself before its pixels are decoded: its format and its orientation. */
 final class PictureFile {
+  /** Enough to tell a format by. */
+  private static final int HEAD_BYTES = 1024;
+
   /** Formats that cameras write and we do not read, by their extensions. */
   private static final Map<String, String> CAMERA_EXTENSIONS =
       Map.of("heic", "HEIC", "heif", "HEIC", "avif", "AVIF");
@@ -56,53 +70,64 @@ final class PictureFile {
   /**
    * The format of a file, by its first bytes whatever its name.
    *
-   * @throws Problem if the file is no picture, or none that we read
+   * @throws Problem if the file is no picture, none that we read, or a WebP that was cut short
    */
-  static FileType format(Path file) throws IOException {
-    FileType type;
-    try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
-      type = FileTypeDetector.detectFileType(in);
-    }
+  static FileType format(Path file, FileChannel open) throws IOException {
+    byte[] head = head(open);
+    FileType type = FileTypeDetector.detectFileType(new ByteArrayInputStream(head));
     if (READABLE.contains(type)) {
+      if (type == FileType.WebP) {
+        requireWhole(file, open.size(), head);
+      }
       return type;
     }
     String camera = CAMERA_FORMATS.getOrDefault(type, CAMERA_EXTENSIONS.get(extension(file)));
     if (camera != null) {
       throw unreadable(file, camera);
     }
-    String found = type == FileType.Unknown ? contents(file) : "holds " + type.getLongName();
+    String found = type == FileType.Unknown ? contents(head) : "holds " + type.getLongName();
     throw Problem.data(
         "%s is no picture, whatever its name: it %s. Remove it or put the picture there (JPEG, PNG,"
                 .formatted(file, found)
             + " WebP, BMP, GIF, TIFF)");
   }
 
-  private static String contents(Path file) throws IOException {
-    try (InputStream in = Files.newInputStream(file)) {
-      byte[] head = in.readNBytes(64);
-      if (head.length == 0) {
-        return "is empty";
-      }
-      for (byte b : head) {
-        if (b >= 0 && b < ' ' && b != '\n' && b != '\r' && b != '\t') {
-          return "holds data of an unknown kind";
-        }
-      }
-      return "holds text";
+  private static byte[] head(FileChannel open) throws IOException {
+    ByteBuffer head = ByteBuffer.allocate(HEAD_BYTES);
+    while (head.hasRemaining() && open.read(head, head.position()) > 0) {}
+    return Arrays.copyOf(head.array(), head.position());
+  }
+
+  /** A decoder takes what is missing of a lossless WebP for pixels. */
+  private static void requireWhole(Path file, long size, byte[] head) {
+    ByteBuffer riff = ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN);
+    long expected = 8 + (riff.getInt(4) & 0xFFFF_FFFFL);
+    if (size < expected) {
+      throw Problem.data(
+          "%s cannot be read: it seems damaged (it has %,d bytes and says that it has %,d)"
+              .formatted(file, size, expected));
     }
+  }
+
+  private static String contents(byte[] head) {
+    if (head.length == 0) {
+      return "is empty";
+    }
+    for (byte b : Arrays.copyOf(head, Math.min(64, head.length))) {
+      if (b >= 0 && b < ' ' && b != '\n' && b != '\r' && b != '\t') {
+        return "holds data of an unknown kind";
+      }
+    }
+    return "holds text";
   }
 
   /**
    * The EXIF orientation, 1 (upright) to 8. A picture whose metadata are damaged counts as upright:
-   * viewers show it so.
+   * viewers show it so. Only EXIF data are read: others may be compressed, and of any size.
    */
-  static int orientation(Path file, FileType type) throws IOException {
-    if (type == FileType.Bmp || type == FileType.Gif) {
-      return 1;
-    }
-    try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
-      var metadata = ImageMetadataReader.readMetadata(in, Files.size(file), type);
-      for (var ifd0 : metadata.getDirectoriesOfType(ExifIFD0Directory.class)) {
+  static int orientation(Path file, FileChannel open, FileType type) throws IOException {
+    try {
+      for (var ifd0 : exif(file, open, type).getDirectoriesOfType(ExifIFD0Directory.class)) {
         if (ifd0.containsTag(ExifIFD0Directory.TAG_ORIENTATION)) {
           int orientation = ifd0.getInt(ExifIFD0Directory.TAG_ORIENTATION);
           return orientation >= 1 && orientation <= 8 ? orientation : 1;
@@ -112,5 +137,27 @@ final class PictureFile {
       return 1;
     }
     return 1;
+  }
+
+  private static Metadata exif(Path file, FileChannel open, FileType type)
+      throws IOException, ImageProcessingException {
+    if (type == FileType.Tiff) {
+      return TiffMetadataReader.readMetadata(file.toFile());
+    }
+    if (type == FileType.Jpeg || type == FileType.WebP) {
+      try (InputStream in = new BufferedInputStream(RegularFile.stream(file))) {
+        return type == FileType.WebP
+            ? WebpMetadataReader.readMetadata(in)
+            : JpegMetadataReader.readMetadata(in, List.of(new ExifReader()));
+      }
+    }
+    Metadata metadata = new Metadata();
+    if (type == FileType.Png) {
+      byte[] exif = PngChunks.of(file, open).exif(open);
+      if (exif.length > 0) {
+        new ExifReader().extract(new ByteArrayReader(exif), metadata);
+      }
+    }
+    return metadata;
   }
 }

@@ -1,23 +1,28 @@
 package dreambooth4j.data;
 
 import dreambooth4j.Problem;
+import dreambooth4j.RegularFile;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.ConfigWriter;
 import java.io.IOException;
-import java.nio.file.FileVisitOption;
-import java.nio.file.FileVisitResult;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
-import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
-import java.util.EnumSet;
+import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The pictures in a folder and the folders below it, by name, and what else lies there.
@@ -42,26 +47,41 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
   /** Extensions, besides those of captions, of what belongs to the picture of the same name. */
   private static final Set<String> COMPANIONS = Set.of("json", CropFile.EXTENSION);
 
+  /** Far more than anybody trains with; a link to a whole disk is found out in seconds. */
+  private static final int MOST_FILES = 1_000_000;
+
   /**
-   * Lists a folder and those below it, symbolic links followed.
+   * Lists a folder and those below it, symbolic links followed, each folder once.
    *
    * @param config folders that it gives a use of their own (class images in a folder of pictures,
-   *     the output) are not entered
-   * @throws Problem if a folder cannot be listed
+   *     the output) are not entered, nor those that hold a model or what a run left
+   * @throws Problem if a folder cannot be listed, or there are more files than anybody trains with
    */
   public static PictureFolder list(Path folder, Config config) {
     if (!Files.isDirectory(folder)) {
       String what = Files.exists(folder) ? "is no folder" : "is not there";
       throw Problem.data("%s %s: give the folder that the pictures lie in".formatted(folder, what));
     }
-    Walk walk = new Walk(folder, foldersOf(config), config.data().captions().extensions());
-    try {
-      Files.walkFileTree(folder, EnumSet.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, walk);
-    } catch (IOException e) {
-      throw new Problem(
-          Problem.Kind.DATA, "%s cannot be listed: %s".formatted(folder, Problem.why(e)), e);
-    }
+    Walk walk = new Walk(foldersOf(config), config.data().captions().extensions());
+    walk.all(folder);
     return walk.result();
+  }
+
+  /** Whether a model lies there, or what a run left of itself: none of it is somebody's picture. */
+  private static boolean isOfARun(Path folder) {
+    if (Files.exists(folder.resolve("model_index.json"))) {
+      return true;
+    }
+    Path config = folder.resolve(ConfigWriter.FILE);
+    if (!Files.isRegularFile(config)) {
+      return false;
+    }
+    byte[] header = ConfigWriter.HEADER.getBytes(StandardCharsets.UTF_8);
+    try (InputStream in = RegularFile.stream(config)) {
+      return Arrays.equals(in.readNBytes(header.length), header);
+    } catch (IOException e) {
+      return false;
+    }
   }
 
   /** Whether a file is a picture by its name. */
@@ -95,40 +115,89 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
   }
 
   /** Sorts what it meets into pictures, texts that may belong to one, and the rest. */
-  private static final class Walk extends SimpleFileVisitor<Path> {
-    private final Path root;
-    private final Set<Path> elsewhere;
+  private static final class Walk {
+    /** Folders that are not entered, and those that were. */
+    private final Set<Path> closed;
+
     private final List<String> captions;
+    private final Deque<Path> links = new ArrayDeque<>();
     private final List<Path> pictures = new ArrayList<>();
     private final List<Path> companions = new ArrayList<>();
     private final Map<String, Integer> skipped = new TreeMap<>();
+    private int met;
 
-    Walk(Path root, Set<Path> elsewhere, List<String> captions) {
+    Walk(Set<Path> elsewhere, List<String> captions) {
       this.captions = captions;
-      this.root = root;
-      this.elsewhere = elsewhere;
+      this.closed = new HashSet<>(elsewhere);
     }
 
-    @Override
-    public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) {
-      if (folder.equals(root)) {
-        return FileVisitResult.CONTINUE;
+    /**
+     * All that lies below, in the order of names; links to folders come last, so that a folder goes
+     * by its own name rather than by one of a link to it.
+     */
+    void all(Path root) {
+      folder(root, root);
+      while (!links.isEmpty()) {
+        enter(root, links.remove());
       }
-      if (elsewhere.contains(real(folder))) {
-        skip("folder with a use of its own");
-        return FileVisitResult.SKIP_SUBTREE;
-      }
-      return passOver(folder) ? FileVisitResult.SKIP_SUBTREE : FileVisitResult.CONTINUE;
     }
 
-    @Override
-    public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
-      if (passOver(file)) {
-        return FileVisitResult.CONTINUE;
+    private void folder(Path root, Path folder) {
+      closed.add(real(folder));
+      for (Path entry : entries(root, folder)) {
+        if (passOver(entry)) {
+          continue;
+        }
+        if (!Files.isDirectory(entry)) {
+          file(entry);
+        } else if (Files.isSymbolicLink(entry)) {
+          links.add(entry);
+        } else {
+          enter(root, entry);
+        }
       }
+    }
+
+    private List<Path> entries(Path root, Path folder) {
+      try (Stream<Path> entries = Files.list(folder)) {
+        List<Path> sorted = entries.sorted().toList();
+        met += sorted.size();
+        if (met > MOST_FILES) {
+          throw Problem.data(
+              "%s and the folders below it hold more than %,d files: give the folder that the pictures lie in, and look for links to other folders there"
+                  .formatted(root, MOST_FILES));
+        }
+        return sorted;
+      } catch (UncheckedIOException e) {
+        throw notListed(folder, e.getCause());
+      } catch (IOException e) {
+        throw notListed(folder, e);
+      }
+    }
+
+    private static Problem notListed(Path folder, @Nullable IOException e) {
+      String why = e == null ? "it cannot be read" : Problem.why(e);
+      return new Problem(Problem.Kind.DATA, "%s cannot be listed: %s".formatted(folder, why), e);
+    }
+
+    private void enter(Path root, Path folder) {
+      Path real = real(folder);
+      if (closed.contains(real)) {
+        skip(
+            Files.isSymbolicLink(folder)
+                ? "link to a folder that is read already or has another use"
+                : "folder with a use of its own");
+      } else if (isOfARun(folder)) {
+        skip("folder of a model or of a run");
+      } else {
+        folder(root, folder);
+      }
+    }
+
+    private void file(Path file) {
       String extension = PictureFile.extension(file);
-      if (attributes.isSymbolicLink()) {
-        skip("link that leads nowhere");
+      if (!Files.isRegularFile(file)) {
+        skip(Files.exists(file) ? "pipe, device or socket" : "link that leads nowhere");
       } else if (isPicture(file)) {
         pictures.add(file);
       } else if (isCaption(extension) || COMPANIONS.contains(extension)) {
@@ -136,16 +205,6 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
       } else {
         skip("no picture (" + (extension.isEmpty() ? "no extension" : "." + extension) + ")");
       }
-      return FileVisitResult.CONTINUE;
-    }
-
-    @Override
-    public FileVisitResult visitFileFailed(Path file, IOException failure) throws IOException {
-      if (failure instanceof java.nio.file.FileSystemLoopException) {
-        skip("link to a folder above it");
-        return FileVisitResult.CONTINUE;
-      }
-      throw failure;
     }
 
     private boolean passOver(Path entry) {

@@ -1,74 +1,129 @@
 package dreambooth4j.data;
 
-import java.io.File;
+import dreambooth4j.Problem;
 import java.io.IOException;
-import javax.imageio.ImageIO;
-import javax.imageio.stream.ImageInputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import javax.imageio.stream.ImageInputStreamImpl;
 
 /**
- * A picture's bytes for a decoder. Some decoders take what lies beyond the end for zeros and go on:
- * a WebP file of 165 bytes keeps one busy for minutes. Sound files make them try a few dozen times
- * at most; here such a decoder ends with an error.
+ * A picture's bytes for a decoder, which is not trusted to come to an end: some take what lies
+ * beyond the file's end for zeros and go on, so that a WebP file of 165 bytes keeps one busy for
+ * minutes. Sound files make them try a few dozen times at most; here such a decoder ends with an
+ * error, and so does one that still asks for bytes when its time is over.
  */
 final class PictureStream extends ImageInputStreamImpl {
-  private static final int MOST_BEYOND_THE_END = 1000;
+  /** A part of a file, in bytes. */
+  record Range(long from, long length) {}
 
-  private final ImageInputStream file;
+  /** A hundred million pixels take ten seconds on a slow machine. */
+  static final Duration LONGEST = Duration.ofSeconds(60);
+
+  private static final int MOST_BEYOND_THE_END = 1000;
+  private static final int BUFFER_BYTES = 1 << 13;
+
+  private final Path path;
+  private final FileChannel file;
+  private final long deadline;
+
+  /** By where it begins in this stream, which is the ranges one behind the other. */
+  private final TreeMap<Long, Range> ranges = new TreeMap<>();
+
+  private final long length;
+  private final ByteBuffer buffer = ByteBuffer.allocate(BUFFER_BYTES).limit(0);
+
+  /** Where the buffer begins in this stream. */
+  private long buffered;
+
   private int beyond;
 
-  PictureStream(File file) throws IOException {
-    ImageInputStream stream = ImageIO.createImageInputStream(file);
-    if (stream == null) {
-      throw new IOException("it cannot be opened");
+  /** Of these parts of an open file, which stays the caller's. */
+  PictureStream(Path path, FileChannel file, List<Range> parts, Duration longest) {
+    this.path = path;
+    this.file = file;
+    this.deadline = System.nanoTime() + longest.toNanos();
+    long end = 0;
+    for (Range part : parts) {
+      ranges.put(end, part);
+      end += part.length;
     }
-    this.file = stream;
+    this.length = end;
   }
 
   @Override
   public int read() throws IOException {
     checkClosed();
     bitOffset = 0;
-    int value = file.read();
-    moved(value < 0 ? value : 1);
-    return value;
+    if (!fill()) {
+      return -1;
+    }
+    streamPos++;
+    return buffer.get() & 0xFF;
   }
 
   @Override
-  public int read(byte[] bytes, int offset, int length) throws IOException {
+  public int read(byte[] bytes, int offset, int count) throws IOException {
     checkClosed();
     bitOffset = 0;
-    int count = file.read(bytes, offset, length);
-    moved(count);
-    return count;
+    if (count == 0) {
+      return 0;
+    }
+    if (!fill()) {
+      return -1;
+    }
+    int read = Math.min(count, buffer.remaining());
+    buffer.get(bytes, offset, read);
+    streamPos += read;
+    return read;
   }
 
-  private void moved(int count) throws IOException {
-    if (count >= 0) {
-      streamPos += count;
-    } else if (++beyond > MOST_BEYOND_THE_END) {
-      throw new IOException("it ends too soon");
+  /** Has the buffer stand at the stream's position; false at the end. */
+  private boolean fill() throws IOException {
+    long inBuffer = streamPos - buffered;
+    if (inBuffer >= 0 && inBuffer < buffer.limit()) {
+      buffer.position((int) inBuffer);
+      return true;
+    }
+    if (System.nanoTime() > deadline) {
+      throw Problem.data(
+          "%s takes longer than any sound picture to decode: save it anew, or remove it"
+              .formatted(path));
+    }
+    Map.Entry<Long, Range> part = ranges.floorEntry(streamPos);
+    long inPart = part == null ? 0 : streamPos - part.getKey();
+    if (part == null || inPart >= part.getValue().length) {
+      return isBeyond();
+    }
+    buffered = streamPos;
+    buffer.clear().limit((int) Math.min(BUFFER_BYTES, part.getValue().length - inPart));
+    int read = read(part.getValue().from + inPart);
+    buffer.position(0).limit(Math.max(0, read));
+    return read > 0 || isBeyond();
+  }
+
+  private int read(long position) {
+    try {
+      return file.read(buffer, position);
+    } catch (IOException e) {
+      // Not the decoder's: the file is not damaged.
+      throw new Problem(Problem.Kind.DATA, path + " cannot be read: " + Problem.why(e), e);
     }
   }
 
-  @Override
-  public void seek(long position) throws IOException {
-    super.seek(position);
-    file.seek(position);
+  private boolean isBeyond() throws IOException {
+    if (++beyond > MOST_BEYOND_THE_END) {
+      throw new IOException("it ends too soon");
+    }
+    return false;
   }
 
   @Override
   public long length() {
-    try {
-      return file.length();
-    } catch (IOException e) {
-      return -1;
-    }
-  }
-
-  @Override
-  public void close() throws IOException {
-    super.close();
-    file.close();
+    return length;
   }
 }

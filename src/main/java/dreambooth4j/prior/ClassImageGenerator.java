@@ -1,6 +1,7 @@
 package dreambooth4j.prior;
 
 import dreambooth4j.Problem;
+import dreambooth4j.RegularFile;
 import dreambooth4j.config.ClassImagesConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Bucket;
@@ -19,7 +20,6 @@ import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.random.CounterRandom;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.StagedFiles;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -65,6 +65,8 @@ public final class ClassImageGenerator {
   }
 
   /** Two seeds may give one picture, but not so many. */
+  private static final int MOST_CAPTION_BYTES = 1 << 20;
+
   private static final int MOST_IN_VAIN = 50;
 
   private final Config config;
@@ -308,8 +310,8 @@ public final class ClassImageGenerator {
       return record.prompt().equals(pool.caption())
           && record.width() == pool.bucket().width()
           && record.height() == pool.bucket().height()
-          && Files.readString(caption(file)).equals(pool.caption());
-    } catch (IOException e) {
+          && RegularFile.text(caption(file), MOST_CAPTION_BYTES).equals(pool.caption());
+    } catch (Problem e) {
       return false; // without its caption it does not count
     }
   }

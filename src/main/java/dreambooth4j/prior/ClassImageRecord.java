@@ -3,6 +3,8 @@ package dreambooth4j.prior;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dreambooth4j.Problem;
+import dreambooth4j.RegularFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,6 +26,8 @@ public record ClassImageRecord(
     int width,
     int height,
     String model) {
+  private static final int MOST_BYTES = 1 << 20;
+
   private static final JsonMapper MAPPER =
       JsonMapper.builder()
           .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
@@ -36,9 +40,9 @@ public record ClassImageRecord(
     Path file = file(picture);
     try {
       return Files.isRegularFile(file)
-          ? MAPPER.readValue(file.toFile(), ClassImageRecord.class)
+          ? MAPPER.readValue(RegularFile.bytes(file, MOST_BYTES), ClassImageRecord.class)
           : null;
-    } catch (IOException e) {
+    } catch (IOException | Problem e) {
       return null;
     }
   }

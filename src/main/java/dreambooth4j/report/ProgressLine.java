@@ -1,5 +1,6 @@
 package dreambooth4j.report;
 
+import dreambooth4j.Printable;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.train.Trainer;
 import java.io.PrintStream;
@@ -159,7 +160,7 @@ public final class ProgressLine implements AutoCloseable {
       drawnLength = 0;
       shownDone = -1;
     }
-    err.println(line);
+    err.println(Printable.text(line));
   }
 
   /** What was done until now and how long it took, as "40 class images in 3:20, 0.200 images/s". */

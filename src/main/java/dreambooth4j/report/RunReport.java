@@ -1,5 +1,6 @@
 package dreambooth4j.report;
 
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
@@ -240,7 +241,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     if (progress != null) {
       progress.say(line);
     } else {
-      err.println(line);
+      err.println(Printable.text(line));
     }
   }
 }

@@ -1,6 +1,7 @@
 package dreambooth4j.review;
 
 import dreambooth4j.Problem;
+import dreambooth4j.RegularFile;
 import dreambooth4j.data.Prompts;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
@@ -14,6 +15,9 @@ import org.jspecify.annotations.Nullable;
 final class CaptionFile {
   /** Longest caption that somebody may write here, in characters. */
   static final int LONGEST = 4000;
+
+  /** More is no caption, and is not held in memory until it may be restored. */
+  private static final int MOST_BYTES = 1 << 20;
 
   private final Path file;
   private final byte @Nullable [] before;
@@ -29,12 +33,7 @@ final class CaptionFile {
   }
 
   private static byte @Nullable [] read(Path file) {
-    try {
-      return Files.exists(file) ? Files.readAllBytes(file) : null;
-    } catch (IOException e) {
-      throw new Problem(
-          Problem.Kind.FAILED, "%s cannot be read: %s".formatted(file, Problem.why(e)), e);
-    }
+    return Files.exists(file) ? RegularFile.bytes(file, MOST_BYTES) : null;
   }
 
   /**
@@ -53,6 +52,10 @@ final class CaptionFile {
     }
     if (text.chars().anyMatch(c -> Character.isISOControl(c) && c != '\n' && c != '\t')) {
       throw Problem.data("a caption holds text, not control characters");
+    }
+    if (!StandardCharsets.UTF_8.newEncoder().canEncode(text)) {
+      throw Problem.data(
+          "a caption holds half of a character (a lone surrogate), which no file can hold: type it anew");
     }
     return text;
   }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dreambooth4j.Problem;
+import dreambooth4j.RegularFile;
 import dreambooth4j.data.PictureFolder;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
@@ -12,12 +13,16 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which pictures of a class folder somebody has looked at and kept: their names in {@code
  * .review/kept.json}.
  */
 final class KeptImages {
+  /** Hundreds of thousands of names. */
+  private static final int MOST_BYTES = 16 << 20;
+
   private static final JsonMapper MAPPER = new JsonMapper();
 
   private final Path folder;
@@ -43,14 +48,22 @@ final class KeptImages {
       return new TreeSet<>();
     }
     try {
-      List<String> names = MAPPER.readValue(file.toFile(), new TypeReference<>() {});
+      List<String> names =
+          MAPPER.readValue(RegularFile.bytes(file, MOST_BYTES), new TypeReference<>() {});
+      if (names == null || names.contains(null)) {
+        throw damaged(file, null);
+      }
       return new TreeSet<>(names);
     } catch (IOException e) {
-      throw new Problem(
-          Problem.Kind.DATA,
-          "%s is damaged: delete it, and every class image counts as not looked at".formatted(file),
-          e);
+      throw damaged(file, e);
     }
+  }
+
+  private static Problem damaged(Path file, @Nullable Exception e) {
+    return new Problem(
+        Problem.Kind.DATA,
+        "%s is damaged: delete it, and every class image counts as not looked at".formatted(file),
+        e);
   }
 
   /** Whether it was kept. */

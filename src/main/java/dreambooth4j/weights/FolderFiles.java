@@ -1,14 +1,16 @@
 package dreambooth4j.weights;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dreambooth4j.Problem;
-import java.io.IOException;
+import dreambooth4j.RegularFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
 /** The files of a component that has a folder. */
 record FolderFiles(Path folder) implements ComponentFiles {
+  /** CLIP's merges have half a megabyte. */
+  private static final int MOST_BYTES = 8 << 20;
+
   @Override
   public boolean has(String name) {
     return Files.isRegularFile(folder.resolve(name));
@@ -21,12 +23,7 @@ record FolderFiles(Path folder) implements ComponentFiles {
 
   @Override
   public List<String> lines(String name) {
-    Path file = folder.resolve(name);
-    try {
-      return Files.readAllLines(file);
-    } catch (IOException e) {
-      throw new Problem(Problem.Kind.DATA, file + ": cannot be read: " + e, e);
-    }
+    return RegularFile.text(folder.resolve(name), MOST_BYTES).lines().toList();
   }
 
   @Override

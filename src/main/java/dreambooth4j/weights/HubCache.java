@@ -1,7 +1,7 @@
 package dreambooth4j.weights;
 
 import dreambooth4j.Problem;
-import java.io.IOException;
+import dreambooth4j.RegularFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -9,6 +9,9 @@ import org.jspecify.annotations.Nullable;
 
 /** Where Hugging Face's tools keep what they have downloaded. Nothing is downloaded here. */
 final class HubCache {
+  /** The name of a revision has forty letters. */
+  private static final int MOST_BYTES = 1000;
+
   private final Path hub;
 
   /** The cache that these environment variables point to, as for {@code huggingface_hub}. */
@@ -48,15 +51,11 @@ final class HubCache {
     if (!Files.isRegularFile(main)) {
       return null;
     }
-    try {
-      String revision = Files.readString(main).strip();
-      if (!revision.matches("\\w+")) {
-        throw Problem.data(main + ": expected a revision, found " + revision);
-      }
-      Path snapshot = folder.resolve("snapshots").resolve(revision);
-      return Files.isDirectory(snapshot) ? snapshot : null;
-    } catch (IOException e) {
-      throw Safetensors.unreadable(main, e);
+    String revision = RegularFile.text(main, MOST_BYTES).strip();
+    if (!revision.matches("\\w+")) {
+      throw Problem.data(main + ": expected a revision, found " + revision);
     }
+    Path snapshot = folder.resolve("snapshots").resolve(revision);
+    return Files.isDirectory(snapshot) ? snapshot : null;
   }
 }

@@ -2,9 +2,11 @@ package dreambooth4j.weights;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
+import dreambooth4j.RegularFile;
 import dreambooth4j.Sha256;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -39,7 +41,7 @@ public final class ModelFolder implements ModelSource {
    * @throws Problem when it has none, or it is of a kind that is not trained here
    */
   public static ModelFolder open(Path path, @Nullable String variant) {
-    if (!Files.isRegularFile(path.resolve(INDEX))) {
+    if (Files.notExists(path.resolve(INDEX), LinkOption.NOFOLLOW_LINKS)) {
       throw Problem.data(
           "%s: expected a diffusers folder with a %s, found none. %s".formatted(path, INDEX, SEE));
     }
@@ -147,6 +149,11 @@ public final class ModelFolder implements ModelSource {
 
   private Problem noWeights(Component component) {
     Path folder = folder(component);
+    Path expected = folder.resolve(component.weightsFile(variant));
+    if (Files.exists(expected, LinkOption.NOFOLLOW_LINKS)) {
+      return Problem.data(
+          "%s %s: get the model again. %s".formatted(expected, RegularFile.fault(expected), SEE));
+    }
     List<String> found;
     try (Stream<Path> files = Files.list(folder)) {
       found =

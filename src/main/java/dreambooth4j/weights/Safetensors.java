@@ -1,15 +1,14 @@
 package dreambooth4j.weights;
 
 import dreambooth4j.Problem;
+import dreambooth4j.RegularFile;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.Map;
 
@@ -35,13 +34,8 @@ public final class Safetensors implements TensorSource {
    * @throws Problem when it is missing or its header is not what the format demands
    */
   public static Safetensors open(Path path) {
-    if (!Files.isRegularFile(path)) {
-      throw Problem.data(
-          "%s: expected a safetensors file, found %s"
-              .formatted(path, Files.exists(path) ? "something else" : "nothing"));
-    }
     try {
-      FileChannel channel = FileChannel.open(path, StandardOpenOption.READ);
+      FileChannel channel = RegularFile.channel(path);
       try {
         return new Safetensors(path, channel);
       } catch (IOException | RuntimeException e) {

@@ -63,6 +63,24 @@ class InspectCommandTest {
     assertThat(err()).isEmpty();
   }
 
+  @Test
+  void shouldNotLetNamesAndCaptionsMoveTheTerminal() throws IOException {
+    String escape = "\u001b[2J";
+    TestPictures.write(folder, "a" + escape, 64, 64, "sks, man, hat" + escape);
+    Files.writeString(folder.resolve("b" + escape + ".png"), "no picture");
+    Files.writeString(folder.resolve("c." + escape), "of no kind");
+    Main.run(
+        "inspect",
+        "--instance_data_dir=" + folder,
+        "--output_dir=" + folder.resolve("out"),
+        "--instance_token=sks",
+        "--class_token=man",
+        "--resolution=64");
+    assertThat(out() + err()).doesNotContain("\u001b").contains("a\\u001b[2J.png");
+    assertThat(pictureLines().get(0)[2]).isEqualTo("sks, man, hat[2J");
+    assertThat(out()).contains("b\\u001b[2J.png").contains("is no picture, whatever its name");
+  }
+
   /** The example of the method's own page. */
   @Test
   void shouldPrintArnoldsClassCaptionsExactly() throws IOException {
@@ -161,7 +179,7 @@ class InspectCommandTest {
     assertThat(out())
         .contains("256x128 scaled by 0.688 to 176x88, cropped to 176x88 at 0,0")
         .contains("- 1 picture cannot be trained; train would stop there: ")
-        .contains("c  [2J.png (is no picture")
+        .contains("c\\u0009\\u001b[2J.png (is no picture")
         .contains("- 1 picture enlarged to fill the bucket")
         .contains("a.png (2.00 times)")
         .contains("Report: " + page);

@@ -92,7 +92,7 @@ class YamlDocumentTest extends ConfigFile {
   void shouldRefuseDeepLargeAndMissingFiles() throws IOException {
     assertThat(problem("a: " + "[".repeat(400_000)))
         .contains("config.yaml:1: lists or maps nested too deep");
-    assertThat(problem("# " + "x".repeat(1_100_000))).contains("larger than 1 MiB");
+    assertThat(problem("# " + "x".repeat(1_100_000))).contains("has more than 1,048,576 bytes");
     assertThat(problem("x".repeat(100_000) + ": 1\n" + "y".repeat(200_000) + ": 2\n"))
         .hasSizeLessThan(1000);
     assertThat(problem(folder.resolve("gone.yaml"), Map.of())).contains("there is no such file");

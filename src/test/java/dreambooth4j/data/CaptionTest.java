@@ -80,6 +80,6 @@ class CaptionTest {
     Files.write(folder.resolve("02.txt"), new byte[70_000]);
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> caption("02.jpg"))
-        .withMessageContaining("at most 64 KiB");
+        .withMessageContaining("more than 65,536 bytes");
   }
 }

@@ -81,7 +81,7 @@ class ConceptTest {
     assertThat(concept.folder().skippedInWords())
         .isEqualTo(
             "1 archive leftovers (__MACOSX), 1 caption without a picture, 1 duplicate, 2 hidden,"
-                + " 1 link that leads nowhere, 1 link to a folder above it, 1 no picture (no"
+                + " 1 link that leads nowhere, 1 link to a folder that is read already or has another use, 1 no picture (no"
                 + " extension), 1 notebook checkpoints, 3 thumbnails");
   }
 

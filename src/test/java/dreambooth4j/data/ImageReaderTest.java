@@ -1,5 +1,6 @@
 package dreambooth4j.data;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
@@ -7,13 +8,23 @@ import dreambooth4j.Problem;
 import dreambooth4j.data.ImageReader.Size;
 import java.awt.image.BufferedImage;
 import java.awt.image.IndexColorModel;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.zip.CRC32;
+import java.util.zip.DeflaterOutputStream;
+import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
+import javax.imageio.ImageWriteParam;
+import javax.imageio.ImageWriter;
+import javax.imageio.stream.ImageOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -216,6 +227,113 @@ class ImageReaderTest {
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> ImageReader.size(strip))
         .withMessageContaining("30000 x 10");
+  }
+
+  /** Bytes that this thread allocates on the heap meanwhile. */
+  private static long allocated(Runnable work) {
+    var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long before = threads.getCurrentThreadAllocatedBytes();
+    work.run();
+    return threads.getCurrentThreadAllocatedBytes() - before;
+  }
+
+  @ParameterizedTest
+  @CsvSource({"upright.png, zTXt", "upright.png, iTXt", "upright.png, iCCP", "palette.png, zTXt"})
+  void shouldNotInflateWhatIsNoPixel(String name, String chunk) throws IOException {
+    byte[] png;
+    if (name.equals("palette.png")) {
+      BufferedImage image = new BufferedImage(24, 16, BufferedImage.TYPE_BYTE_INDEXED);
+      png = Files.readAllBytes(write(image, name));
+    } else {
+      png = Files.readAllBytes(FIXTURES.resolve(name));
+    }
+    ByteArrayOutputStream data = new ByteArrayOutputStream();
+    // A keyword, its end, the method of compression; iTXt has two more texts and a flag.
+    data.write((chunk.equals("iTXt") ? "Comment\0\1\0\0\0" : "Comment\0\0").getBytes(ISO_8859_1));
+    try (DeflaterOutputStream out = new DeflaterOutputStream(data)) {
+      byte[] zeros = new byte[1 << 20];
+      for (int i = 0; i < 200; i++) {
+        out.write(zeros);
+      }
+    }
+    int afterHeader = 8 + 25;
+    ByteBuffer file = ByteBuffer.allocate(png.length + 12 + data.size());
+    file.put(png, 0, afterHeader).putInt(data.size()).put(chunk.getBytes(ISO_8859_1));
+    CRC32 crc = new CRC32();
+    crc.update(chunk.getBytes(ISO_8859_1));
+    crc.update(data.toByteArray());
+    file.put(data.toByteArray()).putInt((int) crc.getValue());
+    file.put(png, afterHeader, png.length - afterHeader);
+    Path bomb = Files.write(folder.resolve("bomb.png"), file.array());
+    Path plain = Files.write(folder.resolve("plain.png"), png);
+    byte[] expected = ImageReader.read(plain, SAME).rgb();
+    long bytes =
+        allocated(() -> assertThat(ImageReader.read(bomb, SAME).rgb()).isEqualTo(expected));
+    assertThat(bytes).isLessThan(20 << 20);
+  }
+
+  @Test
+  void shouldRefuseAJpegOfThousandsOfScans() throws IOException {
+    byte[] jpeg = Files.readAllBytes(FIXTURES.resolve("orientation-1.jpg"));
+    int scan = -1;
+    for (int i = 0; i + 1 < jpeg.length; i++) {
+      scan = (jpeg[i] & 0xFF) == 0xFF && (jpeg[i + 1] & 0xFF) == 0xDA ? i : scan;
+    }
+    int length = jpeg.length - 2 - scan;
+    ByteBuffer many = ByteBuffer.allocate(jpeg.length + 5000 * length);
+    many.put(jpeg, 0, jpeg.length - 2);
+    for (int i = 0; i < 5000; i++) {
+      many.put(jpeg, scan, length);
+    }
+    Path file =
+        Files.write(folder.resolve("scans.jpg"), many.put(jpeg, jpeg.length - 2, 2).array());
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ImageReader.read(file, SAME))
+        .withMessageContaining("scans.jpg has 5,001 scans");
+  }
+
+  @Test
+  void shouldReadProgressiveJpegs() throws IOException {
+    BufferedImage image = ImageIO.read(FIXTURES.resolve("upright.png").toFile());
+    Path file = folder.resolve("progressive.jpg");
+    ImageWriter writer = ImageIO.getImageWritersByFormatName("jpeg").next();
+    try (ImageOutputStream out = ImageIO.createImageOutputStream(file.toFile())) {
+      ImageWriteParam how = writer.getDefaultWriteParam();
+      how.setProgressiveMode(ImageWriteParam.MODE_DEFAULT);
+      writer.setOutput(out);
+      writer.write(null, new IIOImage(image, null, null), how);
+    }
+    assertThat(largestDifference(ImageReader.read(file, SAME), upright())).isLessThanOrEqualTo(60);
+  }
+
+  @Test
+  void shouldEndADecoderWhoseTimeIsOver() throws IOException {
+    Path file = FIXTURES.resolve("noise.png");
+    try (FileChannel channel = FileChannel.open(file);
+        PictureStream stream =
+            new PictureStream(
+                file,
+                channel,
+                List.of(new PictureStream.Range(0, channel.size())),
+                Duration.ofNanos(-1))) {
+      assertThatExceptionOfType(Problem.class)
+          .isThrownBy(stream::read)
+          .withMessageContaining("noise.png takes longer than any sound picture");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"lossless.webp", "lossy.webp", "alpha.webp"})
+  void shouldRefuseAWebPThatLacksItsLastBytes(String name) throws IOException {
+    byte[] bytes = Files.readAllBytes(FIXTURES.resolve(name));
+    Path file = folder.resolve(name);
+    for (int lacking : new int[] {1, bytes.length / 100, bytes.length / 20}) {
+      Files.write(file, Arrays.copyOf(bytes, bytes.length - Math.max(1, lacking)));
+      assertThatExceptionOfType(Problem.class)
+          .as("%d bytes cut off", lacking)
+          .isThrownBy(() -> ImageReader.size(file))
+          .withMessageContaining("damaged (it has");
+    }
   }
 
   /** A PNG that is nothing but its header. */

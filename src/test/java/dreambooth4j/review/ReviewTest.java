@@ -201,7 +201,8 @@ class ReviewTest {
     Path text = tiny.pictures().resolve("p1.txt");
     String id = row(1).id();
     String now = "sks, man, beach, dog";
-    for (String bad : List.of("", " , ,", "a\u0000b", "x".repeat(CaptionFile.LONGEST + 1))) {
+    for (String bad :
+        List.of("", " , ,", "a\u0000b", "half \ud83d", "x".repeat(CaptionFile.LONGEST + 1))) {
       assertThatExceptionOfType(Problem.class).isThrownBy(() -> review.caption(id, now, bad));
     }
     assertThat(text).hasContent(now);

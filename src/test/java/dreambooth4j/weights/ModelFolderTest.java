@@ -90,6 +90,33 @@ class ModelFolderTest {
   }
 
   @Test
+  void shouldSayThatALinkToWeightsLeadsNowhere() throws IOException {
+    Files.delete(model.resolve(UNET));
+    Files.createSymbolicLink(model.resolve(UNET), Path.of("../../blobs/abc"));
+    assertThatThrownBy(() -> weights(null))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining(UNET + " is a link to ../../blobs/abc, which is not there")
+        .hasMessageContaining("get the model again")
+        .hasMessageNotContaining("expected");
+  }
+
+  @Test
+  void shouldOpenNothingButFiles() throws IOException, InterruptedException {
+    Path config = model.resolve("unet/config.json");
+    Files.delete(config);
+    assertThat(new ProcessBuilder("mkfifo", config.toString()).start().waitFor()).isZero();
+    ModelFolder opened = ModelFolder.open(model, null);
+    assertThatThrownBy(() -> opened.config(Component.UNET))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("config.json is a pipe, a device or a socket");
+    Files.delete(model.resolve("model_index.json"));
+    Files.createDirectories(model.resolve("model_index.json"));
+    assertThatThrownBy(() -> ModelFolder.open(model, null))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("model_index.json is a folder, where a file is needed");
+  }
+
+  @Test
   void shouldRefuseOtherPipelinesByName() throws IOException {
     Files.writeString(
         model.resolve("model_index.json"), "{\"_class_name\":\"StableDiffusionXLPipeline\"}");

@@ -213,8 +213,8 @@ class SafetensorsTest {
 
   @Test
   void shouldRejectAFileThatIsNotThere() {
-    refused(folder.resolve("none.safetensors")).hasMessageContaining("found nothing");
-    refused(folder).hasMessageContaining("found something else");
+    refused(folder.resolve("none.safetensors")).hasMessageContaining("is not there");
+    refused(folder).hasMessageContaining("is a folder, where a file is needed");
   }
 
   @Test

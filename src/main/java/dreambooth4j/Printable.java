@@ -1,0 +1,45 @@
+package dreambooth4j;
+
+/**
+ * Texts that somebody else wrote, such as names of files and captions, as they may be printed. Raw,
+ * they could move a terminal's cursor, colour it, or show a name backwards.
+ */
+public final class Printable {
+  private Printable() {}
+
+  /**
+   * The text with control characters, characters that turn the direction of writing, and halves of
+   * surrogate pairs written as {@code \}{@code uXXXX}. Line breaks and tabs stay.
+   */
+  public static String text(String text) {
+    return escaped(text, "\n\t");
+  }
+
+  /** As {@link #text}, on one line: line breaks and tabs are escaped too. */
+  public static String line(String text) {
+    return escaped(text, "");
+  }
+
+  private static String escaped(String text, String allowed) {
+    if (text.codePoints().noneMatch(c -> isUnsafe(c, allowed))) {
+      return text;
+    }
+    StringBuilder safe = new StringBuilder();
+    text.codePoints()
+        .forEach(
+            c -> {
+              if (isUnsafe(c, allowed)) {
+                safe.append("\\u%04x".formatted(c));
+              } else {
+                safe.appendCodePoint(c);
+              }
+            });
+    return safe.toString();
+  }
+
+  private static boolean isUnsafe(int c, String allowed) {
+    boolean turns = (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+    boolean half = c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE;
+    return turns || half || (Character.isISOControl(c) && allowed.indexOf(c) < 0);
+  }
+}

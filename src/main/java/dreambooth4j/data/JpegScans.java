@@ -1,0 +1,56 @@
+package dreambooth4j.data;
+
+import java.io.BufferedInputStream;
+import java.io.DataInputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.io.InputStream;
+
+/**
+ * How many scans a JPEG file has. A decoder goes over the whole picture in each, so that a few
+ * kilobytes of scans without content keep it busy for hours.
+ */
+final class JpegScans {
+  /** What encoders write is 3 to 20. */
+  static final int MOST = 100;
+
+  private static final int START_OF_SCAN = 0xDA;
+  private static final int END_OF_IMAGE = 0xD9;
+
+  private JpegScans() {}
+
+  /** Counts them; a file that ends too soon is the decoder's affair. */
+  static int count(InputStream file) throws IOException {
+    DataInputStream in = new DataInputStream(new BufferedInputStream(file, 1 << 16));
+    int scans = 0;
+    try {
+      in.skipNBytes(2);
+      while (true) {
+        int marker = nextMarker(in);
+        if (marker == END_OF_IMAGE) {
+          return scans;
+        }
+        if (marker == START_OF_SCAN) {
+          scans++;
+        }
+        in.skipNBytes(Math.max(0, in.readUnsignedShort() - 2));
+      }
+    } catch (EOFException e) {
+      return scans;
+    }
+  }
+
+  /** The next marker that a segment follows, whatever coded data lie before it. */
+  private static int nextMarker(DataInputStream in) throws IOException {
+    while (true) {
+      int value = in.readUnsignedByte();
+      while (value == 0xFF) {
+        value = in.readUnsignedByte();
+        boolean isData = value <= 1 || (value >= 0xD0 && value <= 0xD8);
+        if (value != 0xFF && !isData) {
+          return value;
+        }
+      }
+    }
+  }
+}
