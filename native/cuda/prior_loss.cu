@@ -1,13 +1,15 @@
 // The combined loss and its gradient in one pass over prediction and target:
-//   w[i]    = 1 / I for the I instance rows, lambda / P for the P prior rows behind them,
-//             times ofTimestep[timestep[i]] (min-SNR), times ofRow[i]
-//   errors[i] = w[i] mean((prediction[i] - target[i])^2);  loss = sum of errors
-//   dprediction[i] = share 2 w[i] (prediction[i] - target[i]) / n
+//   w[i]     = 1 / I for the I instance rows, 1 / P for the P prior rows behind them,
+//              times of_timestep[timestep[i]] (min-SNR), times of_row[i]
+//   instance = sum over instance rows of w[i] mean((prediction[i] - target[i])^2), prior likewise
+//   total    = instance + lambda prior
+//   dprediction[i] = fraction scale 2 w[i] (lambda if prior) (prediction[i] - target[i]) / n
 //
-// in   prediction [B, n] of the storage type, target [B, n] fp32, timesteps [B], ofTimestep [steps],
-//      ofRow [B] fp32 (each may be null), share [1] fp32: 1 / batches of the step, times the loss
-//      scale of fp16
-// out  dprediction [B, n], errors [B], losses [3] fp32 = total, instance, prior / lambda
+// in   prediction [B, n] of the storage type, target [B, n] fp32, timesteps [B], of_timestep
+//      [steps], of_row [B] fp32, lambda [1], fraction [1] = 1 / batches of the step, scale [1] =
+//      the loss scale of fp16
+// out  dprediction [B, n]; its first element is NaN where total is not finite, so that no update
+//      follows. losses [3] fp32 += fraction (total, instance, prior)
 // work partial [B, chunks] fp64
 //
 // versions
@@ -18,24 +20,24 @@
 #include "common.cuh"
 
 template <class Real>
-__device__ __forceinline__ Real row_weight(int row, int rows, int instances, Real lambda,
+__device__ __forceinline__ Real row_weight(int row, int rows, int instances,
                                            const i64* timesteps, const float* of_timestep,
                                            const float* of_row) {
-  Real weight = row < instances ? 1 / (Real)instances : lambda / (rows - instances);
-  if (of_timestep != nullptr) weight *= of_timestep[timesteps[row]];
-  if (of_row != nullptr) weight *= of_row[row];
-  return weight;
+  Real weight = 1 / (Real)(row < instances ? instances : rows - instances);
+  return weight * of_timestep[timesteps[row]] * of_row[row];
 }
 
 template <int V, class T>
 __device__ __forceinline__ void loss(const T* prediction, const float* target,
                                      const i64* timesteps, const float* of_timestep,
-                                     const float* of_row, const float* share, T* gradient,
-                                     double* partial, int n, int instances, float lambda) {
+                                     const float* of_row, const float* lambda,
+                                     const float* fraction, const float* scale, T* gradient,
+                                     double* partial, int n, int instances) {
   __shared__ double slots[32];
   int row = blockIdx.y;
-  float weight = row_weight<float>(row, gridDim.y, instances, lambda, timesteps, of_timestep, of_row);
-  float slope = *share * 2 * weight / n, sum = 0;
+  float weight = row_weight<float>(row, gridDim.y, instances, timesteps, of_timestep, of_row);
+  if (row >= instances) weight *= *lambda;
+  float slope = *fraction * *scale * 2 * weight / n, sum = 0;
   i64 from = (i64)row * n;
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n / V; i += gridDim.x * blockDim.x) {
     float p[V], t[V];
@@ -57,19 +59,19 @@ __device__ __forceinline__ void loss(const T* prediction, const float* target,
   if (threadIdx.x == 0) partial[row * gridDim.x + blockIdx.x] = all;
 }
 
-extern "C" __global__ void __launch_bounds__(128)
-    prior_loss_finish(const double* partial, const i64* timesteps, const float* of_timestep,
-                      const float* of_row, float* errors, float* losses, int rows, int chunks,
-                      int n, int instances, float lambda) {
+template <class T>
+__device__ __forceinline__ void finish(const double* partial, const i64* timesteps,
+                                       const float* of_timestep, const float* of_row,
+                                       const float* lambda, const float* fraction, T* gradient,
+                                       float* losses, int rows, int chunks, int n,
+                                       int instances) {
   __shared__ double slots[32];
   double instance = 0, prior = 0;
   for (int row = threadIdx.x; row < rows; row += blockDim.x) {
     double sum = 0;
     for (int i = 0; i < chunks; i++) sum += partial[row * chunks + i];
-    double weight =
-        row_weight<double>(row, rows, instances, lambda, timesteps, of_timestep, of_row);
-    float error = (float)(weight * sum / n);
-    errors[row] = error;
+    double error =
+        row_weight<double>(row, rows, instances, timesteps, of_timestep, of_row) * sum / n;
     if (row < instances) {
       instance += error;
     } else {
@@ -79,19 +81,30 @@ extern "C" __global__ void __launch_bounds__(128)
   instance = block_sum(instance, slots);
   prior = block_sum(prior, slots);
   if (threadIdx.x == 0) {
-    losses[0] = (float)(instance + prior);
-    losses[1] = (float)instance;
-    losses[2] = lambda == 0 ? 0.0f : (float)(prior / lambda);
+    float total = (float)(instance + *lambda * prior);
+    losses[0] += *fraction * total;
+    losses[1] += *fraction * (float)instance;
+    losses[2] += *fraction * (float)prior;
+    if (!(total - total == 0)) from_float(total - total, gradient[0]);
   }
 }
 
 #define PRIOR_LOSS(NAME, T, V)                                                                  \
   extern "C" __global__ void __launch_bounds__(256) prior_loss_##NAME(                          \
       const T* prediction, const float* target, const i64* timesteps, const float* of_timestep, \
-      const float* of_row, const float* share, T* gradient, double* partial, int n,             \
-      int instances, float lambda) {                                                            \
-    loss<V>(prediction, target, timesteps, of_timestep, of_row, share, gradient, partial, n,    \
-            instances, lambda);                                                                 \
+      const float* of_row, const float* lambda, const float* fraction, const float* scale,      \
+      T* gradient, double* partial, int n, int instances) {                                     \
+    loss<V>(prediction, target, timesteps, of_timestep, of_row, lambda, fraction, scale,        \
+            gradient, partial, n, instances);                                                   \
+  }
+
+#define PRIOR_LOSS_FINISH(T)                                                                    \
+  extern "C" __global__ void __launch_bounds__(128) prior_loss_finish_##T(                      \
+      const double* partial, const i64* timesteps, const float* of_timestep,                    \
+      const float* of_row, const float* lambda, const float* fraction, T* gradient,             \
+      float* losses, int rows, int chunks, int n, int instances) {                              \
+    finish(partial, timesteps, of_timestep, of_row, lambda, fraction, gradient, losses, rows,   \
+           chunks, n, instances);                                                               \
   }
 
 PRIOR_LOSS(f32, f32, 4)
@@ -100,3 +113,6 @@ PRIOR_LOSS(f16, f16, 8)
 PRIOR_LOSS(f32_odd, f32, 1)
 PRIOR_LOSS(bf16_odd, bf16, 1)
 PRIOR_LOSS(f16_odd, f16, 1)
+PRIOR_LOSS_FINISH(f32)
+PRIOR_LOSS_FINISH(bf16)
+PRIOR_LOSS_FINISH(f16)

@@ -118,9 +118,9 @@ class RoomsTest {
         .that()
         .resideOutsideOfPackages(ENGINE)
         .should()
-        .callMethod(Tensor.class, "at")
+        .callMethod(Tensor.class, "handle")
         .orShould()
-        .callMethod(Var.class, "at")
+        .callMethod(Var.class, "handle")
         .orShould()
         .dependOnClassesThat(belongToAnyOf(Native.class, Boxed.class))
         .check(ALL);

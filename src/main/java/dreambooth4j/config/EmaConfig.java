@@ -12,6 +12,9 @@ import java.util.Locale;
  * @param power of {@link Warmup#POWER}: the larger, the faster
  */
 public record EmaConfig(boolean used, double decay, Warmup warmup, double invGamma, double power) {
+  /** No average is kept. */
+  public static final EmaConfig NONE = new EmaConfig(false, 0.9999, Warmup.NONE, 1, 2.0 / 3);
+
   static final Section<EmaConfig> KEYS = new Section<>(Key.Group.TRAINING);
 
   static final Key<EmaConfig, Boolean> USE_EMA =

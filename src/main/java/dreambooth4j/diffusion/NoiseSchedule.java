@@ -3,8 +3,6 @@ package dreambooth4j.diffusion;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
-import dreambooth4j.engine.op.RowScaledSum;
-import java.util.function.IntToDoubleFunction;
 
 /**
  * How much noise there is at each timestep of training: x_t = √ᾱ_t·x₀ + √(1−ᾱ_t)·ε (Ho et al.,
@@ -86,49 +84,14 @@ public final class NoiseSchedule {
     return sigmas;
   }
 
-  /**
-   * Noisy samples: row i is √ᾱ·x0[i] + √(1−ᾱ)·noise[i] with the ᾱ of {@code timesteps[i]}.
-   *
-   * @param x0 F32 [B, …], any layout
-   * @param noise as x0
-   * @return as x0, in {@code arena}, held by the caller
-   */
-  public Tensor addNoise(Arena arena, Tensor x0, Tensor noise, long... timesteps) {
-    return rowsSum(
-        arena,
-        i -> Math.sqrt(alphaBar(timesteps[i])),
-        x0,
-        i -> Math.sqrt(1 - alphaBar(timesteps[i])),
-        noise,
-        timesteps.length);
-  }
-
-  /** Velocities: row i is √ᾱ·noise[i] − √(1−ᾱ)·x0[i]. Shapes and ownership as {@link #addNoise}. */
-  public Tensor velocity(Arena arena, Tensor x0, Tensor noise, long... timesteps) {
-    return rowsSum(
-        arena,
-        i -> -Math.sqrt(1 - alphaBar(timesteps[i])),
-        x0,
-        i -> Math.sqrt(alphaBar(timesteps[i])),
-        noise,
-        timesteps.length);
-  }
-
-  private static Tensor rowsSum(
-      Arena arena, IntToDoubleFunction a, Tensor x, IntToDoubleFunction b, Tensor y, int rows) {
-    Tensor ofX = column(arena, a, rows);
-    Tensor ofY = column(arena, b, rows);
-    Tensor sum = RowScaledSum.of(arena, ofX, x, ofY, y);
-    ofX.release();
-    ofY.release();
-    return sum;
-  }
-
-  private static Tensor column(Arena arena, IntToDoubleFunction value, int rows) {
-    float[] values = new float[rows];
-    for (int i = 0; i < rows; i++) {
-      values[i] = (float) value.applyAsDouble(i);
+  /** √ᾱ and √(1−ᾱ) of every timestep: F32 [timesteps, 2] in {@code arena}. */
+  public Tensor roots(Arena arena) {
+    int count = alphasCumprod.length;
+    float[] roots = new float[2 * count];
+    for (int t = 0; t < count; t++) {
+      roots[2 * t] = (float) Math.sqrt(alphaBar(t));
+      roots[2 * t + 1] = (float) Math.sqrt(1 - alphaBar(t));
     }
-    return arena.floats("row weights", values, rows);
+    return arena.floats("roots", roots, count, 2);
   }
 }

@@ -159,6 +159,11 @@ public final class AdamW {
     return settings;
   }
 
+  /** Those of {@link #states} whose groups train. */
+  public List<State> active() {
+    return List.copyOf(active);
+  }
+
   /** What it remembers, a group each. */
   public List<State> states() {
     return List.copyOf(states);

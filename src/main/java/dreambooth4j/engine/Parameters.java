@@ -258,21 +258,26 @@ public final class Parameters {
     return average;
   }
 
-  /** Moves the average a part of the way, 0 to 1, to where the masters are. */
-  public void moveAverage(double share) {
-    eachPiece((averages, masters) -> averages.lerp_(masters, new Scalar(share)));
-  }
-
   /**
-   * As {@link #moveAverage(double)} by numbers that the host need not know.
+   * Moves the average a part of the way to where the masters are.
    *
-   * @param share F32 [1]
+   * @param rate F32 [1], 0 to 1: the part
    * @param norm F32 [1], the gradients': where it is not finite the average stays as it is
    */
-  public void moveAverage(Tensor share, Tensor norm) {
+  public void moveAverage(Tensor rate, Tensor norm) {
+    if (rate.arena().isDry()) {
+      return;
+    }
+    if (rate.arena().device() == Device.CPU) {
+      if (Double.isFinite(norm.item())) {
+        Scalar part = new Scalar(rate.item());
+        eachPiece((averages, masters) -> averages.lerp_(masters, part));
+      }
+      return;
+    }
     eachPiece(
         (averages, masters) ->
-            averages.lerp_(masters, share.handle().mul(norm.handle().isfinite())));
+            averages.lerp_(masters, rate.handle().mul(norm.handle().isfinite())));
   }
 
   /** Average and masters, both F32: all at once, but for masters of 16 bits. */

@@ -42,8 +42,8 @@ public final class Tape implements AutoCloseable {
 
   private record Step(String op, Var output, List<Tensor> kept, Backward backward) {}
 
-  /** The part that all belongs to which is made on the way back. */
-  public static final String WAY_BACK = "on the way back";
+  /** The part of a memory plan that backward makes. */
+  public static final String BACKWARD = "backward";
 
   private final Arena arena;
   private final boolean recording;
@@ -215,9 +215,17 @@ public final class Tape implements AutoCloseable {
    * is walked once.
    */
   public void backward(Var output, Tensor seed) {
-    arena.part(WAY_BACK);
+    arena.part(BACKWARD);
     output.accumulate(seed.retain());
     walk(0);
+  }
+
+  /** As {@link #backward(Var, Tensor)} from a loss: its gradient is 1. */
+  public void backward(Var loss) {
+    Tensor one = arena.allocate("1", loss.value().dtype(), loss.value().shape());
+    one.fill_(1);
+    backward(loss, one);
+    one.release();
   }
 
   /** Walks back to the step {@code first}, that one included. */

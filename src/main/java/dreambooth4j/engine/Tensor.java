@@ -264,6 +264,12 @@ public final class Tensor {
     writeBytes((b, at) -> b.asLongBuffer().put(values, (int) (at / 8), b.remaining() / 8));
   }
 
+  /** Copies {@code values}, one an element, into this I32 tensor. */
+  public void copyFrom(int[] values) {
+    require(DType.I32, values.length);
+    writeBytes((b, at) -> b.asIntBuffer().put(values, (int) (at / 4), b.remaining() / 4));
+  }
+
   /** All elements of this F32 tensor. */
   public float[] toFloats() {
     float[] values = new float[Math.toIntExact(count())];
@@ -277,6 +283,14 @@ public final class Tensor {
     long[] values = new long[Math.toIntExact(count())];
     require(DType.I64, values.length);
     readBytes((b, at) -> b.asLongBuffer().get(values, (int) (at / 8), b.remaining() / 8));
+    return values;
+  }
+
+  /** All elements of this I32 tensor. */
+  public int[] toInts() {
+    int[] values = new int[Math.toIntExact(count())];
+    require(DType.I32, values.length);
+    readBytes((b, at) -> b.asIntBuffer().get(values, (int) (at / 4), b.remaining() / 4));
     return values;
   }
 

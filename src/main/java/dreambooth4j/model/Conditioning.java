@@ -19,6 +19,12 @@ public record Conditioning<T>(Map<String, T> named) {
   /** What the text encoder makes of prompts: [B, tokens, cross_attention_dim]. */
   public static final String HIDDEN_STATES = "hidden states";
 
+  /**
+   * Token ids, I64 [B · windows, length]: what a batch has in place of hidden states where the text
+   * encoder trains.
+   */
+  public static final String TOKENS = "token ids";
+
   /** Copies the map, in its order. */
   public Conditioning {
     named = Collections.unmodifiableMap(new LinkedHashMap<>(named));

@@ -11,6 +11,7 @@ import dreambooth4j.model.Tokenizer;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.LongStream;
 
 /**
@@ -61,8 +62,14 @@ public final class PromptEncoder {
     return how.windows() * (model.promptLength() - 2) + 2;
   }
 
-  /** Encodes on a tape, so that gradients may reach the text encoder, to {@link #shapes}. */
-  public Conditioning<Var> encode(Tape tape, List<String> prompts) {
+  /** The shape of {@link #tokens(Arena, List)} of so many prompts, I64. */
+  public Conditioning<long[]> tokenShapes(long prompts) {
+    return new Conditioning<>(
+        Map.of(Conditioning.TOKENS, new long[] {prompts * how.windows(), model.promptLength()}));
+  }
+
+  /** Token ids of prompts: I64 [B · windows, length] in {@code arena}, held by the caller. */
+  public Conditioning<Tensor> tokens(Arena arena, List<String> prompts) {
     Tokenizer tokenizer = model.tokenizer();
     int windows = how.windows();
     int each = windows * tokenizer.length();
@@ -70,11 +77,24 @@ public final class PromptEncoder {
     for (int i = 0; i < prompts.size(); i++) {
       System.arraycopy(tokenizer.encode(prompts.get(i), windows), 0, ids, i * each, each);
     }
-    long count = (long) prompts.size() * windows;
-    Tensor rows = tape.arena().longs("token ids", ids, count, tokenizer.length());
-    Var states = model.textEncoder().forward(tape, rows, how.clipSkip());
-    rows.release();
-    return Conditioning.of(joined(tape, states, windows));
+    Tensor rows =
+        arena.longs("token ids", ids, (long) prompts.size() * windows, tokenizer.length());
+    return new Conditioning<>(Map.of(Conditioning.TOKENS, rows));
+  }
+
+  /** Encodes {@link #tokens} on a tape, so that gradients may reach the text encoder. */
+  public Conditioning<Var> encode(Tape tape, Conditioning<Tensor> tokens) {
+    Tensor ids = tokens.get(Conditioning.TOKENS);
+    Var states = model.textEncoder().forward(tape, ids, how.clipSkip());
+    return Conditioning.of(joined(tape, states, how.windows()));
+  }
+
+  /** Encodes prompts on a tape, to {@link #shapes}. */
+  public Conditioning<Var> encode(Tape tape, List<String> prompts) {
+    Conditioning<Tensor> tokens = tokens(tape.arena(), prompts);
+    Conditioning<Var> encoded = encode(tape, tokens);
+    Conditioning.release(tokens);
+    return encoded;
   }
 
   /** [B·windows, length, width] to [B, windows·(length − 2) + 2, width]. */

@@ -49,6 +49,16 @@ public final class CounterRandom {
   }
 
   /**
+   * The draws of one place, of what a {@link #key} was made for.
+   *
+   * @param step the step or epoch
+   * @param row the row of the batch, the picture, or 0
+   */
+  public static CounterRandom keyed(long key, long step, int row) {
+    return new CounterRandom(key, step, row);
+  }
+
+  /**
    * The bits of blocks that follow one another, four numbers each: for those who draw for many
    * elements at once, and out of order.
    *

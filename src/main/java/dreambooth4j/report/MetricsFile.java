@@ -67,7 +67,10 @@ public final class MetricsFile implements AutoCloseable {
     line.put("epoch", report.epoch());
     line.put("loss", report.losses().total());
     line.put("instance_loss", report.losses().instance());
-    line.put("prior_loss", report.losses().prior());
+    Double prior = report.losses().prior();
+    if (prior != null) {
+      line.put("prior_loss", prior);
+    }
     line.put("prior_loss_weight", report.priorLossWeight());
     line.put("grad_norm", report.skipped() ? null : report.gradientNorm());
     if (report.lossScale() != null) {

@@ -81,7 +81,10 @@ public final class ProgressLine implements AutoCloseable {
     average = Double.isNaN(average) ? loss : 0.98 * average + 0.02 * loss;
     List<String> parts = new ArrayList<>();
     parts.add(number("inst %.3f", report.losses().instance()));
-    parts.add(number("prior %.3f", report.losses().prior()));
+    Double prior = report.losses().prior();
+    if (prior != null) {
+      parts.add(number("prior %.3f", prior));
+    }
     parts.add(number("norm %.2f", report.gradientNorm()));
     parts.add("lr " + exponent(report.learningRate()));
     ProcessMemory.now().ifPresent(bytes -> parts.add("mem " + ProcessMemory.shown(bytes)));

@@ -3,68 +3,43 @@ package dreambooth4j.train;
 import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.Config;
-import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.kernel.Recorder;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Steps as recordings, one for each shape of a batch: the first batch of a shape runs as it is,
- * which also makes what must not come about in a recording (libraries' workspaces, compiled
- * kernels, convolution plans); the second is recorded; it and all later ones are replayed. Where a
- * recording fails, steps go on without.
+ * {@link TrainingStep} as recordings, one for each shape of a batch: the first batch of a shape
+ * runs as it is, which also makes what must not come about in a recording (libraries' workspaces,
+ * compiled kernels, convolution plans); the second is recorded; it and all later ones are replayed.
+ * Where a recording fails, steps go on without.
  */
 public final class CapturedStep implements AutoCloseable {
-  /** What decides a recording: sizes, and which rows are which half of the loss. */
-  private record Shape(List<Long> latents, List<Long> prompts, int instanceRows) {
-    static Shape of(DeviceStep.Inputs inputs) {
-      return new Shape(
-          list(inputs.latents().shape()), list(inputs.prompts().shape()), inputs.instanceRows());
-    }
+  /** A shape's replay, null until it is recorded. */
+  private final Map<BatchPlaces, @Nullable Runnable> replays = new HashMap<>();
 
-    private static List<Long> list(long... shape) {
-      return java.util.Arrays.stream(shape).boxed().toList();
-    }
-  }
-
-  /** A shape's step, and its replay once it is recorded. */
-  private static final class Known {
-    final DeviceStep step;
-    @Nullable Runnable replay;
-
-    Known(DeviceStep step) {
-      this.step = step;
-    }
-  }
-
-  private final Arena run;
-  private final DeviceStep.Rule rule;
+  private final Consumer<BatchPlaces> step;
   private final Recorder recorder;
-  private final boolean must;
+  private final boolean required;
   private final Consumer<String> notes;
-  private final Map<Shape, Known> shapes = new HashMap<>();
   private boolean failed;
 
   /**
    * Nothing is recorded yet.
    *
+   * @param step a whole step on what lies in these places
    * @param recorder is closed with this
-   * @param must whether a recording that fails is a {@link Problem}; otherwise it is a note
+   * @param required whether a recording that fails is a {@link Problem}; otherwise it is a note
    */
-  public CapturedStep(
-      Arena run, DeviceStep.Rule rule, Recorder recorder, boolean must, Consumer<String> notes) {
-    this.run = run;
-    this.rule = rule;
+  CapturedStep(
+      Consumer<BatchPlaces> step, Recorder recorder, boolean required, Consumer<String> notes) {
+    this.step = step;
     this.recorder = recorder;
-    this.must = must;
+    this.required = required;
     this.notes = notes;
-    // The first gradient of each step replaces what is there: so the first step launches just what
-    // the recorded ones do, and nothing is loaded or found out by trial in a recording.
-    rule.update().optimizer().zeroGradients();
   }
 
   /**
@@ -88,7 +63,7 @@ public final class CapturedStep implements AutoCloseable {
       return "with gradient_accumulation_steps above 1 a step is several batches, each of which may have another shape";
     }
     if (config.training().trainTextEncoder()) {
-      return "with train_text_encoder the prompts are tokenized on the host in each step";
+      return "with train_text_encoder libtorch's backward of the embeddings may wait for the host";
     }
     if (config.memory().fusedBackwardPass()) {
       return "with fused_backward_pass the host hands on each gradient as it arrives";
@@ -111,30 +86,26 @@ public final class CapturedStep implements AutoCloseable {
     return refusal == null;
   }
 
-  /** One whole step with its update, which is left out where the gradients are not finite. */
-  public DeviceStep.Result step(DeviceStep.Inputs inputs, DeviceStep.Settings settings) {
-    Shape shape = Shape.of(inputs);
-    Known known = shapes.get(shape);
-    if (known == null) {
-      known = new Known(new DeviceStep(run, rule, inputs));
-      shapes.put(shape, known);
-      known.step.write(inputs, settings);
-      known.step.run();
-    } else {
-      if (known.replay == null && !failed) {
-        record(known);
-      }
-      known.step.write(inputs, settings);
-      (known.replay == null ? (Runnable) known.step::run : known.replay).run();
+  /** One whole step on what lies in these places. */
+  void run(BatchPlaces in) {
+    boolean known = replays.containsKey(in);
+    Runnable replay = replays.get(in);
+    if (known && replay == null && !failed) {
+      replay = record(() -> step.accept(in));
     }
-    return known.step.read(settings);
+    replays.put(in, replay);
+    if (replay == null) {
+      step.accept(in);
+    } else {
+      replay.run();
+    }
   }
 
-  private void record(Known known) {
+  private @Nullable Runnable record(Runnable work) {
     try {
-      known.replay = recorder.record(known.step::run);
+      return recorder.record(work);
     } catch (RuntimeException e) {
-      if (must) {
+      if (required) {
         boolean memory = e instanceof Problem p && p.kind() == Problem.Kind.MEMORY;
         throw new Problem(
             memory ? Problem.Kind.MEMORY : Problem.Kind.DEVICE,
@@ -144,23 +115,18 @@ public final class CapturedStep implements AutoCloseable {
       }
       failed = true;
       notes.accept("cuda_graph: steps are not captured: " + e.getMessage());
+      return null;
     }
   }
 
   /** Shapes that are replayed. */
-  long recorded() {
-    return shapes.values().stream().filter(each -> each.replay != null).count();
-  }
-
-  /** The timesteps that the last step of these inputs' shape drew. */
-  long[] timesteps(DeviceStep.Inputs inputs) {
-    Known known = shapes.get(Shape.of(inputs));
-    return known == null ? new long[0] : known.step.timesteps();
+  public long recorded() {
+    return replays.values().stream().filter(Objects::nonNull).count();
   }
 
   @Override
   public void close() {
     recorder.close();
-    shapes.values().forEach(each -> each.step.close());
+    replays.clear();
   }
 }

@@ -5,6 +5,8 @@ import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.pipeline.StableDiffusion;
+import java.util.List;
+import java.util.function.Function;
 
 /** Finds where a number that is not finite came from, and says it. */
 final class Divergence {
@@ -15,20 +17,15 @@ final class Divergence {
 
   /** Explains a loss that is not finite: the first bad tensor in the order of computation. */
   static Problem ofLoss(
-      Arena run,
       StableDiffusion model,
-      TrainingStep step,
-      PairBatches.Drawn batch,
-      double priorLossWeight,
+      Training training,
+      List<Function<Arena, TrainingBatch>> batches,
       int number) {
     String where = model.firstBadWeight();
-    if (where == null && !batch.rows().latents().isFinite()) {
-      where = "the latents of the pictures";
-    }
     if (where == null) {
       where = "none that can be found again";
       try {
-        step.explain(run, batch.rows(), batch.draws(), priorLossWeight);
+        training.explain(batches);
       } catch (Problem e) {
         where = String.valueOf(e.getMessage());
       }
@@ -39,8 +36,8 @@ final class Divergence {
   /**
    * Explains gradients whose norm is not finite.
    *
-   * @param again gathers them once more where the device's kernels have set them to zero: the
-   *     weights are as they were
+   * @param again computes them once more where the update has set them to zero: the weights are as
+   *     they were
    */
   static Problem ofGradients(AdamW optimizer, Runnable again, int number) {
     Parameter bad = optimizer.badGradient();

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Exponential moving averages of all that trains, in F32, each beside its weights: a step that
- * changed them moves the average by the share 1 − decay to where they are now. The decay is
+ * changed them moves the average by 1 − decay of the way to where they are now. The decay is
  * constant, or rises as diffusers' {@code EMAModel} has it: 0 in the first update, which makes the
  * average what the weights are.
  *
@@ -33,7 +33,7 @@ final class Ema {
   }
 
   /** 1 − decay of the next update. */
-  double share() {
+  double rate() {
     return 1 - decay(updates + 1);
   }
 
@@ -49,22 +49,15 @@ final class Ema {
     return Math.min(risen, config.decay());
   }
 
-  /** Moves the averages, after a step that changed the weights. */
-  void update() {
-    double share = share();
-    groups.forEach(each -> each.moveAverage(share));
-    updated();
-  }
-
   /**
-   * As {@link #update}, the launches alone: what the host says lies on the device already, and it
-   * will call {@link #updated} once it knows that the norm was finite.
+   * Moves the averages after a step. The host calls {@link #updated} once it knows that the norm
+   * was finite.
    *
-   * @param share F32 [1], {@link #share()}
+   * @param rate F32 [1], {@link #rate()}
    * @param norm F32 [1], the gradients': where it is not finite nothing changes
    */
-  void launch(Tensor share, Tensor norm) {
-    groups.forEach(each -> each.moveAverage(share, norm));
+  void update(Tensor rate, Tensor norm) {
+    groups.forEach(each -> each.moveAverage(rate, norm));
   }
 
   /** Counts an update. */

@@ -7,8 +7,8 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What fp16's loss is multiplied with before the way back, so that small gradients do not vanish:
- * by the rule of {@code torch.amp.GradScaler}. A step whose gradients are not finite is skipped and
+ * What fp16's loss is multiplied with before backward, so that small gradients do not vanish: by
+ * the rule of {@code torch.amp.GradScaler}. A step whose gradients are not finite is skipped and
  * halves it; {@value #GROWTH_INTERVAL} good ones in a row double it. In other types it is 1 and
  * stays so.
  */
@@ -50,18 +50,15 @@ final class LossScale {
     }
   }
 
-  /**
-   * Counts a step whose gradients were not finite.
-   *
-   * @return whether it is to be skipped; if not, the run has diverged
-   */
-  boolean skipped() {
-    if (!dynamic || value <= LEAST) {
-      return false;
-    }
+  /** Whether gradients that are not finite may be the scale's doing; if not, the run diverged. */
+  boolean canFall() {
+    return dynamic && value > LEAST;
+  }
+
+  /** Halves it, after a step whose gradients were not finite. */
+  void fall() {
     value /= 2;
     good = 0;
-    return true;
   }
 
   /** For {@link #restore}: exact. */

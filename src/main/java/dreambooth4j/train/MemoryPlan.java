@@ -4,13 +4,9 @@ import dreambooth4j.config.BucketConfig.Remainder;
 import dreambooth4j.config.ComputeConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.MemoryConfig;
-import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.Picture;
-import dreambooth4j.diffusion.NoiseSchedule;
-import dreambooth4j.diffusion.Objective;
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
@@ -32,6 +28,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.BiConsumer;
 
 /**
@@ -175,18 +172,19 @@ public record MemoryPlan(
     private final Config config;
     private final MemoryConfig memory;
     private final StableDiffusion model;
+    private final PromptEncoder prompts;
 
     Dry(Arena run, ModelSource base, Config config, StableDiffusion model) {
       this.run = run;
       this.base = base;
       this.config = config;
       this.model = model;
+      prompts = new PromptEncoder(model, TextEncoding.of(config.model()));
       memory = config.memory();
     }
 
     MemoryPlan plan(Load load) {
       boolean textTrains = config.training().trainTextEncoder();
-      model.freezeUnused(TextEncoding.of(config.model()));
       List<Parameters> trained = model.trained().stream().map(Group::parameters).toList();
       long weights = 0;
       long masters = 0;
@@ -196,12 +194,20 @@ public record MemoryPlan(
       }
       long gathered = memory.fusedBackwardPass() ? 0 : weights;
       long held = run.liveBytes();
-      AdamW optimizer = Trainer.optimizer(run, config, trained, Trainer.onDevice(run, config));
-      long moments = run.liveBytes() - held;
-      if (config.ema().used()) {
-        trained.forEach(each -> each.keepAverage(run));
-      }
-      long average = run.liveBytes() - held - moments;
+      run.part(TrainingStep.BATCH);
+      Training training =
+          Training.assemble(run, Training.Model.of(model, config), Recipe.of(config));
+      long moments =
+          training.optimizer().states().stream()
+              .flatMap(each -> each.tensors().values().stream())
+              .mapToLong(Tensor::ownedBytes)
+              .sum();
+      long average =
+          trained.stream()
+              .map(Parameters::average)
+              .filter(Objects::nonNull)
+              .mapToLong(Tensor::ownedBytes)
+              .sum();
       return new MemoryPlan(
           run.device(),
           config.compute(),
@@ -213,7 +219,7 @@ public record MemoryPlan(
           average,
           held - weights - masters - gathered,
           caches(load, textTrains),
-          step(load, optimizer, textTrains),
+          step(load, training, moments + average, textTrains),
           Math.max(Math.max(samples(), freshClassImages(load)), encoding(load)),
           run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(trained));
     }
@@ -234,7 +240,9 @@ public record MemoryPlan(
 
     private long caches(Load load, boolean textTrains) {
       long picture = 2 * latentElements(load) * DType.F32.bytes();
-      long prompt = (long) tokens() * model.textEncoder().config().width() * DType.F32.bytes();
+      long prompt =
+          prompts.shapes(1).named().values().stream().mapToLong(Tensor::count).sum()
+              * DType.F32.bytes();
       return load.pictures * picture + (textTrains ? 0 : load.prompts * prompt);
     }
 
@@ -268,9 +276,10 @@ public record MemoryPlan(
       int atOnce = Math.min(count, TextToImage.atOnce(size.width(), size.height()));
       long before = run.liveBytes();
       try (Arena drawing = run.child("pictures")) {
-        Tensor prompts =
-            drawing.allocate(
-                "prompts", DType.F32, 2L * count, tokens(), model.textEncoder().config().width());
+        Conditioning<Tensor> told =
+            prompts
+                .shapes(2L * count)
+                .map((name, shape) -> drawing.allocate(name, DType.F32, shape));
         latents(drawing, size, 2 * count); // noise, and what becomes a picture
         long held = run.liveBytes() - before;
         long decoding =
@@ -279,13 +288,13 @@ public record MemoryPlan(
                     model.vae().decode(tape, tape.constant(latents(arena, size, atOnce))));
         long[] predicting = new long[1];
         model.withSavedWeights(
-            () -> predicting[0] = peak((arena, tape) -> predict(arena, tape, size, prompts)));
+            () ->
+                predicting[0] = peak((arena, tape) -> predict(arena, tape, size, told, 2 * count)));
         return held + Math.max(decoding, predicting[0]);
       }
     }
 
-    private void predict(Arena arena, Tape tape, Bucket size, Tensor prompts) {
-      int rows = (int) prompts.size(0);
+    private void predict(Arena arena, Tape tape, Bucket size, Conditioning<Tensor> told, int rows) {
       Tensor timesteps = arena.allocate("timesteps", DType.F32, rows);
       model
           .unet()
@@ -293,7 +302,7 @@ public record MemoryPlan(
               tape,
               tape.constant(latents(arena, size, rows)),
               timesteps,
-              Conditioning.of(tape.constant(prompts)));
+              told.map((name, each) -> tape.constant(each)));
     }
 
     private long encoding(Load load) {
@@ -328,60 +337,35 @@ public record MemoryPlan(
           model.vae().config().latentChannels());
     }
 
-    /** What is alive at the step's peak beyond what lives all the time. */
-    private Map<String, Long> step(Load load, AdamW optimizer, boolean textTrains) {
-      TrainingStep step =
-          new TrainingStep(
-              model.unet(),
-              Objective.plain(NoiseSchedule.of(model.scheduler())),
-              config.training().offsetNoise(),
-              new Tape.Saving(
-                  memory.gradientCheckpointing() == Checkpointing.TRUE, optimizer::updateArrived));
-      optimizer.begin(0);
-      run.part("batch");
-      try (Arena batch = run.child("batch")) {
-        Tensor latents = latents(batch, load.bucket, load.rows);
-        Tensor noise = latents(batch, load.bucket, load.rows);
-        Tensor offset = batch.allocate("offset noise", DType.F32, load.rows, latents.size(3));
-        run.resetPeak();
-        step.gather(
-            batch,
-            new TrainingStep.Rows(latents, prompts(batch, load, textTrains), load.rows),
-            new TrainingStep.Draws(
-                noise, new long[load.rows], config.training().offsetNoise() == 0 ? null : offset),
-            1,
-            1);
-        run.part("update");
-        optimizer.update(0, config.optimizer().maxGradNorm(), 1);
-      }
+    /**
+     * What is alive at the step's peak beyond what lives all the time.
+     *
+     * @param remembered bytes of moments and averages, which the assembly made as part of the step
+     */
+    private Map<String, Long> step(
+        Load load, Training training, long remembered, boolean textTrains) {
+      run.resetPeak();
+      training.step(
+          new Training.Settings(0, 0, 1, 1, 0), List.of(arena -> batch(arena, load, textTrains)));
       Map<String, Long> parts = new LinkedHashMap<>(run.peakParts());
       parts.remove(""); // what lives all the time
+      parts.merge(TrainingStep.BATCH, -remembered, Long::sum);
       parts.values().removeIf(bytes -> bytes == 0);
       return Collections.unmodifiableMap(parts);
     }
 
-    /** What a prompt becomes. */
-    private int tokens() {
-      return windows() * (model.textEncoder().config().length() - 2) + 2;
+    private TrainingBatch batch(Arena arena, Load load, boolean textTrains) {
+      return TrainingBatch.of(
+          latents(arena, load.bucket, load.rows), told(arena, load, textTrains), load.rows, null);
     }
 
-    private int windows() {
-      return TextEncoding.of(config.model()).windows();
-    }
-
-    private TrainingStep.Prompts prompts(Arena batch, Load load, boolean textTrains) {
-      if (textTrains) {
-        long rows = (long) load.rows * windows();
-        Tensor ids =
-            batch.allocate("token ids", DType.I64, rows, model.textEncoder().config().length());
-        return tape ->
-            PromptEncoder.joined(
-                tape, model.textEncoder().forward(tape, ids, config.model().clipSkip()), windows());
-      }
-      Tensor states =
-          batch.allocate(
-              "prompts", DType.F32, load.rows, tokens(), model.textEncoder().config().width());
-      return tape -> tape.constant(states);
+    /** What the UNet is told, or the token ids of it. */
+    private Conditioning<Tensor> told(Arena batch, Load load, boolean textTrains) {
+      return textTrains
+          ? prompts
+              .tokenShapes(load.rows)
+              .map((name, shape) -> batch.allocate(name, DType.I64, shape))
+          : prompts.shapes(load.rows).map((name, shape) -> batch.allocate(name, DType.F32, shape));
     }
   }
 }

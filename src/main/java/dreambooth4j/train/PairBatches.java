@@ -9,6 +9,7 @@ import dreambooth4j.data.PromptDraw;
 import dreambooth4j.data.View;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
@@ -20,34 +21,23 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Pairs of pictures as a step takes them: latents, prompts, noise and timesteps. Every draw is a
- * function of (seed, purpose, step, row); the pair at place p of a step, whatever batch it falls
- * into, has rows 2p (instance) and 2p + 1 (prior). So another split into batches gives the same
- * numbers.
+ * Pairs of pictures as a step takes them: latents and prompts. Every draw is a function of (seed,
+ * purpose, step, row); the pair at place p of a step, whatever batch it falls into, has rows 2p
+ * (instance) and 2p + 1 (prior). So another split into batches gives the same numbers; the step's
+ * own draws, noise and timesteps, are made so too.
  */
 final class PairBatches {
-  /** What one batch is trained on; its tensors are the arena's that drew it. */
-  record Drawn(TrainingStep.Rows rows, TrainingStep.Draws draws) {}
-
-  /** The purposes of draws that {@link DeviceStep} makes too. */
-  static final String NOISE = "noise";
-
-  static final String OFFSET_NOISE = "offset noise";
-  static final String TIMESTEPS = "timesteps";
-
   /** One row of a batch before it is tensors. */
-  private record Row(Path file, String prompt, Crop crop, double lossWeight, int number) {}
+  private record Row(Path file, String prompt, Crop crop, double lossWeight, int index) {}
 
   private final Config config;
   private final StableDiffusion model;
   private final Caches caches;
   private final PromptEncoder encoder;
   private final List<PromptDraw> draws;
-  private final int trainTimesteps;
 
-  /** Timesteps are drawn from 0 to their number. */
-  PairBatches(Config config, StableDiffusion model, Caches caches, int timesteps) {
-    this.trainTimesteps = timesteps;
+  /** Batches of pictures that these caches read or encode. */
+  PairBatches(Config config, StableDiffusion model, Caches caches) {
     this.draws =
         config.concepts().stream().map(c -> new PromptDraw(config.data().captions(), c)).toList();
     this.config = config;
@@ -57,49 +47,26 @@ final class PairBatches {
   }
 
   /**
-   * Draws one batch.
+   * Reads one batch from the caches; its tensors are {@code arena}'s.
    *
    * @param step the step, from 0
    * @param firstPair the place in the step of the batch's first pair
-   * @param textEncoderTrains whether the prompts are encoded on the tape
+   * @param textEncoderTrains whether the prompts come as tokens, to be encoded on the tape
    */
-  Drawn draw(
+  TrainingBatch batch(
       Arena arena, PairSampler.Batch batch, int step, int firstPair, boolean textEncoderTrains) {
     List<Row> rows = rows(batch, step, firstPair);
-    Tensor latents = latents(arena, rows, batch.bucket(), step);
-    int each = Math.toIntExact(latents.count() / rows.size());
-    int channels = Math.toIntExact(latents.size(-1));
-    float[] noise = new float[rows.size() * each];
-    float[] offset = new float[rows.size() * channels];
-    long[] timesteps = new long[rows.size()];
-    for (int i = 0; i < rows.size(); i++) {
-      Row row = rows.get(i);
-      random(NOISE, step, row).normal(noise, i * each, each);
-      random(OFFSET_NOISE, step, row).normal(offset, i * channels, channels);
-      timesteps[i] = random(TIMESTEPS, step, row).uniformInt(trainTimesteps);
+    float[] lossWeights = new float[rows.size()];
+    for (int i = 0; i < lossWeights.length; i++) {
+      lossWeights[i] = (float) rows.get(i).lossWeight;
     }
-    boolean withOffset = config.training().offsetNoise() != 0;
-    return new Drawn(
-        new TrainingStep.Rows(
-            latents,
-            prompts(arena, rows, textEncoderTrains),
-            batch.pairs().size(),
-            lossWeights(rows)),
-        new TrainingStep.Draws(
-            arena.floats("noise", noise, latents.shape()),
-            timesteps,
-            withOffset ? arena.floats("offset noise", offset, rows.size(), channels) : null));
-  }
-
-  /** A batch that is a whole step, for {@link DeviceStep}; arguments as for {@link #draw}. */
-  DeviceStep.Inputs inputs(Arena arena, PairSampler.Batch batch, int step) {
-    List<Row> rows = rows(batch, step, 0);
-    return new DeviceStep.Inputs(
+    return new TrainingBatch(
         latents(arena, rows, batch.bucket(), step),
-        states(arena, rows),
+        prompts(arena, rows, textEncoderTrains),
         batch.pairs().size(),
-        lossWeights(rows),
-        rows.stream().mapToInt(Row::number).toArray());
+        rows.stream().mapToInt(Row::index).toArray(),
+        lossWeights,
+        null);
   }
 
   /** A draw of each row's moments: F32 [B, h, w, channels]. */
@@ -121,12 +88,8 @@ final class PairBatches {
     return arena.floats("latents", z, rows.size(), height, width, channels);
   }
 
-  private static double[] lossWeights(List<Row> rows) {
-    return rows.stream().mapToDouble(Row::lossWeight).toArray();
-  }
-
   private CounterRandom random(String purpose, int step, Row row) {
-    return CounterRandom.at(config.training().seed(), purpose, step, row.number);
+    return CounterRandom.at(config.training().seed(), purpose, step, row.index);
   }
 
   /** Instance rows, then prior rows. */
@@ -174,7 +137,7 @@ final class PairBatches {
         : caches.latents().get(view);
   }
 
-  /** Adds what a batch will ask the caches for; arguments as for {@link #draw}. */
+  /** Adds what a batch will ask the caches for; arguments as for {@link #batch}. */
   void collect(
       PairSampler.Batch batch, int step, int firstPair, Set<View> views, Set<String> texts) {
     for (Row row : rows(batch, step, firstPair)) {
@@ -187,20 +150,15 @@ final class PairBatches {
     }
   }
 
-  private TrainingStep.Prompts prompts(Arena arena, List<Row> rows, boolean textEncoderTrains) {
-    if (textEncoderTrains) {
-      List<String> texts = rows.stream().map(Row::prompt).toList();
-      return tape -> encoder.encode(tape, texts).hiddenStates();
-    }
-    Tensor states = states(arena, rows);
-    return tape -> tape.constant(states);
-  }
-
-  private Tensor states(Arena arena, List<Row> rows) {
+  /** Token ids where the text encoder trains, otherwise its hidden states. */
+  private Conditioning<Tensor> prompts(Arena arena, List<Row> rows, boolean textEncoderTrains) {
     List<String> texts = rows.stream().map(Row::prompt).toList();
+    if (textEncoderTrains) {
+      return encoder.tokens(arena, texts);
+    }
     // Tags that are drawn anew seldom come twice in the same way: not worth remembering.
     return config.data().captions().varies()
-        ? encoder.encode(arena, texts).hiddenStates()
-        : caches.prompts().get(arena, texts).hiddenStates();
+        ? encoder.encode(arena, texts)
+        : caches.prompts().get(arena, texts);
   }
 }

@@ -4,26 +4,17 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.DecidingKeys;
-import dreambooth4j.config.MemoryConfig.Checkpointing;
-import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.View;
-import dreambooth4j.diffusion.NoiseSchedule;
-import dreambooth4j.diffusion.Objective;
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Platform;
-import dreambooth4j.engine.Tape;
-import dreambooth4j.engine.kernel.AdamWOnDevice;
 import dreambooth4j.engine.kernel.Kernels;
-import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
-import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
 import java.nio.file.Path;
@@ -31,11 +22,11 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** The loop: epochs of pairs, one optimizer update a step. */
@@ -49,7 +40,7 @@ public final class Trainer implements AutoCloseable {
   public record StepReport(
       int step,
       int epoch,
-      TrainingStep.Losses losses,
+      Training.Losses losses,
       double gradientNorm,
       double learningRate,
       double priorLossWeight,
@@ -74,16 +65,11 @@ public final class Trainer implements AutoCloseable {
   private PairSampler pairs;
   private final Caches caches;
   private final PairBatches batches;
-  private final TrainingStep step;
-  private final AdamW optimizer;
-  private final @Nullable AdamWOnDevice onDevice;
-  private final List<Parameters> trained = new ArrayList<>();
+  private final Training training;
   private final int stepsPerEpoch;
   private final int steps;
   private final LearningRate learningRate;
   private final LossScale lossScale;
-  private final @Nullable Ema ema;
-  private @Nullable CapturedStep captured;
   private int done;
 
   /**
@@ -99,20 +85,8 @@ public final class Trainer implements AutoCloseable {
     this.model = model;
     this.pairs = pairs;
     this.caches = caches;
-    NoiseSchedule schedule = NoiseSchedule.of(model.scheduler());
-    this.batches = new PairBatches(config, model, caches, schedule.timesteps());
-    model.freezeUnused(TextEncoding.of(config.model()));
-    model.trained().forEach(group -> trained.add(group.parameters()));
-    onDevice = onDevice(run, config);
-    optimizer = optimizer(run, config, trained, onDevice);
-    step =
-        new TrainingStep(
-            model.unet(),
-            objective(schedule),
-            config.training().offsetNoise(),
-            new Tape.Saving(
-                config.memory().gradientCheckpointing() == Checkpointing.TRUE,
-                optimizer::updateArrived));
+    batches = new PairBatches(config, model, caches);
+    training = Training.assemble(run, Training.Model.of(model, config), Recipe.of(config));
     int batchesPerStep = config.training().gradientAccumulationSteps();
     stepsPerEpoch = (pairs.batchesPerEpoch() + batchesPerStep - 1) / batchesPerStep;
     Integer most = config.training().maxTrainSteps();
@@ -120,34 +94,6 @@ public final class Trainer implements AutoCloseable {
         most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
     learningRate = new LearningRate(config.optimizer(), steps);
     lossScale = new LossScale(config.compute().mixedPrecision());
-    ema = config.ema().used() ? new Ema(run, config.ema(), trained) : null;
-  }
-
-  /** The rule's kernels where ours are launched; null where libtorch's own rule updates. */
-  static @Nullable AdamWOnDevice onDevice(Arena run, Config config) {
-    Launcher kernels = Kernels.of(run);
-    if (kernels != null) {
-      return new AdamWOnDevice(kernels, run);
-    }
-    boolean needed = config.memory().use8bitAdam() || config.compute().fullBf16();
-    if (run.device() == Device.CUDA && needed) {
-      throw Problem.usage(
-          "use_8bit_adam and full_bf16 are done on CUDA by kernels of ours, which DREAMBOOTH4J_KERNELS=off leaves out: unset it, or leave out these keys");
-    }
-    return null;
-  }
-
-  /** What updates these groups as the configuration says. */
-  static AdamW optimizer(
-      Arena run, Config config, List<Parameters> groups, AdamW.@Nullable OnDevice device) {
-    OptimizerConfig o = config.optimizer();
-    return new AdamW(
-        run,
-        new AdamW.Settings(o.adamBeta1(), o.adamBeta2(), o.adamEpsilon(), o.adamWeightDecay()),
-        groups,
-        config.memory().use8bitAdam(),
-        config.training().seed(),
-        device);
   }
 
   /** Reads a model to train as the configuration says; in a dry arena, its sizes. */
@@ -162,11 +108,6 @@ public final class Trainer implements AutoCloseable {
         Precision.of(config.compute()));
   }
 
-  private Objective objective(NoiseSchedule schedule) {
-    double gamma = config.training().snrGamma();
-    return gamma == 0 ? Objective.plain(schedule) : Objective.minSnr(schedule, gamma);
-  }
-
   /** The types that it computes in, in words. */
   public String precision() {
     return Precision.named(config.compute());
@@ -174,11 +115,12 @@ public final class Trainer implements AutoCloseable {
 
   /** Whether an average of the weights is kept: then it is what is sampled and saved. */
   public boolean averages() {
-    return ema != null;
+    return training.ema() != null;
   }
 
   /** What to know about the averaged weights before it begins; null if nothing. */
   @Nullable String emaNote() {
+    Ema ema = training.ema();
     return ema == null ? null : ema.note(steps);
   }
 
@@ -205,9 +147,14 @@ public final class Trainer implements AutoCloseable {
     pairs = others;
   }
 
+  /** What a step is taken with. */
+  Training training() {
+    return training;
+  }
+
   /** What trains: the UNet, and the text encoder if it does. */
   public List<Parameters> trained() {
-    return List.copyOf(trained);
+    return training.groups();
   }
 
   /**
@@ -221,9 +168,9 @@ public final class Trainer implements AutoCloseable {
         done,
         config.training().seed(),
         lossScale.toString(),
-        ema,
+        training.ema(),
         settings(),
-        optimizer.states());
+        training.optimizer().states());
   }
 
   /** What decides where the run goes: keys of the configuration, and its pictures in short. */
@@ -247,10 +194,11 @@ public final class Trainer implements AutoCloseable {
    */
   public List<String> resume(Path checkpoint) {
     Checkpoint.Restored restored =
-        Checkpoint.read(checkpoint, config.training().seed(), optimizer.states());
+        Checkpoint.read(checkpoint, config.training().seed(), training.optimizer().states());
     done = restored.step();
     lossScale.restore(restored.lossScale());
     List<String> changed = new ArrayList<>();
+    Ema ema = training.ema();
     if (ema != null) {
       ema.restore(restored.emaUpdates());
       if (restored.emaUpdates() == null) {
@@ -285,6 +233,7 @@ public final class Trainer implements AutoCloseable {
     while (done < Math.min(until, steps) && !stop.getAsBoolean()) {
       int epoch = done / stepsPerEpoch;
       List<PairSampler.Batch> all = pairs.epoch(epoch);
+      freezeTextEncoder(epoch);
       for (int at = done % stepsPerEpoch;
           at < stepsPerEpoch && done < Math.min(until, steps) && !stop.getAsBoolean();
           at++) {
@@ -345,145 +294,82 @@ public final class Trainer implements AutoCloseable {
    * another from here until then.
    */
   CapturedStep capture(Recorder recorder, Consumer<String> notes) {
-    Launcher device = Objects.requireNonNull(Kernels.of(run), "our kernels are launched nowhere");
-    boolean must = config.compute().cudaGraph() == CudaGraph.TRUE;
-    DeviceStep.Update update =
-        new DeviceStep.Update(
-            optimizer,
-            Objects.requireNonNull(onDevice, "our kernels do not update"),
-            config.optimizer().maxGradNorm(),
-            ema);
-    CapturedStep made =
-        new CapturedStep(run, step.onDevice(device, update, config), recorder, must, notes);
-    captured = made;
-    return made;
+    return training.capture(recorder, config.compute().cudaGraph() == CudaGraph.TRUE, notes);
   }
 
   /** Frees what was captured. */
   @Override
   public void close() {
-    if (captured != null) {
-      captured.close();
-      captured = null;
-    }
-  }
-
-  private StepReport captured(CapturedStep steps, int epoch, PairSampler.Batch batch) {
-    long start = System.nanoTime();
-    double priorLossWeight = config.prior().weightAt(epoch);
-    double rate = learningRate.at(done);
-    double scale = lossScale.value();
-    Double shownScale = lossScale.shown();
-    try (Arena arena = run.child("batch")) {
-      DeviceStep.Inputs inputs = batches.inputs(arena, batch, done);
-      DeviceStep.Result result =
-          steps.step(
-              inputs,
-              new DeviceStep.Settings(
-                  done, rate, priorLossWeight, scale, ema == null ? 0 : ema.share()));
-      if (!Double.isFinite(result.losses().total())) {
-        PairBatches.Drawn drawn = batches.draw(arena, batch, done, 0, false);
-        throw Divergence.ofLoss(arena, model, step, drawn, priorLossWeight, done + 1);
-      }
-      if (Double.isFinite(result.gradientNorm())) {
-        lossScale.kept();
-        if (ema != null) {
-          ema.updated();
-        }
-      } else if (!lossScale.skipped()) {
-        throw Divergence.ofGradients(
-            optimizer, () -> gather(List.of(batch), false, priorLossWeight, scale), done + 1);
-      }
-      return new StepReport(
-          done + 1,
-          epoch,
-          result.losses(),
-          result.gradientNorm(),
-          rate,
-          priorLossWeight,
-          inputs.numbers().length,
-          (System.nanoTime() - start) / 1e9,
-          shownScale);
-    }
+    training.close();
   }
 
   private StepReport step(int epoch, List<PairSampler.Batch> parts) {
-    if (captured != null) {
-      return captured(captured, epoch, parts.get(0));
-    }
     long start = System.nanoTime();
-    boolean textTrains = textEncoderTrains(epoch);
-    double priorLossWeight = config.prior().weightAt(epoch);
-    double rate = learningRate.at(done);
-    double scale = lossScale.value();
+    Ema ema = training.ema();
+    Training.Settings settings =
+        new Training.Settings(
+            done,
+            learningRate.at(done),
+            config.prior().weightAt(epoch),
+            lossScale.value(),
+            ema == null ? 0 : ema.rate());
     Double shownScale = lossScale.shown();
-    optimizer.begin(rate);
-    Gathered gathered = gather(parts, textTrains, priorLossWeight, scale);
-    double norm = optimizer.update(rate, config.optimizer().maxGradNorm(), scale);
-    if (Double.isFinite(norm)) {
+    List<Function<Arena, TrainingBatch>> made = made(parts, textEncoderTrains(epoch));
+    Training.Result result = training.step(settings, made);
+    if (!Double.isFinite(result.losses().total())) {
+      throw Divergence.ofLoss(model, training, made, done + 1);
+    }
+    if (Double.isFinite(result.gradientNorm())) {
       lossScale.kept();
       if (ema != null) {
-        ema.update();
+        ema.updated();
       }
-    } else if (lossScale.skipped()) {
-      optimizer.zeroGradients();
+    } else if (lossScale.canFall()) {
+      lossScale.fall();
     } else {
-      throw Divergence.ofGradients(
-          optimizer, () -> gather(parts, textTrains, priorLossWeight, scale), done + 1);
+      throw Divergence.ofGradients(training.optimizer(), () -> training.gradients(made), done + 1);
     }
     return new StepReport(
         done + 1,
         epoch,
-        gathered.losses,
-        norm,
-        rate,
-        priorLossWeight,
-        gathered.pictures,
+        result.losses(),
+        result.gradientNorm(),
+        settings.learningRate(),
+        settings.priorLossWeight(),
+        parts.stream().mapToInt(Trainer::pictures).sum(),
         (System.nanoTime() - start) / 1e9,
         shownScale);
   }
 
-  /** What the batches of a step came to, before its update. */
-  private record Gathered(TrainingStep.Losses losses, int pictures) {}
-
-  /**
-   * Forward and back for all batches of the step to come, at the weights as they are.
-   *
-   * @param scale what fp16 multiplies the loss with, otherwise 1
-   */
-  private Gathered gather(
-      List<PairSampler.Batch> parts, boolean textTrains, double priorLossWeight, double scale) {
-    double total = 0;
-    double instance = 0;
-    double prior = 0;
-    int pictures = 0;
-    int pair = 0;
-    for (PairSampler.Batch part : parts) {
-      try (Arena arena = run.child("batch")) {
-        PairBatches.Drawn drawn = batches.draw(arena, part, done, pair, textTrains);
-        TrainingStep.Losses losses =
-            step.gather(arena, drawn.rows(), drawn.draws(), priorLossWeight, scale / parts.size());
-        if (!Double.isFinite(losses.total())) {
-          throw Divergence.ofLoss(arena, model, step, drawn, priorLossWeight, done + 1);
-        }
-        total += losses.total() / parts.size();
-        instance += losses.instance() / parts.size();
-        prior += losses.prior() / parts.size();
-        pictures += (int) drawn.rows().latents().size(0);
-        pair += part.pairs().size();
-      }
-    }
-    return new Gathered(new TrainingStep.Losses(total, instance, prior), pictures);
+  private static int pictures(PairSampler.Batch batch) {
+    return batch.pairs().size()
+        + (int) batch.pairs().stream().filter(each -> each.classImage() != null).count();
   }
 
-  /** The text encoder stops after its part of the epochs; what it has learnt stays. */
+  /** How the batches of the step to come are read, each when its turn comes. */
+  private List<Function<Arena, TrainingBatch>> made(
+      List<PairSampler.Batch> parts, boolean textEncoderTrains) {
+    List<Function<Arena, TrainingBatch>> made = new ArrayList<>();
+    int pair = 0;
+    for (PairSampler.Batch part : parts) {
+      int first = pair;
+      made.add(arena -> batches.batch(arena, part, done, first, textEncoderTrains));
+      pair += part.pairs().size();
+    }
+    return made;
+  }
+
+  /** Whether the text encoder still trains: it stops after its part of the epochs. */
   private boolean textEncoderTrains(int epoch) {
     double part = config.training().stopTextEncoder();
     int epochs = Math.max(1, (steps + stepsPerEpoch - 1) / stepsPerEpoch);
-    boolean trains = epoch < Math.ceil(part * epochs);
-    if (!trains && trained.remove(model.parameters(Component.TEXT_ENCODER))) {
-      optimizer.freeze(model.parameters(Component.TEXT_ENCODER));
+    return epoch < Math.ceil(part * epochs);
+  }
+
+  /** Takes the text encoder out of training once its part is over; what it has learnt stays. */
+  private void freezeTextEncoder(int epoch) {
+    if (config.training().trainTextEncoder() && !textEncoderTrains(epoch)) {
+      training.optimizer().freeze(model.parameters(Component.TEXT_ENCODER));
     }
-    return trains;
   }
 }

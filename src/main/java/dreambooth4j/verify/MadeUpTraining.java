@@ -1,36 +1,31 @@
 package dreambooth4j.verify;
 
+import dreambooth4j.config.EmaConfig;
+import dreambooth4j.config.LrScheduler;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
+import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.diffusion.NoiseSchedule;
-import dreambooth4j.diffusion.Objective;
 import dreambooth4j.diffusion.SchedulerConfig;
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
-import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Threads;
-import dreambooth4j.engine.kernel.AdamWOnDevice;
-import dreambooth4j.engine.kernel.Kernels;
-import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.kernel.Recorder;
+import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.UNet;
 import dreambooth4j.model.UNetConfig;
 import dreambooth4j.random.CounterRandom;
-import dreambooth4j.train.CapturedStep;
-import dreambooth4j.train.DeviceStep;
-import dreambooth4j.train.TrainingStep;
+import dreambooth4j.train.Recipe;
+import dreambooth4j.train.Training;
+import dreambooth4j.train.TrainingBatch;
 import java.nio.FloatBuffer;
-import java.util.Arrays;
 import java.util.List;
-import java.util.Objects;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The product's own training steps with a random UNet on made-up latents and prompts, the same over
@@ -64,6 +59,11 @@ public final class MadeUpTraining implements AutoCloseable {
     public Manner(DType dtype, MemoryConfig memory) {
       this(dtype, memory, 1e-3, memory.fusedBackwardPass() ? 0 : 1);
     }
+
+    private OptimizerConfig optimizer() {
+      return new OptimizerConfig(
+          learningRate, LrScheduler.CONSTANT, 0, 1, 1, 0.9, 0.999, 1e-2, 1e-8, maxGradNorm);
+    }
   }
 
   private static final long SEED = 1;
@@ -72,19 +72,13 @@ public final class MadeUpTraining implements AutoCloseable {
   private static final int CHUNK = 1 << 16;
 
   private static final double PRIOR_LOSS_WEIGHT = 0.4;
-  private static final AdamW.Settings ADAMW = new AdamW.Settings(0.9, 0.999, 1e-8, 1e-2);
 
   private final Arena run;
   private final Batch batch;
-  private final UNet unet;
-  private final Objective objective;
-  private final Tape.Saving saving;
-  private final AdamW optimizer;
+  private final Training training;
   private final double learningRate;
-  private final double maxGradNorm;
   private final Tensor latents;
   private final Tensor prompts;
-  private @Nullable CapturedStep captured;
   private int done;
 
   /** As {@link #MadeUpTraining(Arena, UNetConfig, Batch, Manner)}, exactly. */
@@ -98,27 +92,20 @@ public final class MadeUpTraining implements AutoCloseable {
     this.batch = batch;
     MemoryConfig memory = manner.memory;
     Parameters parameters = new Parameters(manner.dtype);
-    unet = new UNet(config, parameters);
+    UNet unet = new UNet(config, parameters);
     parameters.allocate(run, memory.fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED);
     Threads.fit(parameters.count());
     if (!run.isDry()) {
       parameters.all().forEach(MadeUpTraining::fill);
     }
     parameters.copyMasters();
-    objective = Objective.plain(NoiseSchedule.of(SchedulerConfig.parse("{}")));
-    Launcher device = Kernels.of(run);
-    optimizer =
-        new AdamW(
+    NoiseSchedule schedule = NoiseSchedule.of(SchedulerConfig.parse("{}"));
+    training =
+        Training.assemble(
             run,
-            ADAMW,
-            List.of(parameters),
-            memory.use8bitAdam(),
-            SEED,
-            device == null ? null : new AdamWOnDevice(device, run));
-    boolean checkpointing = memory.gradientCheckpointing() == Checkpointing.TRUE;
-    saving = new Tape.Saving(checkpointing, optimizer::updateArrived);
+            new Training.Model(unet, null, schedule, List.of(parameters)),
+            new Recipe(manner.optimizer(), memory, EmaConfig.NONE, 0, 0, SEED));
     learningRate = manner.learningRate;
-    maxGradNorm = manner.maxGradNorm;
     int rows = 2 * batch.pairs;
     latents = normal(run, "latents", rows, batch.side, batch.side, config.inChannels());
     prompts = normal(run, "prompts", rows, batch.tokens, config.crossAttentionDim());
@@ -160,55 +147,35 @@ public final class MadeUpTraining implements AutoCloseable {
    * @throws dreambooth4j.Problem in the second step, if it cannot be recorded
    */
   public void capture(Recorder recorder) {
-    Launcher device = Objects.requireNonNull(Kernels.of(run), "our kernels are launched nowhere");
-    DeviceStep.Update update =
-        new DeviceStep.Update(optimizer, new AdamWOnDevice(device, run), maxGradNorm, null);
-    DeviceStep.Rule rule = new DeviceStep.Rule(device, unet, objective, 0, saving, update, SEED);
-    captured = new CapturedStep(run, rule, recorder, true, note -> {});
+    training.capture(recorder, true, note -> {});
   }
 
   /** Takes one step; what it makes on the way is freed. The loss before it. */
   public double step() {
-    CapturedStep steps = captured;
-    if (steps != null) {
-      return steps
-          .step(inputs(), new DeviceStep.Settings(done++, learningRate, PRIOR_LOSS_WEIGHT, 1, 0))
-          .losses()
-          .total();
-    }
-    int rows = 2 * batch.pairs;
-    optimizer.begin(learningRate);
-    try (Arena arena = run.child("batch")) {
-      long[] timesteps =
-          LongStream.range(0, rows).map(row -> 300 + 400 * row / (rows - 1)).toArray();
-      TrainingStep.Losses losses =
-          new TrainingStep(unet, objective, 0, saving)
-              .gather(
-                  arena,
-                  new TrainingStep.Rows(latents, tape -> tape.constant(prompts), batch.pairs),
-                  new TrainingStep.Draws(normal(arena, "noise", latents.shape()), timesteps, null),
-                  PRIOR_LOSS_WEIGHT,
-                  1);
-      optimizer.update(learningRate, maxGradNorm, 1);
-      return losses.total();
-    }
+    return training
+        .step(
+            new Training.Settings(done++, learningRate, PRIOR_LOSS_WEIGHT, 1, 0),
+            List.of(this::batch))
+        .losses()
+        .total();
   }
 
-  private DeviceStep.Inputs inputs() {
+  /** The same noise and timesteps each time, so that the loss falls. */
+  private TrainingBatch batch(Arena arena) {
     int rows = 2 * batch.pairs;
-    double[] lossWeights = new double[rows];
-    Arrays.fill(lossWeights, 1);
-    return new DeviceStep.Inputs(
-        latents, prompts, batch.pairs, lossWeights, IntStream.range(0, rows).toArray());
+    long[] timesteps = LongStream.range(0, rows).map(row -> 300 + 400 * row / (rows - 1)).toArray();
+    Tensor noise = normal(arena, "noise", latents.shape());
+    return TrainingBatch.of(
+        latents,
+        Conditioning.of(prompts),
+        batch.pairs,
+        new TrainingBatch.Given(noise, timesteps, null));
   }
 
   /** Frees what was recorded; the rest is the arena's. */
   @Override
   public void close() {
-    if (captured != null) {
-      captured.close();
-      captured = null;
-    }
+    training.close();
   }
 
   private static Tensor normal(Arena arena, String what, long... shape) {

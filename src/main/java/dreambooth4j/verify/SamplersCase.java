@@ -6,7 +6,10 @@ import dreambooth4j.diffusion.Sampler;
 import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.kernel.NoiseKernels;
+import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.engine.op.WeightedSum;
 import java.util.ArrayList;
 import java.util.List;
@@ -38,12 +41,20 @@ final class SamplersCase {
     NoiseSchedule schedule = NoiseSchedule.of(SchedulerConfig.of(config));
     Tensor x0 = golden.input(arena, "input.x0");
     Tensor noise = golden.input(arena, "input.noise");
-    long[] t = golden.input(arena, "input.t").toLongs();
+    Tensor t = golden.input(arena, "input.t");
     golden.output(arena, "output.alphas_cumprod", schedule.alphasCumprod(), Limits.OUTPUT);
-    golden.output(
-        arena, "output.noisy", schedule.addNoise(arena, x0, noise, t).toFloats(), Limits.OUTPUT);
-    golden.output(
-        arena, "output.velocity", schedule.velocity(arena, x0, noise, t).toFloats(), Limits.OUTPUT);
+    NoiseTarget.Result result =
+        NoiseTarget.apply(
+            arena,
+            new NoiseKernels.Noise(0, 0, 0, noise, null),
+            x0,
+            t,
+            schedule.roots(arena),
+            arena.zeros("row index", DType.I32, t.count()),
+            arena.zeros("step", DType.I64, 1),
+            true);
+    golden.output(arena, "output.noisy", result.noisy().toFloats(), Limits.OUTPUT);
+    golden.output(arena, "output.velocity", result.target().toFloats(), Limits.OUTPUT);
   }
 
   private static void sampler(Arena arena, Golden golden, String name, Sampler sampler, int steps) {

@@ -1,20 +1,28 @@
 package dreambooth4j.verify;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dreambooth4j.config.EmaConfig;
+import dreambooth4j.config.LrScheduler;
+import dreambooth4j.config.MemoryConfig;
+import dreambooth4j.config.MemoryConfig.Checkpointing;
+import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.diffusion.NoiseSchedule;
-import dreambooth4j.diffusion.Objective;
 import dreambooth4j.diffusion.Prediction;
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.ChannelsLast;
+import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.StableDiffusion;
-import dreambooth4j.train.TrainingStep;
+import dreambooth4j.train.Recipe;
+import dreambooth4j.train.Training;
+import dreambooth4j.train.TrainingBatch;
 import dreambooth4j.weights.Component;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -50,48 +58,56 @@ final class TrainCase {
   }
 
   private static void train(Arena arena, StableDiffusion model, Golden golden) {
-    Matcher optimizer = matched(golden, OPTIMIZER, "optimizer");
     int instanceRows = Integer.parseInt(matched(golden, BATCH, "batch").group(1)) + 1;
-    double learningRate = number(optimizer, 1);
-    AdamW adam =
-        new AdamW(
-            arena,
-            new AdamW.Settings(
-                number(optimizer, 2),
-                number(optimizer, 3),
-                number(optimizer, 4),
-                number(optimizer, 5)),
-            List.of(model.parameters(Component.UNET)));
-    adam.zeroGradients();
     double priorLossWeight = golden.setting("prior_loss_weight").asDouble();
-    double offset = golden.setting("offset_noise").asDouble();
     int batches = golden.setting("gradient_accumulation").asInt();
     float[] losses = new float[golden.setting("steps").asInt()];
     float[] norms = new float[losses.length];
-    TrainingStep step = new TrainingStep(model.unet(), objective(model, golden), offset);
-    for (int k = 0; k < losses.length; k++) {
-      double sum = 0;
-      for (int a = 0; a < batches; a++) {
-        try (Arena batch = arena.child("batch")) {
-          sum +=
-              step.gather(
-                      batch,
-                      rows(batch, golden, k * batches + a, instanceRows),
-                      draws(batch, golden, k * batches + a, offset != 0),
-                      priorLossWeight,
-                      1.0 / batches)
-                  .total();
+    Recipe recipe = recipe(golden);
+    Training.Model learning =
+        new Training.Model(
+            model.unet(), null, schedule(model, golden), List.of(model.parameters(Component.UNET)));
+    try (Training training = Training.assemble(arena, learning, recipe)) {
+      for (int k = 0; k < losses.length; k++) {
+        List<Function<Arena, TrainingBatch>> each = new ArrayList<>();
+        for (int a = 0; a < batches; a++) {
+          int i = k * batches + a;
+          each.add(in -> batch(in, golden, i, instanceRows, recipe.offsetNoise() != 0));
         }
+        double rate = recipe.optimizer().learningRate();
+        Training.Result result =
+            training.step(new Training.Settings(k, rate, priorLossWeight, 1, 0), each);
+        losses[k] = (float) result.losses().total();
+        norms[k] = (float) result.gradientNorm();
       }
-      losses[k] = (float) (sum / batches);
-      double maxGradNorm = golden.setting("max_grad_norm").asDouble();
-      norms[k] = (float) adam.update(learningRate, maxGradNorm, 1);
     }
     golden.output(arena, "output.loss", losses, Limits.OUTPUT);
     golden.output(arena, "output.grad_norm", norms, Limits.OUTPUT);
   }
 
-  private static Objective objective(StableDiffusion model, Golden golden) {
+  private static Recipe recipe(Golden golden) {
+    Matcher optimizer = matched(golden, OPTIMIZER, "optimizer");
+    JsonNode gamma = golden.setting("snr_gamma");
+    return new Recipe(
+        new OptimizerConfig(
+            number(optimizer, 1),
+            LrScheduler.CONSTANT,
+            0,
+            1,
+            1,
+            number(optimizer, 2),
+            number(optimizer, 3),
+            number(optimizer, 5),
+            number(optimizer, 4),
+            golden.setting("max_grad_norm").asDouble()),
+        new MemoryConfig(Checkpointing.FALSE, false, false),
+        EmaConfig.NONE,
+        gamma.isNull() ? 0 : gamma.asDouble(),
+        golden.setting("offset_noise").asDouble(),
+        0);
+  }
+
+  private static NoiseSchedule schedule(StableDiffusion model, Golden golden) {
     NoiseSchedule schedule = NoiseSchedule.of(model.scheduler());
     String prediction = golden.setting("prediction_type").asText();
     String ours = schedule.prediction() == Prediction.VELOCITY ? "v_prediction" : "epsilon";
@@ -99,25 +115,20 @@ final class TrainCase {
       throw golden.notUnderstood(
           "it was recorded with %s, the model predicts %s".formatted(prediction, ours));
     }
-    JsonNode gamma = golden.setting("snr_gamma");
-    return gamma.isNull()
-        ? Objective.plain(schedule)
-        : Objective.minSnr(schedule, gamma.asDouble());
+    return schedule;
   }
 
-  private static TrainingStep.Rows rows(Arena arena, Golden golden, int i, int instanceRows) {
-    Tensor prompts = golden.input(arena, "input." + i + ".encoder_hidden_states");
-    return new TrainingStep.Rows(
-        ChannelsLast.of(arena, golden.input(arena, "input." + i + ".x0")),
-        tape -> tape.constant(prompts),
-        instanceRows);
-  }
-
-  private static TrainingStep.Draws draws(Arena arena, Golden golden, int i, boolean offset) {
-    return new TrainingStep.Draws(
-        ChannelsLast.of(arena, golden.input(arena, "input." + i + ".noise")),
-        golden.input(arena, "input." + i + ".timestep").toLongs(),
-        offset ? golden.input(arena, "input." + i + ".offset_noise") : null);
+  private static TrainingBatch batch(
+      Arena arena, Golden golden, int i, int instanceRows, boolean offset) {
+    String input = "input." + i + ".";
+    return TrainingBatch.of(
+        ChannelsLast.of(arena, golden.input(arena, input + "x0")),
+        Conditioning.of(golden.input(arena, input + "encoder_hidden_states")),
+        instanceRows,
+        new TrainingBatch.Given(
+            ChannelsLast.of(arena, golden.input(arena, input + "noise")),
+            golden.input(arena, input + "timestep").toLongs(),
+            offset ? golden.input(arena, input + "offset_noise") : null));
   }
 
   private static Matcher matched(Golden golden, Pattern pattern, String key) {

@@ -7,8 +7,9 @@ import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
+import dreambooth4j.engine.kernel.LossKernels;
 import dreambooth4j.engine.op.ChannelsLast;
-import dreambooth4j.engine.op.SquaredError;
+import dreambooth4j.engine.op.RowLoss;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
@@ -30,6 +31,7 @@ final class UNetCase {
     try (Tape tape = Tape.recording(arena)) {
       Var sample = tape.input(ChannelsLast.of(arena, golden.input(arena, "input.sample")));
       Var prompt = tape.input(golden.input(arena, "input.encoder_hidden_states"));
+      Tensor losses = arena.zeros("losses", DType.F32, 3);
       Tensor target = ChannelsLast.of(arena, golden.input(arena, "input.target"));
       Var output =
           model
@@ -42,13 +44,7 @@ final class UNetCase {
           ChannelsLast.undo(arena, output.value()).toFloats(),
           Limits.OUTPUT);
 
-      double[] weights = new double[(int) sample.size(0)];
-      Arrays.fill(weights, 1.0 / weights.length);
-      float[] ones = new float[weights.length];
-      Arrays.fill(ones, 1);
-      tape.backward(
-          SquaredError.apply(tape, output, target, weights),
-          arena.floats("ones", ones, ones.length));
+      tape.backward(RowLoss.apply(tape, output, target, even(arena, target), losses));
 
       Tensor dSample = ChannelsLast.undo(arena, Objects.requireNonNull(sample.gradient()));
       golden.gradient(arena, "grad.sample", dSample.toFloats(), Limits.GRADIENT);
@@ -59,6 +55,22 @@ final class UNetCase {
           Limits.GRADIENT);
     }
     gradients(arena, parameters, golden);
+  }
+
+  /** All rows are instance rows and count the same. */
+  private static LossKernels.Weights even(Arena arena, Tensor target) {
+    int rows = (int) target.size(0);
+    float[] ones = new float[rows];
+    Arrays.fill(ones, 1);
+    Tensor one = arena.floats("1", new float[] {1}, 1);
+    return new LossKernels.Weights(
+        rows,
+        arena.zeros("timesteps", DType.I64, rows),
+        one,
+        arena.floats("ones", ones, rows),
+        one,
+        one,
+        one);
   }
 
   /** Every recorded gradient of a parameter. */

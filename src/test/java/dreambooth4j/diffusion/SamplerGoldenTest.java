@@ -6,7 +6,10 @@ import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.kernel.NoiseKernels;
+import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.weights.Safetensors;
 import java.nio.file.Path;
 import java.util.List;
@@ -95,9 +98,19 @@ class SamplerGoldenTest {
           .isEqualTo(goldens.read(arena, "output.alphas_cumprod").toFloats());
       Tensor x0 = goldens.read(arena, "input.x0");
       Tensor noise = goldens.read(arena, "input.noise");
-      long[] t = goldens.read(arena, "input.t").toLongs();
-      float[] noisy = schedule.addNoise(arena, x0, noise, t).toFloats();
-      float[] velocity = schedule.velocity(arena, x0, noise, t).toFloats();
+      Tensor t = goldens.read(arena, "input.t");
+      NoiseTarget.Result result =
+          NoiseTarget.apply(
+              arena,
+              new NoiseKernels.Noise(0, 0, 0, noise, null),
+              x0,
+              t,
+              schedule.roots(arena),
+              arena.zeros("row index", DType.I32, t.count()),
+              arena.zeros("step", DType.I64, 1),
+              true);
+      float[] noisy = result.noisy().toFloats();
+      float[] velocity = result.target().toFloats();
       assertThat(
               MadeUpModel.relativeError(noisy, goldens.read(arena, "output.noisy").toFloats(), 0))
           .isLessThan(1e-6);

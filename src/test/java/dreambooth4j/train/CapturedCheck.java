@@ -62,7 +62,7 @@ public record CapturedCheck(String keys, double ofLosses) {
         TinyTrainer captured = trained(tiny, device, () -> recorder(device))) {
       assertThat(captured.notes).filteredOn(each -> each.startsWith("cuda_graph")).isEmpty();
       for (int i = 0; i < STEPS; i++) {
-        TrainingStep.Losses losses = captured.reports.get(i).losses();
+        Training.Losses losses = captured.reports.get(i).losses();
         assertThat(losses.total())
             .as("loss of step %d, and the CPU's", i)
             .isCloseTo(cpu.reports.get(i).losses().total(), within(ofLosses));
@@ -91,18 +91,21 @@ public record CapturedCheck(String keys, double ofLosses) {
     try (TinyTrainer made = open(tiny, device);
         Arena arena = made.run.child("inputs")) {
       CapturedStep steps = made.trainer.capture(recorder(device), made.notes::add);
-      PairBatches batches = new PairBatches(made.config, made.model, made.caches, 1000);
-      DeviceStep.Inputs inputs = batches.inputs(arena, made.pairs.epoch(0).get(0), 0);
+      PairBatches batches = new PairBatches(made.config, made.model, made.caches);
+      BatchPlaces in = null;
       for (int step = 0; step < 3; step++) { // as it is, recorded, and again
-        steps.step(inputs, new DeviceStep.Settings(step, 0, 1, 1, 0));
-        long[] expected = new long[inputs.numbers().length];
+        TrainingBatch batch = batches.batch(arena, made.pairs.epoch(0).get(0), step, 0, false);
+        in = in == null ? new BatchPlaces(arena, batch) : in;
+        in.write(batch);
+        made.trainer.training().write(new Training.Settings(step, 0, 1, 1, 0), 1);
+        steps.run(in);
+        long[] expected = new long[batch.rowIndex().length];
         for (int i = 0; i < expected.length; i++) {
           long seed = made.config.training().seed();
           expected[i] =
-              CounterRandom.at(seed, PairBatches.TIMESTEPS, step, inputs.numbers()[i])
-                  .uniformInt(1000);
+              CounterRandom.at(seed, "timesteps", step, batch.rowIndex()[i]).uniformInt(1000);
         }
-        assertThat(steps.timesteps(inputs)).as("step %d", step).isEqualTo(expected);
+        assertThat(in.timesteps.toLongs()).as("step %d", step).isEqualTo(expected);
       }
       assertThat(steps.recorded()).isEqualTo(1);
     }

@@ -251,7 +251,7 @@ class CapturedStepTest {
     assertThat(CapturedStep.refusal(config, Device.CUDA, false)).contains("kernels are off");
     assertThat(refusal("gradient_accumulation_steps", 2)).contains("another shape");
     tiny.with("gradient_accumulation_steps", 1);
-    assertThat(refusal("train_text_encoder", true)).contains("tokenized");
+    assertThat(refusal("train_text_encoder", true)).contains("embeddings");
     tiny.with("train_text_encoder", false).with("max_grad_norm", 0);
     assertThat(refusal("fused_backward_pass", true)).contains("each gradient");
   }

@@ -83,13 +83,22 @@ class EmaTest {
       Ema ema = new Ema(run, config(row.path("settings")), List.of(parameters));
       for (JsonNode step : row.path("steps")) {
         weight.copyFrom(floats(step.path("weight")));
-        assertThat(1 - ema.share()).isCloseTo(step.path("decay").doubleValue(), within(1e-12));
-        ema.update();
+        assertThat(1 - ema.rate()).isCloseTo(step.path("decay").doubleValue(), within(1e-12));
+        update(run, ema);
         assertThat(parameters.all().get(0).saved().toFloats())
             .containsExactly(floats(step.path("average")), within(1e-6f));
       }
       assertThat(ema.updates()).isEqualTo(25);
     }
+  }
+
+  private static void update(Arena run, Ema ema) {
+    try (Arena arena = run.child("step")) {
+      ema.update(
+          arena.floats("rate", new float[] {(float) ema.rate()}, 1),
+          arena.zeros("norm", DType.F32, 1));
+    }
+    ema.updated();
   }
 
   /** As the extension has it: so much of the first weights is left, whatever the step. */
@@ -103,7 +112,7 @@ class EmaTest {
       Ema ema = new Ema(run, config, List.of(parameters));
       parameters.masters().copyFrom(filled((int) parameters.flatCount(), 1));
       for (int i = 0; i < 800; i++) {
-        ema.update();
+        update(run, ema);
       }
       assertThat((double) parameters.all().get(0).saved().toFloats()[0])
           .isCloseTo(1 - Math.pow(0.9999, 800), within(1e-5));
@@ -140,7 +149,11 @@ class EmaTest {
         try (Arena arena = run.child("values")) {
           parameters.masters().copyFrom(arena.floats("values", values, values.length));
         }
-        parameters.moveAverage(share);
+        try (Arena arena = run.child("rate")) {
+          parameters.moveAverage(
+              arena.floats("rate", new float[] {(float) share}, 1),
+              arena.zeros("norm", DType.F32, 1));
+        }
       }
       float[] average = parameters.saved().toFloats();
       double most = 0;

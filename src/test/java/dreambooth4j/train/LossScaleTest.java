@@ -20,7 +20,8 @@ class LossScaleTest {
   void shouldGrowAfterGoodStepsInARowOnly() {
     LossScale scale = fp16();
     keep(scale, 1999);
-    assertThat(scale.skipped()).isTrue();
+    assertThat(scale.canFall()).isTrue();
+    scale.fall();
     assertThat(scale.value()).isEqualTo(32_768);
     keep(scale, 1999);
     assertThat(scale.value()).isEqualTo(32_768);
@@ -33,7 +34,7 @@ class LossScaleTest {
   @Test
   void shouldGoOnFromWhatWasSaved() {
     LossScale scale = fp16();
-    scale.skipped();
+    scale.fall();
     keep(scale, 1234);
     LossScale resumed = fp16();
     resumed.restore(scale.toString());
@@ -56,7 +57,8 @@ class LossScaleTest {
   void shouldNotSkipForEver() {
     LossScale scale = fp16();
     int skipped = 0;
-    while (scale.skipped()) {
+    while (scale.canFall()) {
+      scale.fall();
       skipped++;
     }
     assertThat(skipped).isEqualTo(30);
@@ -67,7 +69,7 @@ class LossScaleTest {
     LossScale scale = new LossScale(MixedPrecision.BF16);
     keep(scale, 5000);
     assertThat(scale.value()).isEqualTo(1);
-    assertThat(scale.skipped()).isFalse();
+    assertThat(scale.canFall()).isFalse();
     assertThat(scale.shown()).isNull();
   }
 }

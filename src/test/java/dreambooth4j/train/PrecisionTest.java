@@ -3,8 +3,6 @@ package dreambooth4j.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
-import dreambooth4j.diffusion.NoiseSchedule;
-import dreambooth4j.diffusion.Objective;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
@@ -45,13 +43,13 @@ class PrecisionTest {
   }
 
   private static List<Float> gradients(TinyTrainer of) {
-    NoiseSchedule schedule = NoiseSchedule.of(of.model.scheduler());
-    PairBatches batches = new PairBatches(of.config, of.model, of.caches, schedule.timesteps());
-    TrainingStep step = new TrainingStep(of.model.unet(), Objective.plain(schedule), 0);
+    PairBatches batches = new PairBatches(of.config, of.model, of.caches);
     List<Float> all = new ArrayList<>();
     try (Arena arena = of.run.child("step")) {
-      PairBatches.Drawn drawn = batches.draw(arena, of.pairs.epoch(0).get(0), 0, 0, true);
-      step.gather(arena, drawn.rows(), drawn.draws(), 0.4, 1);
+      of.trainer.training().write(new Training.Settings(0, 0, 0.4, 1, 0), 1);
+      of.trainer
+          .training()
+          .gradients(List.of(made -> batches.batch(made, of.pairs.epoch(0).get(0), 0, 0, true)));
       for (Parameters group : of.trainer.trained()) {
         Tensor wide = arena.allocate("wide", DType.F32, group.flatCount());
         wide.copyFrom(group.gradients());

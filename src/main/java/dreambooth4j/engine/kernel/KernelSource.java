@@ -40,7 +40,7 @@ public enum KernelSource {
   /** {@link NoiseKernels}. */
   NOISE_TARGET("noise_timesteps", "noise_target_*"),
   /** {@link LossKernels}. */
-  PRIOR_LOSS("prior_loss_**", "prior_loss_finish");
+  PRIOR_LOSS("prior_loss_**", "prior_loss_finish_*");
 
   /** What files include. */
   public static final List<String> HEADERS = List.of("common.cuh", "random.cuh");

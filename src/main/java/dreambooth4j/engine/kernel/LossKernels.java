@@ -1,20 +1,20 @@
 package dreambooth4j.engine.kernel;
 
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
- * The combined instance and prior loss and its gradient, {@code prior_loss.cu}; the plain
- * composition is {@code Objective.rowWeights} and {@code engine.op.SquaredError}.
+ * The launches of {@code prior_loss.cu}: the loss of instance and prior rows and its gradient, as
+ * {@code engine.op.RowLoss} defines them.
  *
  * <table>
- * <caption>Tensors</caption>
+ * <caption>Tensors; B rows</caption>
  * <tr><th>tensor</th><th>shape</th><th>dtype</th></tr>
  * <tr><td>prediction, gradient</td><td>[B, ..]</td><td>storage</td></tr>
  * <tr><td>target</td><td>[B, ..]</td><td>F32</td></tr>
  * <tr><td>partial</td><td>{@link #partials}</td><td>F64</td></tr>
- * <tr><td>errors, losses</td><td>[B], [3]</td><td>F32</td></tr>
+ * <tr><td>losses</td><td>[3]: total, instance, prior</td><td>F32</td></tr>
  * </table>
  */
 public final class LossKernels {
@@ -22,19 +22,25 @@ public final class LossKernels {
   private static final int CHUNKS = 64;
 
   /**
-   * How much each row counts: 1 / instances of the first rows, priorWeight / the rest of the
-   * others, times what its timestep and itself count.
+   * How much each row counts: 1 / the rows of its half, times the weight of its timestep and its
+   * own; the prior half times the prior weight.
    *
-   * @param timesteps I64 [B], or null where {@code ofTimestep} is
-   * @param ofTimestep F32 [timesteps], such as min-SNR's weights, or null
-   * @param ofRow F32 [B], or null
+   * @param instances number of instance rows, which come first
+   * @param timesteps I64 [B]
+   * @param ofTimestep F32 [timesteps], such as min-SNR's weights
+   * @param ofRow F32 [B]
+   * @param prior F32 [1], the prior loss weight
+   * @param fraction F32 [1], 1 / batches of the step: multiplies losses and gradient
+   * @param lossScale F32 [1], of fp16, otherwise 1: multiplies the gradient
    */
   public record Weights(
       int instances,
-      double priorWeight,
-      @Nullable Tensor timesteps,
-      @Nullable Tensor ofTimestep,
-      @Nullable Tensor ofRow) {}
+      Tensor timesteps,
+      Tensor ofTimestep,
+      Tensor ofRow,
+      Tensor prior,
+      Tensor fraction,
+      Tensor lossScale) {}
 
   private LossKernels() {}
 
@@ -52,30 +58,26 @@ public final class LossKernels {
     return Launch.vector(prediction.dtype(), prediction.count() / prediction.size(0));
   }
 
+  /** Whether the kernel takes these: aligned storage types beside an F32 target. */
+  public static boolean take(Tensor prediction, Tensor target) {
+    return Kernels.take(prediction) && target.dtype() == DType.F32 && Kernels.take(target);
+  }
+
   /**
-   * Writes the gradient, each row's weighted error, and total, instance and prior loss, of which
-   * the last is before its weight.
-   *
-   * @param share F32 [1], what the gradient is multiplied with: 1 / the batches of the step, times
-   *     the loss scale
+   * Adds the fraction of total, instance and prior loss to {@code losses} and writes the gradient,
+   * whose first element is not a number where the total is not finite.
    */
   public static void apply(
       Launcher device,
       Weights weights,
       Tensor prediction,
       Tensor target,
-      Tensor share,
       Tensor partial,
       Tensor gradient,
-      Tensor errors,
       Tensor losses) {
     int rows = Math.toIntExact(prediction.size(0));
     int each = Math.toIntExact(prediction.count() / rows);
     int chunks = chunks(prediction);
-    Object timesteps = Launch.orNull(weights.timesteps);
-    Object ofTimestep = Launch.orNull(weights.ofTimestep);
-    Object ofRow = Launch.orNull(weights.ofRow);
-    float priorWeight = (float) weights.priorWeight;
     device.launch(
         new Launch(
             KernelSource.PRIOR_LOSS,
@@ -87,34 +89,36 @@ public final class LossKernels {
             List.of(
                 prediction,
                 target,
-                timesteps,
-                ofTimestep,
-                ofRow,
-                share,
+                weights.timesteps,
+                weights.ofTimestep,
+                weights.ofRow,
+                weights.prior,
+                weights.fraction,
+                weights.lossScale,
                 gradient,
                 partial,
                 each,
-                weights.instances,
-                priorWeight)));
+                weights.instances)));
     device.launch(
         new Launch(
             KernelSource.PRIOR_LOSS,
-            "prior_loss_finish",
+            "prior_loss_finish_" + Launch.suffix(prediction.dtype(), false),
             1,
             1,
             128,
             0,
             List.of(
                 partial,
-                timesteps,
-                ofTimestep,
-                ofRow,
-                errors,
+                weights.timesteps,
+                weights.ofTimestep,
+                weights.ofRow,
+                weights.prior,
+                weights.fraction,
+                gradient,
                 losses,
                 rows,
                 chunks,
                 each,
-                weights.instances,
-                priorWeight)));
+                weights.instances)));
   }
 }

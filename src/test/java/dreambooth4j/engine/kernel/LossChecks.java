@@ -8,16 +8,14 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.OpCase;
-import dreambooth4j.engine.op.SquaredError;
+import dreambooth4j.engine.op.RowLoss;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.SplittableRandom;
 
-/** The combined loss against {@link SquaredError} with the weights of {@code Objective}. */
+/** The combined loss against the plain form of {@link RowLoss}. */
 final class LossChecks {
-  private static final double PRIOR_WEIGHT = 0.4;
-
   private LossChecks() {}
 
   static List<KernelCheck> all() {
@@ -30,12 +28,15 @@ final class LossChecks {
                     .formatted(dtype, size[0], size[1], size[2]),
                 (d, m) -> loss(d, m, dtype, size[0], size[1], size[2])));
       }
+      checks.add(
+          KernelCheck.named(
+              "prior loss %s that overflows".formatted(dtype), (d, m) -> overflow(d, m, dtype)));
     }
     return checks;
   }
 
-  /** One way of computing it: each row's error and the gradient. */
-  private record Answer(Tensor errors, Tensor gradient) {}
+  /** One way of computing it: the three losses and the gradient. */
+  private record Answer(Tensor losses, Tensor gradient) {}
 
   private static void loss(
       Launcher device, Memory memory, DType dtype, int rows, int instances, int n) {
@@ -43,45 +44,33 @@ final class LossChecks {
     Tensor prediction = OpCase.random(arena, dtype, new SplittableRandom(5), rows, n);
     Tensor target = OpCase.random(arena, DType.F32, new SplittableRandom(6), rows, n);
     long[] timesteps = new long[rows];
-    float[] ofTimestep = {1, 0.5f, 0.25f, 0.75f};
     float[] ofRow = new float[rows];
-    double[] weights = new double[rows];
     for (int i = 0; i < rows; i++) {
       timesteps[i] = i % 4;
       ofRow[i] = 1 + 0.125f * i;
-      weights[i] =
-          (i < instances ? 1.0 / instances : PRIOR_WEIGHT / (rows - instances))
-              * ofTimestep[i % 4]
-              * ofRow[i];
     }
     // Gradients of 10⁻⁵ need fp16's loss scale.
-    float share = dtype == DType.F16 ? 1024 : 0.5f;
-    Tensor gradient = memory.blank(dtype, rows, n);
-    Tensor errors = memory.blank(DType.F32, rows);
-    Tensor losses = memory.blank(DType.F32, 3);
-    Tensor ours = memory.copy(prediction);
-    LossKernels.apply(
-        device,
+    LossKernels.Weights weights =
         new LossKernels.Weights(
             instances,
-            PRIOR_WEIGHT,
             memory.longs(timesteps),
-            memory.floats(ofTimestep),
-            memory.floats(ofRow)),
-        ours,
-        memory.copy(target),
-        memory.floats(share),
-        memory.blank(DType.F64, LossKernels.partials(ours)),
-        gradient,
-        errors,
-        losses);
-    Answer plain = plain(arena, DType.F32, prediction, target, weights, share);
-    Answer exact = plain(arena, DType.F64, prediction, target, weights, share);
+            memory.floats(1, 0.5f, 0.25f, 0.75f),
+            memory.floats(ofRow),
+            memory.floats(0.4f),
+            memory.floats(0.5f),
+            memory.floats(dtype == DType.F16 ? 1024 : 1));
+    Tensor gradient = memory.blank(dtype, rows, n);
+    Tensor losses = memory.floats(1, 2, 3);
+    Tensor ours = memory.copy(prediction);
+    Tensor partial = memory.blank(DType.F64, LossKernels.partials(ours));
+    LossKernels.apply(device, weights, ours, memory.copy(target), partial, gradient, losses);
+    Answer plain = plain(arena, DType.F32, prediction, target, back(memory, weights));
+    Answer exact = plain(arena, DType.F64, prediction, target, back(memory, weights));
     assertThat(
             new KernelCase.Distance(
-                "errors",
-                KernelCase.distance(memory.back(errors), exact.errors),
-                KernelCase.distance(plain.errors, exact.errors)))
+                "losses",
+                KernelCase.distance(memory.back(losses), exact.losses),
+                KernelCase.distance(plain.losses, exact.losses)))
         .matches(e -> e.accepted(DType.F32));
     assertThat(
             new KernelCase.Distance(
@@ -89,33 +78,46 @@ final class LossChecks {
                 KernelCase.distance(memory.back(gradient), exact.gradient),
                 KernelCase.distance(plain.gradient, exact.gradient)))
         .matches(e -> e.accepted(dtype));
-    float[] each = memory.back(errors).toFloats();
-    double instance = 0;
-    double prior = 0;
-    for (int i = 0; i < rows; i++) {
-      instance += i < instances ? each[i] : 0;
-      prior += i < instances ? 0 : each[i];
-    }
-    assertThat(memory.back(losses).toFloats())
-        .containsExactly(
-            new float[] {
-              (float) (instance + prior), (float) instance, (float) (prior / (float) PRIOR_WEIGHT)
-            },
-            org.assertj.core.data.Offset.offset(1e-7f));
   }
 
+  /** A loss that overflows leaves a gradient that no optimizer updates by. */
+  private static void overflow(Launcher device, Memory memory, DType dtype) {
+    Tensor prediction =
+        memory.copy(OpCase.random(memory.arena(), dtype, new SplittableRandom(5), 2, 30));
+    float[] far = new float[60];
+    java.util.Arrays.fill(far, 1e30f);
+    Tensor one = memory.floats(1);
+    LossKernels.Weights weights =
+        new LossKernels.Weights(
+            1, memory.longs(0, 0), one, memory.floats(1, 1), one, one, memory.floats(1e-20f));
+    Tensor gradient = memory.blank(dtype, 2, 30);
+    Tensor target = memory.floats(far).reshaped(2, 30);
+    Tensor losses = memory.floats(0, 0, 0);
+    Tensor partial = memory.blank(DType.F64, LossKernels.partials(prediction));
+    LossKernels.apply(device, weights, prediction, target, partial, gradient, losses);
+    assertThat(memory.back(losses).toFloats()[0]).isInfinite();
+    assertThat(memory.back(gradient).isFinite()).isFalse();
+  }
+
+  private static LossKernels.Weights back(Memory memory, LossKernels.Weights of) {
+    return new LossKernels.Weights(
+        of.instances(),
+        memory.back(of.timesteps()),
+        memory.back(of.ofTimestep()),
+        memory.back(of.ofRow()),
+        memory.back(of.prior()),
+        memory.back(of.fraction()),
+        memory.back(of.lossScale()));
+  }
+
+  /** The plain form, added to losses that are there already. */
   private static Answer plain(
-      Arena arena, DType dtype, Tensor prediction, Tensor target, double[] weights, float share) {
+      Arena arena, DType dtype, Tensor prediction, Tensor target, LossKernels.Weights weights) {
     try (Tape tape = Tape.recording(arena)) {
       Var input = tape.input(as(dtype, prediction));
-      Var errors = SquaredError.apply(tape, input, as(dtype, target), weights);
-      Tensor result = errors.value().retain();
-      Tensor seed = arena.allocate("share", dtype, weights.length);
-      Tensor ones = arena.zeros("share", DType.F32, weights.length);
-      ones.handle().fill_(new org.bytedeco.pytorch.Scalar(share));
-      seed.copyFrom(ones);
-      tape.backward(errors, seed);
-      return new Answer(result, Objects.requireNonNull(input.gradient()).retain());
+      Tensor losses = as(dtype, arena.floats("losses", new float[] {1, 2, 3}, 3));
+      tape.backward(RowLoss.apply(tape, input, as(dtype, target), weights, losses));
+      return new Answer(losses, Objects.requireNonNull(input.gradient()).retain());
     }
   }
 

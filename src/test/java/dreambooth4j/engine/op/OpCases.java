@@ -1,7 +1,9 @@
 package dreambooth4j.engine.op;
 
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Var;
+import dreambooth4j.engine.kernel.LossKernels;
 import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
@@ -87,7 +89,8 @@ public final class OpCases {
         indexSelect(),
         convert(),
         embedding(),
-        squaredError());
+        rowLoss(2),
+        rowLoss(3));
   }
 
   static OpCase silu(long... shape) {
@@ -361,19 +364,40 @@ public final class OpCases {
         new long[] {3, 2, 5});
   }
 
-  private static OpCase squaredError() {
-    double[] weights = {0.5, 0.35, 1.25};
+  private static OpCase rowLoss(int instances) {
+    float[] weights = {0.5f, 0.35f, 1.25f};
+    double[] expected = new double[3];
+    for (int row = 0; row < 3; row++) {
+      double half = row < instances ? 1.0 / instances : 0.4f / (double) (3 - instances);
+      expected[row] = half * weights[row] * (row == 1 ? 0.25 : 1) * 0.5;
+    }
     return OpCase.of(
-        SquaredError.class,
-        "[3,2,5] with row weights",
-        (t, x, p) -> SquaredError.apply(t, x.get(0), x.get(1).value(), weights),
+        RowLoss.class,
+        "[3,2,5] %d of them instances".formatted(instances),
+        (t, x, p) -> {
+          Arena arena = t.arena();
+          dreambooth4j.engine.Tensor target = x.get(1).value();
+          return RowLoss.apply(
+              t,
+              x.get(0),
+              target,
+              new LossKernels.Weights(
+                  instances,
+                  arena.longs("timesteps", new long[] {0, 1, 0}, 3),
+                  arena.floats("of timestep", new float[] {1, 0.25f}, 2),
+                  arena.floats("of row", weights, 3),
+                  arena.floats("prior", new float[] {0.4f}, 1),
+                  arena.floats("fraction", new float[] {0.5f}, 1),
+                  arena.floats("loss scale", new float[] {1}, 1)),
+              arena.zeros("losses", target.dtype(), 3));
+        },
         x -> {
           Tensor d = x.get(0).sub(x.get(1).detach());
-          TensorVector rows = new TensorVector();
-          for (int row = 0; row < weights.length; row++) {
-            rows.push_back(d.mul(d).narrow(0, row, 1).mean().mul(new Scalar(weights[row])).view(1));
+          Tensor sum = torch.zeros(new long[] {1}, x.get(0).options());
+          for (int row = 0; row < 3; row++) {
+            sum = sum.add(d.mul(d).narrow(0, row, 1).mean().mul(new Scalar(expected[row])));
           }
-          return torch.cat(rows, 0);
+          return sum;
         },
         new long[] {3, 2, 5},
         new long[] {3, 2, 5});

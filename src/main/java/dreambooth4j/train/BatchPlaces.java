@@ -1,0 +1,112 @@
+package dreambooth4j.train;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.kernel.NoiseKernels;
+import dreambooth4j.model.Conditioning;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The fixed places on the device that a step reads a batch from: written before it, the same for
+ * all batches of one shape, so that a captured step can be replayed on another batch.
+ *
+ * <table>
+ * <caption>Places; B rows; all owned by the given arena</caption>
+ * <tr><th>place</th><th>shape</th><th>dtype</th></tr>
+ * <tr><td>latents</td><td>[B, h, w, channels]</td><td>F32</td></tr>
+ * <tr><td>prompts</td><td>each as given: hidden states, token ids</td><td>as given</td></tr>
+ * <tr><td>rowIndex, lossWeights</td><td>[B]</td><td>I32, F32</td></tr>
+ * <tr><td>timesteps</td><td>[B]; drawn by the step unless given</td><td>I64</td></tr>
+ * <tr><td>noise, shifts</td><td>as latents, [B, channels]; only where given</td><td>F32</td></tr>
+ * </table>
+ */
+final class BatchPlaces {
+  /** What two batches share that are trained in the same places. */
+  record Shape(
+      List<Long> latents,
+      Map<String, List<Long>> prompts,
+      int instanceRows,
+      boolean given,
+      boolean shifted) {
+    static Shape of(TrainingBatch batch) {
+      TrainingBatch.Given given = batch.given();
+      return new Shape(
+          list(batch.latents()),
+          batch.prompts().map((name, tensor) -> list(tensor)).named(),
+          batch.instanceRows(),
+          given != null,
+          given != null && given.shifts() != null);
+    }
+
+    private static List<Long> list(Tensor tensor) {
+      return Arrays.stream(tensor.shape()).boxed().toList();
+    }
+  }
+
+  final Tensor latents;
+  final Conditioning<Tensor> prompts;
+  final boolean hasTokens;
+  final int instanceRows;
+  final Tensor rowIndex;
+  final Tensor lossWeights;
+  final Tensor timesteps;
+  private final @Nullable Tensor noise;
+  private final @Nullable Tensor shifts;
+
+  /** Allocates the places for batches shaped like this one. */
+  BatchPlaces(Arena arena, TrainingBatch like) {
+    long rows = like.rows();
+    long[] shape = like.latents().shape();
+    TrainingBatch.Given given = like.given();
+    latents = arena.allocate("latents", DType.F32, shape);
+    prompts = like.prompts().map((name, each) -> arena.allocate(name, each.dtype(), each.shape()));
+    hasTokens = like.hasTokens();
+    instanceRows = like.instanceRows();
+    rowIndex = arena.allocate("row index", DType.I32, rows);
+    lossWeights = arena.allocate("loss weights", DType.F32, rows);
+    timesteps = arena.allocate("timesteps", DType.I64, rows);
+    noise = given == null ? null : arena.allocate("noise", DType.F32, shape);
+    shifts =
+        given == null || given.shifts() == null
+            ? null
+            : arena.allocate("shifts", DType.F32, rows, shape[shape.length - 1]);
+  }
+
+  /** Copies a batch of this shape into its places. */
+  void write(TrainingBatch batch) {
+    latents.copyFrom(batch.latents());
+    batch.prompts().forEach((name, each) -> prompts.get(name).copyFrom(each));
+    rowIndex.copyFrom(batch.rowIndex());
+    lossWeights.copyFrom(batch.lossWeights());
+    TrainingBatch.Given given = batch.given();
+    if (given != null && noise != null) {
+      noise.copyFrom(given.noise());
+      timesteps.copyFrom(given.timesteps());
+      Tensor drawn = given.shifts();
+      if (drawn != null && shifts != null) {
+        Tensor flat = drawn.reshaped(shifts.shape());
+        shifts.copyFrom(flat);
+        flat.release();
+      }
+    }
+  }
+
+  /** Whether there are prior rows. */
+  boolean hasPrior() {
+    return rowIndex.count() > instanceRows;
+  }
+
+  /** Whether noise and timesteps lie here already. */
+  boolean isGiven() {
+    return noise != null;
+  }
+
+  /** Where the noise comes from: from here, or drawn by these keys. */
+  NoiseKernels.Noise noise(long key, long offsetKey, double strength) {
+    return new NoiseKernels.Noise(key, offsetKey, strength, noise, shifts);
+  }
+}
