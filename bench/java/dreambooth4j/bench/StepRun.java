@@ -13,6 +13,7 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.kernel.CudaDevice;
 import dreambooth4j.engine.kernel.CudaRecorder;
+import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.UNetConfig;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.verify.MadeUpTraining;
@@ -63,7 +64,7 @@ public final class StepRun {
     if (cuda) {
       json.put("plannedBytes", planned(config, batch, manner));
     }
-    try (Arena run = Arena.open("run", device)) {
+    try (Arena run = Arena.open("run", OpBackend.on(device))) {
       long before = ProcessMemory.peak().orElse(0); // with the libraries, as step.py counts it
       try (MadeUpTraining training = new MadeUpTraining(run, config, batch, manner)) {
         if (options.contains("--captured")) {
@@ -99,7 +100,7 @@ public final class StepRun {
   /** What a dry step says that tensors need at their peak. */
   private static long planned(
       UNetConfig config, MadeUpTraining.Batch batch, MadeUpTraining.Manner manner) {
-    try (Arena dry = Arena.dry("plan", Device.CUDA);
+    try (Arena dry = Arena.open("plan", OpBackend.dry(Device.CUDA));
         MadeUpTraining training = new MadeUpTraining(dry, config, batch, manner)) {
       training.step();
       return dry.peakBytes();

@@ -76,7 +76,7 @@ public final class DeviceWorks {
   public void roofline() {
     long copied = device == Device.CUDA ? 1L << 30 : 16L << 20;
     int square = device == Device.CUDA ? 8192 : 512;
-    try (Arena arena = Arena.open("roofline", device)) {
+    try (Arena arena = Arena.open("roofline", OpBackend.on(device))) {
       Tensor from = random(arena, DType.F32, copied / 4);
       Tensor to = random(arena, DType.F32, copied / 4);
       user.accept(new Work("roofline", "copy", 0, 2.0 * copied, 1, true, () -> to.copyFrom(from)));
@@ -104,7 +104,7 @@ public final class DeviceWorks {
   private record Set(OpCase.Filled filled, Tensor dy) {}
 
   private void op(OpCase op) {
-    try (Arena arena = Arena.open("op", device)) {
+    try (Arena arena = Arena.open("op", OpBackend.on(device))) {
       List<Set> sets = new ArrayList<>(List.of(set(arena, op)));
       double in = bytes(sets.get(0).filled.inputs()) + parameterBytes(sets.get(0).filled);
       double out = bytes(List.of(sets.get(0).dy));
@@ -196,9 +196,9 @@ public final class DeviceWorks {
 
   private void convolution(int pixels, int in, int out, int stride) {
     Convolution shape = new Convolution(dtype, rows, pixels, pixels, in, out, 3, 3, stride, 1);
-    try (Arena arena = Arena.open("convolution", device)) {
-      Convolutions by = Convolutions.of(arena, shape, true, true);
-      if (by == null) {
+    try (Arena arena = Arena.open("convolution", OpBackend.on(device))) {
+      Convolutions by = OpBackend.of(arena).convolutions();
+      if (by == null || !by.take(arena, shape, true, true)) {
         return;
       }
       Parameters group = new Parameters(dtype);
@@ -262,7 +262,7 @@ public final class DeviceWorks {
   }
 
   private void attention(AttentionEngine engine, Sizes sizes) {
-    try (Arena arena = Arena.open("attention", device)) {
+    try (Arena arena = Arena.open("attention", OpBackend.on(device))) {
       long width = sizes.heads() * sizes.width();
       Tensor q = random(arena, dtype, rows, sizes.queries(), width);
       Tensor dy = random(arena, dtype, rows, sizes.queries(), width);
@@ -286,14 +286,10 @@ public final class DeviceWorks {
 
   private static void attend(
       AttentionEngine engine, Tensor q, Tensor k, Tensor v, Tensor dy, boolean back) {
-    org.bytedeco.pytorch.Tensor[] t =
-        List.of(q, k, v, dy).stream()
-            .map(each -> Attention.split(each.handle(), HEADS))
-            .toArray(org.bytedeco.pytorch.Tensor[]::new);
-    org.bytedeco.pytorch.Tensor[] there = engine.forward(Boxed::call, t[0], t[1], t[2], false);
+    Qkv qkv = Qkv.ofTokens(q.handle(), k.handle(), v.handle(), HEADS, false);
+    var out = engine.forward(Boxed::call, qkv);
     if (back) {
-      org.bytedeco.pytorch.Tensor[] kept = Arrays.copyOfRange(there, 1, there.length);
-      engine.backward(Boxed::call, t[3], t[0], t[1], t[2], there[0], kept, false);
+      engine.backward(Boxed::call, qkv, out, Qkv.split(dy.handle(), HEADS));
     }
   }
 
@@ -301,7 +297,7 @@ public final class DeviceWorks {
   public void adamw() {
     long count = device == Device.CUDA ? 1L << 27 : 1L << 18;
     for (boolean in8Bits : new boolean[] {false, true}) {
-      try (Arena arena = Arena.open("adamw", device)) {
+      try (Arena arena = Arena.open("adamw", OpBackend.on(device))) {
         Parameters group = new Parameters(dtype);
         group.declare("w", count);
         group.allocate(arena, true);
@@ -319,7 +315,7 @@ public final class DeviceWorks {
                 0,
                 count * each,
                 1,
-                Kernels.areTaken(arena),
+                Kernels.of(arena) != null,
                 step(arena, optimizer)));
       }
     }

@@ -2,9 +2,6 @@ package dreambooth4j.engine;
 
 import dreambooth4j.Problem;
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -22,87 +19,68 @@ import org.jspecify.annotations.Nullable;
  * would make. So the code that trains also tells beforehand what it will need.
  */
 public final class Arena implements AutoCloseable {
-  /** What a whole tree holds; one for the tree. */
-  private static final class Meter {
-    long count;
-    long bytes;
-    long peakBytes;
-    long limitBytes = Long.MAX_VALUE;
-    final Device device;
-    final boolean dry;
-    final boolean onHost;
-    final Map<Class<?>, Object> tools = new HashMap<>();
-    String part = "";
-    final Map<String, Long> parts = new LinkedHashMap<>();
-    Map<String, Long> peakParts = Map.of();
-
-    Meter(Device device, boolean dry, boolean onHost) {
-      this.device = device;
-      this.dry = dry;
-      this.onHost = onHost;
-    }
-  }
-
   private final String name;
   private final @Nullable Arena parent;
+  private final Backend backend;
   private final Meter meter;
+  private final boolean onHost;
   private final List<Tensor> live = new ArrayList<>();
   private final List<Arena> children = new ArrayList<>();
   private final @Nullable InferenceMode inferenceMode;
   private boolean closed;
 
-  private Arena(String name, @Nullable Arena parent, Meter meter) {
+  private Arena(String name, @Nullable Arena parent, Backend backend, Meter meter, boolean onHost) {
     this.name = name;
     this.parent = parent;
+    this.backend = backend;
     this.meter = meter;
+    this.onHost = onHost;
     this.inferenceMode = parent == null ? new InferenceMode(true) : null;
+  }
+
+  private static Arena root(String name, Backend backend, boolean onHost) {
+    return new Arena(name, null, backend, new Meter(backend.isDry()), onHost);
   }
 
   /** The root of a new tree, in CPU memory. Close it on the thread that opened it. */
   public static Arena open(String name) {
-    return open(name, Device.CPU);
+    return open(name, Backend.CPU);
   }
 
-  /** The root of a new tree on a device. Close it on the thread that opened it. */
-  public static Arena open(String name, Device device) {
-    return new Arena(name, null, new Meter(device, false, device == Device.CPU));
-  }
-
-  /**
-   * The root of a new dry tree: ops go the ways of {@code device}, which need not be there. A dry
-   * tensor reads as zeros, and what is written to it is lost.
-   */
-  public static Arena dry(String name, Device device) {
-    return new Arena(name, null, new Meter(device, true, true));
+  /** The root of a new tree where this computes. Close it on the thread that opened it. */
+  public static Arena open(String name, Backend backend) {
+    return root(name, backend, backend.isDry() || backend.device() == Device.CPU);
   }
 
   /** In CPU memory that the host does not look into, as if it were a device's: for tests. */
   static Arena staged(String name) {
-    return new Arena(name, null, new Meter(Device.CPU, false, false));
+    return root(name, Backend.CPU, false);
+  }
+
+  /** What computes here. */
+  public Backend backend() {
+    return backend;
   }
 
   /** Where tensors here lie. */
   public Device device() {
-    return meter.device;
+    return backend.device();
   }
 
   /** Whether tensors here have no memory. */
   public boolean isDry() {
-    return meter.dry;
+    return backend.isDry();
   }
 
-  /**
-   * The one tool of a kind in the whole tree, made when it is first asked for: what ops that know
-   * more than the core, such as kernels, find in every arena that they work in.
-   */
-  public <T> T tool(Class<T> kind, Supplier<T> make) {
-    return kind.cast(meter.tools.computeIfAbsent(kind, k -> make.get()));
+  /** What counts the tensors of the whole tree. */
+  public Meter meter() {
+    return meter;
   }
 
   /** An arena that is closed with this one at the latest. */
   public Arena child(String childName) {
     requireOpen();
-    Arena child = new Arena(childName, this, meter);
+    Arena child = new Arena(childName, this, backend, meter, onHost);
     children.add(child);
     return child;
   }
@@ -110,19 +88,55 @@ public final class Arena implements AutoCloseable {
   /** Such an arena in CPU memory, from which the host can read; it is counted apart. */
   public Arena onHost() {
     requireOpen();
-    Arena child = new Arena(name + " on the host", this, new Meter(Device.CPU, meter.dry, true));
+    Backend host = isDry() ? backend : Backend.CPU;
+    Arena child = new Arena(name + " on the host", this, host, new Meter(isDry()), true);
     children.add(child);
     return child;
   }
 
   /** Whether the host can look into the memory of tensors here. */
   public boolean isOnHost() {
-    return meter.onHost;
+    return onHost;
   }
 
-  /** Refuses to hold more than {@code bytes} in the whole tree from now on. */
+  /** As {@link Meter#limit}. */
   public void limit(long bytes) {
-    meter.limitBytes = bytes;
+    meter.limit(bytes);
+  }
+
+  /** As {@link Meter#part}. */
+  public void part(String partName) {
+    meter.part(partName);
+  }
+
+  /** As {@link Meter#peakParts}. */
+  public Map<String, Long> peakParts() {
+    return meter.peakParts();
+  }
+
+  /** As {@link Meter#liveCount}. */
+  public long liveCount() {
+    return meter.liveCount();
+  }
+
+  /** As {@link Meter#liveBytes}. */
+  public long liveBytes() {
+    return meter.liveBytes();
+  }
+
+  /** As {@link Meter#peakBytes}. */
+  public long peakBytes() {
+    return meter.peakBytes();
+  }
+
+  /** As {@link Meter#resetPeak}. */
+  public void resetPeak() {
+    meter.resetPeak();
+  }
+
+  /** As {@link Meter#peakOf}. */
+  public long peakOf(Runnable body) {
+    return meter.peakOf(body);
   }
 
   /**
@@ -135,9 +149,7 @@ public final class Arena implements AutoCloseable {
         what,
         () ->
             torch.empty(
-                shape,
-                Native.options(dtype, meter.dry ? DeviceType.Meta : meter.device.type()),
-                null));
+                shape, Native.options(dtype, isDry() ? DeviceType.Meta : device().type()), null));
   }
 
   /** As {@link #allocate}, all elements zero. */
@@ -200,22 +212,13 @@ public final class Arena implements AutoCloseable {
       shape[i] = handle.size(i);
     }
     Tensor tensor = new Tensor(this, handle, base, shape, DType.of(handle.scalar_type()));
-    requireRoom(op, tensor.ownedBytes());
+    meter.requireRoom(name, op, tensor.ownedBytes());
     handle.retainReference();
     tensor.position = live.size();
     live.add(tensor);
-    tensor.part = meter.part;
-    count(tensor, 1);
+    tensor.part = meter.part();
+    meter.add(tensor.part, tensor.ownedBytes());
     return tensor;
-  }
-
-  private void requireRoom(String what, long bytes) {
-    if (bytes > meter.limitBytes - meter.bytes) {
-      throw new Problem(
-          Problem.Kind.MEMORY,
-          "%s: out of memory (%s: wanted %,d bytes, and of the %,d that the system had left %,d are in use). %s"
-              .formatted(name, what, bytes, meter.limitBytes, meter.bytes, Native.SMALLER));
-    }
   }
 
   void forget(Tensor tensor) {
@@ -224,65 +227,7 @@ public final class Arena implements AutoCloseable {
       live.set(tensor.position, last);
       last.position = tensor.position;
     }
-    count(tensor, -1);
-  }
-
-  private void count(Tensor tensor, int change) {
-    long bytes = change * tensor.ownedBytes();
-    meter.count += change;
-    meter.bytes += bytes;
-    if (meter.dry) {
-      meter.parts.merge(tensor.part, bytes, Long::sum);
-    }
-    if (meter.bytes > meter.peakBytes) {
-      meter.peakBytes = meter.bytes;
-      meter.peakParts = meter.dry ? new LinkedHashMap<>(meter.parts) : Map.of();
-    }
-  }
-
-  /** In a dry tree, names what is made from here on, for {@link #peakParts}. */
-  public void part(String partName) {
-    meter.part = partName;
-  }
-
-  /** Of a dry tree: what was alive at its peak, by the part that it was made in, in bytes. */
-  public Map<String, Long> peakParts() {
-    return Collections.unmodifiableMap(meter.peakParts);
-  }
-
-  /** Tensors alive in the whole tree. */
-  public long liveCount() {
-    return meter.count;
-  }
-
-  /** Bytes alive in the whole tree, libtorch's own workspaces not counted. */
-  public long liveBytes() {
-    return meter.bytes;
-  }
-
-  /** The most bytes that were alive in the whole tree at once. */
-  public long peakBytes() {
-    return meter.peakBytes;
-  }
-
-  /** Forgets earlier peaks: {@link #peakBytes} starts from what is alive now. */
-  public void resetPeak() {
-    meter.peakBytes = meter.bytes;
-  }
-
-  /**
-   * Does {@code body} and returns the most bytes that were alive in the whole tree meanwhile; what
-   * {@link #peakBytes} was before is not forgotten.
-   */
-  public long peakOf(Runnable body) {
-    long before = meter.peakBytes;
-    resetPeak();
-    try {
-      body.run();
-      return meter.peakBytes;
-    } finally {
-      meter.peakBytes = Math.max(before, meter.peakBytes);
-    }
+    meter.remove(tensor.part, tensor.ownedBytes());
   }
 
   private void requireOpen() {
@@ -303,7 +248,7 @@ public final class Arena implements AutoCloseable {
     closed = true;
     for (Tensor tensor : live) {
       tensor.drop();
-      count(tensor, -1);
+      meter.remove(tensor.part, tensor.ownedBytes());
     }
     live.clear();
     if (parent != null) {

@@ -6,6 +6,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.ProcessMemory;
+import dreambooth4j.engine.op.OpBackend;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
@@ -56,7 +57,7 @@ public final class Devices {
 
   /** As {@link #open(String, Device)}, with no more bytes in tensors than these, if given. */
   public static Arena open(String name, Device device, OptionalLong limit) {
-    Arena run = Arena.open(name, device);
+    Arena run = Arena.open(name, OpBackend.on(device));
     limit.ifPresent(run::limit);
     return run;
   }

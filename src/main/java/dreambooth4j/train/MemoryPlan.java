@@ -14,6 +14,7 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
@@ -159,7 +160,7 @@ public record MemoryPlan(
 
   /** Plans a run on a device, which need not be there. */
   static MemoryPlan of(ModelSource base, Config config, Load load, Device device) {
-    try (Arena run = Arena.dry("plan", device);
+    try (Arena run = Arena.open("plan", OpBackend.dry(device));
         StableDiffusion model = Trainer.load(run, base, config)) {
       return new Dry(run, base, config, model).plan(load);
     }

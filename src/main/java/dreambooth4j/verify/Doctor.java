@@ -7,6 +7,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Platform.Fact;
+import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.UNetConfig;
 import java.io.File;
 import java.io.IOException;
@@ -68,7 +69,7 @@ public final class Doctor {
    */
   public static String train(Device device) {
     long start = System.nanoTime();
-    try (Arena run = Arena.open("doctor", device)) {
+    try (Arena run = Arena.open("doctor", OpBackend.on(device))) {
       MadeUpTraining training =
           new MadeUpTraining(run, smallUNet(), new MadeUpTraining.Batch(1, 8, 7));
       double first = training.step();

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dreambooth4j.Problem;
+import dreambooth4j.engine.op.OpBackend;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -92,7 +93,7 @@ class ArenaTest {
 
   @Test
   void shouldCountByPartsWithoutHoldingAnythingWhenDry() {
-    try (Arena run = Arena.dry("plan", Device.CPU)) {
+    try (Arena run = Arena.open("plan", OpBackend.dry(Device.CPU))) {
       run.part("large");
       Tensor large = run.allocate("large", DType.F32, 1L << 50);
       run.part("small");

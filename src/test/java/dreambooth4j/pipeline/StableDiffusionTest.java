@@ -6,6 +6,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelFolder;
@@ -65,7 +66,7 @@ class StableDiffusionTest {
   void shouldHaveTheSameGroupsInADryArena() {
     ModelFolder source = ModelFolder.open(MODEL, null);
     try (Arena run = Arena.open("run");
-        Arena plan = Arena.dry("plan", Device.CPU);
+        Arena plan = Arena.open("plan", OpBackend.dry(Device.CPU));
         StableDiffusion real = StableDiffusion.load(run, source, Component.UNET);
         StableDiffusion dry = StableDiffusion.load(plan, source, Component.UNET)) {
       assertThat(described(dry)).isEqualTo(described(real));

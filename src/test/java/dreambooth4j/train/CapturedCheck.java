@@ -9,6 +9,7 @@ import dreambooth4j.engine.kernel.CudaDevice;
 import dreambooth4j.engine.kernel.CudaRecorder;
 import dreambooth4j.engine.kernel.Emulated;
 import dreambooth4j.engine.kernel.Recorder;
+import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.random.CounterRandom;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -132,7 +133,7 @@ public record CapturedCheck(String keys, double ofLosses) {
 
   private static TinyTrainer open(TinyRun tiny, Device device) {
     return new TinyTrainer(
-        tiny, device == Device.CPU ? Emulated.open() : Arena.open("run", device));
+        tiny, device == Device.CPU ? Emulated.open() : Arena.open("run", OpBackend.on(device)));
   }
 
   private static TinyTrainer trained(TinyRun tiny, Device device, Supplier<Recorder> recorder) {

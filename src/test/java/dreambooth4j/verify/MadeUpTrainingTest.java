@@ -74,8 +74,7 @@ class MadeUpTrainingTest {
 
   private static double replayed() throws IOException {
     Again recorder = new Again();
-    try (Arena run = Arena.open("run")) {
-      Emulated.in(run);
+    try (Arena run = Emulated.open()) {
       double loss;
       try (MadeUpTraining training = new MadeUpTraining(run, config(), BATCH)) {
         training.capture(recorder);

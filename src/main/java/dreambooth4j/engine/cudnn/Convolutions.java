@@ -2,7 +2,6 @@ package dreambooth4j.engine.cudnn;
 
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
-import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
@@ -19,8 +18,7 @@ import org.jspecify.annotations.Nullable;
  * Convolutions of one tree of arenas on CUDA: for each shape and direction the fastest algorithm of
  * those that give the same bits each time and want no more than {@value #WORKSPACE_BYTES} bytes of
  * workspace, found by {@link Autotuner}. The workspace is the arena's, for as long as the call
- * takes. Gradients of weights are written or added straight into their slices. Off where the
- * environment variable {@code DREAMBOOTH4J_CUDNN} is {@code off}, for comparisons.
+ * takes. Gradients of weights are written or added straight into their slices.
  *
  * <p><b>What calls cuDNN has not run on a GPU yet.</b>
  */
@@ -28,61 +26,49 @@ public final class Convolutions {
   /** The most that a call may take as its workspace. */
   public static final long WORKSPACE_BYTES = 256L << 20;
 
-  private static final boolean OFF = "off".equals(System.getenv("DREAMBOOTH4J_CUDNN"));
-
   private record Planned(Convolution shape, Direction direction) {}
 
   private record Plan(int algorithm, long workspaceBytes) {}
 
-  private final @Nullable ConvolutionLibrary library;
+  private final ConvolutionLibrary library;
   private final @Nullable Autotuner autotuner;
   private final Runnable await;
   private final Map<Planned, @Nullable Plan> plans = new HashMap<>();
 
-  private Convolutions(
-      @Nullable ConvolutionLibrary library, @Nullable Autotuner autotuner, Runnable await) {
+  /**
+   * Convolutions by this library.
+   *
+   * @param autotuner what finds the fastest algorithm; for null the first is taken
+   * @param await returns when all that was launched is done
+   */
+  Convolutions(ConvolutionLibrary library, @Nullable Autotuner autotuner, Runnable await) {
     this.library = library;
     this.autotuner = autotuner;
     this.await = await;
   }
 
-  private static Convolutions usual(Arena arena) {
-    if (arena.device() == Device.CPU || OFF) {
-      return new Convolutions(null, null, () -> {});
-    }
-    return arena.isDry()
-        ? new Convolutions(new DryLibrary(), null, () -> {})
-        : new Convolutions(new CudnnLibrary(), Autotuner.ofUser("convolution"), CudaDevice::await);
+  /** By cuDNN on the current CUDA device. */
+  public static Convolutions byCudnn() {
+    return new Convolutions(new CudnnLibrary(), Autotuner.ofUser("convolution"), CudaDevice::await);
+  }
+
+  /** Of dry tensors, which counts the largest workspace. */
+  public static Convolutions dry() {
+    return new Convolutions(new DryLibrary(), null, () -> {});
   }
 
   /**
-   * Has a tree compute by this library, or by ATen for null: to be said before an op runs there.
-   */
-  static void computeBy(
-      Arena arena, @Nullable ConvolutionLibrary library, @Nullable Autotuner autotuner) {
-    Convolutions made =
-        arena.tool(Convolutions.class, () -> new Convolutions(library, autotuner, () -> {}));
-    if (made.library != library) {
-      throw new IllegalStateException("ops have run in this tree already");
-    }
-  }
-
-  /**
-   * Those that compute this convolution in an arena, with plans for all directions that it will
-   * need; null where ATen must do it.
+   * Whether this convolution is computed here, with plans for all directions that it will need;
+   * else libtorch must do it.
    *
    * @param dx whether the images need a gradient
    * @param dw whether the weight does
    */
-  public static @Nullable Convolutions of(Arena arena, Convolution shape, boolean dx, boolean dw) {
-    Convolutions all = arena.tool(Convolutions.class, () -> usual(arena));
-    boolean taken =
-        all.library != null
-            && shape.dtype() != DType.F64
-            && all.plan(arena, shape, Direction.FORWARD) != null
-            && (!dx || all.plan(arena, shape, Direction.DATA) != null)
-            && (!dw || all.plan(arena, shape, Direction.FILTER) != null);
-    return taken ? all : null;
+  public boolean take(Arena arena, Convolution shape, boolean dx, boolean dw) {
+    return shape.dtype() != DType.F64
+        && plan(arena, shape, Direction.FORWARD) != null
+        && (!dx || plan(arena, shape, Direction.DATA) != null)
+        && (!dw || plan(arena, shape, Direction.FILTER) != null);
   }
 
   /** y [B, H', W', O] of images x and a weight, with its bias if any; the caller holds it. */
@@ -113,15 +99,8 @@ public final class Convolutions {
       @Nullable Parameter bias) {
     weight.accumulateBy((slice, add) -> run(arena, shape, Direction.FILTER, x, dy, slice, add));
     if (bias != null) {
-      bias.accumulateBy((slice, add) -> library().biasGradient(shape, dy, slice, add));
+      bias.accumulateBy((slice, add) -> library.biasGradient(shape, dy, slice, add));
     }
-  }
-
-  private ConvolutionLibrary library() {
-    if (library == null) {
-      throw new IllegalStateException("no library for convolutions");
-    }
-    return library;
   }
 
   private void run(
@@ -152,7 +131,7 @@ public final class Convolutions {
         plan.workspaceBytes == 0
             ? null
             : arena.allocate("conv2d workspace", DType.U8, plan.workspaceBytes);
-    library().run(shape, direction, plan.algorithm, first, second, result, add, workspace);
+    library.run(shape, direction, plan.algorithm, first, second, result, add, workspace);
     if (workspace != null) {
       workspace.release(); // the allocator gives it only to what comes later on the stream
     }
@@ -169,9 +148,9 @@ public final class Convolutions {
 
   private @Nullable Plan chosen(Arena arena, Convolution shape, Direction direction) {
     Map<String, Plan> possible = new HashMap<>();
-    for (int algorithm : library().algorithms(direction)) {
+    for (int algorithm : library.algorithms(direction)) {
       try {
-        long bytes = library().workspaceBytes(shape, direction, algorithm);
+        long bytes = library.workspaceBytes(shape, direction, algorithm);
         if (bytes <= WORKSPACE_BYTES) {
           possible.put("algorithm " + algorithm, new Plan(algorithm, bytes));
         }

@@ -8,9 +8,8 @@ import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The ways in which libtorch 2.10 computes attention, each forward and back, without dropout. q, y
- * [B, heads, N, d], k, v [B, heads, M, d]; the last axis is contiguous, the others are as in tokens
- * [B, N, heads, d]. Must be called inside a native call.
+ * The ways in which libtorch 2.10 computes attention, each forward and backward, without dropout.
+ * Shapes are those of {@link Qkv}, y is as q. Must be called inside a native call.
  *
  * <p>The operators are called by themselves, so what libtorch's own choice would check is {@link
  * #takes}' business. <b>Those of CUDA have not run on a GPU yet</b>; a test holds their arguments
@@ -25,46 +24,38 @@ enum AttentionEngine {
     }
 
     @Override
-    Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal) {
+    Tensor[] forward(Operators to, Qkv in) {
       // In 16 bits libtorch takes thirty times as long as in F32 there, and ten times back.
       Tensor[] all =
           to.call(
               "_scaled_dot_product_flash_attention_for_cpu",
-              Wide.asF32(q),
-              Wide.asF32(k),
-              Wide.asF32(v),
+              Wide.asF32(in.q()),
+              Wide.asF32(in.k()),
+              Wide.asF32(in.v()),
               0.0,
-              causal,
+              in.causal(),
               null,
               null);
-      return Wide.is(q) ? new Tensor[] {all[0].to(q.scalar_type()), all[1]} : all;
+      return Wide.is(in.q()) ? new Tensor[] {all[0].to(in.q().scalar_type()), all[1]} : all;
     }
 
     @Override
-    Tensor[] backward(
-        Operators to,
-        Tensor dy,
-        Tensor q,
-        Tensor k,
-        Tensor v,
-        Tensor y,
-        Tensor[] kept,
-        boolean causal) {
+    Tensor[] backward(Operators to, Qkv in, Tensor[] out, Tensor dy) {
       Tensor[] all =
           to.call(
               "_scaled_dot_product_flash_attention_for_cpu_backward",
               Wide.asF32(dy),
-              Wide.asF32(q),
-              Wide.asF32(k),
-              Wide.asF32(v),
-              Wide.asF32(y),
-              kept[0],
+              Wide.asF32(in.q()),
+              Wide.asF32(in.k()),
+              Wide.asF32(in.v()),
+              Wide.asF32(out[0]),
+              out[1],
               0.0,
-              causal,
+              in.causal(),
               null,
               null);
-      for (int i = 0; Wide.is(q) && i < all.length; i++) {
-        all[i] = all[i].to(q.scalar_type());
+      for (int i = 0; Wide.is(in.q()) && i < all.length; i++) {
+        all[i] = all[i].to(in.q().scalar_type());
       }
       return all;
     }
@@ -78,21 +69,15 @@ enum AttentionEngine {
     }
 
     @Override
-    Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal) {
-      return new Tensor[] {tokens(q), Dry.sums(q, q.size(0), q.size(1), q.size(2))};
+    Tensor[] forward(Operators to, Qkv in) {
+      return new Tensor[] {
+        tokens(in.q()), Dry.sums(in.q(), in.q().size(0), in.q().size(1), in.q().size(2))
+      };
     }
 
     @Override
-    Tensor[] backward(
-        Operators to,
-        Tensor dy,
-        Tensor q,
-        Tensor k,
-        Tensor v,
-        Tensor y,
-        Tensor[] kept,
-        boolean causal) {
-      return new Tensor[] {tokens(q), tokens(k), tokens(v)};
+    Tensor[] backward(Operators to, Qkv in, Tensor[] out, Tensor dy) {
+      return new Tensor[] {tokens(in.q()), tokens(in.k()), tokens(in.v())};
     }
 
     /** [B, heads, N, d] that lies as [B, N, heads, d]. */
@@ -109,37 +94,37 @@ enum AttentionEngine {
     }
 
     @Override
-    Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal) {
+    Tensor[] forward(Operators to, Qkv in) {
       Tensor[] all =
-          to.call("_scaled_dot_product_flash_attention", q, k, v, 0.0, causal, false, null);
+          to.call(
+              "_scaled_dot_product_flash_attention",
+              in.q(),
+              in.k(),
+              in.v(),
+              0.0,
+              in.causal(),
+              false,
+              null);
       return new Tensor[] {all[0], all[1]};
     }
 
     @Override
-    Tensor[] backward(
-        Operators to,
-        Tensor dy,
-        Tensor q,
-        Tensor k,
-        Tensor v,
-        Tensor y,
-        Tensor[] kept,
-        boolean causal) {
+    Tensor[] backward(Operators to, Qkv in, Tensor[] out, Tensor dy) {
       Tensor none = new Tensor(); // lengths of unequal sequences, and dropout's random numbers
       return to.call(
           "_scaled_dot_product_flash_attention_backward",
           dy,
-          q,
-          k,
-          v,
-          y,
-          kept[0],
+          in.q(),
+          in.k(),
+          in.v(),
+          out[0],
+          out[1],
           none,
           none,
-          q.size(2),
-          k.size(2),
+          in.q().size(2),
+          in.k().size(2),
           0.0,
-          causal,
+          in.causal(),
           none,
           none,
           null);
@@ -154,36 +139,36 @@ enum AttentionEngine {
     }
 
     @Override
-    Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal) {
+    Tensor[] forward(Operators to, Qkv in) {
       return to.call(
-          "_scaled_dot_product_efficient_attention", q, k, v, null, true, 0.0, causal, null);
+          "_scaled_dot_product_efficient_attention",
+          in.q(),
+          in.k(),
+          in.v(),
+          null,
+          true,
+          0.0,
+          in.causal(),
+          null);
     }
 
     @Override
-    Tensor[] backward(
-        Operators to,
-        Tensor dy,
-        Tensor q,
-        Tensor k,
-        Tensor v,
-        Tensor y,
-        Tensor[] kept,
-        boolean causal) {
+    Tensor[] backward(Operators to, Qkv in, Tensor[] out, Tensor dy) {
       boolean[] wanted = {true, true, true, false}; // no bias, so no gradient of it
       return to.call(
           "_scaled_dot_product_efficient_attention_backward",
           dy,
-          q,
-          k,
-          v,
+          in.q(),
+          in.k(),
+          in.v(),
           new Tensor(),
-          y,
-          kept[0],
-          kept[1],
-          kept[2],
+          out[0],
+          out[1],
+          out[2],
+          out[3],
           0.0,
           wanted,
-          causal,
+          in.causal(),
           null);
     }
   },
@@ -196,41 +181,42 @@ enum AttentionEngine {
     }
 
     @Override
-    Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal) {
+    Tensor[] forward(Operators to, Qkv in) {
       Tensor[] all =
           to.call(
-              "_scaled_dot_product_cudnn_attention", q, k, v, null, true, 0.0, causal, false, null);
+              "_scaled_dot_product_cudnn_attention",
+              in.q(),
+              in.k(),
+              in.v(),
+              null,
+              true,
+              0.0,
+              in.causal(),
+              false,
+              null);
       return new Tensor[] {all[0], all[1], all[6], all[7]};
     }
 
     @Override
-    Tensor[] backward(
-        Operators to,
-        Tensor dy,
-        Tensor q,
-        Tensor k,
-        Tensor v,
-        Tensor y,
-        Tensor[] kept,
-        boolean causal) {
+    Tensor[] backward(Operators to, Qkv in, Tensor[] out, Tensor dy) {
       Tensor none = new Tensor(); // a bias, and lengths of unequal sequences
       return to.call(
           "_scaled_dot_product_cudnn_attention_backward",
           dy,
-          q,
-          k,
-          v,
-          y,
-          kept[0],
-          kept[1],
-          kept[2],
+          in.q(),
+          in.k(),
+          in.v(),
+          out[0],
+          out[1],
+          out[2],
+          out[3],
           none,
           none,
           none,
-          q.size(2),
-          k.size(2),
+          in.q().size(2),
+          in.k().size(2),
           0.0,
-          causal,
+          in.causal(),
           null);
     }
   },
@@ -243,32 +229,27 @@ enum AttentionEngine {
     }
 
     @Override
-    Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal) {
-      Tensor scores = q.matmul(k.transpose(2, 3)).mul_(scale(q));
-      if (causal) {
+    Tensor[] forward(Operators to, Qkv in) {
+      Tensor scores = in.q().matmul(in.k().transpose(2, 3)).mul_(scale(in.q()));
+      if (in.causal()) {
         Tensor future = torch.ones_like(scores).triu(1).to(torch.ScalarType.Bool);
         scores.masked_fill_(future, new Scalar(Double.NEGATIVE_INFINITY));
       }
       Tensor shares = scores.softmax(-1);
-      return new Tensor[] {shares.matmul(v), shares};
+      return new Tensor[] {shares.matmul(in.v()), shares};
     }
 
     @Override
-    Tensor[] backward(
-        Operators to,
-        Tensor dy,
-        Tensor q,
-        Tensor k,
-        Tensor v,
-        Tensor y,
-        Tensor[] kept,
-        boolean causal) {
-      Tensor shares = kept[0];
-      Tensor dShares = dy.matmul(v.transpose(2, 3));
-      Tensor change = dShares.sub(dy.mul(y).sum(new long[] {-1}, true, new ScalarTypeOptional()));
-      Tensor dScores = change.mul_(shares).mul_(scale(q));
+    Tensor[] backward(Operators to, Qkv in, Tensor[] out, Tensor dy) {
+      Tensor shares = out[1];
+      Tensor dShares = dy.matmul(in.v().transpose(2, 3));
+      Tensor change =
+          dShares.sub(dy.mul(out[0]).sum(new long[] {-1}, true, new ScalarTypeOptional()));
+      Tensor dScores = change.mul_(shares).mul_(scale(in.q()));
       return new Tensor[] {
-        dScores.matmul(k), dScores.transpose(2, 3).matmul(q), shares.transpose(2, 3).matmul(dy)
+        dScores.matmul(in.k()),
+        dScores.transpose(2, 3).matmul(in.q()),
+        shares.transpose(2, 3).matmul(dy)
       };
     }
 
@@ -302,21 +283,14 @@ enum AttentionEngine {
   /** Whether it can compute that on CUDA, as far as that is known before it is tried. */
   abstract boolean takes(Sizes sizes);
 
-  /** y, then what the way back wants kept. */
-  abstract Tensor[] forward(Operators to, Tensor q, Tensor k, Tensor v, boolean causal);
+  /** y, then what {@link #backward} wants kept. */
+  abstract Tensor[] forward(Operators to, Qkv in);
 
   /**
    * dq, dk and dv, maybe more.
    *
-   * @param kept what the way there said after y
+   * @param out what {@link #forward} gave
+   * @param dy the gradient of y, of its shape
    */
-  abstract Tensor[] backward(
-      Operators to,
-      Tensor dy,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      Tensor y,
-      Tensor[] kept,
-      boolean causal);
+  abstract Tensor[] backward(Operators to, Qkv in, Tensor[] out, Tensor dy);
 }

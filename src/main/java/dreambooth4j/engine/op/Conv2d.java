@@ -57,9 +57,8 @@ public final class Conv2d {
   public static Var apply(
       Tape tape, Var x, Parameter weight, @Nullable Parameter bias, int stride, int padding) {
     Convolution shape = Convolution.of(x.value(), weight, stride, padding);
-    Convolutions cudnn =
-        Convolutions.of(tape.arena(), shape, x.needsGradient(), weight.isTrainable());
-    if (cudnn != null) {
+    Convolutions cudnn = OpBackend.of(tape.arena()).convolutions();
+    if (cudnn != null && cudnn.take(tape.arena(), shape, x.needsGradient(), weight.isTrainable())) {
       return byCudnn(cudnn, shape, tape, x, weight, bias);
     }
     return new Conv2d(tape, shape, x, weight, bias).apply();

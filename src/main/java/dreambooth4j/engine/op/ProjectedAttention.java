@@ -46,7 +46,7 @@ public final class ProjectedAttention {
    */
   public static Var apply(
       Tape tape, Var x, Var context, List<Parameter> weights, int heads, boolean causal) {
-    if (Kernels.areTaken(tape.arena())) {
+    if (Kernels.of(tape.arena()) != null) {
       return packed(tape, x, context, weights, heads, causal);
     }
     return Attention.apply(
@@ -58,14 +58,14 @@ public final class ProjectedAttention {
         causal);
   }
 
-  /** The way of CUDA, on any device. */
+  /** The form that CUDA takes, on any device. */
   static Var packed(
       Tape tape, Var x, Var context, List<Parameter> weights, int heads, boolean causal) {
     return new ProjectedAttention(tape, x, context, weights, heads, causal).run();
   }
 
   private Var run() {
-    boolean goesBack =
+    boolean backward =
         x.needsGradient()
             || context.needsGradient()
             || weights.stream().anyMatch(Parameter::isTrainable);
@@ -77,33 +77,15 @@ public final class ProjectedAttention {
                     projections(context, weights.subList(1, 3)))
                 .flatMap(List::stream)
                 .toList();
-    AttentionEngine engine =
-        AttentionChoice.of(tape.arena(), sizes(), () -> split(projections), goesBack);
-    Tensor[] all =
-        tape.arena()
-            .computeAll(
-                "attention",
-                () -> {
-                  org.bytedeco.pytorch.Tensor[] qkv = split(projections);
-                  org.bytedeco.pytorch.Tensor[] r =
-                      engine.forward(Attention::call, qkv[0], qkv[1], qkv[2], causal);
-                  r[0] = Attention.joined(r[0]);
-                  return r;
-                });
-    List<Tensor> kept = List.of(all).subList(1, all.length);
-    List<Tensor> held =
-        Stream.of(List.of(x.value(), context.value()), projections, List.of(all))
+    AttentionCall call =
+        AttentionCall.forward(tape.arena(), sizes(), () -> qkv(projections), backward);
+    List<Tensor> kept =
+        Stream.of(List.of(x.value(), context.value()), projections, call.results())
             .flatMap(List::stream)
             .toList();
-    Var y =
-        tape.record(
-            "attention",
-            all[0],
-            goesBack,
-            held,
-            dy -> backward(engine, projections, all[0], kept, dy));
+    Var y = tape.record("attention", call.y(), backward, kept, dy -> backward(call, dy));
     projections.forEach(Tensor::release);
-    kept.forEach(Tensor::release);
+    call.releaseKept();
     return y;
   }
 
@@ -128,37 +110,29 @@ public final class ProjectedAttention {
     return tape.arena().compute("linear", () -> torch.linear(of.handle(), matrix.handle()));
   }
 
-  /** q, k and v, [B, heads, N, d], of the columns of the projections. */
-  private org.bytedeco.pytorch.Tensor[] split(List<Tensor> projections) {
+  /** q, k and v are columns of the projections. */
+  private Qkv qkv(List<Tensor> projections) {
     long width = weights.get(0).shape()[0];
-    return projections.stream()
-        .flatMap(
-            each ->
-                Stream.iterate(0L, at -> at < each.size(-1), at -> at + width)
-                    .map(at -> Attention.split(each.handle().narrow(-1, at, width), heads)))
-        .toArray(org.bytedeco.pytorch.Tensor[]::new);
+    var columns =
+        projections.stream()
+            .flatMap(
+                each ->
+                    Stream.iterate(0L, at -> at < each.size(-1), at -> at + width)
+                        .map(at -> each.handle().narrow(-1, at, width)))
+            .toList();
+    return Qkv.ofTokens(columns.get(0), columns.get(1), columns.get(2), heads, causal);
   }
 
-  private void backward(
-      AttentionEngine engine, List<Tensor> projections, Tensor y, List<Tensor> kept, Tensor dy) {
+  private void backward(AttentionCall call, Tensor dy) {
     Native.run(
         "attention.backward",
         () -> {
-          org.bytedeco.pytorch.Tensor[] qkv = split(projections);
-          org.bytedeco.pytorch.Tensor[] d =
-              engine.backward(
-                  Attention::call,
-                  Attention.split(dy.handle(), heads),
-                  qkv[0],
-                  qkv[1],
-                  qkv[2],
-                  Attention.split(y.handle(), heads),
-                  kept.stream().map(Tensor::handle).toArray(org.bytedeco.pytorch.Tensor[]::new),
-                  causal);
+          var d = call.gradients(dy);
           for (int i = 0; i < 3; i++) {
-            d[i] = Attention.joined(d[i]).view(-1, weights.get(i).shape()[0]);
+            d[i] = d[i].view(-1, weights.get(i).shape()[0]);
             if (weights.get(i).isTrainable()) {
-              weights.get(i).accumulateProduct(d[i].t(), rows(i == 0 ? x : context));
+              var rows = (i == 0 ? x : context).handle();
+              weights.get(i).accumulateProduct(d[i].t(), rows.view(-1, rows.size(-1)));
             }
           }
           if (x == context) {
@@ -170,11 +144,7 @@ public final class ProjectedAttention {
         });
   }
 
-  private static org.bytedeco.pytorch.Tensor rows(Var of) {
-    return of.handle().view(-1, of.size(-1));
-  }
-
-  /** Passes on what comes back to an input by the projections {@code from} to {@code end}. */
+  /** Adds up the gradients that an input has by the projections {@code from} to {@code end}. */
   private void accumulate(Var to, org.bytedeco.pytorch.Tensor[] d, int from, int end) {
     if (!to.needsGradient()) {
       return;
@@ -184,8 +154,7 @@ public final class ProjectedAttention {
             .compute(
                 "linear.dx",
                 () -> {
-                  org.bytedeco.pytorch.Tensor sum =
-                      d[from].matmul(weights.get(from).weight().handle());
+                  var sum = d[from].matmul(weights.get(from).weight().handle());
                   for (int i = from + 1; i < end; i++) {
                     sum.addmm_(d[i], weights.get(i).weight().handle());
                   }

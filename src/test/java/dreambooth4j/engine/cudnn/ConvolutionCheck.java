@@ -13,11 +13,11 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.KernelCase;
 import dreambooth4j.engine.op.Conv2d;
+import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.engine.op.OpCase;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
-import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Scalar;
 
@@ -56,27 +56,22 @@ public record ConvolutionCheck(Convolution shape) {
    * @throws IllegalStateException where cuDNN has no plan, which a run leaves to ATen
    */
   public void onGpu() {
-    try (Arena arena = Arena.open("plans", Device.CUDA)) {
-      if (Convolutions.of(arena, shape, true, true) == null) {
+    OpBackend cuda = OpBackend.on(Device.CUDA);
+    Convolutions cudnn = cuda.convolutions();
+    try (Arena arena = Arena.open("plans", cuda)) {
+      if (cudnn == null || !cudnn.take(arena, shape, true, true)) {
         throw new IllegalStateException("no plan: ATen does it");
       }
     }
-    hold(Device.CUDA, arena -> {});
+    hold(cuda);
   }
 
-  /**
-   * Holds what is computed on a device to the rule of the kernels; twice, for the same bits.
-   *
-   * @param by is told a tree of arenas before an op runs there
-   */
-  void hold(Device device, Consumer<Arena> by) {
+  /** Holds what a backend computes to the rule of the kernels; twice, for the same bits. */
+  void hold(OpBackend backend) {
     try (Arena exact = Arena.open("exact");
-        Arena plain = Arena.open("plain", device);
-        Arena ours = Arena.open("ours", device);
-        Arena again = Arena.open("again", device)) {
-      Convolutions.computeBy(plain, null, null);
-      by.accept(ours);
-      by.accept(again);
+        Arena plain = Arena.open("plain", backend.convolving(null));
+        Arena ours = Arena.open("ours", backend);
+        Arena again = Arena.open("again", backend)) {
       List<Tensor> right = results(exact, DType.F64);
       List<Tensor> atens = results(plain, shape.dtype());
       List<Tensor> mine = results(ours, shape.dtype());

@@ -17,12 +17,12 @@ import dreambooth4j.engine.Var;
 import dreambooth4j.engine.cudnn.Convolution.Direction;
 import dreambooth4j.engine.kernel.Autotuner;
 import dreambooth4j.engine.op.Conv2d;
+import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.engine.op.OpCase;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
-import java.util.function.Consumer;
 import org.bytedeco.javacpp.BoolPointer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.T_TensorTensorTensor_T;
@@ -140,8 +140,12 @@ class ConvolutionsTest {
     }
   }
 
-  private Consumer<Arena> by(ConvolutionLibrary library) {
-    return arena -> Convolutions.computeBy(arena, library, autotuner());
+  private OpBackend by(ConvolutionLibrary library) {
+    return OpBackend.on(Device.CPU).convolving(convolutions(library));
+  }
+
+  private Convolutions convolutions(ConvolutionLibrary library) {
+    return new Convolutions(library, autotuner(), () -> {});
   }
 
   private Autotuner autotuner() {
@@ -186,9 +190,8 @@ class ConvolutionsTest {
     long[] images = {2, 7, 6, 5};
     long[] filter = {4, 5, 3, 3};
     StandIn library = new StandIn(null, 0, 1, 2);
-    try (Arena ours = Arena.open("ours");
+    try (Arena ours = Arena.open("ours", by(library));
         Arena theirs = Arena.open("theirs")) {
-      Convolutions.computeBy(ours, library, autotuner());
       List<float[]> a = trained(ours, images, filter, stride, padding, anew);
       List<float[]> b = trained(theirs, images, filter, stride, padding, anew);
       for (int i = 0; i < b.size(); i++) {
@@ -208,25 +211,22 @@ class ConvolutionsTest {
   void shouldLeaveToAtenWhatHasNoPlan() {
     StandIn library = new StandIn(Direction.DATA, 0, 1, 2);
     long[] images = {2, 7, 6, 5};
-    try (Arena arena = Arena.open("test")) {
-      Convolutions.computeBy(arena, library, autotuner());
+    Convolutions convolutions = convolutions(library);
+    try (Arena arena = Arena.open("test", OpBackend.on(Device.CPU).convolving(convolutions))) {
       trained(arena, images, new long[] {4, 5, 3, 3}, 1, 1, false);
       assertThat(library.ran).as("tried, and not used").containsExactly("FORWARD 2");
       Convolution shape = new Convolution(DType.F32, 2, 7, 6, 5, 4, 3, 3, 1, 1);
-      assertThat(Convolutions.of(arena, shape, false, true)).isNotNull();
-      assertThat(Convolutions.of(arena, shape, true, true)).isNull();
+      assertThat(convolutions.take(arena, shape, false, true)).isTrue();
+      assertThat(convolutions.take(arena, shape, true, true)).isFalse();
     }
   }
 
   @Test
   void shouldPassOverAnAlgorithmThatFailsWhenItRuns() {
     Convolution shape = new Convolution(DType.F32, 2, 7, 6, 5, 4, 3, 3, 1, 1);
-    try (Arena some = Arena.open("some");
-        Arena none = Arena.open("none")) {
-      Convolutions.computeBy(some, new StandIn(null, 3, 2), autotuner());
-      assertThat(Convolutions.of(some, shape, true, true)).isNotNull();
-      Convolutions.computeBy(none, new StandIn(null, 3), autotuner());
-      assertThat(Convolutions.of(none, shape, true, true)).isNull();
+    try (Arena arena = Arena.open("test")) {
+      assertThat(convolutions(new StandIn(null, 3, 2)).take(arena, shape, true, true)).isTrue();
+      assertThat(convolutions(new StandIn(null, 3)).take(arena, shape, true, true)).isFalse();
     }
   }
 
@@ -234,7 +234,7 @@ class ConvolutionsTest {
   @Test
   void shouldHoldTheChecksOfAGpu() {
     ConvolutionCheck check = ConvolutionCheck.of(DType.F32, 2, 7, 6, 5, 3, 3, 2, 1);
-    check.hold(Device.CPU, by(new StandIn(null, 2)));
+    check.hold(by(new StandIn(null, 2)));
     StandIn off =
         new StandIn(null, 2) {
           @Override
@@ -243,7 +243,7 @@ class ConvolutionsTest {
             Native.run("off", () -> result.handle().mul_(new Scalar(1.01)));
           }
         };
-    assertThatThrownBy(() -> check.hold(Device.CPU, by(off)))
+    assertThatThrownBy(() -> check.hold(by(off)))
         .isInstanceOf(AssertionError.class)
         .hasMessageContaining("result 5");
   }
@@ -276,9 +276,7 @@ class ConvolutionsTest {
   /** So a plan counts the workspace of a call at its most, and makes what cuDNN would write to. */
   @Test
   void shouldBeCudnnInADryTreeOfCuda() {
-    try (Arena arena = Arena.dry("plan", Device.CUDA)) {
-      Convolution shape = new Convolution(DType.BF16, 2, 7, 6, 5, 4, 3, 3, 1, 1);
-      assertThat(Convolutions.of(arena, shape, true, true)).isNotNull();
+    try (Arena arena = Arena.open("plan", OpBackend.dry(Device.CUDA))) {
       Parameters group = new Parameters(DType.BF16);
       Parameter weight = group.declare("w", 4, 5, 3, 3);
       group.allocate(arena, false);
@@ -295,9 +293,7 @@ class ConvolutionsTest {
 
   @Test
   void shouldBeAtenOnTheCpu() {
-    try (Arena arena = Arena.open("test")) {
-      Convolution shape = new Convolution(DType.F32, 2, 7, 6, 5, 4, 3, 3, 1, 1);
-      assertThat(Convolutions.of(arena, shape, true, true)).isNull();
-    }
+    assertThat(OpBackend.on(Device.CPU).convolutions()).isNull();
+    assertThat(OpBackend.dry(Device.CPU).convolutions()).isNull();
   }
 }

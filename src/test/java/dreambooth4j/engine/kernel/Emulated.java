@@ -3,6 +3,8 @@ package dreambooth4j.engine.kernel;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Device;
+import dreambooth4j.engine.op.OpBackend;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 
@@ -10,8 +12,8 @@ import java.io.UncheckedIOException;
 public final class Emulated {
   private Emulated() {}
 
-  /** Has the ops of a tree, none of which has run yet, take our kernels; without g++ skips. */
-  public static void in(Arena arena) {
+  /** The root of a tree whose ops take our kernels; without g++ skips. */
+  public static Arena open() {
     assumeTrue(Emulator.available(), "g++ is not installed");
     try {
       Emulator.load();
@@ -21,13 +23,11 @@ public final class Emulated {
       Thread.currentThread().interrupt();
       throw new IllegalStateException(e);
     }
-    Kernels.launchOn(arena, new Emulator(false));
+    return open(new Emulator(false));
   }
 
-  /** The root of such a tree. */
-  public static Arena open() {
-    Arena arena = Arena.open("emulated");
-    in(arena);
-    return arena;
+  /** As {@link #open()}, with kernels launched there. */
+  static Arena open(Launcher launcher) {
+    return Arena.open("emulated", OpBackend.on(Device.CPU).launching(launcher));
   }
 }

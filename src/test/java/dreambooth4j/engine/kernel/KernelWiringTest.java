@@ -156,9 +156,8 @@ class KernelWiringTest {
   @CsvSource({"F32,false", "F32,true", "BF16,false"})
   void shouldTrainAsThePlainOpsDo(DType dtype, boolean checkpointing) {
     Counting device = new Counting();
-    try (Arena emulated = Arena.open("emulated");
+    try (Arena emulated = Emulated.open(device);
         Arena plain = Arena.open("plain")) {
-      Kernels.launchOn(emulated, device);
       Run ours = new Run(emulated, dtype, dtype, checkpointing);
       Run theirs = new Run(plain, dtype, dtype, false);
       Run exact = new Run(plain, DType.F64, dtype, false);

@@ -77,9 +77,9 @@ public record AttentionCheck(String engine, DType dtype, long tokens, long width
   private Tensor[] run(AttentionEngine of, Tensor[] inputs, UnaryOperator<Tensor> toDevice) {
     Tensor[] t =
         Arrays.stream(inputs).map(x -> toDevice.apply(x).transpose(1, 2)).toArray(Tensor[]::new);
-    Tensor[] there = of.forward(Boxed::call, t[1], t[2], t[3], causal);
-    Tensor[] kept = Arrays.copyOfRange(there, 1, there.length);
-    Tensor[] back = of.backward(Boxed::call, t[0], t[1], t[2], t[3], there[0], kept, causal);
-    return new Tensor[] {there[0], back[0], back[1], back[2]};
+    Qkv qkv = new Qkv(t[1], t[2], t[3], causal);
+    Tensor[] out = of.forward(Boxed::call, qkv);
+    Tensor[] d = of.backward(Boxed::call, qkv, out, t[0]);
+    return new Tensor[] {out[0], d[0], d[1], d[2]};
   }
 }

@@ -96,16 +96,15 @@ class AttentionEngineTest {
   }
 
   private static final class Inputs {
-    final Tensor q;
-    final Tensor k;
-    final Tensor v;
+    final Qkv qkv;
     final Tensor dy;
 
-    Inputs(Arena arena, DType dtype, long queries, long keys) {
+    Inputs(Arena arena, DType dtype, long queries, long keys, boolean causal) {
       SplittableRandom random = new SplittableRandom(5);
-      q = heads(arena, dtype, random, queries);
-      k = heads(arena, dtype, random, keys);
-      v = heads(arena, dtype, random, keys);
+      Tensor q = heads(arena, dtype, random, queries);
+      Tensor k = heads(arena, dtype, random, keys);
+      Tensor v = heads(arena, dtype, random, keys);
+      qkv = new Qkv(q, k, v, causal);
       dy = heads(arena, dtype, random, queries);
     }
 
@@ -121,29 +120,28 @@ class AttentionEngineTest {
       names = {"PLAIN", "DRY"})
   void shouldPassEachArgumentWhereTheSchemaHasIt(AttentionEngine engine) {
     try (Arena arena = Arena.open("test")) {
-      Inputs in = new Inputs(arena, DType.F32, 5, 7);
+      Inputs in = new Inputs(arena, DType.F32, 5, 7, true);
       Recorder recorder = new Recorder();
-      Tensor[] there = engine.forward(recorder, in.q, in.k, in.v, true);
-      Tensor[] kept = Arrays.copyOfRange(there, 1, there.length);
-      Tensor[] back = engine.backward(recorder, in.dy, in.q, in.k, in.v, there[0], kept, true);
+      Tensor[] out = engine.forward(recorder, in.qkv);
+      Tensor[] gradients = engine.backward(recorder, in.qkv, out, in.dy);
 
-      assertThat(back).hasSizeGreaterThanOrEqualTo(3);
+      assertThat(gradients).hasSizeGreaterThanOrEqualTo(3);
       Map<String, @Nullable Object> forward = recorder.calls.get(0);
       Map<String, @Nullable Object> backward = recorder.calls.get(1);
       Map<String, Tensor> results = recorder.results.get(0);
-      assertThat(there[0]).isSameAs(results.values().iterator().next());
+      assertThat(out[0]).isSameAs(results.values().iterator().next());
       for (Map<String, @Nullable Object> call : recorder.calls) {
-        assertThat(call.get("query")).isSameAs(in.q);
-        assertThat(call.get("key")).isSameAs(in.k);
-        assertThat(call.get("value")).isSameAs(in.v);
+        assertThat(call.get("query")).isSameAs(in.qkv.q());
+        assertThat(call.get("key")).isSameAs(in.qkv.k());
+        assertThat(call.get("value")).isSameAs(in.qkv.v());
         assertThat(call).containsEntry("is_causal", true).containsEntry("dropout_p", 0.0);
         assertThat(call.get("scale")).isNull();
       }
       assertThat(forward.getOrDefault("compute_log_sumexp", true)).isEqualTo(true);
       assertThat(forward.getOrDefault("return_debug_mask", false)).isEqualTo(false);
       assertThat(backward.getOrDefault("grad_out", backward.get("grad_out_"))).isSameAs(in.dy);
-      assertThat(backward.get("out")).isSameAs(there[0]);
-      assertThat(backward.get("logsumexp")).isSameAs(kept[0]).isIn(sums(results));
+      assertThat(backward.get("out")).isSameAs(out[0]);
+      assertThat(backward.get("logsumexp")).isSameAs(out[1]).isIn(sums(results));
       assertThat(backward.getOrDefault("max_q", 5L)).isEqualTo(5L);
       assertThat(backward.getOrDefault("max_k", 7L)).isEqualTo(7L);
       for (String seed : List.of("philox_seed", "philox_offset")) {
@@ -169,7 +167,7 @@ class AttentionEngineTest {
   }
 
   @Test
-  void shouldTakeWhatIsFastestThereAndBackAndPassOverWhatCannotDoIt(@TempDir Path folder) {
+  void shouldTakeWhatIsFastestForwardAndBackwardAndPassOverWhatCannotDoIt(@TempDir Path folder) {
     Recorder recorder = new Recorder();
     Operators operators =
         (name, arguments) -> {
@@ -183,20 +181,15 @@ class AttentionEngineTest {
     Sizes sizes = new Sizes(DType.BF16, 2, 3, 5, 7, 8, false);
 
     try (Arena arena = Arena.open("test")) {
-      Inputs in = new Inputs(arena, DType.F32, 5, 7);
-      Tensor[] qkv = {in.q, in.k, in.v};
-      AttentionChoice choice =
-          new AttentionChoice(new Autotuner(folder, "attention", "a GPU"), () -> {});
-      assertThat(choice.choose(operators, sizes, () -> qkv, true))
-          .isEqualTo(AttentionEngine.EFFICIENT);
+      Qkv qkv = new Inputs(arena, DType.F32, 5, 7, false).qkv;
+      AttentionTrials trials =
+          new AttentionTrials(operators, new Autotuner(folder, "attention", "a GPU"), () -> {});
+      assertThat(trials.choose(sizes, () -> qkv, true)).isEqualTo(AttentionEngine.EFFICIENT);
       int calls = recorder.calls.size();
-      assertThat(choice.choose(operators, sizes, () -> qkv, true))
-          .isEqualTo(AttentionEngine.EFFICIENT);
+      assertThat(trials.choose(sizes, () -> qkv, true)).isEqualTo(AttentionEngine.EFFICIENT);
       assertThat(recorder.calls).as("tried once").hasSize(calls);
-      choice.choose(operators, sizes, () -> qkv, false);
-      assertThat(recorder.calls)
-          .as("without a way back it is another choice")
-          .hasSizeGreaterThan(calls);
+      trials.choose(sizes, () -> qkv, false);
+      assertThat(recorder.calls).as("forward alone is another choice").hasSizeGreaterThan(calls);
     }
   }
 
