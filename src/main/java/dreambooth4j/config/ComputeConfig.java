@@ -2,6 +2,7 @@ package dreambooth4j.config;
 
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /**
  * On what is computed, and in which types.
@@ -11,13 +12,16 @@ import java.util.Locale;
  * @param fullBf16 whether the whole model is held in BF16, what trains without F32 masters
  * @param allowTf32 whether CUDA may round the factors of F32 products to 10 bits
  * @param cudaGraph whether whole steps are captured and replayed on CUDA
+ * @param frozenDtype the type in which what does not train is held and computed; null for BF16 with
+ *     {@code fullBf16} and F32 otherwise
  */
 public record ComputeConfig(
     Target device,
     MixedPrecision mixedPrecision,
     boolean fullBf16,
     boolean allowTf32,
-    CudaGraph cudaGraph) {
+    CudaGraph cudaGraph,
+    @Nullable FrozenType frozenDtype) {
   static final Section<ComputeConfig> KEYS = new Section<>(Key.Group.COMPUTE);
 
   static final Key<ComputeConfig, Target> DEVICE =
@@ -48,6 +52,14 @@ public record ComputeConfig(
                   + " weight and rounds each update at random. Needs mixed_precision: bf16; for"
                   + " GPUs on which that alone does not fit.");
 
+  static final Key<ComputeConfig, FrozenType> FROZEN_DTYPE =
+      KEYS.key("frozen_dtype", ValueType.oneOf(FrozenType.class), ComputeConfig::frozenDtype)
+          .otherwise("fp32, with full_bf16 bf16")
+          .help(
+              "Number type of the models that do not train, the VAE and a text encoder that stays as"
+                  + " it is: bf16 and fp16 halve their memory and are faster on GPUs, and pictures"
+                  + " and prompts are encoded a little less exactly.");
+
   static final Key<ComputeConfig, Boolean> ALLOW_TF32 =
       KEYS.key("allow_tf32", ValueType.flag(), ComputeConfig::allowTf32)
           .standard(false)
@@ -73,7 +85,13 @@ public record ComputeConfig(
           "full_bf16 holds the model in bf16, but mixed_precision is %s: set mixed_precision: bf16, or leave out full_bf16"
               .formatted(type));
     }
-    return new ComputeConfig(run.get(DEVICE), type, full, run.get(ALLOW_TF32), run.get(CUDA_GRAPH));
+    return new ComputeConfig(
+        run.get(DEVICE),
+        type,
+        full,
+        run.get(ALLOW_TF32),
+        run.get(CUDA_GRAPH),
+        run.orNull(FROZEN_DTYPE));
   }
 
   /** As the extension and others write it. */
@@ -84,7 +102,21 @@ public record ComputeConfig(
 
   /** The same on another device, in BF16. */
   public ComputeConfig inBf16(Target on, boolean full) {
-    return new ComputeConfig(on, MixedPrecision.BF16, full, allowTf32, cudaGraph);
+    return new ComputeConfig(on, MixedPrecision.BF16, full, allowTf32, cudaGraph, frozenDtype);
+  }
+
+  /** The same with what does not train in BF16. */
+  public ComputeConfig frozenInBf16() {
+    return new ComputeConfig(
+        device, mixedPrecision, fullBf16, allowTf32, cudaGraph, FrozenType.BF16);
+  }
+
+  /** The type in which what does not train is held and computed. */
+  public FrozenType frozen() {
+    if (frozenDtype != null) {
+      return frozenDtype;
+    }
+    return fullBf16 ? FrozenType.BF16 : FrozenType.FP32;
   }
 
   /** Whether whole steps are captured. */
@@ -111,6 +143,22 @@ public record ComputeConfig(
     CPU,
     /** The first GPU that CUDA shows. */
     CUDA;
+
+    /** The name in configuration files. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  /** The type of what does not train. */
+  public enum FrozenType {
+    /** F32. */
+    FP32,
+    /** BF16. */
+    BF16,
+    /** F16. */
+    FP16;
 
     /** The name in configuration files. */
     @Override

@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig;
+import dreambooth4j.config.ComputeConfig.FrozenType;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.ComputeConfig.Target;
 import dreambooth4j.config.Config;
@@ -148,6 +149,11 @@ public final class MemoryForecast {
     List<String> ways = new ArrayList<>();
     for (MemoryConfig each : allowed(config.compute())) {
       addWay(ways, named(each), planned(each));
+    }
+    if (ways.isEmpty() && config.compute().frozen() == FrozenType.FP32) {
+      ComputeConfig frozen = config.compute().frozenInBf16();
+      MemoryConfig least = least(frozen);
+      addWay(ways, named(least) + " + frozen_dtype bf16", planned(device, frozen, least));
     }
     if (ways.isEmpty() && !config.compute().fullBf16()) {
       ComputeConfig full = config.compute().inBf16(config.compute().device(), true);

@@ -15,20 +15,29 @@ public final class Precision {
 
   /** What the model is held in. */
   static StableDiffusion.Types of(ComputeConfig config) {
-    if (config.fullBf16()) {
-      return new StableDiffusion.Types(DType.BF16, false, DType.BF16);
-    }
     DType trained =
         switch (config.mixedPrecision()) {
           case NO -> DType.F32;
           case BF16 -> DType.BF16;
           case FP16 -> DType.F16;
         };
-    return StableDiffusion.Types.trainedIn(trained);
+    DType frozen =
+        switch (config.frozen()) {
+          case FP32 -> DType.F32;
+          case BF16 -> DType.BF16;
+          case FP16 -> DType.F16;
+        };
+    return new StableDiffusion.Types(trained, !config.fullBf16(), frozen);
   }
 
   /** In words, for the start-up block. */
   public static String named(ComputeConfig config) {
+    String frozen =
+        config.frozenDtype() == null ? "" : "; what does not train in " + config.frozenDtype();
+    return trained(config) + frozen;
+  }
+
+  private static String trained(ComputeConfig config) {
     return switch (config.mixedPrecision()) {
       case NO -> "float32";
       case BF16 ->

@@ -70,9 +70,10 @@ class ConfigReaderTest extends ConfigFile {
     String start = "{instance_data_dir: a";
     assertThat(read(start + "}").compute())
         .isEqualTo(
-            new ComputeConfig(Target.AUTO, MixedPrecision.NO, false, false, CudaGraph.FALSE));
+            new ComputeConfig(Target.AUTO, MixedPrecision.NO, false, false, CudaGraph.FALSE, null));
     assertThat(read(start + ", mixed_precision: FP32, tf32_enable: true, device: cuda}").compute())
-        .isEqualTo(new ComputeConfig(Target.CUDA, MixedPrecision.NO, false, true, CudaGraph.FALSE));
+        .isEqualTo(
+            new ComputeConfig(Target.CUDA, MixedPrecision.NO, false, true, CudaGraph.FALSE, null));
     assertThat(read(start + ", mixed_precision: bf16}").compute().mixedPrecision())
         .isEqualTo(MixedPrecision.BF16);
     assertThatExceptionOfType(Problem.class)

@@ -29,7 +29,8 @@ class ExtensionFileTest extends ConfigFile {
     assertThat(config.memory()).isEqualTo(new MemoryConfig(Checkpointing.TRUE, true, false));
     assertThat(config.compute())
         .isEqualTo(
-            new ComputeConfig(Target.AUTO, MixedPrecision.FP16, false, false, CudaGraph.FALSE));
+            new ComputeConfig(
+                Target.AUTO, MixedPrecision.FP16, false, false, CudaGraph.FALSE, null));
     assertThat(reading.noEffect()).contains("attention", "graph_smoothing", "revision");
     assertThat(config.ema().used()).isFalse();
     assertThat(reading.remarks())

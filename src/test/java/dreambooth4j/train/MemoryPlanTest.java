@@ -297,10 +297,14 @@ class MemoryPlanTest {
   }
 
   @Test
-  void shouldSayThatWeightsWithoutMastersWouldFit() {
+  void shouldSayThatCoarserWeightsWouldFit() {
     MemoryForecast roomy = forecast(tiny.config(), GB);
     long least = roomy.optionsOnCpu().get(4).total();
     assertThat(forecast(tiny.config(), least - 1).waysOut())
+        .contains("fused_backward_pass with max_grad_norm 0 + frozen_dtype bf16 (")
+        .doesNotContain("full_bf16");
+    Config coarse = tiny.with("frozen_dtype", "bf16").config();
+    assertThat(forecast(coarse, forecast(coarse, GB).optionsOnCpu().get(4).total() - 1).waysOut())
         .contains("fused_backward_pass with max_grad_norm 0 + mixed_precision bf16 + full_bf16 (");
   }
 
