@@ -6,6 +6,8 @@ import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.Attention;
 import dreambooth4j.engine.op.ProjectedAttention;
 import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
 
 /**
  * Multi-head attention with its projections: tokens [B, N, width] attend to a context [B, M,
@@ -17,7 +19,7 @@ final class AttentionLayer {
   private final Dense value;
   private final Dense output;
   private final int heads;
-  private final boolean biased;
+  private final List<Parameter> products;
 
   /** Names of the four projections, and whether the first three have a bias. */
   record Names(String query, String key, String value, String output, boolean bias) {
@@ -31,13 +33,23 @@ final class AttentionLayer {
     static final Names CLIP = new Names("q_proj", "k_proj", "v_proj", "out_proj", true);
   }
 
-  AttentionLayer(Scope scope, Names names, int width, int contextWidth, int heads) {
-    query = scope.dense(names.query, width, width, names.bias);
-    key = scope.dense(names.key, contextWidth, width, names.bias);
-    value = scope.dense(names.value, contextWidth, width, names.bias);
-    output = scope.dense(names.output, width, width, true);
+  AttentionLayer(Dense query, Dense key, Dense value, Dense output, int heads) {
+    this.query = query;
+    this.key = key;
+    this.value = value;
+    this.output = output;
     this.heads = heads;
-    biased = names.bias;
+    products = Stream.of(query, key, value).map(Dense::product).filter(Objects::nonNull).toList();
+  }
+
+  /** Declares the projections. */
+  static AttentionLayer of(Scope scope, Names names, int width, int contextWidth, int heads) {
+    return new AttentionLayer(
+        scope.dense(names.query, width, width, names.bias),
+        scope.dense(names.key, contextWidth, width, names.bias),
+        scope.dense(names.value, contextWidth, width, names.bias),
+        scope.dense(names.output, width, width, true),
+        heads);
   }
 
   Var forward(Tape tape, Var x, Var context, boolean causal) {
@@ -45,9 +57,8 @@ final class AttentionLayer {
   }
 
   private Var attended(Tape tape, Var x, Var context, boolean causal) {
-    if (!biased) {
-      List<Parameter> weights = List.of(query.weight(), key.weight(), value.weight());
-      return ProjectedAttention.apply(tape, x, context, weights, heads, causal);
+    if (products.size() == 3) {
+      return ProjectedAttention.apply(tape, x, context, products, heads, causal);
     }
     return Attention.apply(
         tape,

@@ -6,9 +6,29 @@ import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.Linear;
 import org.jspecify.annotations.Nullable;
 
-/** A linear layer over the last axis: [.., in] to [.., out]. */
-record Dense(Parameter weight, @Nullable Parameter bias) {
-  Var forward(Tape tape, Var x) {
-    return Linear.apply(tape, x, weight, bias);
+/** A linear layer over the last axis, [.., in] to [.., out], or an adapter around one. */
+interface Dense {
+  /** Applies it. */
+  Var forward(Tape tape, Var x);
+
+  /**
+   * The weight [out, in] where the layer is a product with it and nothing else, so that an op may
+   * compute that product among others; null where it must be {@link #forward}.
+   */
+  default @Nullable Parameter product() {
+    return null;
+  }
+
+  /** A weight [out, in] and perhaps a bias [out]. */
+  record Plain(Parameter weight, @Nullable Parameter bias) implements Dense {
+    @Override
+    public Var forward(Tape tape, Var x) {
+      return Linear.apply(tape, x, weight, bias);
+    }
+
+    @Override
+    public @Nullable Parameter product() {
+      return bias == null ? weight : null;
+    }
   }
 }

@@ -39,13 +39,13 @@ record Scope(Parameters parameters, String prefix) {
 
   Dense dense(String name, int in, int out, boolean bias) {
     Scope own = in(name);
-    return new Dense(own.parameter("weight", out, in), own.bias(bias, out));
+    return new Dense.Plain(own.parameter("weight", out, in), own.bias(bias, out));
   }
 
   /** A 1×1 convolution, which is a linear layer over the channels. */
   Dense pointwise(String name, int in, int out) {
     Scope own = in(name);
-    return new Dense(own.parameter("weight", out, in, 1, 1), own.parameter("bias", out));
+    return new Dense.Plain(own.parameter("weight", out, in, 1, 1), own.parameter("bias", out));
   }
 
   ChannelNorm channelNorm(String name, int channels, int groups, double epsilon) {

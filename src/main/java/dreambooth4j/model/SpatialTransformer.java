@@ -65,10 +65,10 @@ final class SpatialTransformer {
 
     Block(Scope scope, int width, int promptWidth, int heads) {
       norm1 = scope.tokenNorm("norm1", width, TOKEN_EPSILON);
-      self = new AttentionLayer(scope.in("attn1"), AttentionLayer.Names.UNET, width, width, heads);
+      self = AttentionLayer.of(scope.in("attn1"), AttentionLayer.Names.UNET, width, width, heads);
       norm2 = scope.tokenNorm("norm2", width, TOKEN_EPSILON);
       cross =
-          new AttentionLayer(
+          AttentionLayer.of(
               scope.in("attn2"), AttentionLayer.Names.UNET, width, promptWidth, heads);
       norm3 = scope.tokenNorm("norm3", width, TOKEN_EPSILON);
       feedIn = scope.dense("ff.net.0.proj", width, 8 * width, true);

@@ -121,7 +121,7 @@ public final class TextEncoder {
       int width = config.width();
       norm1 = scope.tokenNorm("layer_norm1", width, config.normEpsilon());
       attention =
-          new AttentionLayer(
+          AttentionLayer.of(
               scope.in("self_attn"), AttentionLayer.Names.CLIP, width, width, config.heads());
       norm2 = scope.tokenNorm("layer_norm2", width, config.normEpsilon());
       feedIn = scope.dense("mlp.fc1", width, config.feedWidth(), true);

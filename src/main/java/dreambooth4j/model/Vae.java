@@ -172,7 +172,7 @@ public final class Vae {
       if (config.middleAttention()) {
         Scope own = scope.in("attentions", 0);
         norm = own.channelNorm("group_norm", width, config.normGroups(), EPSILON);
-        attention = new AttentionLayer(own, AttentionLayer.Names.VAE, width, width, 1);
+        attention = AttentionLayer.of(own, AttentionLayer.Names.VAE, width, width, 1);
       } else {
         norm = null;
         attention = null;
