@@ -47,7 +47,12 @@ public final class AddKernels {
   public static void perSample(Launcher device, Tensor x, Tensor vector, Tensor y) {
     Columns cut = Columns.of(x);
     device.launch(
-        launch("add_per_sample_", cut, x, 0, List.of(x, vector, y, cut.pixels(), cut.channels())));
+        cut.launch(
+            KernelSource.ADD,
+            "add_per_sample_",
+            x.dtype(),
+            0,
+            List.of(x, vector, y, cut.pixels(), cut.channels())));
   }
 
   /** Elements of the work buffer of {@link #vectorGradient}, an F32 one. */
@@ -60,10 +65,10 @@ public final class AddKernels {
   public static void vectorGradient(Launcher device, Tensor dy, Tensor work, Tensor dvector) {
     Columns cut = Columns.of(dy);
     device.launch(
-        launch(
+        cut.launch(
+            KernelSource.ADD,
             "add_pixel_sums_",
-            cut,
-            dy,
+            dy.dtype(),
             cut.sharedBytes(1),
             List.of(dy, work, cut.pixels(), cut.channels())));
     int sums = Math.toIntExact(dvector.count());
@@ -76,17 +81,5 @@ public final class AddKernels {
             128,
             0,
             List.of(work, dvector, sums, cut.chunks())));
-  }
-
-  private static Launch launch(
-      String stem, Columns cut, Tensor x, int sharedBytes, List<Object> arguments) {
-    return new Launch(
-        KernelSource.ADD,
-        stem + Launch.suffix(x.dtype(), cut.odd()),
-        cut.chunks(),
-        cut.samples(),
-        cut.threads(),
-        sharedBytes,
-        arguments);
   }
 }

@@ -1,6 +1,8 @@
 package dreambooth4j.engine.kernel;
 
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
+import java.util.List;
 
 /**
  * How work on [samples, pixels, channels] is cut where a thread keeps the same channels for many
@@ -48,8 +50,17 @@ record Columns(int samples, int pixels, int channels, int vector, int threads, i
         && samples <= Launch.MOST_ROWS;
   }
 
-  boolean odd() {
-    return vector == 1;
+  /** A launch with a block for each chunk of each sample. */
+  Launch launch(
+      KernelSource source, String stem, DType dtype, int sharedBytes, List<Object> arguments) {
+    return new Launch(
+        source,
+        stem + Launch.suffix(dtype, vector == 1),
+        chunks,
+        samples,
+        threads,
+        sharedBytes,
+        arguments);
   }
 
   /** For so many sums of each of a block's channels, once for every pixel taken at a time. */

@@ -12,8 +12,8 @@ import org.jspecify.annotations.Nullable;
  * <table>
  * <caption>An op asks its {@code …Kernels} class, which knows what it takes; else it is plain</caption>
  * <tr><th>op</th><th>asks</th></tr>
- * <tr><td>GroupNorm</td><td>{@link GroupNormKernels#launcherFor}</td></tr>
- * <tr><td>LayerNorm</td><td>{@link LayerNormKernels#launcherFor}</td></tr>
+ * <tr><td>GroupNorm</td><td>{@link GroupNormKernels#in}</td></tr>
+ * <tr><td>LayerNorm</td><td>{@link LayerNormKernels#in}</td></tr>
  * <tr><td>Geglu</td><td>{@link GegluKernels#launcherFor}</td></tr>
  * <tr><td>Add, AddPerSample</td><td>{@link AddKernels#launcherFor}</td></tr>
  * </table>

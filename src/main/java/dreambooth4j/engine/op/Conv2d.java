@@ -94,6 +94,9 @@ public final class Conv2d {
     if (tape.arena().device() == Device.CPU && Winograd.suits(shape)) {
       return record(winograd(), this::winogradBackward);
     }
+    if (tape.arena().isDry()) {
+      return record(shape(), dy -> Dry.backward(tape.arena(), x, weight, bias));
+    }
     return record(convolution(), this::convolutionBackward);
   }
 
@@ -162,7 +165,7 @@ public final class Conv2d {
       Native.run(
           "conv2d.dw",
           () -> {
-            org.bytedeco.pytorch.Tensor dyRows = dy.handle().view(-1, dy.size(-1));
+            var dyRows = dy.handle().view(-1, dy.size(-1));
             weight.accumulateProduct(dyRows.t(), matrix.handle());
             if (bias != null) {
               bias.accumulate(dyRows.sum(0));
@@ -179,31 +182,29 @@ public final class Conv2d {
     }
   }
 
+  private Tensor shape() {
+    return tape.arena().compute("conv2d", () -> Dry.of(x.handle(), shape.outputShape()));
+  }
+
   private Tensor convolution() {
     return tape.arena()
         .compute(
             "conv2d",
             () ->
-                Dry.is(x.handle())
-                    ? Dry.of(x.handle(), shape.outputShape())
-                    : ChannelsLast.out(
-                        torch.convolution(
-                            ChannelsLast.in(x.handle()),
-                            ChannelsLast.in(weight.weight().handle()),
-                            optionalBias(),
-                            strides,
-                            paddings,
-                            ONE,
-                            false,
-                            ZERO,
-                            1)));
+                ChannelsLast.out(
+                    torch.convolution(
+                        ChannelsLast.in(x.handle()),
+                        ChannelsLast.in(weight.weight().handle()),
+                        optionalBias(),
+                        strides,
+                        paddings,
+                        ONE,
+                        false,
+                        ZERO,
+                        1)));
   }
 
   private void convolutionBackward(Tensor dy) {
-    if (Dry.is(x.handle())) {
-      Dry.backward(tape, x, weight, bias);
-      return;
-    }
     boolean train = weight.isTrainable();
     Native.run(
         "conv2d.backward",

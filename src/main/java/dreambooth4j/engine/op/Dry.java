@@ -1,7 +1,7 @@
 package dreambooth4j.engine.op;
 
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameter;
-import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Var;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -13,11 +13,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class Dry {
   private Dry() {}
-
-  /** Whether a tensor has a shape and no content. */
-  static boolean is(Tensor tensor) {
-    return tensor.is_meta();
-  }
 
   /** A dry tensor of this shape, of the type of another. */
   static Tensor of(Tensor like, long... shape) {
@@ -37,10 +32,10 @@ final class Dry {
     return new Tensor[] {torch.empty_like(x), sums(x, statistics), sums(x, statistics)};
   }
 
-  /** The way back of an op with these parameters: gradients are made, and nothing is in them. */
-  static void backward(Tape tape, Var x, @Nullable Parameter... parameters) {
+  /** Backward of an op with these parameters: gradients are made, and nothing is in them. */
+  static void backward(Arena arena, Var x, @Nullable Parameter... parameters) {
     if (x.needsGradient()) {
-      x.accumulate(tape.arena().compute("dry", () -> torch.empty_like(x.handle())));
+      x.accumulate(arena.compute("dry", () -> torch.empty_like(x.handle())));
     }
     for (Parameter each : parameters) {
       if (each != null && each.isTrainable()) {

@@ -22,7 +22,7 @@ public final class Embedding {
             .compute(
                 "embedding",
                 () ->
-                    Dry.is(ids.handle())
+                    tape.arena().isDry()
                         ? Dry.of(table.weight().handle(), rowsShape(ids, table))
                         : torch.embedding(table.weight().handle(), ids.handle()));
     return tape.record(

@@ -8,7 +8,6 @@ import dreambooth4j.engine.kernel.GegluKernels;
 import dreambooth4j.engine.kernel.Launcher;
 import java.util.List;
 import org.bytedeco.pytorch.global.torch;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Gated GELU: the last axis of x holds a value and a gate, y = value · GELU(gate). x [.., 2n], y
@@ -20,50 +19,65 @@ public final class Geglu {
   /** Applies it to each pair of value and gate. */
   public static Var apply(Tape tape, Var x) {
     Arena arena = tape.arena();
-    Launcher device = GegluKernels.launcherFor(arena, x.value());
+    Launcher launcher = GegluKernels.launcherFor(arena, x.value());
+    Form form = launcher == null ? new Plain(arena) : new Launched(arena, launcher);
     return tape.record(
         "geglu",
-        y(device, arena, x),
+        form.y(x.value()),
         x.needsGradient(),
         List.of(x.value()),
-        dy -> x.accumulate(dx(device, arena, x, dy)));
+        dy -> x.accumulate(form.dx(x.value(), dy)));
   }
 
-  private static Tensor y(@Nullable Launcher device, Arena arena, Var x) {
-    if (device == null) {
-      return arena.compute("geglu", () -> torch.gelu(gate(x)).mul_(value(x.value())));
+  /** How it is computed; chosen in forward, for both directions. */
+  private interface Form {
+    Tensor y(Tensor x);
+
+    Tensor dx(Tensor x, Tensor dy);
+  }
+
+  private record Launched(Arena arena, Launcher launcher) implements Form {
+    @Override
+    public Tensor y(Tensor x) {
+      long[] shape = x.shape();
+      shape[shape.length - 1] /= 2;
+      Tensor y = arena.allocate("geglu", x.dtype(), shape);
+      GegluKernels.forward(launcher, x, y);
+      return y;
     }
-    long[] shape = x.value().shape();
-    shape[shape.length - 1] /= 2;
-    Tensor y = arena.allocate("geglu", x.value().dtype(), shape);
-    GegluKernels.forward(device, x.value(), y);
-    return y;
-  }
 
-  private static Tensor dx(@Nullable Launcher device, Arena arena, Var x, Tensor dy) {
-    if (device != null) {
-      Tensor dx = arena.allocate("geglu.dx", x.value().dtype(), x.value().shape());
-      GegluKernels.backward(device, dy, x.value(), dx);
+    @Override
+    public Tensor dx(Tensor x, Tensor dy) {
+      Tensor dx = arena.allocate("geglu.dx", x.dtype(), x.shape());
+      GegluKernels.backward(launcher, dy, x, dx);
       return dx;
     }
-    return arena.compute(
-        "geglu.dx",
-        () -> {
-          org.bytedeco.pytorch.Tensor dx = torch.empty_like(x.handle());
-          org.bytedeco.pytorch.Tensor gate = gate(x);
-          long half = x.size(-1) / 2;
-          torch.mul_out(dx.narrow(-1, 0, half), dy.handle(), torch.gelu(gate));
-          torch.gelu_backward_out(
-              dx.narrow(-1, half, half), dy.handle().mul(value(x.value())), gate);
-          return dx;
-        });
   }
 
-  private static org.bytedeco.pytorch.Tensor value(Tensor x) {
-    return x.handle().narrow(-1, 0, x.size(-1) / 2);
-  }
+  private record Plain(Arena arena) implements Form {
+    @Override
+    public Tensor y(Tensor x) {
+      return arena.compute(
+          "geglu", () -> torch.gelu(half(x.handle(), 1)).mul_(half(x.handle(), 0)));
+    }
 
-  private static org.bytedeco.pytorch.Tensor gate(Var x) {
-    return x.handle().narrow(-1, x.size(-1) / 2, x.size(-1) / 2);
+    @Override
+    public Tensor dx(Tensor x, Tensor dy) {
+      return arena.compute(
+          "geglu.dx",
+          () -> {
+            var dx = torch.empty_like(x.handle());
+            var gate = half(x.handle(), 1);
+            torch.mul_out(half(dx, 0), dy.handle(), torch.gelu(gate));
+            torch.gelu_backward_out(half(dx, 1), dy.handle().mul(half(x.handle(), 0)), gate);
+            return dx;
+          });
+    }
+
+    /** The values, half 0, or the gates, half 1. */
+    private static org.bytedeco.pytorch.Tensor half(org.bytedeco.pytorch.Tensor of, int which) {
+      long width = of.size(-1) / 2;
+      return of.narrow(-1, which * width, width);
+    }
   }
 }

@@ -24,7 +24,7 @@ public final class IndexSelect {
             .compute(
                 "index_select",
                 () ->
-                    Dry.is(x.handle())
+                    tape.arena().isDry()
                         ? Dry.of(x.handle(), picked)
                         : x.handle().index_select(1, places.handle()));
     DType dtype = x.value().dtype();

@@ -5,6 +5,7 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.OpCases;
 import java.util.List;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /** All kernels that take an op's place, on odd sizes and on even ones, in every storage type. */
 final class KernelCases {
@@ -69,79 +70,66 @@ final class KernelCases {
     return new KernelCase(
         OpCases.layerNorm(b, n, c),
         dtype,
-        (device, memory, inputs, parameters, dy) -> {
-          Tensor x = inputs.get(0);
-          Tensor gamma = parameters.get(0);
-          Tensor y = memory.blank(dtype, dy.shape());
-          Tensor mean = memory.blank(DType.F32, b, n);
-          Tensor rstd = memory.blank(DType.F32, b, n);
-          LayerNormKernels.forward(
-              device, x, null, gamma, parameters.get(1), 1e-5, null, y, mean, rstd);
-          Back back = new Back(memory, dtype, x);
-          LayerNormKernels.backward(
-              device,
-              dy,
-              null,
-              x,
-              gamma,
-              mean,
-              rstd,
-              back.work,
-              back.dx,
-              back.dgamma,
-              back.dbeta,
-              false);
-          return List.of(y, back.dx, back.dgamma, back.dbeta);
-        });
+        (device, memory, inputs, parameters, dy) ->
+            new Norm(memory, new LayerNormKernels(device, 1e-5), inputs.get(0), parameters)
+                .run(dy));
   }
 
-  /** The sum goes on beside its norm, so that gradients come back to it from both. */
+  /** The sum goes on beside its norm, so that it has gradients from both. */
   private static KernelCheck residualNorm(DType dtype, int b, int n, int c) {
     return new KernelCase(
         OpCases.residualNorm(b, n, c),
         dtype,
         (device, memory, inputs, parameters, dy) -> {
-          Tensor x = inputs.get(0);
-          Tensor gamma = parameters.get(0);
-          Tensor y = memory.blank(dtype, dy.shape());
-          Tensor sum = memory.blank(dtype, dy.shape());
-          Tensor mean = memory.blank(DType.F32, b, n);
-          Tensor rstd = memory.blank(DType.F32, b, n);
-          LayerNormKernels.forward(
-              device, x, inputs.get(1), gamma, parameters.get(1), 1e-5, sum, y, mean, rstd);
-          AddKernels.add(device, y, sum, y);
-          Back back = new Back(memory, dtype, x);
-          back.dgamma.zero_();
-          back.dbeta.zero_();
-          LayerNormKernels.backward(
-              device,
-              dy,
-              dy,
-              sum,
-              gamma,
-              mean,
-              rstd,
-              back.work,
-              back.dx,
-              back.dgamma,
-              back.dbeta,
-              true);
-          return List.of(y, back.dx, back.dx, back.dgamma, back.dbeta);
+          LayerNormKernels kernels = new LayerNormKernels(device, 1e-5);
+          Norm norm = new Norm(memory, kernels, memory.blank(dtype, dy.shape()), parameters);
+          kernels.forwardOfSum(inputs.get(0), inputs.get(1), norm.of, norm.y);
+          AddKernels.add(device, norm.y, norm.of.x(), norm.y);
+          norm.dgamma.zero_();
+          norm.dbeta.zero_();
+          norm.backward(dy, dy, true);
+          return List.of(norm.y, norm.dx, norm.dx, norm.dgamma, norm.dbeta);
         });
   }
 
-  /** What the way back through a layer norm writes. */
-  private static final class Back {
-    final Tensor work;
+  /** The tensors of a normalisation by kernels, and what they write. */
+  private static final class Norm {
+    final Memory memory;
+    final NormKernels kernels;
+    final NormKernels.Tensors of;
+    final Tensor y;
     final Tensor dx;
     final Tensor dgamma;
     final Tensor dbeta;
 
-    Back(Memory memory, DType dtype, Tensor x) {
-      work = memory.blank(DType.F32, LayerNormKernels.workElements(x));
-      dx = memory.blank(dtype, x.shape());
-      dgamma = memory.blank(dtype, x.size(-1));
-      dbeta = memory.blank(dtype, x.size(-1));
+    Norm(Memory memory, NormKernels kernels, Tensor x, List<Tensor> parameters) {
+      this.memory = memory;
+      this.kernels = kernels;
+      of =
+          new NormKernels.Tensors(
+              x,
+              parameters.get(0),
+              parameters.get(1),
+              memory.blank(DType.F32, kernels.statistics(x)),
+              memory.blank(DType.F32, kernels.statistics(x)));
+      y = memory.blank(x.dtype(), x.shape());
+      dx = memory.blank(x.dtype(), x.shape());
+      dgamma = memory.blank(x.dtype(), x.size(-1));
+      dbeta = memory.blank(x.dtype(), x.size(-1));
+    }
+
+    /** Forward and backward: y, dx, dgamma and dbeta. */
+    List<Tensor> run(Tensor dy) {
+      long work = kernels.forwardWork(of.x());
+      kernels.forward(of, work == 0 ? null : memory.blank(DType.F32, work), y);
+      backward(dy, null, false);
+      return List.of(y, dx, dgamma, dbeta);
+    }
+
+    void backward(Tensor dy, @Nullable Tensor other, boolean accumulate) {
+      Tensor work = memory.blank(DType.F32, kernels.backwardWork(of.x()));
+      kernels.backward(
+          of, dy, other, work, new NormKernels.Gradients(dx, dgamma, dbeta, accumulate));
     }
   }
 
@@ -161,21 +149,8 @@ final class KernelCases {
     return new KernelCase(
         OpCases.groupNorm(b, h, w, c, groups, silu),
         dtype,
-        (device, memory, inputs, parameters, dy) -> {
-          Tensor x = inputs.get(0);
-          Tensor gamma = parameters.get(0);
-          Tensor beta = parameters.get(1);
-          Tensor work = memory.blank(DType.F32, GroupNormKernels.workElements(x, groups));
-          Tensor y = memory.blank(dtype, x.shape());
-          Tensor mean = memory.blank(DType.F32, b, groups);
-          Tensor rstd = memory.blank(DType.F32, b, groups);
-          Tensor dx = memory.blank(dtype, x.shape());
-          Tensor dgamma = memory.blank(dtype, c);
-          Tensor dbeta = memory.blank(dtype, c);
-          GroupNormKernels.forward(device, norm, x, gamma, beta, work, y, mean, rstd);
-          GroupNormKernels.backward(
-              device, norm, dy, x, gamma, beta, mean, rstd, work, dx, dgamma, dbeta, false);
-          return List.of(y, dx, dgamma, dbeta);
-        });
+        (device, memory, inputs, parameters, dy) ->
+            new Norm(memory, new GroupNormKernels(device, norm), inputs.get(0), parameters)
+                .run(dy));
   }
 }
