@@ -25,20 +25,18 @@ final class StepScalars {
   /** Elements between two places: 16 bytes. */
   private static final int SLOT = 4;
 
-  /** The order of the places that the host writes. */
-  private enum Input {
-    LEARNING_RATE,
-    PRIOR_WEIGHT,
-    FRACTION,
-    LOSS_SCALE,
-    EMA_RATE
-  }
+  // Where each of the host's numbers begins, in elements of the inputs.
+  private static final int LEARNING_RATE = 0;
+  private static final int PRIOR_WEIGHT = LEARNING_RATE + SLOT;
+  private static final int FRACTION = PRIOR_WEIGHT + SLOT;
+  private static final int LOSS_SCALE = FRACTION + SLOT;
+  private static final int EMA_RATE = LOSS_SCALE + SLOT;
+  private static final int INPUTS = EMA_RATE + SLOT;
 
-  /** The order of the places that the host reads. */
-  private enum Output {
-    LOSSES,
-    NORM
-  }
+  // Where each result begins, in elements of the results.
+  private static final int LOSSES = 0;
+  private static final int NORM = LOSSES + SLOT;
+  private static final int RESULTS = NORM + SLOT;
 
   final Tensor step;
   final Tensor learningRate;
@@ -53,30 +51,26 @@ final class StepScalars {
 
   StepScalars(Arena run) {
     step = run.zeros("step", DType.I64, 1);
-    inputs = run.zeros("step inputs", DType.F32, (long) SLOT * Input.values().length);
-    results = run.zeros("step results", DType.F32, (long) SLOT * Output.values().length);
-    learningRate = input(Input.LEARNING_RATE);
-    priorWeight = input(Input.PRIOR_WEIGHT);
-    fraction = input(Input.FRACTION);
-    lossScale = input(Input.LOSS_SCALE);
-    emaRate = input(Input.EMA_RATE);
-    losses = results.rows((long) SLOT * Output.LOSSES.ordinal(), 3);
-    norm = results.rows((long) SLOT * Output.NORM.ordinal(), 1);
-  }
-
-  private Tensor input(Input which) {
-    return inputs.rows((long) SLOT * which.ordinal(), 1);
+    inputs = run.zeros("step inputs", DType.F32, INPUTS);
+    results = run.zeros("step results", DType.F32, RESULTS);
+    learningRate = inputs.rows(LEARNING_RATE, 1);
+    priorWeight = inputs.rows(PRIOR_WEIGHT, 1);
+    fraction = inputs.rows(FRACTION, 1);
+    lossScale = inputs.rows(LOSS_SCALE, 1);
+    emaRate = inputs.rows(EMA_RATE, 1);
+    losses = results.rows(LOSSES, 3);
+    norm = results.rows(NORM, 1);
   }
 
   /** Writes what the host decides of a step of so many batches. */
   void write(Training.Settings settings, int batches) {
     step.copyFrom(new long[] {settings.step()});
-    float[] all = new float[(int) inputs.count()];
-    all[SLOT * Input.LEARNING_RATE.ordinal()] = (float) settings.learningRate();
-    all[SLOT * Input.PRIOR_WEIGHT.ordinal()] = (float) settings.priorLossWeight();
-    all[SLOT * Input.FRACTION.ordinal()] = 1f / batches;
-    all[SLOT * Input.LOSS_SCALE.ordinal()] = (float) settings.lossScale();
-    all[SLOT * Input.EMA_RATE.ordinal()] = (float) settings.emaRate();
+    float[] all = new float[INPUTS];
+    all[LEARNING_RATE] = (float) settings.learningRate();
+    all[PRIOR_WEIGHT] = (float) settings.priorLossWeight();
+    all[FRACTION] = 1f / batches;
+    all[LOSS_SCALE] = (float) settings.lossScale();
+    all[EMA_RATE] = (float) settings.emaRate();
     inputs.copyFrom(all);
   }
 
@@ -87,9 +81,9 @@ final class StepScalars {
    */
   Training.Result read(Training.Settings settings, boolean hasPrior) {
     float[] all = results.toFloats();
-    int at = SLOT * Output.LOSSES.ordinal();
     return new Training.Result(
-        new Training.Losses(all[at], all[at + 1], hasPrior ? (double) all[at + 2] : null),
-        all[SLOT * Output.NORM.ordinal()] / settings.lossScale());
+        new Training.Losses(
+            all[LOSSES], all[LOSSES + 1], hasPrior ? (double) all[LOSSES + 2] : null),
+        all[NORM] / settings.lossScale());
   }
 }

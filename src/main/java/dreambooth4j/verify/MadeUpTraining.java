@@ -73,7 +73,6 @@ public final class MadeUpTraining implements AutoCloseable {
 
   private static final double PRIOR_LOSS_WEIGHT = 0.4;
 
-  private final Arena run;
   private final Batch batch;
   private final Training training;
   private final double learningRate;
@@ -88,7 +87,6 @@ public final class MadeUpTraining implements AutoCloseable {
 
   /** Weights, optimizer states, latents and prompts are allocated in {@code run}. */
   public MadeUpTraining(Arena run, UNetConfig config, Batch batch, Manner manner) {
-    this.run = run;
     this.batch = batch;
     MemoryConfig memory = manner.memory;
     Parameters parameters = new Parameters(manner.dtype);
