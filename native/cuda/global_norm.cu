@@ -9,7 +9,7 @@
 // versions
 //   1  a launch a buffer, one launch of one block at the end. Bytes: each gradient once.
 //
-// run    engine.kernel.AdamWKernels; check: ./mvnw -Pkernels verify, AdamWChecks
+// run    engine.kernel.OptimizerKernels; check: ./mvnw -Pkernels verify, OptimizerChecks
 // architectures 75 80 86 89 90 100 120
 #include "common.cuh"
 

@@ -42,7 +42,9 @@ public final class Rates implements Callable<Integer> {
   @Option(names = "--side", defaultValue = "512", description = "Of the pictures, in pixels.")
   int side;
 
-  @Option(names = "--ops-only", description = "Without convolutions' parts, attentions and AdamW.")
+  @Option(
+      names = "--ops-only",
+      description = "Without convolutions' parts, attentions and optimizers.")
   boolean opsOnly;
 
   @Option(names = "--results", defaultValue = "bench/results", description = "Folder.")
@@ -94,7 +96,7 @@ public final class Rates implements Callable<Integer> {
         works.convolutions();
         works.attentions();
       }
-      works.adamw();
+      works.optimizers();
     }
     Files.createDirectories(results);
     new ObjectMapper()

@@ -19,7 +19,7 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Whole training steps of a random UNet: noise, forward, loss, backward, clip, AdamW. With {@code
+ * Whole training steps of a random UNet: noise, forward, loss, backward, clip, update. With {@code
  * -prof gc} the Java garbage of a step stands beside the time. The shape of Stable Diffusion 1.5
  * ({@code -p unet=bench/models/sd15-unet.json}) needs 16 GB.
  */

@@ -1,21 +1,22 @@
 package dreambooth4j.engine.op;
 
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Boxed;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Native;
+import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.UpdateRule;
+import dreambooth4j.engine.UpdateRules;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.cudnn.Convolution;
 import dreambooth4j.engine.cudnn.Convolutions;
-import dreambooth4j.engine.kernel.AdamWOnDevice;
+import dreambooth4j.engine.kernel.KernelOptimizer;
 import dreambooth4j.engine.kernel.Kernels;
-import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.op.AttentionEngine.Sizes;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -25,9 +26,9 @@ import org.bytedeco.pytorch.global.torch;
 
 /**
  * What a device spends a step of Stable Diffusion 1.5 on, piece by piece: each op there and there
- * and back, the three products of each convolution, each attention engine, and AdamW with the norm.
- * Each piece has several sets of tensors, so that none is read from a cache that the run before
- * filled.
+ * and back, the three products of each convolution, each attention engine, and the optimizers with
+ * the norm. Each piece has several sets of tensors, so that none is read from a cache that the run
+ * before filled.
  *
  * <p>Bytes are counted once for each tensor that must be read or written: there, inputs, weights
  * and result; back, the result's gradient, inputs and weights, and their gradients.
@@ -293,47 +294,42 @@ public final class DeviceWorks {
     }
   }
 
-  /** AdamW over a flat buffer, clipped to a norm; ours writes the copy and clears the gradients. */
-  public void adamw() {
+  /** Each optimizer over a flat buffer, clipped to a norm; ours writes the copy too. */
+  public void optimizers() {
     long count = device == Device.CUDA ? 1L << 27 : 1L << 18;
-    for (boolean in8Bits : new boolean[] {false, true}) {
-      try (Arena arena = Arena.open("adamw", OpBackend.on(device))) {
-        Parameters group = new Parameters(dtype);
-        group.declare("w", count);
-        group.allocate(arena, true);
-        Native.run("random", () -> group.gradients().handle().normal_());
-        AdamW.Settings settings = new AdamW.Settings(0.9, 0.999, 1e-8, 1e-2);
-        AdamW optimizer = new AdamW(arena, settings, List.of(group), in8Bits);
-        double moments = in8Bits ? 2 : 8;
-        // The norm reads gradients once more; copy and cleared gradients are written.
-        double each = 2 * dtype.bytes() + 2 * 4 + 2 * moments;
-        each += dtype.isHalf() ? dtype.bytes() + dtype.bytes() : dtype.bytes();
-        user.accept(
-            new Work(
-                "AdamW " + count + (in8Bits ? " in 8 bits" : ""),
-                "step",
-                0,
-                count * each,
-                1,
-                Kernels.of(arena) != null,
-                step(arena, optimizer)));
+    for (String name : UpdateRules.names()) {
+      for (boolean in8Bits : new boolean[] {false, true}) {
+        try (Arena arena = Arena.open("optimizer", OpBackend.on(device))) {
+          Parameters group = new Parameters(dtype);
+          Parameter weight = group.declare("w", count);
+          group.allocate(arena, true);
+          Native.run("random", () -> group.gradients().handle().normal_());
+          UpdateRule rule =
+              UpdateRules.named(name, new UpdateRule.Constants(0.9, 0.999, 1e-8, 1e-2));
+          Optimizer optimizer =
+              KernelOptimizer.orPlain(
+                  arena, rule, List.of(group), new Optimizer.Options(1, in8Bits, 0));
+          double moments = rule.moments().size() * (in8Bits ? 1 : 4);
+          // The norm reads gradients once more; copy and cleared gradients are written.
+          double each = 2 * dtype.bytes() + 2 * 4 + 2 * moments;
+          each += dtype.isHalf() ? dtype.bytes() + dtype.bytes() : dtype.bytes();
+          Tensor rate = arena.floats("rate", new float[] {1e-6f}, 1);
+          Tensor scale = arena.floats("scale", new float[] {1}, 1);
+          Tensor norm = arena.zeros("norm", DType.F32, 1);
+          user.accept(
+              new Work(
+                  name + " " + count + (in8Bits ? " in 8 bits" : ""),
+                  "step",
+                  0,
+                  count * each,
+                  1,
+                  Kernels.of(arena) != null,
+                  () -> {
+                    weight.accumulateBy((slice, add) -> {}); // as if a backward had replaced it
+                    optimizer.update(rate, scale, norm);
+                  }));
+        }
       }
     }
-  }
-
-  private static Runnable step(Arena arena, AdamW optimizer) {
-    Launcher on = Kernels.of(arena);
-    if (on == null) {
-      return () -> {
-        double norm = optimizer.gradientNorm();
-        optimizer.step(1e-6, Math.min(1, 1 / (norm + 1e-6)));
-      };
-    }
-    AdamWOnDevice device = new AdamWOnDevice(on, arena);
-    float[] one = {1};
-    Tensor rate = arena.floats("rate", new float[] {1e-6f}, 1);
-    Tensor scale = arena.floats("scale", one, 1);
-    Tensor norm = arena.floats("norm", one, 1);
-    return () -> device.launch(optimizer.settings(), optimizer.states(), rate, scale, norm, 1);
   }
 }

@@ -2,10 +2,13 @@ package dreambooth4j.train;
 
 import dreambooth4j.Problem;
 import dreambooth4j.Sha256;
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Optimizer;
+import dreambooth4j.engine.OptimizerState;
 import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.StateTensor;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.UpdateRules;
 import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.SafetensorsWriter;
 import java.io.IOException;
@@ -15,6 +18,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.security.MessageDigest;
+import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,6 +35,9 @@ final class Checkpoint {
   private static final String FILE = "training_state.safetensors";
 
   private static final String LOSS_SCALE = "loss_scale";
+
+  /** The name of the rule; absent in files that were written when there was one alone. */
+  private static final String OPTIMIZER = "optimizer";
 
   /** How often the weights were averaged; absent where there is no average. */
   private static final String EMA_UPDATES = "ema_updates";
@@ -62,13 +69,15 @@ final class Checkpoint {
       String lossScale,
       @Nullable Ema ema,
       Map<String, String> settings,
-      List<AdamW.State> states) {
+      Optimizer optimizer) {
+    List<OptimizerState> states = optimizer.states();
     SafetensorsWriter writer =
         new SafetensorsWriter()
             .metadata("step", Integer.toString(step))
             .metadata("seed", Long.toString(seed))
             .metadata(LOSS_SCALE, lossScale)
             .metadata("layout", layout(states))
+            .metadata(OPTIMIZER, optimizer.rule().name())
             .metadata("moments", moments(states));
     settings.forEach((name, value) -> writer.metadata(SETTING + name, value));
     tensors(states).forEach(writer::add);
@@ -102,7 +111,8 @@ final class Checkpoint {
   }
 
   /** Restores in place; the averages where the file and the parameters have them. */
-  static Restored read(Path folder, long seed, List<AdamW.State> states) {
+  static Restored read(Path folder, long seed, Optimizer optimizer) {
+    List<OptimizerState> states = optimizer.states();
     Path path = folder.resolve(FILE);
     if (!isComplete(folder)) {
       throw Problem.data("%s: expected a checkpoint with a %s, found none".formatted(folder, FILE));
@@ -117,6 +127,13 @@ final class Checkpoint {
           path,
           layout(states).equals(metadata.get("layout")),
           "it is of other weights than this run trains: the base model or train_text_encoder was another");
+      String rule = optimizer.rule().name();
+      String wrote = metadata.getOrDefault(OPTIMIZER, UpdateRules.DEFAULT);
+      expect(
+          path,
+          rule.equals(wrote),
+          "its optimizer is %s, this run's %s, and neither can go on with what the other remembers of the gradients"
+              .formatted(wrote, rule));
       expect(
           path,
           moments(states).equals(metadata.get("moments")),
@@ -163,18 +180,18 @@ final class Checkpoint {
     }
   }
 
-  private static Map<String, Tensor> tensors(List<AdamW.State> states) {
+  private static Map<String, Tensor> tensors(List<OptimizerState> states) {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     for (int i = 0; i < states.size(); i++) {
-      AdamW.State state = states.get(i);
+      OptimizerState state = states.get(i);
       tensors.put(i + ".weights", state.parameters().masters());
       String prefix = i + ".";
-      state.tensors().forEach((name, tensor) -> tensors.put(prefix + name, tensor));
+      state.tensors().forEach((what, tensor) -> tensors.put(prefix + what.name(), tensor));
     }
     return tensors;
   }
 
-  private static Map<String, Tensor> averages(List<AdamW.State> states) {
+  private static Map<String, Tensor> averages(List<OptimizerState> states) {
     Map<String, Tensor> averages = new LinkedHashMap<>();
     for (int i = 0; i < states.size(); i++) {
       Tensor average = states.get(i).parameters().average();
@@ -185,19 +202,20 @@ final class Checkpoint {
     return averages;
   }
 
-  /** In what AdamW's moments are held: 8 bits cannot be read as 32. */
-  private static String moments(List<AdamW.State> states) {
+  /** What the optimizer remembers and in what types: 8 bits cannot be read as 32. */
+  private static String moments(List<OptimizerState> states) {
     return states.stream()
-        .flatMap(state -> state.tensors().entrySet().stream())
-        .map(entry -> entry.getKey() + " " + entry.getValue().dtype())
+        .flatMap(state -> state.tensors().keySet().stream())
+        .sorted(Comparator.comparing(StateTensor::name))
+        .map(each -> each.name() + " " + each.dtype())
         .distinct()
         .collect(Collectors.joining(", "));
   }
 
   /** A digest of all names and shapes: the flat buffers mean the same only where it is the same. */
-  private static String layout(List<AdamW.State> states) {
+  private static String layout(List<OptimizerState> states) {
     MessageDigest digest = Sha256.digest();
-    for (AdamW.State state : states) {
+    for (OptimizerState state : states) {
       for (Parameter each : state.parameters().all()) {
         digest.update(each.toString().getBytes(StandardCharsets.UTF_8));
       }

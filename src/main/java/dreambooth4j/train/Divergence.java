@@ -1,8 +1,8 @@
 package dreambooth4j.train;
 
 import dreambooth4j.Problem;
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.pipeline.StableDiffusion;
 import java.util.List;
@@ -39,7 +39,7 @@ final class Divergence {
    * @param again computes them once more where the update has set them to zero: the weights are as
    *     they were
    */
-  static Problem ofGradients(AdamW optimizer, Runnable again, int number) {
+  static Problem ofGradients(Optimizer optimizer, Runnable again, int number) {
     Parameter bad = optimizer.badGradient();
     if (bad == null) {
       again.run();

@@ -43,7 +43,7 @@ import java.util.function.BiConsumer;
  * @param weights of what trains, as it is computed with
  * @param masters F32 weights beside those of 16 bits
  * @param gradients gathered; those that are passed on are among the activations
- * @param optimizer AdamW's moments
+ * @param optimizer what the optimizer remembers of each weight
  * @param average F32 weights that are the average of what trains, with use_ema
  * @param frozen weights that do not train
  * @param caches latents' moments of all pictures and, where the text encoder is frozen, prompts

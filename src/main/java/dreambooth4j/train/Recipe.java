@@ -1,5 +1,6 @@
 package dreambooth4j.train;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.EmaConfig;
 import dreambooth4j.config.MemoryConfig;
@@ -7,6 +8,15 @@ import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Device;
+import dreambooth4j.engine.Optimizer;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.UpdateRule;
+import dreambooth4j.engine.UpdateRules;
+import dreambooth4j.engine.kernel.KernelOptimizer;
+import dreambooth4j.engine.kernel.Kernels;
+import java.util.List;
 
 /**
  * How a step learns, whatever the pictures: what of a configuration decides its arithmetic.
@@ -34,6 +44,35 @@ public record Recipe(
         config.training().snrGamma(),
         config.training().offsetNoise(),
         config.training().seed());
+  }
+
+  /**
+   * What updates these groups; their gradients count as zero from here on.
+   *
+   * @throws Problem where that takes kernels, and on CUDA ours are off
+   */
+  Optimizer updating(Arena run, List<Parameters> groups) {
+    boolean fullBf16 = groups.stream().anyMatch(Parameters::roundsAtRandom);
+    if (run.device() == Device.CUDA
+        && Kernels.of(run) == null
+        && (memory.use8bitAdam() || fullBf16)) {
+      throw Problem.usage(
+          "use_8bit_adam and full_bf16 are done on CUDA by kernels of ours, which DREAMBOOTH4J_KERNELS=off leaves out: unset it, or leave out these keys");
+    }
+    UpdateRule.Constants constants =
+        new UpdateRule.Constants(
+            optimizer.adamBeta1(),
+            optimizer.adamBeta2(),
+            optimizer.adamEpsilon(),
+            optimizer.adamWeightDecay());
+    Optimizer made =
+        KernelOptimizer.orPlain(
+            run,
+            UpdateRules.named(UpdateRules.DEFAULT, constants),
+            groups,
+            new Optimizer.Options(optimizer.maxGradNorm(), memory.use8bitAdam(), seed));
+    made.zeroGradients();
+    return made;
   }
 
   /** Target and weights of the timesteps. */

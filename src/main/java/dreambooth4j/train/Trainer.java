@@ -170,7 +170,7 @@ public final class Trainer implements AutoCloseable {
         lossScale.toString(),
         training.ema(),
         settings(),
-        training.optimizer().states());
+        training.optimizer());
   }
 
   /** What decides where the run goes: keys of the configuration, and its pictures in short. */
@@ -194,7 +194,7 @@ public final class Trainer implements AutoCloseable {
    */
   public List<String> resume(Path checkpoint) {
     Checkpoint.Restored restored =
-        Checkpoint.read(checkpoint, config.training().seed(), training.optimizer().states());
+        Checkpoint.read(checkpoint, config.training().seed(), training.optimizer());
     done = restored.step();
     lossScale.restore(restored.lossScale());
     List<String> changed = new ArrayList<>();

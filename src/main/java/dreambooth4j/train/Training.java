@@ -2,8 +2,8 @@ package dreambooth4j.train;
 
 import dreambooth4j.config.Config;
 import dreambooth4j.diffusion.NoiseSchedule;
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
@@ -94,7 +94,7 @@ public final class Training implements AutoCloseable {
   private final List<Parameters> groups;
   private final Arena places;
   private final StepScalars scalars;
-  private final Update update;
+  private final Optimizer optimizer;
   private final @Nullable Ema ema;
   private final TrainingStep step;
   private final Map<BatchPlaces.Shape, BatchPlaces> byShape = new HashMap<>();
@@ -105,9 +105,9 @@ public final class Training implements AutoCloseable {
     groups = model.groups();
     places = run.child("batch places");
     scalars = new StepScalars(run);
-    update = new Update(run, recipe, model.groups());
+    optimizer = recipe.updating(run, model.groups());
     ema = recipe.ema().used() ? new Ema(run, recipe.ema(), model.groups()) : null;
-    step = new TrainingStep(run, model, recipe, scalars, update, ema);
+    step = new TrainingStep(run, model, recipe, scalars, optimizer, ema);
   }
 
   /** Moments, averages and fixed places are allocated in {@code run}, which may be dry. */
@@ -116,8 +116,8 @@ public final class Training implements AutoCloseable {
   }
 
   /** What updates the weights. */
-  public AdamW optimizer() {
-    return update.optimizer();
+  public Optimizer optimizer() {
+    return optimizer;
   }
 
   /** What it trains. */

@@ -5,6 +5,7 @@ import dreambooth4j.diffusion.Objective;
 import dreambooth4j.diffusion.Prediction;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
@@ -33,7 +34,7 @@ final class TrainingStep {
   private final Objective objective;
   private final double offsetNoise;
   private final Tape.Saving saving;
-  private final Update update;
+  private final Optimizer optimizer;
   private final @Nullable Ema ema;
   private final Arena run;
   private final StepScalars scalars;
@@ -51,16 +52,16 @@ final class TrainingStep {
       Training.Model model,
       Recipe recipe,
       StepScalars scalars,
-      Update update,
+      Optimizer optimizer,
       @Nullable Ema ema) {
     this.run = run;
     this.model = model;
     this.scalars = scalars;
-    this.update = update;
+    this.optimizer = optimizer;
     this.ema = ema;
     objective = recipe.objective(model.schedule());
     offsetNoise = recipe.offsetNoise();
-    saving = new Tape.Saving(recipe.checkpoints(), update::arrived);
+    saving = new Tape.Saving(recipe.checkpoints(), optimizer::updateArrived);
     roots = model.schedule().roots(run);
     timestepWeights = objective.timestepWeights(run);
     noiseKey = CounterRandom.key(recipe.seed(), "noise");
@@ -72,7 +73,7 @@ final class TrainingStep {
   void begin() {
     run.part(BATCH);
     scalars.losses.zero_();
-    update.begin(scalars.learningRate);
+    optimizer.begin(scalars.learningRate);
   }
 
   /** Adds the gradients of a batch's loss, and the loss itself, to those of the step. */
@@ -86,7 +87,7 @@ final class TrainingStep {
   /** Clips, updates and averages, unless a gradient or the loss is not finite. */
   void update() {
     run.part("update");
-    update.run(scalars.learningRate, scalars.lossScale, scalars.norm);
+    optimizer.update(scalars.learningRate, scalars.lossScale, scalars.norm);
     if (ema != null) {
       ema.update(scalars.emaRate, scalars.norm);
     }

@@ -5,7 +5,7 @@ final class Limits {
   static final double OUTPUT = 1e-5;
   static final double GRADIENT = 1e-4;
   static final double TRAINED = 1e-3;
-  static final double ADAMW = 1e-6;
+  static final double OPTIMIZER = 1e-6;
 
   private Limits() {}
 }

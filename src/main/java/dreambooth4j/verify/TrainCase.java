@@ -13,6 +13,7 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.UpdateRules;
 import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.StableDiffusion;
@@ -32,7 +33,7 @@ import java.util.regex.Pattern;
  */
 final class TrainCase {
   private static final Pattern OPTIMIZER =
-      Pattern.compile("AdamW lr (\\S+) betas (\\S+) (\\S+) eps (\\S+) weight_decay (\\S+)");
+      Pattern.compile("(\\S+) lr (\\S+) betas (\\S+) (\\S+) eps (\\S+) weight_decay (\\S+)");
   private static final Pattern BATCH =
       Pattern.compile("rows 0-(\\d+) instance, rows (\\d+)-(\\d+) prior");
 
@@ -87,18 +88,21 @@ final class TrainCase {
 
   private static Recipe recipe(Golden golden) {
     Matcher optimizer = matched(golden, OPTIMIZER, "optimizer");
+    if (!optimizer.group(1).equals(UpdateRules.DEFAULT)) {
+      throw golden.notUnderstood("optimizer " + optimizer.group(1));
+    }
     JsonNode gamma = golden.setting("snr_gamma");
     return new Recipe(
         new OptimizerConfig(
-            number(optimizer, 1),
+            number(optimizer, 2),
             LrScheduler.CONSTANT,
             0,
             1,
             1,
-            number(optimizer, 2),
             number(optimizer, 3),
-            number(optimizer, 5),
             number(optimizer, 4),
+            number(optimizer, 6),
+            number(optimizer, 5),
             golden.setting("max_grad_norm").asDouble()),
         new MemoryConfig(Checkpointing.FALSE, false, false),
         EmaConfig.NONE,

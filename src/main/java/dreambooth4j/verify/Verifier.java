@@ -58,7 +58,7 @@ public final class Verifier implements AutoCloseable {
         case "prompts" -> PromptsCase.run(arena, model, golden);
         case "vae" -> VaeCase.run(arena, model, golden);
         case "schedulers" -> SamplersCase.run(arena, golden);
-        case "adamw" -> AdamWCase.run(arena, golden);
+        case "adamw", "optimizer" -> OptimizerCase.run(arena, golden);
         case "train" -> TrainCase.run(arena, model, golden);
         default -> throw golden.notUnderstood("component " + component);
       }

@@ -26,8 +26,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * Whole steps with every quantity on the device, their kernels emulated, against {@link
- * TrainingStep} and the plain AdamW; and when steps are captured. A recording is stood in for by
- * the work itself, which runs again at each replay.
+ * TrainingStep} and the plain optimizer; and when steps are captured. A recording is stood in for
+ * by the work itself, which runs again at each replay.
  */
 class CapturedStepTest {
   @TempDir Path folder;

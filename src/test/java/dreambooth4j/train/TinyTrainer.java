@@ -4,9 +4,9 @@ import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
@@ -67,10 +67,8 @@ final class TinyTrainer implements AutoCloseable {
 
   /** Writes a checkpoint of the beginning, of fp16 with this loss scale and without averages. */
   void saveWithScale(Path checkpoint, double scale) {
-    AdamW fresh =
-        new AdamW(run, new AdamW.Settings(0.9, 0.999, 1e-8, 0.01), trainer.trained(), false);
-    Checkpoint.write(
-        run, checkpoint, 0, 42, "%a 0".formatted(scale), null, Map.of(), fresh.states());
+    Optimizer fresh = Recipe.of(config).updating(run, trainer.trained());
+    Checkpoint.write(run, checkpoint, 0, 42, "%a 0".formatted(scale), null, Map.of(), fresh);
   }
 
   /** What each step said, but for its time. */

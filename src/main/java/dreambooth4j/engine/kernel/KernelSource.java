@@ -1,62 +1,95 @@
 package dreambooth4j.engine.kernel;
 
+import dreambooth4j.engine.UpdateRule;
+import dreambooth4j.engine.UpdateRules;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.Stream;
 
-/** The files of {@code native/cuda}, which lie beside this class in the jar. */
-public enum KernelSource {
+/**
+ * The files of {@code native/cuda}, which lie beside this class in the jar.
+ *
+ * @param file its name, such as {@code geglu.cu}
+ * @param entries the functions that Java launches
+ */
+public record KernelSource(String file, List<String> entries) {
   /** {@link AddKernels}. */
-  ADD("add_*", "add_per_sample_**", "add_pixel_sums_**", "add_pixel_sums_finish_*"),
-  /** {@link AdamWKernels}. */
-  ADAMW(
-      "adamw_begin",
-      "adamw_arrived",
-      "adamw_*",
-      "adamw_8bit_*",
-      "adamw_stochastic",
-      "adamw_8bit_stochastic"),
+  public static final KernelSource ADD =
+      source("add", "add_*", "add_per_sample_**", "add_pixel_sums_**", "add_pixel_sums_finish_*");
+
   /** {@link GegluKernels}. */
-  GEGLU("geglu_forward_**", "geglu_backward_**"),
-  /** {@link AdamWKernels}, the norm before it. */
-  GLOBAL_NORM("global_norm_squares_*", "global_norm_finish"),
+  public static final KernelSource GEGLU = source("geglu", "geglu_forward_**", "geglu_backward_**");
+
+  /** {@link OptimizerKernels}, the norm before an update. */
+  public static final KernelSource GLOBAL_NORM =
+      source("global_norm", "global_norm_squares_*", "global_norm_finish");
+
   /** {@link GroupNormKernels}. */
-  GROUP_NORM_SILU(
-      "group_norm_sums_**",
-      "group_norm_normalise_**",
-      "group_norm_backward_sums_**",
-      "group_norm_backward_groups_*",
-      "group_norm_backward_dx_**"),
+  public static final KernelSource GROUP_NORM_SILU =
+      source(
+          "group_norm_silu",
+          "group_norm_sums_**",
+          "group_norm_normalise_**",
+          "group_norm_backward_sums_**",
+          "group_norm_backward_groups_*",
+          "group_norm_backward_dx_**");
+
   /** {@link LayerNormKernels}. */
-  LAYER_NORM(
-      "layer_norm_forward_**",
-      "layer_norm_backward_dx_**",
-      "layer_norm_backward_columns_**",
-      "layer_norm_backward_finish_*"),
+  public static final KernelSource LAYER_NORM =
+      source(
+          "layer_norm",
+          "layer_norm_forward_**",
+          "layer_norm_backward_dx_**",
+          "layer_norm_backward_columns_**",
+          "layer_norm_backward_finish_*");
+
   /** {@link NoiseKernels}. */
-  NOISE_TARGET("noise_timesteps", "noise_target_*"),
+  public static final KernelSource NOISE_TARGET =
+      source("noise_target", "noise_timesteps", "noise_target_*");
+
   /** {@link LossKernels}. */
-  PRIOR_LOSS("prior_loss_**", "prior_loss_finish_*");
+  public static final KernelSource PRIOR_LOSS =
+      source("prior_loss", "prior_loss_**", "prior_loss_finish_*");
 
   /** What files include. */
-  public static final List<String> HEADERS = List.of("common.cuh", "random.cuh");
+  public static final List<String> HEADERS = List.of("common.cuh", "random.cuh", "optimizer.cuh");
 
   /** Compute capabilities that every file must compile for, as in {@code sm_90}. */
   public static final List<Integer> ARCHITECTURES = List.of(75, 80, 86, 89, 90, 100, 120);
 
-  @SuppressWarnings("ImmutableEnumChecker") // a list that cannot be changed
-  private final List<String> entries;
+  /** All files, those of the optimizers among them. */
+  public static List<KernelSource> all() {
+    return Stream.concat(
+            Stream.of(
+                ADD, GEGLU, GLOBAL_NORM, GROUP_NORM_SILU, LAYER_NORM, NOISE_TARGET, PRIOR_LOSS),
+            UpdateRules.names().stream().map(KernelSource::ofRule))
+        .toList();
+  }
+
+  /** {@link OptimizerKernels} of a rule. */
+  static KernelSource of(UpdateRule rule) {
+    return ofRule(rule.name());
+  }
+
+  private static KernelSource ofRule(String name) {
+    String stem = OptimizerKernels.stem(name);
+    return source(
+        stem,
+        Stream.of("begin", "arrived", "*", "8bit_*", "stochastic", "8bit_stochastic")
+            .map(kind -> stem + "_" + kind)
+            .toArray(String[]::new));
+  }
 
   /**
-   * Entry points: {@code *} stands for the storage types, {@code **} for those and the same with
-   * {@code _odd}, which load one element at a time.
+   * A file and its entry points: {@code *} stands for the storage types, {@code **} for those and
+   * the same with {@code _odd}, which load one element at a time.
    */
-  KernelSource(String... patterns) {
-    entries = Stream.of(patterns).flatMap(KernelSource::expanded).toList();
+  private static KernelSource source(String name, String... patterns) {
+    return new KernelSource(
+        name + ".cu", Stream.of(patterns).flatMap(KernelSource::expanded).toList());
   }
 
   private static Stream<String> expanded(String pattern) {
@@ -68,24 +101,20 @@ public enum KernelSource {
     return pattern.endsWith("**") ? each.flatMap(e -> Stream.of(e, e + "_odd")) : each;
   }
 
-  /** The functions that Java launches. */
-  public List<String> entries() {
-    return entries;
-  }
-
-  /** The file's name, such as {@code geglu.cu}. */
-  public String file() {
-    return name().toLowerCase(Locale.ROOT) + ".cu";
-  }
-
   /** Its text. */
   public String text() {
-    return read(file());
+    return read(file);
   }
 
   /** The texts of {@link #HEADERS}. */
   public static List<String> headers() {
     return HEADERS.stream().map(KernelSource::read).toList();
+  }
+
+  /** The file. */
+  @Override
+  public String toString() {
+    return file;
   }
 
   private static String read(String file) {

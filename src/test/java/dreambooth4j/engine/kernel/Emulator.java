@@ -38,7 +38,7 @@ final class Emulator implements Launcher {
     StringBuilder all = new StringBuilder("#include \"emulator.h\"\n");
     KernelSource.HEADERS.forEach(each -> all.append("#include \"%s\"\n".formatted(each)));
     List<String> thunks = new ArrayList<>();
-    for (KernelSource source : KernelSource.values()) {
+    for (KernelSource source : KernelSource.all()) {
       String name = source.file().replace(".cu", "");
       all.append("namespace %s {\n#include \"%s\"\n}\n".formatted(name, source.file()));
       for (String entry : source.entries()) {

@@ -27,7 +27,7 @@ interface KernelCheck {
   static List<KernelCheck> all() {
     return Stream.of(
             KernelCases.all().stream(),
-            AdamWChecks.all().stream(),
+            OptimizerChecks.all().stream(),
             NoiseChecks.all().stream(),
             LossChecks.all().stream())
         .flatMap(each -> each)

@@ -4,29 +4,37 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.withinPercentage;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.PlainOptimizer;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.UpdateRule;
+import dreambooth4j.engine.UpdateRules;
+import dreambooth4j.engine.UpdateScalars;
 import dreambooth4j.engine.op.OpCase;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
-/** The optimizer's kernels, emulated, beside libtorch's rule on the same groups. */
+/** Optimizers by kernels, emulated, beside the plain ones on the same groups. */
 @Tag("kernels")
-class AdamWOnDeviceTest {
-  private static final AdamW.Settings SETTINGS = new AdamW.Settings(0.9, 0.999, 1e-8, 1e-2);
+class KernelOptimizerTest {
+  private static UpdateRule rule(String name) {
+    return UpdateRules.named(name, new UpdateRule.Constants(0.9, 0.999, 1e-8, 1e-2));
+  }
 
   @BeforeAll
   static void compile() throws IOException, InterruptedException {
@@ -71,23 +79,43 @@ class AdamWOnDeviceTest {
     }
   }
 
+  /** Each rule with each of these rows. */
+  private static Stream<Arguments> ofEveryRule(Object[]... rows) {
+    return UpdateRules.names().stream()
+        .flatMap(
+            name ->
+                Stream.of(rows)
+                    .map(
+                        row ->
+                            Arguments.of(
+                                Stream.concat(Stream.of(name), Stream.of(row)).toArray())));
+  }
+
+  private static Object[] row(Object... values) {
+    return values;
+  }
+
+  static Stream<Arguments> typesAndScales() {
+    return ofEveryRule(
+        row(DType.F32, false, 1),
+        row(DType.BF16, false, 1),
+        row(DType.F16, false, 1024),
+        row(DType.F32, true, 1),
+        row(DType.BF16, true, 1),
+        row(DType.F16, true, 1024));
+  }
+
   @ParameterizedTest
-  @CsvSource({
-    "F32,false,1",
-    "BF16,false,1",
-    "F16,false,1024",
-    "F32,true,1",
-    "BF16,true,1",
-    "F16,true,1024"
-  })
-  void shouldDoWhatLibtorchsRuleDoes(DType dtype, boolean in8Bits, double lossScale) {
+  @MethodSource("typesAndScales")
+  void shouldDoWhatThePlainFormDoes(String name, DType dtype, boolean in8Bits, double lossScale) {
     try (Arena run = Arena.open("run")) {
       List<Parameters> theirs = groups(run, dtype);
       List<Parameters> ours = groups(run, dtype);
       float[] start = ours.get(0).masters().toFloats();
-      AdamW plain = new AdamW(run, SETTINGS, theirs, in8Bits, 7, null);
-      AdamW kernels =
-          new AdamW(run, SETTINGS, ours, in8Bits, 7, new AdamWOnDevice(new Emulator(false), run));
+      Optimizer.Options options = new Optimizer.Options(1, in8Bits, 7);
+      Optimizer plain = new PlainOptimizer(run, rule(name), theirs, options);
+      Optimizer kernels = new KernelOptimizer(new Emulator(false), run, rule(name), ours, options);
+      UpdateScalars scalars = new UpdateScalars(run).write(1e-3, lossScale);
       for (int step = 0; step < 6; step++) {
         draw(run, theirs, step);
         draw(run, ours, step);
@@ -99,11 +127,11 @@ class AdamWOnDeviceTest {
           plain.freeze(theirs.get(1));
           kernels.freeze(ours.get(1));
         }
-        double expected = plain.update(1e-3, 1, lossScale);
-        double norm = kernels.update(1e-3, 1, lossScale);
+        double expected = scalars.update(plain);
+        double norm = scalars.update(kernels);
         if (step == 2) {
           assertThat(norm).isNotFinite();
-          plain.zeroGradients();
+          assertThat(expected).isNotFinite();
         } else {
           assertThat(norm).isCloseTo(expected, withinPercentage(1e-3));
         }
@@ -122,25 +150,30 @@ class AdamWOnDeviceTest {
     }
   }
 
+  static Stream<Arguments> typesAndMasters() {
+    return ofEveryRule(
+        row(DType.F32, true, false),
+        row(DType.F32, true, true),
+        row(DType.BF16, true, false),
+        row(DType.BF16, true, true),
+        row(DType.BF16, false, false),
+        row(DType.BF16, false, true));
+  }
+
   /** As they arrive, one by one, or gathered first: the same bits, for there is no clipping. */
   @ParameterizedTest
-  @CsvSource({
-    "F32,true,false",
-    "F32,true,true",
-    "BF16,true,false",
-    "BF16,true,true",
-    "BF16,false,false",
-    "BF16,false,true"
-  })
-  void shouldUpdateTheSameBitsAsGradientsArrive(DType dtype, boolean masters, boolean in8Bits) {
+  @MethodSource("typesAndMasters")
+  void shouldUpdateTheSameBitsAsGradientsArrive(
+      String name, DType dtype, boolean masters, boolean in8Bits) {
     try (Arena run = Arena.open("run")) {
       List<Parameters> gathered = groups(run, dtype, masters, Parameters.Gradients.GATHERED);
       List<Parameters> passed = groups(run, dtype, masters, Parameters.Gradients.PASSED_ON);
-      AdamW whole = onDevice(run, gathered, in8Bits);
-      AdamW each = onDevice(run, passed, in8Bits);
+      Optimizer whole = byKernels(run, rule(name), gathered, in8Bits);
+      Optimizer each = byKernels(run, rule(name), passed, in8Bits);
+      UpdateScalars scalars = new UpdateScalars(run).write(1e-3, 1);
       for (int step = 0; step < 4; step++) {
         draw(run, gathered, step);
-        double expected = whole.update(1e-3, 0, 1);
+        double expected = scalars.update(whole);
         assertThat(arrive(run, each, passed, step, null))
             .isCloseTo(expected, withinPercentage(1e-3));
       }
@@ -160,18 +193,18 @@ class AdamWOnDeviceTest {
   void shouldStopAtAGradientThatIsNotFinite(DType dtype, boolean masters) {
     try (Arena run = Arena.open("run")) {
       List<Parameters> groups = groups(run, dtype, masters, Parameters.Gradients.PASSED_ON);
-      AdamW adamW = onDevice(run, groups, true);
+      Optimizer optimizer = byKernels(run, rule(UpdateRules.DEFAULT), groups, true);
       Parameter bad = groups.get(0).all().get(2);
       List<float[]> before = weights(run, groups);
-      assertThat(arrive(run, adamW, groups, 0, bad)).isNaN();
-      assertThat(adamW.badGradient()).isSameAs(bad);
+      assertThat(arrive(run, optimizer, groups, 0, bad)).isNaN();
+      assertThat(optimizer.badGradient()).isSameAs(bad);
       List<float[]> after = weights(run, groups);
       assertThat(after.get(0)).isNotEqualTo(before.get(0));
       for (int i = 1; i < after.size(); i++) {
         assertThat(after.get(i)).isEqualTo(before.get(i));
       }
-      assertThat(arrive(run, adamW, groups, 1, null)).isFinite();
-      assertThat(adamW.badGradient()).isNull();
+      assertThat(arrive(run, optimizer, groups, 1, null)).isFinite();
+      assertThat(optimizer.badGradient()).isNull();
       assertThat(weights(run, groups).get(5)).isNotEqualTo(before.get(5));
     }
   }
@@ -183,15 +216,17 @@ class AdamWOnDeviceTest {
         .toList();
   }
 
-  private static AdamW onDevice(Arena run, List<Parameters> groups, boolean in8Bits) {
-    AdamWOnDevice device = new AdamWOnDevice(new Emulator(false), run);
-    return new AdamW(run, SETTINGS, groups, in8Bits, 7, device);
+  private static Optimizer byKernels(
+      Arena run, UpdateRule rule, List<Parameters> groups, boolean in8Bits) {
+    Optimizer.Options options = new Optimizer.Options(0, in8Bits, 7);
+    return new KernelOptimizer(new Emulator(false), run, rule, groups, options);
   }
 
   /** A step whose gradients, those of {@link #draw}, arrive one by one; its norm. */
   private static double arrive(
-      Arena run, AdamW to, List<Parameters> groups, int step, @Nullable Parameter bad) {
-    to.begin(1e-3);
+      Arena run, Optimizer to, List<Parameters> groups, int step, @Nullable Parameter bad) {
+    UpdateScalars scalars = new UpdateScalars(run).write(1e-3, 1);
+    scalars.begin(to);
     SplittableRandom random = new SplittableRandom(100 + step);
     for (Parameters group : groups) {
       for (Parameter each : group.all()) {
@@ -207,11 +242,11 @@ class AdamWOnDeviceTest {
         }
       }
     }
-    return to.update(1e-3, 0, 1);
+    return scalars.update(to);
   }
 
-  private static double steps(AdamW of, int group) {
-    return Objects.requireNonNull(of.states().get(group).tensors().get("steps")).item();
+  private static double steps(Optimizer of, int group) {
+    return of.states().get(group).steps().item();
   }
 
   private static Tensor infinite(Arena run) {

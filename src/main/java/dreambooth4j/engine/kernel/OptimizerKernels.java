@@ -1,38 +1,46 @@
 package dreambooth4j.engine.kernel;
 
-import dreambooth4j.engine.AdamW;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.DynamicCode;
+import dreambooth4j.engine.Moment;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Rounding;
+import dreambooth4j.engine.StateTensor;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.UpdateRule;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
- * AdamW over flat buffers and the norm of the gradients before it, {@code adamw.cu} and {@code
- * global_norm.cu}; the plain composition is {@link AdamW}. A step is: {@link #squares} of each
- * buffer, {@link #norm}, {@link #begin}, then {@link #update} for each buffer. Where gradients
- * arrive one by one it is {@link #begin} with a norm of 0, then {@link #squares}, {@link #norm},
- * {@link #arrived} and {@link #update} for each.
+ * A rule over flat buffers, in the file of {@code native/cuda} that is named like it, and the norm
+ * of the gradients before it, {@code global_norm.cu}; the plain form is {@link
+ * dreambooth4j.engine.PlainOptimizer}. A step is: {@link #squares} of each buffer, {@link #norm},
+ * {@link #begin}, then {@link #update} for each buffer. Where gradients arrive one by one it is
+ * {@link #begin} with a norm of 0, then {@link #squares}, {@link #norm}, {@link #arrived} and
+ * {@link #update} for each.
  *
  * <table>
  * <caption>Tensors, n a buffer's elements</caption>
  * <tr><th>tensor</th><th>shape</th><th>dtype</th></tr>
  * <tr><td>gradients, copy</td><td>[n]</td><td>F32, BF16 or F16</td></tr>
  * <tr><td>weights</td><td>[n]</td><td>F32; {@link Alone} BF16</td></tr>
- * <tr><td>means, variances</td><td>[n]</td><td>F32, or with scales U8 codes</td></tr>
+ * <tr><td>moments</td><td>[n]</td><td>F32, or with scales U8 codes</td></tr>
  * <tr><td>scales</td><td>[⌈n / 256⌉]</td><td>F32</td></tr>
  * <tr><td>coefficients</td><td>[{@link #COEFFICIENTS}]</td><td>F32</td></tr>
  * <tr><td>norm, rate, lossScale, steps, stopped</td><td>[1]</td><td>F32</td></tr>
  * </table>
  */
-public final class AdamWKernels {
+public final class OptimizerKernels {
   /** Elements of what {@link #begin} leaves for the updates. */
-  public static final int COEFFICIENTS = 8;
+  public static final int COEFFICIENTS = 16;
 
-  /** Numbers that share a scale among the 8-bit states. */
-  public static final int BLOCK = 256;
+  /** Moments that every entry takes; a rule that has fewer gets null for the rest. */
+  private static final int MOMENTS = 2;
+
+  private static final int CODES = 256;
 
   /** Where weights lie. */
   public sealed interface Weights permits Masters, Alone {}
@@ -52,26 +60,59 @@ public final class AdamWKernels {
    */
   public record Alone(Tensor weights, long first, Rounding rounding) implements Weights {}
 
-  /**
-   * What is remembered of the gradients.
-   *
-   * @param meanScales of 8 bits, or null; so are varianceScales
-   * @param tables F32 [512], {@link #tables()}, for moments of 8 bits
-   */
-  public record Moments(
-      Tensor means,
-      Tensor variances,
-      @Nullable Tensor meanScales,
-      @Nullable Tensor varianceScales,
-      Tensor tables) {}
-
   private static final int THREADS = 256;
   private static final int BLOCKS = 1024;
 
   /** The most partial sums of a buffer. */
   static final int MOST_PARTIALS = BLOCKS;
 
-  private AdamWKernels() {}
+  private final Launcher device;
+  private final KernelSource source;
+  private final Tensor constants;
+  private final Tensor tables;
+
+  /**
+   * The kernels of a rule; what they read besides a step's tensors is allocated in {@code arena}.
+   */
+  public OptimizerKernels(Launcher device, Arena arena, UpdateRule rule) {
+    this(device, rule, constants(arena, rule), tables(arena, rule));
+  }
+
+  /** As above, with {@link #constants} and {@link #tables} where the device reads them. */
+  OptimizerKernels(Launcher device, UpdateRule rule, Tensor constants, Tensor tables) {
+    this.device = device;
+    this.constants = constants;
+    this.tables = tables;
+    source = KernelSource.of(rule);
+  }
+
+  static Tensor constants(Arena arena, UpdateRule rule) {
+    double[] values = rule.kernelConstants();
+    Tensor constants = arena.allocate("optimizer's constants", DType.F64, values.length);
+    constants.copyFrom(values);
+    return constants;
+  }
+
+  /** What the 256 codes of each moment stand for, one moment after the other. */
+  static Tensor tables(Arena arena, UpdateRule rule) {
+    float[] all = new float[MOMENTS * CODES];
+    for (int i = 0; i < rule.moments().size(); i++) {
+      DynamicCode each = rule.moments().get(i).code();
+      for (int code = 0; code < CODES; code++) {
+        all[i * CODES + code] = each.value((byte) code);
+      }
+    }
+    return arena.floats("codes of 8 bits", all, all.length);
+  }
+
+  /** The stem of a rule's file and entry points. */
+  static String stem(String rule) {
+    return rule.toLowerCase(Locale.ROOT);
+  }
+
+  private String entry(String kind) {
+    return source.file().replace(".cu", "_") + kind;
+  }
 
   /** Partial sums that {@link #squares} leaves of a buffer, an even number. */
   public static int partials(long elements) {
@@ -116,32 +157,15 @@ public final class AdamWKernels {
    * @param lossScale what fp16's loss was multiplied with, or null
    * @param maxNorm the norm to clip to; 0 for no clipping
    */
-  public static void begin(
-      Launcher device,
-      AdamW.Settings settings,
+  public void begin(
       Tensor norm,
       Tensor rate,
       @Nullable Tensor lossScale,
       Tensor steps,
       Tensor coefficients,
       double maxNorm) {
-    device.launch(
-        new Launch(
-            KernelSource.ADAMW,
-            "adamw_begin",
-            1,
-            1,
-            32,
-            0,
-            List.of(
-                norm,
-                rate,
-                Launch.orNull(lossScale),
-                steps,
-                coefficients,
-                settings.beta1(),
-                settings.beta2(),
-                (float) maxNorm)));
+    Object scale = Launch.orNull(lossScale);
+    one("begin", List.of(norm, rate, scale, steps, constants, coefficients, (float) maxNorm));
   }
 
   /**
@@ -150,30 +174,20 @@ public final class AdamWKernels {
    * @param norm of the gradient that has arrived
    * @param stopped 0 at the step's beginning; the same for all groups
    */
-  public static void arrived(Launcher device, Tensor norm, Tensor stopped, Tensor coefficients) {
-    device.launch(
-        new Launch(
-            KernelSource.ADAMW,
-            "adamw_arrived",
-            1,
-            1,
-            32,
-            0,
-            List.of(norm, stopped, coefficients)));
+  public void arrived(Tensor norm, Tensor stopped, Tensor coefficients) {
+    one("arrived", List.of(norm, stopped, coefficients));
+  }
+
+  private void one(String kind, List<Object> arguments) {
+    device.launch(new Launch(source, entry(kind), 1, 1, 32, 0, arguments));
   }
 
   /** Updates weights and moments, and sets the gradients to zero. */
-  public static void update(
-      Launcher device,
-      AdamW.Settings settings,
-      Tensor coefficients,
-      Tensor gradients,
-      Weights weights,
-      Moments moments) {
+  public void update(Tensor coefficients, Tensor gradients, Weights weights, List<Moment> moments) {
     List<Object> arguments = new ArrayList<>(List.of(coefficients));
-    boolean in8Bits = moments.meanScales != null;
+    boolean in8Bits = moments.get(0).scales() != null;
     if (in8Bits) {
-      arguments.add(moments.tables);
+      arguments.add(tables);
     }
     arguments.add(gradients);
     if (weights instanceof Masters wide) {
@@ -181,11 +195,11 @@ public final class AdamWKernels {
     } else if (weights instanceof Alone alone) {
       arguments.add(alone.weights);
     }
-    for (Tensor each : new Tensor[] {moments.means, moments.variances}) {
-      arguments.add(each);
-      Tensor scales = each == moments.means ? moments.meanScales : moments.varianceScales;
-      if (scales != null) {
-        arguments.add(address(scales));
+    for (int i = 0; i < MOMENTS; i++) {
+      Moment moment = i < moments.size() ? moments.get(i) : null;
+      arguments.add(Launch.orNull(moment == null ? null : moment.values()));
+      if (in8Bits) {
+        arguments.add(address(moment == null ? null : moment.scales()));
       }
     }
     arguments.add(gradients.count());
@@ -194,20 +208,12 @@ public final class AdamWKernels {
       arguments.addAll(List.of(alone.first, alone.rounding.key(), alone.rounding.row()));
       kind = "stochastic";
     }
-    arguments.addAll(
-        List.of(
-            (float) settings.beta1(),
-            (float) (1 - settings.beta1()),
-            (float) settings.beta2(),
-            (float) (1 - settings.beta2()),
-            (float) settings.epsilon(),
-            (float) settings.weightDecay()));
     int vector = in8Bits ? 8 : Launch.wide(gradients.dtype());
     device.launch(
         new Launch(
-            KernelSource.ADAMW,
-            (in8Bits ? "adamw_8bit_" : "adamw_") + kind,
-            Launch.blocks((gradients.count() + vector - 1) / vector, THREADS, 2 * BLOCKS),
+            source,
+            entry(in8Bits ? "8bit_" + kind : kind),
+            Launch.blocks((gradients.count() + vector - 1) / vector, THREADS, 2 * CODES),
             1,
             THREADS,
             0,
@@ -215,22 +221,12 @@ public final class AdamWKernels {
   }
 
   /** Scales are read one by one: those of a part of a buffer begin anywhere. */
-  private static Long address(Tensor scales) {
-    return Native.call("address", () -> Launch.address(scales));
-  }
-
-  /** What the 256 codes of a mean and of a variance stand for, one after the other. */
-  public static float[] tables() {
-    float[] both = new float[2 * BLOCK];
-    for (int code = 0; code < BLOCK; code++) {
-      both[code] = DynamicCode.SIGNED.value((byte) code);
-      both[BLOCK + code] = DynamicCode.UNSIGNED.value((byte) code);
-    }
-    return both;
+  private static Long address(@Nullable Tensor scales) {
+    return scales == null ? 0L : Native.call("address", () -> Launch.address(scales));
   }
 
   /** Elements of the scales of a buffer. */
   public static long scales(long elements) {
-    return (elements + BLOCK - 1) / BLOCK;
+    return (elements + StateTensor.BLOCK - 1) / StateTensor.BLOCK;
   }
 }

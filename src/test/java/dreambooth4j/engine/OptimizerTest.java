@@ -11,9 +11,18 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** AdamW with moments of 8 bits beside the exact one. */
-class AdamWTest {
-  private static final AdamW.Settings SETTINGS = new AdamW.Settings(0.9, 0.999, 1e-8, 0.01);
+/** Moments of 8 bits beside exact ones, masters, and rounding at random. */
+class OptimizerTest {
+  private static UpdateRule rule(double weightDecay) {
+    return UpdateRules.named(
+        UpdateRules.DEFAULT, new UpdateRule.Constants(0.9, 0.999, 1e-8, weightDecay));
+  }
+
+  private static Optimizer optimizer(
+      Arena run, UpdateRule rule, Parameters group, double maxNorm, boolean in8Bits) {
+    return new PlainOptimizer(
+        run, rule, List.of(group), new Optimizer.Options(maxNorm, in8Bits, 7));
+  }
 
   /** Three parameters of odd sizes and magnitudes, one of them in several chunks. */
   private static Parameters parameters(Arena run) {
@@ -42,8 +51,9 @@ class AdamWTest {
     try (Arena run = Arena.open("run")) {
       Parameters exact = parameters(run);
       Parameters small = parameters(run);
-      AdamW exactly = new AdamW(run, SETTINGS, List.of(exact), false);
-      AdamW roughly = new AdamW(run, SETTINGS, List.of(small), true);
+      Optimizer exactly = optimizer(run, rule(0.01), exact, 60, false);
+      Optimizer roughly = optimizer(run, rule(0.01), small, 60, true);
+      UpdateScalars scalars = new UpdateScalars(run).write(1e-3, 1);
       float[] start = exact.weights().toFloats();
       SplittableRandom random = new SplittableRandom(2);
       for (int step = 0; step < 50; step++) {
@@ -53,8 +63,8 @@ class AdamWTest {
           exact.all().get(i).gradient().copyFrom(gradient);
           small.all().get(i).gradient().copyFrom(gradient);
         }
-        exactly.step(1e-3, 0.5);
-        roughly.step(1e-3, 0.5);
+        assertThat(scalars.update(exactly)).isGreaterThan(60); // clipped
+        scalars.update(roughly);
         if (step == 0) { // nothing has been rounded yet
           assertThat(error(small, exact, start)).isLessThan(1e-5);
         }
@@ -82,7 +92,7 @@ class AdamWTest {
     try (Arena run = Arena.open("run")) {
       Parameters parameters = parameters(run);
       long before = run.liveBytes();
-      new AdamW(run, SETTINGS, List.of(parameters), true);
+      optimizer(run, rule(0.01), parameters, 0, true);
       long n = parameters.flatCount();
       assertThat(run.liveBytes() - before).isEqualTo(2 * n + 2 * 4 * n / 256 + 4);
     }
@@ -98,13 +108,11 @@ class AdamWTest {
       parameters.allocate(run, true);
       parameters.masters().fill_(1);
       parameters.copyMasters();
-      AdamW.Settings plain = new AdamW.Settings(0.9, 0.999, 1e-8, 0);
-      AdamW adamW = new AdamW(run, plain, List.of(parameters), in8Bits);
+      Optimizer optimizer = optimizer(run, rule(0), parameters, 0, in8Bits);
+      UpdateScalars scalars = new UpdateScalars(run).write(0x1p-8 / 100, 1);
       for (int step = 0; step < 100; step++) {
         parameters.gradients().fill_(2);
-        assertThat(adamW.gradientNorm()).isCloseTo(2 * Math.sqrt(4096), within(1e-6));
-        adamW.step(0x1p-8 / 100, 1);
-        adamW.zeroGradients();
+        assertThat(scalars.update(optimizer)).isCloseTo(2 * Math.sqrt(4096), within(1e-6));
         if (step == 0) {
           assertThat(all(run, parameters.weights())).containsOnly(1f);
           assertThat(all(run, parameters.masters())).allMatch(w -> w < 1 && w > 0.9999f);
@@ -125,12 +133,11 @@ class AdamWTest {
       parameters.allocate(run, true);
       assertThat(parameters.hasMasters()).isFalse();
       parameters.weights().fill_(1);
-      AdamW.Settings plain = new AdamW.Settings(0.9, 0.999, 1e-8, 0);
-      AdamW adamW = new AdamW(run, plain, List.of(parameters), in8Bits);
+      Optimizer optimizer = optimizer(run, rule(0), parameters, 0, in8Bits);
+      UpdateScalars scalars = new UpdateScalars(run).write(0x1p-8 / 100, 1);
       for (int step = 0; step < 50; step++) {
         parameters.gradients().fill_(2);
-        adamW.step(0x1p-8 / 100, 1);
-        adamW.zeroGradients();
+        scalars.update(optimizer);
         if (step == 0) {
           assertThat(all(run, parameters.weights())).containsOnly(1f, 1 - 0x1p-8f);
         }
@@ -154,19 +161,20 @@ class AdamWTest {
         parameters.declare("one", 1);
         parameters.declare("conv", 5, 3, 3, 3);
         parameters.allocate(run, kind);
-        AdamW adamW = new AdamW(run, SETTINGS, List.of(parameters), in8Bits, 7, null);
+        Optimizer optimizer = optimizer(run, rule(0.01), parameters, 0, in8Bits);
+        UpdateScalars scalars = new UpdateScalars(run).write(1e-3, 1);
         for (int step = 0; step < 2; step++) {
-          adamW.begin(1e-3);
+          scalars.begin(optimizer);
           for (int i = 2; i >= 0; i--) {
             Parameter each = parameters.all().get(i);
             SplittableRandom random = new SplittableRandom(10 * step + i);
             each.gradient()
                 .copyFrom(run.floats("drawn", normal(random, each.count(), 1), each.shape()));
             if (kind == Parameters.Gradients.PASSED_ON) {
-              adamW.updateArrived();
+              optimizer.updateArrived();
             }
           }
-          adamW.update(1e-3, 0, 1);
+          scalars.update(optimizer);
         }
         weights.add(all(run, parameters.weights()));
       }

@@ -2,15 +2,21 @@ package dreambooth4j.engine.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dreambooth4j.engine.AdamW;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.DynamicCode;
+import dreambooth4j.engine.Moment;
 import dreambooth4j.engine.Native;
+import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.PlainOptimizer;
 import dreambooth4j.engine.Rounding;
+import dreambooth4j.engine.StateTensor;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.UpdateRule;
+import dreambooth4j.engine.UpdateRules;
+import dreambooth4j.engine.UpdateScalars;
 import dreambooth4j.engine.op.OpCase;
 import dreambooth4j.random.CounterRandom;
 import java.util.ArrayList;
@@ -18,11 +24,12 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.SplittableRandom;
-import org.jspecify.annotations.Nullable;
 
-/** The optimizer's kernels against {@link AdamW} and against their own definitions. */
-final class AdamWChecks {
-  private static final AdamW.Settings SETTINGS = new AdamW.Settings(0.9, 0.999, 1e-8, 1e-2);
+/** The optimizers' kernels against {@link PlainOptimizer} and against their own definitions. */
+final class OptimizerChecks {
+  private static final UpdateRule.Constants CONSTANTS =
+      new UpdateRule.Constants(0.9, 0.999, 1e-8, 1e-2);
+
   private static final float RATE = 3e-4f;
   private static final double MAX_NORM = 1;
   private static final int STEPS = 3;
@@ -30,32 +37,50 @@ final class AdamWChecks {
   /** Where a part of a buffer begins that is rounded at random. */
   private static final int FIRST = 256;
 
-  private AdamWChecks() {}
+  private final UpdateRule rule;
+
+  private OptimizerChecks(UpdateRule rule) {
+    this.rule = rule;
+  }
 
   static List<KernelCheck> all() {
     List<KernelCheck> checks = new ArrayList<>();
     for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
       for (int n : new int[] {1, 515, 4096}) {
-        String name = dtype + "[" + n + "]";
-        checks.add(KernelCheck.named("norm " + name, (d, m) -> norm(d, m, dtype, n)));
-        checks.add(KernelCheck.named("adamw " + name, (d, m) -> follows(d, m, dtype, n)));
-        checks.add(KernelCheck.named("adamw 8bit " + name, (d, m) -> eightBit(d, m, dtype, n)));
+        String name = "norm " + dtype + "[" + n + "]";
+        checks.add(KernelCheck.named(name, (d, m) -> norm(d, m, dtype, n)));
       }
-      checks.add(KernelCheck.named("adamw skips " + dtype, (d, m) -> skips(d, m, dtype)));
+    }
+    for (String name : UpdateRules.names()) {
+      checks.addAll(new OptimizerChecks(UpdateRules.named(name, CONSTANTS)).ofRule());
+    }
+    return checks;
+  }
+
+  private List<KernelCheck> ofRule() {
+    List<KernelCheck> checks = new ArrayList<>();
+    String name = rule.name();
+    for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
+      for (int n : new int[] {1, 515, 4096}) {
+        String of = " " + dtype + "[" + n + "]";
+        checks.add(KernelCheck.named(name + of, (d, m) -> follows(d, m, dtype, n)));
+        checks.add(KernelCheck.named(name + " 8bit" + of, (d, m) -> eightBit(d, m, dtype, n)));
+      }
+      checks.add(KernelCheck.named(name + " skips " + dtype, (d, m) -> skips(d, m, dtype)));
     }
     for (int n : new int[] {515, 2048}) {
-      checks.add(
-          KernelCheck.named("adamw stochastic [" + n + "]", (d, m) -> stochastic(d, m, n, false)));
-      checks.add(
-          KernelCheck.named(
-              "adamw 8bit stochastic [" + n + "]", (d, m) -> stochastic(d, m, n, true)));
+      String of = " stochastic [" + n + "]";
+      checks.add(KernelCheck.named(name + of, (d, m) -> stochastic(d, m, n, false)));
+      checks.add(KernelCheck.named(name + " 8bit" + of, (d, m) -> stochastic(d, m, n, true)));
     }
-    checks.add(KernelCheck.named("adamw arrived [515]", (d, m) -> arrives(d, m, 515)));
+    checks.add(KernelCheck.named(name + " arrived [515]", (d, m) -> arrives(d, m, 515)));
     return checks;
   }
 
   /** One buffer and the scalars of a step. */
-  private static final class Buffers {
+  private final class Buffers {
+    final Launcher device;
+    final OptimizerKernels kernels;
     final Tensor norm;
     final Tensor rate;
     final Tensor steps;
@@ -64,21 +89,29 @@ final class AdamWChecks {
     final Tensor gradients;
     final Tensor weights;
     final Tensor copy;
-    final Tensor means;
-    final Tensor variances;
+    final List<Moment> moments = new ArrayList<>();
 
-    Buffers(Memory memory, DType dtype, int n) {
+    Buffers(Launcher device, Memory memory, DType dtype, int n) {
       Arena arena = memory.arena();
+      this.device = device;
+      kernels =
+          new OptimizerKernels(
+              device,
+              rule,
+              memory.copy(OptimizerKernels.constants(arena, rule)),
+              memory.copy(OptimizerKernels.tables(arena, rule)));
       norm = memory.blank(DType.F32, 1);
       rate = memory.floats(RATE);
       steps = memory.floats(0);
-      coefficients = memory.blank(DType.F32, AdamWKernels.COEFFICIENTS);
-      partial = memory.blank(DType.F64, AdamWKernels.partials(n));
+      coefficients = memory.blank(DType.F32, OptimizerKernels.COEFFICIENTS);
+      partial = memory.blank(DType.F64, OptimizerKernels.partials(n));
       gradients = memory.blank(dtype, n);
       weights = memory.copy(OpCase.random(arena, DType.F32, new SplittableRandom(1), n));
       copy = memory.blank(dtype, n);
-      means = memory.copy(arena.zeros("means", DType.F32, n));
-      variances = memory.copy(arena.zeros("variances", DType.F32, n));
+      for (UpdateRule.Remembered each : rule.moments()) {
+        Tensor zeros = memory.copy(arena.zeros(each.name(), DType.F32, n));
+        moments.add(new Moment(each.code(), zeros, null));
+      }
     }
 
     /** A step's gradients, as they are given to the kernels, in F64. */
@@ -93,42 +126,40 @@ final class AdamWChecks {
       return wide;
     }
 
-    void begin(Launcher device) {
-      AdamWKernels.squares(device, gradients, partial);
-      AdamWKernels.norm(device, partial, norm);
-      AdamWKernels.begin(device, SETTINGS, norm, rate, null, steps, coefficients, MAX_NORM);
+    void begin() {
+      OptimizerKernels.squares(device, gradients, partial);
+      OptimizerKernels.norm(device, partial, norm);
+      kernels.begin(norm, rate, null, steps, coefficients, MAX_NORM);
     }
 
-    void update(Launcher device) {
-      update(device, new AdamWKernels.Masters(weights, copy));
+    void update() {
+      update(new OptimizerKernels.Masters(weights, copy), moments);
     }
 
-    void update(Launcher device, AdamWKernels.Weights where) {
-      AdamWKernels.update(device, SETTINGS, coefficients, gradients, where, moments());
-    }
-
-    AdamWKernels.Moments moments() {
-      return new AdamWKernels.Moments(means, variances, null, null, coefficients);
+    void update(OptimizerKernels.Weights where, List<Moment> with) {
+      kernels.update(coefficients, gradients, where, with);
     }
   }
 
   /** The plain optimizer in one type. */
-  private static final class Plain {
+  private final class Plain {
     final Parameter parameter;
-    final AdamW optimizer;
+    final Optimizer optimizer;
+    final UpdateScalars scalars;
 
     Plain(Arena arena, DType dtype, Tensor weights) {
       Parameters group = new Parameters(dtype);
       parameter = group.declare("w", weights.shape());
       group.allocate(arena, true);
       parameter.weight().copyFrom(weights);
-      optimizer = new AdamW(arena, SETTINGS, List.of(group));
+      Optimizer.Options options = new Optimizer.Options(MAX_NORM, false, 0);
+      optimizer = new PlainOptimizer(arena, rule, List.of(group), options);
+      scalars = new UpdateScalars(arena).write(RATE, 1);
     }
 
     void step(Tensor gradients) {
       parameter.gradient().copyFrom(gradients);
-      double norm = optimizer.gradientNorm();
-      optimizer.step(RATE, Math.min(1, MAX_NORM / (norm + 1e-6)));
+      scalars.update(optimizer);
     }
   }
 
@@ -136,18 +167,18 @@ final class AdamWChecks {
     Tensor first = memory.copy(OpCase.random(memory.arena(), dtype, new SplittableRandom(3), n));
     Tensor second =
         memory.copy(OpCase.random(memory.arena(), dtype, new SplittableRandom(4), 2 * n + 1));
-    int split = AdamWKernels.partials(n);
-    Tensor partial = memory.blank(DType.F64, split + AdamWKernels.partials(second.count()));
+    int split = OptimizerKernels.partials(n);
+    Tensor partial = memory.blank(DType.F64, split + OptimizerKernels.partials(second.count()));
     Tensor norm = memory.blank(DType.F32, 1);
-    Tensor partialOfSecond = partial.rows(split, AdamWKernels.partials(second.count()));
-    AdamWKernels.squares(device, first, partial);
-    AdamWKernels.squares(device, second, partialOfSecond);
-    AdamWKernels.norm(device, partial, norm);
+    Tensor partialOfSecond = partial.rows(split, OptimizerKernels.partials(second.count()));
+    OptimizerKernels.squares(device, first, partial);
+    OptimizerKernels.squares(device, second, partialOfSecond);
+    OptimizerKernels.norm(device, partial, norm);
     double exact = Math.sqrt(squares(first) + squares(second));
     assertThat(norm.item()).isCloseTo(exact, org.assertj.core.data.Percentage.withPercentage(1e-5));
     second.rows(2L * n, 1).copyFrom(memory.floats(Float.NaN));
-    AdamWKernels.squares(device, second, partialOfSecond);
-    AdamWKernels.norm(device, partial, norm);
+    OptimizerKernels.squares(device, second, partialOfSecond);
+    OptimizerKernels.norm(device, partial, norm);
     assertThat(norm.item()).isNaN();
   }
 
@@ -161,16 +192,16 @@ final class AdamWChecks {
         });
   }
 
-  private static void follows(Launcher device, Memory memory, DType dtype, int n) {
-    Buffers ours = new Buffers(memory, dtype, n);
+  private void follows(Launcher device, Memory memory, DType dtype, int n) {
+    Buffers ours = new Buffers(device, memory, dtype, n);
     Plain plain = new Plain(memory.arena(), DType.F32, memory.back(ours.weights));
     Plain exact = new Plain(memory.arena(), DType.F64, memory.back(ours.weights));
     for (int step = 0; step < STEPS; step++) {
       Tensor gradients = ours.draw(memory, step);
       plain.step(gradients);
       exact.step(gradients);
-      ours.begin(device);
-      ours.update(device);
+      ours.begin();
+      ours.update();
     }
     Tensor truth = exact.parameter.weight();
     KernelCase.Distance error =
@@ -192,39 +223,38 @@ final class AdamWChecks {
     return wide;
   }
 
-  private static void skips(Launcher device, Memory memory, DType dtype) {
-    Buffers ours = new Buffers(memory, dtype, 515);
+  private void skips(Launcher device, Memory memory, DType dtype) {
+    Buffers ours = new Buffers(device, memory, dtype, 515);
     ours.draw(memory, 0);
     ours.gradients.rows(512, 1).copyFrom(memory.floats(Float.POSITIVE_INFINITY));
     float[] before = memory.back(ours.weights).toFloats();
-    ours.begin(device);
-    ours.update(device);
+    ours.begin();
+    ours.update();
     assertThat(memory.back(ours.weights).toFloats()).isEqualTo(before);
     assertThat(ours.steps.item()).isZero();
-    assertThat(memory.back(ours.means).toFloats()).containsOnly(0);
+    for (Moment each : ours.moments) {
+      assertThat(memory.back(each.values()).toFloats()).containsOnly(0);
+    }
     assertThat(memory.back(ours.gradients).handle().count_nonzero().item_long()).isZero();
   }
 
   /** In the first step codes lose nothing: what is rounded is what F32 moments would give. */
-  private static void stochastic(Launcher device, Memory memory, int n, boolean in8Bits) {
-    Buffers full = new Buffers(memory, DType.BF16, n);
+  private void stochastic(Launcher device, Memory memory, int n, boolean in8Bits) {
+    Buffers full = new Buffers(device, memory, DType.BF16, n);
     Tensor start = memory.arena().allocate("start", DType.BF16, n);
     start.copyFrom(memory.back(full.weights));
     full.weights.copyFrom(start);
-    Buffers ours = new Buffers(memory, DType.BF16, n);
+    Buffers ours = new Buffers(device, memory, DType.BF16, n);
     Tensor weights = memory.copy(start);
     full.draw(memory, 0);
     ours.draw(memory, 0);
-    full.begin(device);
-    full.update(device);
-    ours.begin(device);
-    AdamWKernels.update(
-        device,
-        SETTINGS,
-        ours.coefficients,
-        ours.gradients,
-        new AdamWKernels.Alone(weights, FIRST, new Rounding(CounterRandom.key(42, "rounding"), 3)),
-        in8Bits ? codes(memory, n) : ours.moments());
+    full.begin();
+    full.update();
+    ours.begin();
+    Rounding rounding = new Rounding(CounterRandom.key(42, "rounding"), 3);
+    ours.update(
+        new OptimizerKernels.Alone(weights, FIRST, rounding),
+        in8Bits ? codes(memory, n) : ours.moments);
     rounded(memory, full.weights, weights);
     assertThat(memory.back(ours.gradients).handle().count_nonzero().item_long()).isZero();
   }
@@ -248,22 +278,21 @@ final class AdamWChecks {
   }
 
   /** Ends the step at a gradient that is not finite, and not at those before it. */
-  private static void arrives(Launcher device, Memory memory, int n) {
-    Buffers ours = new Buffers(memory, DType.F32, n);
+  private void arrives(Launcher device, Memory memory, int n) {
+    Buffers ours = new Buffers(device, memory, DType.F32, n);
     Tensor stopped = memory.floats(0);
     ours.norm.zero_();
-    AdamWKernels.begin(
-        device, SETTINGS, ours.norm, ours.rate, null, ours.steps, ours.coefficients, 0);
+    ours.kernels.begin(ours.norm, ours.rate, null, ours.steps, ours.coefficients, 0);
     for (int i = 0; i < 3; i++) {
       ours.draw(memory, i);
       if (i == 1) {
         ours.gradients.rows(0, 1).copyFrom(memory.floats(Float.NaN));
       }
       float[] before = memory.back(ours.weights).toFloats();
-      AdamWKernels.squares(device, ours.gradients, ours.partial);
-      AdamWKernels.norm(device, ours.partial, ours.norm);
-      AdamWKernels.arrived(device, ours.norm, stopped, ours.coefficients);
-      ours.update(device);
+      OptimizerKernels.squares(device, ours.gradients, ours.partial);
+      OptimizerKernels.norm(device, ours.partial, ours.norm);
+      ours.kernels.arrived(ours.norm, stopped, ours.coefficients);
+      ours.update();
       float[] after = memory.back(ours.weights).toFloats();
       if (i == 0) {
         assertThat(after).isNotEqualTo(before);
@@ -275,35 +304,25 @@ final class AdamWChecks {
     assertThat(ours.steps.item()).isEqualTo(1);
   }
 
-  private static void eightBit(Launcher device, Memory memory, DType dtype, int n) {
-    Buffers full = new Buffers(memory, dtype, n);
-    Buffers ours = new Buffers(memory, dtype, n);
-    AdamWKernels.Moments moments = codes(memory, n);
+  private void eightBit(Launcher device, Memory memory, DType dtype, int n) {
+    Buffers full = new Buffers(device, memory, dtype, n);
+    Buffers ours = new Buffers(device, memory, dtype, n);
+    List<Moment> coded = codes(memory, n);
     float[] start = memory.back(full.weights).toFloats();
     for (int step = 0; step < 10; step++) {
       full.draw(memory, step);
-      full.begin(device);
-      full.update(device);
+      full.begin();
+      full.update();
       ours.draw(memory, step);
-      ours.begin(device);
-      AdamWKernels.update(
-          device,
-          SETTINGS,
-          ours.coefficients,
-          ours.gradients,
-          new AdamWKernels.Masters(ours.weights, ours.copy),
-          moments);
+      ours.begin();
+      ours.update(new OptimizerKernels.Masters(ours.weights, ours.copy), coded);
       if (step == 0) {
         // The first step starts from zeros, which have codes of their own: nothing is lost yet.
         assertThat(memory.back(ours.weights).toFloats())
             .isEqualTo(memory.back(full.weights).toFloats());
-        nearest(memory, full.means, moments.means(), moments.meanScales(), 0);
-        nearest(
-            memory,
-            full.variances,
-            moments.variances(),
-            moments.varianceScales(),
-            AdamWKernels.BLOCK);
+        for (int i = 0; i < coded.size(); i++) {
+          nearest(memory, full.moments.get(i).values(), coded.get(i));
+        }
       }
     }
     double change = 0;
@@ -318,51 +337,43 @@ final class AdamWChecks {
   }
 
   /** Moments of 8 bits, all zero. */
-  private static AdamWKernels.Moments codes(Memory memory, int n) {
-    int blocks = (int) AdamWKernels.scales(n);
-    return new AdamWKernels.Moments(
-        codes(memory, n, true),
-        codes(memory, n, false),
-        memory.floats(new float[blocks]),
-        memory.floats(new float[blocks]),
-        memory.floats(AdamWKernels.tables()));
-  }
-
-  private static Tensor codes(Memory memory, int n, boolean signed) {
-    Tensor codes = memory.blank(DType.U8, n);
-    long[] zeros = new long[n];
-    Arrays.fill(zeros, (signed ? DynamicCode.SIGNED : DynamicCode.UNSIGNED).encode(0) & 0xff);
-    codes.copyFrom(memory.longs(zeros));
-    return codes;
+  private List<Moment> codes(Memory memory, int n) {
+    List<Moment> moments = new ArrayList<>();
+    for (UpdateRule.Remembered each : rule.moments()) {
+      Tensor codes = memory.blank(DType.U8, n);
+      long[] zeros = new long[n];
+      Arrays.fill(zeros, each.code().encode(0) & 0xff);
+      codes.copyFrom(memory.longs(zeros));
+      Tensor scales = memory.floats(new float[(int) OptimizerKernels.scales(n)]);
+      moments.add(new Moment(each.code(), codes, scales));
+    }
+    return moments;
   }
 
   /** Whether each code is the nearest to what it stands for, and scales are the largest of 256. */
-  private static void nearest(
-      Memory memory, Tensor of, Tensor codes, @Nullable Tensor scales, int from) {
+  private static void nearest(Memory memory, Tensor of, Moment coded) {
     float[] exact = memory.back(of).toFloats();
-    float[] scale = memory.back(Objects.requireNonNull(scales)).toFloats();
-    Tensor wide = memory.arena().allocate("codes", DType.I64, codes.count());
-    wide.copyFrom(memory.back(codes));
+    float[] scale = memory.back(Objects.requireNonNull(coded.scales())).toFloats();
+    Tensor wide = memory.arena().allocate("codes", DType.I64, exact.length);
+    wide.copyFrom(memory.back(coded.values()));
     long[] code = wide.toLongs();
-    float[] table = Arrays.copyOfRange(AdamWKernels.tables(), from, from + AdamWKernels.BLOCK);
     for (int i = 0; i < exact.length; i++) {
-      int block = i / AdamWKernels.BLOCK;
+      int block = i / StateTensor.BLOCK * StateTensor.BLOCK;
       float most = 0;
-      for (int k = block * AdamWKernels.BLOCK;
-          k < Math.min((block + 1) * AdamWKernels.BLOCK, exact.length);
-          k++) {
+      for (int k = block; k < Math.min(block + StateTensor.BLOCK, exact.length); k++) {
         most = Math.max(most, Math.abs(exact[k]));
       }
-      assertThat(scale[block]).isEqualTo(most);
+      assertThat(scale[block / StateTensor.BLOCK]).isEqualTo(most);
       double x = exact[i] / (double) most;
       double best = Double.MAX_VALUE;
-      for (float value : table) {
-        if (from > 0 && value == 0 && x > 0) {
+      for (int c = 0; c < 256; c++) {
+        float value = coded.code().value((byte) c);
+        if (coded.code() == DynamicCode.UNSIGNED && value == 0 && x > 0) {
           continue; // a variance above 0 never becomes 0
         }
         best = Math.min(best, Math.abs(value - x));
       }
-      assertThat(Math.abs(table[(int) code[i]] - x)).isLessThanOrEqualTo(best + 1e-7);
+      assertThat(Math.abs(coded.code().value((byte) code[i]) - x)).isLessThanOrEqualTo(best + 1e-7);
     }
   }
 }

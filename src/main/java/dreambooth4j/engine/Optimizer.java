@@ -1,0 +1,155 @@
+package dreambooth4j.engine;
+
+import dreambooth4j.random.CounterRandom;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Updates groups of parameters by an {@link UpdateRule}. Here lie the books of flat buffers: which
+ * groups train, what is remembered of each, gradients as they arrive. Two forms compute: {@link
+ * PlainOptimizer} by libtorch, and our kernels, which the host tells nothing that it has to know.
+ *
+ * <p>A step is {@link #update} after the gradients of all batches have gathered. Where groups pass
+ * their gradients on instead, it is {@link #begin}, then {@link #updateArrived} whenever the tape
+ * has passed an op on its backward walk, and {@link #update}, which leaves these groups' weights
+ * alone.
+ *
+ * <table>
+ * <caption>What a step reads and writes, each in a place of its own on the groups' device</caption>
+ * <tr><th>tensor</th><th>shape</th><th>dtype</th></tr>
+ * <tr><td>learningRate, lossScale, norm</td><td>[1]</td><td>F32</td></tr>
+ * </table>
+ */
+public abstract class Optimizer {
+  private static final String ROUNDING = "rounding";
+
+  /**
+   * What is the same in all steps.
+   *
+   * @param maxNorm the gradients' norm, without the loss scale, is clipped to it; 0 for no clipping
+   * @param in8Bits whether moments are held in 8 bits rather than in the masters' type
+   * @param seed of the rounding of weights without masters
+   */
+  public record Options(double maxNorm, boolean in8Bits, long seed) {
+    /** Without clipping, moments in the masters' type. */
+    public static final Options PLAIN = new Options(0, false, 0);
+  }
+
+  private final UpdateRule rule;
+  private final Options options;
+  private final List<OptimizerState> states = new ArrayList<>();
+  private final List<OptimizerState> active;
+
+  /**
+   * What is remembered is allocated in {@code arena}, all zero; the groups must be allocated and
+   * trainable. Parameters that are frozen by now stay as they are: they do not decay either.
+   */
+  protected Optimizer(Arena arena, UpdateRule rule, List<Parameters> groups, Options options) {
+    this.rule = rule;
+    this.options = options;
+    long key = CounterRandom.key(options.seed, ROUNDING);
+    for (Parameters each : groups) {
+      DType masters = each.dtype().isHalf() ? DType.F32 : each.dtype();
+      DType moments = options.in8Bits ? DType.U8 : masters;
+      Rounding rounding = new Rounding(key, states.size());
+      states.add(new OptimizerState(arena, each, rule, moments, rounding));
+    }
+    active = new ArrayList<>(states);
+  }
+
+  /** The arithmetic. */
+  public final UpdateRule rule() {
+    return rule;
+  }
+
+  /** What is the same in all steps. */
+  protected final Options options() {
+    return options;
+  }
+
+  /** What it remembers, a group each. */
+  public final List<OptimizerState> states() {
+    return List.copyOf(states);
+  }
+
+  /** The groups that train, in their order. */
+  protected final List<OptimizerState> active() {
+    return List.copyOf(active);
+  }
+
+  /** Of the groups that train those whose gradients gather, or those that pass them on. */
+  protected final List<OptimizerState> active(boolean passesGradients) {
+    return active.stream()
+        .filter(each -> each.parameters().passesGradients() == passesGradients)
+        .toList();
+  }
+
+  /** Begins the step of the groups whose gradients are passed on; nothing where none are. */
+  public void begin(Tensor learningRate) {
+    active(true).forEach(each -> each.parameters().expectArrivals());
+  }
+
+  /**
+   * Updates the weights whose gradients have arrived since the last call, and frees the gradients.
+   * From the first gradient on that is not finite nothing is changed any more.
+   */
+  public final void updateArrived() {
+    for (OptimizerState state : active) {
+      for (Parameter each : state.parameters().takeArrived()) {
+        Tensor gradients = each.takeGradient();
+        arrived(state, each, state.parameters().span(each), gradients);
+        gradients.release();
+      }
+    }
+  }
+
+  /**
+   * Updates one parameter.
+   *
+   * @param span its slice of the flat buffers
+   * @param gradients flat, of the weights' type; their content is undefined afterwards
+   */
+  protected abstract void arrived(
+      OptimizerState state, Parameter parameter, Parameters.Span span, Tensor gradients);
+
+  /**
+   * Clips the gathered gradients to a norm as {@code torch.nn.utils.clip_grad_norm_} does, and
+   * updates the weights. Where the norm is not finite nothing changes. The gradients are zero after
+   * it.
+   *
+   * @param lossScale what the gathered gradients are too large by
+   * @param norm gets the norm of the gradients of all groups as they are, times the loss scale and
+   *     before clipping; not finite if one that has arrived is not
+   */
+  public abstract void update(Tensor learningRate, Tensor lossScale, Tensor norm);
+
+  /**
+   * The first parameter whose gradient is not finite; null if all are. Those that have gathered are
+   * zero after {@link #update}, and must be gathered once more to be found.
+   */
+  public final @Nullable Parameter badGradient() {
+    Parameter arrived = badArrival();
+    if (arrived != null) {
+      return arrived;
+    }
+    return active(false).stream()
+        .flatMap(state -> state.parameters().all().stream())
+        .filter(each -> each.isTrainable() && !each.gradient().isFinite())
+        .findFirst()
+        .orElse(null);
+  }
+
+  /** The first parameter whose gradient arrived in this step and was not finite, or null. */
+  protected abstract @Nullable Parameter badArrival();
+
+  /** Leaves a group as it is from now on; what is remembered of it stays. */
+  public final void freeze(Parameters group) {
+    active.removeIf(each -> each.parameters() == group);
+  }
+
+  /** Sets all gathered gradients to zero; {@link #update} does so by itself. */
+  public final void zeroGradients() {
+    active(false).forEach(each -> each.parameters().zeroGradients());
+  }
+}
