@@ -143,7 +143,7 @@ final class ClassImagesCommand implements Callable<Integer> {
       ReviewOptions options, Config config, List<Concept> concepts, ClassImagePlan plan) {
     PrintWriter out = spec.commandLine().getOut();
     Main main = spec.root().commandLine().getCommand();
-    main.interrupt.listen();
+    main.interrupt.listen("The review has ended: what the page said is on disk.");
     Review kept = new Review(config, concepts, plan);
     try (ReviewMaker maker = new ReviewMaker(config, kept);
         ReviewServer server = new ReviewServer(kept, concepts.size() > 1, options.port)) {
@@ -161,7 +161,8 @@ final class ClassImagesCommand implements Callable<Integer> {
   private int generate(Config config, ModelSource base, ClassImagePlan plan) {
     PrintStream err = System.err;
     Main main = spec.root().commandLine().getCommand();
-    main.interrupt.listen();
+    main.interrupt.listen(
+        "Stopping: class images that are not written yet are made another time (kill -9 %d ends it at once) ...");
     try (Arena run = Devices.open("run", Devices.choose(config.compute()));
         StableDiffusion model = StableDiffusion.load(run, base);
         ClassImageProgress progress =

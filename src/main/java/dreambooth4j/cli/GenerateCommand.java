@@ -5,13 +5,14 @@ import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.Generation;
 import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.report.PictureFiles;
+import dreambooth4j.report.PictureParameters;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.security.SecureRandom;
-import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -52,24 +53,29 @@ final class GenerateCommand implements Callable<Integer> {
       names = {"-o", "--output"},
       paramLabel = "OUT",
       defaultValue = "out.png",
-      description = "PNG file to write, or a folder that is there (${DEFAULT-VALUE}).")
+      description = "PNG file to write, or a folder, which is made (${DEFAULT-VALUE}).")
   @SuppressWarnings("NullAway.Init")
   private Path output;
 
-  @Option(names = "-n", paramLabel = "N", description = "Pictures to make (1).")
+  @Option(
+      names = {"-n", "--num_images_per_prompt"},
+      paramLabel = "N",
+      description = "Pictures to make (1).")
   private @Nullable Integer count;
 
   @Option(names = "--seed", description = "Seed of the noise (a random one, which is printed).")
   private @Nullable Long seed;
 
   @Option(
-      names = "--steps",
+      names = {"--steps", "--num_inference_steps"},
+      paramLabel = "STEPS",
       defaultValue = "50",
       description = "Steps of the sampler (${DEFAULT-VALUE}).")
   private int steps;
 
   @Option(
-      names = "--guidance",
+      names = {"--guidance", "--guidance_scale"},
+      paramLabel = "X",
       defaultValue = "7.5",
       description =
           "Classifier-free guidance (${DEFAULT-VALUE}); 1 or less is without, and twice as fast.")
@@ -89,7 +95,8 @@ final class GenerateCommand implements Callable<Integer> {
   private @Nullable Integer height;
 
   @Option(
-      names = "--negative",
+      names = {"--negative", "--negative_prompt"},
+      paramLabel = "PROMPT",
       defaultValue = "",
       description = "What not to draw; needs guidance above 1.")
   @SuppressWarnings("NullAway.Init")
@@ -128,6 +135,7 @@ final class GenerateCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     long chosenSeed = seed == null ? new SecureRandom().nextInt(Integer.MAX_VALUE) : seed;
+    Path file = PictureFiles.place(output, chosenSeed);
     ModelSource folder = ModelSource.find(model, variant);
     Generation.ImageRequest wanted =
         new Generation.ImageRequest(
@@ -143,16 +151,18 @@ final class GenerateCommand implements Callable<Integer> {
             chosenSeed,
             latents,
             Devices.choose(device, false));
-    List<Path> files;
+    Generation.Drawn drawn;
     PrintStream err = System.err;
     try (ProgressLine line =
         new ProgressLine(err, "generate", steps, ProgressLine.Terminal.current())) {
       // Some samplers take a step more than they were asked for.
-      files =
-          Generation.write(
-              folder, wanted, output, line::say, step -> line.at(Math.min(step, steps)));
+      drawn = Generation.draw(folder, wanted, line::say, step -> line.at(Math.min(step, steps)));
     }
-    files.forEach(out::println);
+    String name = String.valueOf(folder.path().toAbsolutePath().normalize().getFileName());
+    PictureParameters how =
+        new PictureParameters(
+            drawn.request(), drawn.sampler(), wanted.encoding(), chosenSeed, name, -1);
+    PictureFiles.write(file, drawn.pictures(), how).forEach(out::println);
     out.println("seed " + chosenSeed);
     out.flush();
     return 0;
@@ -166,12 +176,14 @@ final class GenerateCommand implements Callable<Integer> {
             clipSkip == null ? trained.clipSkip() : clipSkip,
             maxTokenLength == null ? trained.maxTokenLength() : maxTokenLength);
     if (!trained.equals(TextEncoding.USUAL)) {
-      System.err.printf(
-          "%s was trained with --clip-skip %d --max-token-length %d%s%n",
-          model,
-          trained.clipSkip(),
-          trained.maxTokenLength(),
-          chosen.equals(trained) ? ", so it draws" : "");
+      spec.commandLine()
+          .getErr()
+          .printf(
+              "%s was trained with --clip-skip %d --max-token-length %d%s%n",
+              model,
+              trained.clipSkip(),
+              trained.maxTokenLength(),
+              chosen.equals(trained) ? ", so it draws" : "");
     }
     return chosen;
   }

@@ -11,15 +11,25 @@ final class Interrupt {
   /** The exit code after an interruption, whichever signal it was. */
   static final int EXIT_CODE = 130;
 
+  /** Said of a command that saves what it has done. */
+  static final String SAVING =
+      "Stopping: the step at hand is finished and saved first (kill -9 %d ends it at once) ...";
+
   private final CountDownLatch asked = new CountDownLatch(1);
   private final CountDownLatch finished = new CountDownLatch(1);
   private final Thread hook = new Thread(this::request, "interrupt");
   private boolean listening;
+  private volatile String said = SAVING;
   private volatile boolean requested;
   private volatile int exitCode;
 
-  /** Signals are wishes from now on. */
-  void listen() {
+  /**
+   * Signals are wishes from now on.
+   *
+   * @param message said once one arrives; {@code %d} in it stands for the process' number
+   */
+  void listen(String message) {
+    said = message;
     Runtime.getRuntime().addShutdownHook(hook);
     listening = true;
   }
@@ -41,9 +51,8 @@ final class Interrupt {
   private void request() {
     requested = true;
     asked.countDown();
-    System.err.printf(
-        "%nStopping: the step is finished and saved first (kill -9 %d gives it up) ...%n",
-        ProcessHandle.current().pid());
+    System.err.println();
+    System.err.println(said.formatted(ProcessHandle.current().pid()));
     try {
       finished.await();
     } catch (InterruptedException e) {

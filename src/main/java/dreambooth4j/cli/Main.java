@@ -3,6 +3,8 @@ package dreambooth4j.cli;
 import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Platform;
+import dreambooth4j.report.ProgressLine;
+import dreambooth4j.report.Wrap;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import picocli.CommandLine;
@@ -44,6 +46,9 @@ public final class Main {
       description = "Show stack traces and more of what is done.")
   boolean verbose;
 
+  /** Picocli lays out no help that is narrower. */
+  private static final int LEAST_HELP_COLUMNS = 55;
+
   /** How a command that saves what it has done learns of Ctrl-C. */
   final Interrupt interrupt = new Interrupt();
 
@@ -54,14 +59,19 @@ public final class Main {
 
   /** Runs one command and returns its exit code. */
   public static int run(String... args) {
-    return run(commandLine(), args);
+    CommandLine line = commandLine();
+    ProgressLine.Terminal terminal = ProgressLine.Terminal.current();
+    if (terminal != null) {
+      line.setErr(Wrap.around(System.err, terminal.columns()));
+    }
+    return run(line, args);
   }
 
   static int run(CommandLine line, String... args) {
     Main main = line.getCommand();
     int code = Problem.Kind.FAILED.exitCode();
     try {
-      code = line.execute(args);
+      code = line.execute(OptionNames.normalized(line, args));
     } catch (OutOfMemoryError e) {
       code =
           main.explain(
@@ -81,11 +91,13 @@ public final class Main {
 
   static CommandLine commandLine() {
     Main main = new Main();
-    return new CommandLine(main)
-        .setCaseInsensitiveEnumValuesAllowed(true)
+    CommandLine line = new CommandLine(main);
+    ProgressLine.Terminal.usedColumns()
+        .ifPresent(columns -> line.setUsageHelpWidth(Math.max(LEAST_HELP_COLUMNS, columns)));
+    return line.setCaseInsensitiveEnumValuesAllowed(true)
         .registerConverter(Path.class, Main::path)
         .setParameterExceptionHandler((error, args) -> misused(error))
-        .setExecutionExceptionHandler((error, line, parsed) -> main.explain(error, line));
+        .setExecutionExceptionHandler((error, failed, parsed) -> main.explain(error, failed));
   }
 
   private static Path path(String text) {
@@ -104,11 +116,7 @@ public final class Main {
             line.getColorScheme()
                 .errorText("error: " + Printable.text(String.valueOf(error.getMessage()))));
     UnmatchedArgumentException.printSuggestions(error, line.getErr());
-    if (line.getParent() == null) {
-      line.usage(line.getErr());
-    } else {
-      line.getErr().println("See " + line.getCommandSpec().qualifiedName() + " --help");
-    }
+    line.getErr().println("See " + line.getCommandSpec().qualifiedName() + " --help");
     return Problem.Kind.USAGE.exitCode();
   }
 

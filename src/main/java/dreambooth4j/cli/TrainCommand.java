@@ -9,6 +9,7 @@ import dreambooth4j.train.MemoryForecast;
 import dreambooth4j.train.TrainingRun;
 import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -58,7 +59,7 @@ final class TrainCommand implements Callable<Integer> {
       PrintWriter out = spec.commandLine().getOut();
       out.print(ConfigWriter.toYaml(config));
       out.flush();
-      try (RunReport report = new RunReport(err, config.output().outputDir(), null)) {
+      try (RunReport report = new RunReport(err, config.output().outputDir(), null, true)) {
         MemoryForecast memory = new TrainingRun(config, report, () -> false).dryRun();
         MemoryTable.options(memory).forEach(out::println);
         out.flush();
@@ -66,11 +67,19 @@ final class TrainCommand implements Callable<Integer> {
       return 0;
     }
     Main main = spec.root().commandLine().getCommand();
-    main.interrupt.listen();
-    try (RunReport report =
-        new RunReport(err, config.output().outputDir(), ProgressLine.Terminal.current())) {
-      boolean done = new TrainingRun(config, report, main.interrupt::requested).run();
-      return done ? 0 : Interrupt.EXIT_CODE;
+    main.interrupt.listen(Interrupt.SAVING);
+    RunReport report =
+        new RunReport(
+            err, config.output().outputDir(), ProgressLine.Terminal.current(), main.verbose);
+    boolean done = false;
+    try (report) {
+      done = new TrainingRun(config, report, main.interrupt::requested).run();
+    } finally {
+      if (done || main.interrupt.requested() || report.outcome().checkpointSaved()) {
+        List<String> args = spec.root().commandLine().getParseResult().originalArgs();
+        NextSteps.print(spec.commandLine().getErr(), config, report.outcome(), args, done);
+      }
     }
+    return done ? 0 : Interrupt.EXIT_CODE;
   }
 }

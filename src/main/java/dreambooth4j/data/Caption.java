@@ -19,7 +19,7 @@ public record Caption(List<String> texts, boolean written, int repeats) {
 
   /**
    * Finds the caption of a picture. Names of files lose the digits, dashes and blanks they begin
-   * with.
+   * with; those that a camera gave are no captions, and the caption is empty then.
    *
    * @param root the folder that was given
    * @throws dreambooth4j.Problem if the text file cannot be read, is not UTF-8 or is no caption by
@@ -53,6 +53,13 @@ public record Caption(List<String> texts, boolean written, int repeats) {
     return file == null ? picture.resolveSibling(stem(picture) + how.extensions().get(0)) : file;
   }
 
+  /**
+   * Whether nobody gave the picture a caption: there is no text file, and its name says nothing.
+   */
+  boolean isMissing() {
+    return !written && text().isEmpty();
+  }
+
   /** The caption as one text, its lines joined. */
   public String text() {
     return String.join("\n", texts);
@@ -69,7 +76,8 @@ public record Caption(List<String> texts, boolean written, int repeats) {
   }
 
   private static String fromName(Path picture) {
-    return NUMBERS_AT_START.matcher(stem(picture)).replaceFirst("").strip();
+    String stem = stem(picture);
+    return CameraName.is(stem) ? "" : NUMBERS_AT_START.matcher(stem).replaceFirst("").strip();
   }
 
   /** A file's name without its extension. */

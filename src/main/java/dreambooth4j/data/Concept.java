@@ -18,9 +18,15 @@ import org.jspecify.annotations.Nullable;
  *
  * @param index its place in the configuration, from 0
  * @param folder what lies in its folder
+ * @param uncaptioned pictures that nobody gave a caption, though the prompts ask for one: they are
+ *     trained with the tokens alone
  */
 public record Concept(
-    int index, ConceptConfig config, List<Picture> pictures, PictureFolder folder) {
+    int index,
+    ConceptConfig config,
+    List<Picture> pictures,
+    PictureFolder folder,
+    List<Path> uncaptioned) {
   /**
    * A picture, of the subject or its class, that cannot be trained.
    *
@@ -44,7 +50,12 @@ public record Concept(
   }
 
   /** What became of one file: one of the two. */
-  private record Scanned(@Nullable Picture picture, @Nullable Refused refused) {}
+  private record Scanned(
+      @Nullable Picture picture, boolean uncaptioned, @Nullable Refused refused) {
+    static Scanned refused(Refused refused) {
+      return new Scanned(null, false, refused);
+    }
+  }
 
   /**
    * Looks through the folders of all concepts; of each picture only the header is read.
@@ -93,6 +104,7 @@ public record Concept(
     }
     Prompts prompts = Prompts.of(config);
     List<Picture> pictures = new ArrayList<>();
+    List<Path> uncaptioned = new ArrayList<>();
     List<Refused> refused = new ArrayList<>();
     for (Scanned each :
         Parallel.map(
@@ -100,6 +112,9 @@ public record Concept(
             file -> scan(file, index, config, run.data().captions(), prompts, buckets))) {
       if (each.picture != null) {
         pictures.add(each.picture);
+        if (each.uncaptioned) {
+          uncaptioned.add(each.picture.file());
+        }
       } else if (each.refused != null) {
         refused.add(each.refused);
       }
@@ -108,7 +123,7 @@ public record Concept(
       throw refused.get(0).why();
     }
     refused.forEach(refusals);
-    return new Concept(index, config, List.copyOf(pictures), folder);
+    return new Concept(index, config, List.copyOf(pictures), folder, List.copyOf(uncaptioned));
   }
 
   private static Scanned scan(
@@ -119,9 +134,9 @@ public record Concept(
       Prompts prompts,
       Buckets buckets) {
     try {
-      return new Scanned(picture(file, index, config, how, prompts, buckets), null);
+      return scanned(file, index, config, how, prompts, buckets);
     } catch (Problem e) {
-      return new Scanned(null, new Refused(index, file, e));
+      return Scanned.refused(new Refused(index, file, e));
     }
   }
 
@@ -129,7 +144,7 @@ public record Concept(
   public Concept withClassFolder(Path dir) {
     return config.classImages().unmatched()
         ? this
-        : new Concept(index, config.withClassDataDir(dir), pictures, folder);
+        : new Concept(index, config.withClassDataDir(dir), pictures, folder, uncaptioned);
   }
 
   /** What is worth knowing about its folder, a line each: what was skipped, what repeats. */
@@ -137,6 +152,18 @@ public record Concept(
     List<String> notes = new ArrayList<>();
     if (!folder.skipped().isEmpty()) {
       notes.add("skipped in %s: %s".formatted(config.instanceDataDir(), folder.skippedInWords()));
+    }
+    if (!uncaptioned.isEmpty()) {
+      String first = String.valueOf(uncaptioned.get(0).getFileName());
+      notes.add(
+          "%d of %d pictures in %s have no caption, for a name such as %s says nothing of a picture: each is trained as '%s'. Write what it shows into a text file beside it, %s.txt"
+              .formatted(
+                  uncaptioned.size(),
+                  pictures.size(),
+                  config.instanceDataDir(),
+                  first,
+                  Prompts.of(config).instancePrompt(tokens(config)),
+                  Caption.stem(uncaptioned.get(0))));
     }
     Map<String, Integer> repeated = new TreeMap<>();
     for (Picture picture : pictures) {
@@ -156,38 +183,47 @@ public record Concept(
     return notes;
   }
 
-  private static Picture picture(
+  private static Scanned scanned(
       Path file,
       int index,
       ConceptConfig config,
       CaptionConfig how,
       Prompts prompts,
       Buckets buckets) {
+    ImageReader.Size size = ImageReader.size(file);
     Caption caption = Caption.of(config.instanceDataDir(), file, how);
     boolean matched = config.hasClass() && !config.classImages().unmatched();
     boolean needed =
         config.instancePrompt().contains(Prompts.FILEWORDS)
             || (matched && config.classTemplate().contains(Prompts.FILEWORDS));
-    if (needed && Prompts.dropEmptyTags(caption.text()).isEmpty()) {
+    boolean uncaptioned = needed && caption.isMissing();
+    List<String> texts = uncaptioned ? List.of(tokens(config)) : caption.texts();
+    if (needed && Prompts.dropEmptyTags(String.join("\n", texts)).isEmpty()) {
       throw Problem.data(
-          "%s has an empty caption: write what it shows into %s, or give an instance_prompt without %s"
+          "%s has an empty caption: write what it shows into %s, or give an instance_token, or an instance_prompt without %s"
               .formatted(file, Caption.stem(file) + how.extensions().get(0), Prompts.FILEWORDS));
     }
-    ImageReader.Size size = ImageReader.size(file);
-    return new Picture(
-        file,
-        index,
-        buckets.of(size.width(), size.height()),
-        CropFile.of(file, config.crop()),
-        caption.repeats(),
-        caption.texts().stream()
-            .map(
-                text ->
-                    new Picture.Wording(
-                        prompts.instancePrompt(text),
-                        matched ? classCaption(file, prompts, text) : ""))
-            .distinct()
-            .toList());
+    Picture picture =
+        new Picture(
+            file,
+            index,
+            buckets.of(size.width(), size.height()),
+            CropFile.of(file, config.crop()),
+            caption.repeats(),
+            texts.stream()
+                .map(
+                    text ->
+                        new Picture.Wording(
+                            prompts.instancePrompt(text),
+                            matched ? classCaption(file, prompts, text) : ""))
+                .distinct()
+                .toList());
+    return new Scanned(picture, uncaptioned, null);
+  }
+
+  /** What a picture is trained with that has no caption: "sks cat". */
+  private static String tokens(ConceptConfig config) {
+    return (config.instanceToken() + " " + config.classImages().token()).strip();
   }
 
   private static String classCaption(Path file, Prompts prompts, String caption) {

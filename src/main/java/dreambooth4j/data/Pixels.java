@@ -47,6 +47,24 @@ public final class Pixels {
     return values;
   }
 
+  /** The picture this many times as wide and as high, each pixel a square. */
+  public Pixels enlarged(int factor) {
+    byte[] large = new byte[Math.multiplyExact(rgb.length, factor * factor)];
+    int wide = width * factor;
+    for (int y = 0; y < height * factor; y++) {
+      for (int x = 0; x < wide; x++) {
+        int from = (y / factor * width + x / factor) * CHANNELS;
+        System.arraycopy(rgb, from, large, (y * wide + x) * CHANNELS, CHANNELS);
+      }
+    }
+    return new Pixels(wide, height * factor, large);
+  }
+
+  /** The picture with words above it; without them where the system has no fonts for Java. */
+  public Pixels labelled(String text) {
+    return Label.above(this, text);
+  }
+
   /** The mirror image, left and right exchanged. */
   public Pixels hflip() {
     return upright(2);

@@ -75,6 +75,22 @@ public enum SamplerKind {
   }
 
   /**
+   * The kind that draws with a model.
+   *
+   * @param chosen the kind that the user named, or null for the model's own
+   * @throws Problem if none is named and we have not got the model's own
+   */
+  public static SamplerKind of(SchedulerConfig config, @Nullable SamplerKind chosen) {
+    SamplerKind kind = chosen == null ? ownOf(config) : chosen;
+    if (kind == null) {
+      throw Problem.data(
+          "scheduler_config.json: _class_name %s is not supported; name one of %s"
+              .formatted(config.className(), labels()));
+    }
+    return kind;
+  }
+
+  /**
    * The sampler that diffusers' StableDiffusionPipeline would use for a model.
    *
    * @param config the model's scheduler_config.json
@@ -82,17 +98,11 @@ public enum SamplerKind {
    * @throws Problem naming what is not supported
    */
   public static Sampler forModel(SchedulerConfig config, @Nullable SamplerKind chosen) {
-    SamplerKind own = ownOf(config);
-    SamplerKind kind = chosen == null ? own : chosen;
-    if (kind == null) {
-      throw Problem.data(
-          "scheduler_config.json: _class_name %s is not supported; name one of %s"
-              .formatted(config.className(), labels()));
-    }
+    SamplerKind kind = of(config, chosen);
     // The pipeline mends old configurations: it offsets steps by one and never clips latents. It
     // mends the model's own sampler, and one that takes its place gets the values that were stated.
     SchedulerConfig mended = config.with("clip_sample", false);
-    if (kind == own || config.states("steps_offset")) {
+    if (kind == ownOf(config) || config.states("steps_offset")) {
       mended = mended.with("steps_offset", 1);
     }
     return kind.create(mended);

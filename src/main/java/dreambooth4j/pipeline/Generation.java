@@ -1,9 +1,7 @@
 package dreambooth4j.pipeline;
 
 import dreambooth4j.Problem;
-import dreambooth4j.data.Grid;
 import dreambooth4j.data.Pixels;
-import dreambooth4j.data.Png;
 import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
@@ -13,21 +11,15 @@ import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.Safetensors;
-import dreambooth4j.weights.StagedFiles;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Pictures of a model into files, as {@code generate} is asked for them. The picture equals
- * diffusers' with {@code torch.Generator("cpu").manual_seed(seed)} and {@code
- * num_images_per_prompt=count}.
+ * Pictures of a model, as {@code generate} is asked for them. The picture equals diffusers' with
+ * {@code torch.Generator("cpu").manual_seed(seed)} and {@code num_images_per_prompt=count}.
  */
 public final class Generation {
   private static final String LATENTS = "latents";
@@ -68,66 +60,53 @@ public final class Generation {
   }
 
   /**
-   * Makes the pictures and writes them, all or none: one picture to {@code output}; of several,
-   * their grid to {@code output} and the single ones beside it, {@code NAME-1.png} and so on.
+   * What was drawn.
    *
-   * @param output a PNG file, or a folder that is there, in which the file is named for the seed
+   * @param request with the size that was chosen
+   * @param sampler the one that drew them
+   */
+  public record Drawn(List<Pixels> pictures, TextToImage.Request request, SamplerKind sampler) {}
+
+  /**
+   * Makes the pictures.
+   *
    * @param notes is told what is worth knowing before the first step, a line each
    * @param progress is told each step's number, from 1
-   * @return the files written
-   * @throws Problem when the wanted cannot be met or a file not be written
+   * @throws Problem when what is wanted cannot be met
    */
-  public static List<Path> write(
-      ModelSource folder,
-      ImageRequest wanted,
-      Path output,
-      Consumer<String> notes,
-      IntConsumer progress) {
+  public static Drawn draw(
+      ModelSource folder, ImageRequest wanted, Consumer<String> notes, IntConsumer progress) {
     if (wanted.count != null && wanted.count < 1) {
       throw Problem.usage("the number of pictures must be at least 1, found " + wanted.count);
     }
-    Path file = file(output, wanted.seed);
     try (Arena run = Devices.open("generate", wanted.device);
-        StableDiffusion model = StableDiffusion.load(run, folder);
-        StagedFiles files = new StagedFiles()) {
+        StableDiffusion model = StableDiffusion.load(run, folder)) {
       LongPrompts prompts = new LongPrompts(model.tokenizer(), wanted.encoding);
       prompts.add("the prompt", wanted.prompt);
       prompts.add("the negative prompt", wanted.negative);
       prompts.notes("--max-token-length ", 2).forEach(notes);
-      Generation generation = new Generation(run, model, wanted);
-      List<Pixels> pictures = generation.pictures(progress);
-      List<Path> written = generation.stage(pictures, file, files);
-      files.commit();
-      return written;
+      return new Generation(run, model, wanted).draw(progress);
     }
   }
 
-  private static Path file(Path output, long seed) {
-    if (Files.isDirectory(output)) {
-      return output.resolve(seed + ".png");
-    }
-    if (!output.toString().toLowerCase(Locale.ROOT).endsWith(".png")) {
-      throw Problem.usage(
-          "%s: pictures are written as PNG: give a file that ends in .png, or a folder that is there"
-              .formatted(output));
-    }
-    return output;
-  }
-
-  private List<Pixels> pictures(IntConsumer progress) {
+  private Drawn draw(IntConsumer progress) {
+    SamplerKind sampler = SamplerKind.of(model.scheduler(), wanted.sampler);
     TextToImage textToImage = new TextToImage(model, wanted.encoding);
+    int factor = model.vae().config().factor();
     try (TorchNoise noise = TorchNoise.ofBatch(wanted.seed)) {
       if (wanted.latents == null) {
         int count = wanted.count == null ? 1 : wanted.count;
-        int usual = model.unet().config().sampleSize() * model.vae().config().factor();
-        return textToImage.generate(run, request(usual, usual), count, noise, progress);
+        int usual = model.unet().config().sampleSize() * factor;
+        TextToImage.Request request = request(usual, usual);
+        return new Drawn(
+            textToImage.generate(run, request, count, noise, progress), request, sampler);
       }
       Tensor latents = latents(wanted.latents);
-      int factor = model.vae().config().factor();
       TextToImage.Request request =
           request((int) latents.size(2) * factor, (int) latents.size(1) * factor);
       requireLatents(wanted.latents, latents, request);
-      return textToImage.generate(run, request, latents, noise, progress);
+      return new Drawn(
+          textToImage.generate(run, request, latents, noise, progress), request, sampler);
     }
   }
 
@@ -169,44 +148,5 @@ public final class Generation {
               .formatted(
                   path, latents.size(0), latents.size(2) * factor, latents.size(1) * factor));
     }
-  }
-
-  private List<Path> stage(List<Pixels> pictures, Path output, StagedFiles files) {
-    List<Path> staged = new ArrayList<>();
-    staged.add(output);
-    files.add(output, Png.encode(Grid.of(pictures), texts(pictures, "")));
-    if (pictures.size() > 1) {
-      String name = String.valueOf(output.getFileName());
-      String stem = name.substring(0, name.length() - ".png".length());
-      for (int i = 0; i < pictures.size(); i++) {
-        Path single = output.resolveSibling(stem + "-" + (i + 1) + ".png");
-        staged.add(single);
-        files.add(single, Png.encode(pictures.get(i), texts(pictures, ", Batch pos: " + i)));
-      }
-    }
-    return staged;
-  }
-
-  /** What made the pictures, in the words that web interfaces write and read. */
-  private Map<String, String> texts(List<Pixels> pictures, String place) {
-    StringBuilder text = new StringBuilder(wanted.prompt);
-    if (!wanted.negative.isEmpty()) {
-      text.append("\nNegative prompt: ").append(wanted.negative);
-    }
-    text.append("\nSteps: ").append(wanted.steps);
-    if (wanted.sampler != null) {
-      text.append(", Sampler: ").append(wanted.sampler.label());
-    }
-    text.append(", CFG scale: ").append(wanted.guidance);
-    text.append(", Seed: ").append(wanted.seed);
-    text.append(", Size: %dx%d".formatted(pictures.get(0).width(), pictures.get(0).height()));
-    text.append(", Clip skip: ").append(wanted.encoding.clipSkip());
-    if (wanted.encoding.windows() > 1) {
-      text.append(", Max token length: ").append(wanted.encoding.maxTokenLength());
-    }
-    if (pictures.size() > 1) {
-      text.append(", Batch size: ").append(pictures.size()).append(place);
-    }
-    return Map.of("parameters", text.toString());
   }
 }

@@ -9,14 +9,32 @@ import dreambooth4j.train.Precision;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.OptionalLong;
 
 /** A run's memory plan in lines for people. */
 public final class MemoryTable {
   private MemoryTable() {}
 
-  /** The plan of the run itself. */
-  static List<String> plan(MemoryForecast forecast) {
+  /** A run that takes no more of what is available than this part of it fits with ease. */
+  private static final double EASE = 0.5;
+
+  /**
+   * The plan of the run itself: in one line where it fits with ease, unless all is asked for.
+   *
+   * @param verbose whether all is asked for
+   */
+  static List<String> plan(MemoryForecast forecast, boolean verbose) {
     MemoryPlan plan = forecast.plan();
+    OptionalLong available = forecast.available();
+    if (!verbose
+        && available.isPresent()
+        && plan.total() <= EASE * available.getAsLong()
+        && !forecast.choseCheckpointing()) {
+      return List.of(
+          line(
+              "Memory: the run needs about %s of %s that are available (-v shows the plan)",
+              shown(plan.total()), shown(available.getAsLong())));
+    }
     MemoryPlan.Load load = forecast.load();
     List<String> lines = new ArrayList<>();
     lines.add(
@@ -27,8 +45,8 @@ public final class MemoryTable {
             plan.device() == Device.CUDA ? "a GPU" : "the CPU",
             shown(plan.total()),
             shown(plan.tensors()),
-            forecast.available().isPresent()
-                ? "available " + shown(forecast.available().getAsLong())
+            available.isPresent()
+                ? "available " + shown(available.getAsLong())
                 : "there is none here to compare with"));
     lines.add(
         line(

@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.OptionalInt;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -30,8 +31,19 @@ public final class ProgressLine implements AutoCloseable {
       if (!Boolean.getBoolean("dreambooth.terminal")) {
         return null;
       }
-      int columns = Integer.getInteger("dreambooth.columns", USUAL_COLUMNS);
-      return new Terminal(columns > 0 ? columns : USUAL_COLUMNS); // some terminals say 0
+      return new Terminal(usedColumns().orElse(USUAL_COLUMNS));
+    }
+
+    /** How wide the terminal is that this runs in; empty if it runs in none. */
+    public static OptionalInt usedColumns() {
+      int columns = Integer.getInteger("dreambooth.columns", 0);
+      return columns > 0 ? OptionalInt.of(columns) : OptionalInt.empty(); // some terminals say 0
+    }
+
+    /** A line as it is printed here. */
+    static String shown(@Nullable Terminal terminal, String line) {
+      String safe = Printable.text(line);
+      return terminal == null ? safe : Wrap.words(safe, terminal.columns);
     }
   }
 
@@ -163,7 +175,7 @@ public final class ProgressLine implements AutoCloseable {
       drawnLength = 0;
       shownDone = -1;
     }
-    err.println(Printable.text(line));
+    err.println(Terminal.shown(terminal, line));
   }
 
   /** What was done until now and how long it took, as "40 class images in 3:20, 0.200 images/s". */

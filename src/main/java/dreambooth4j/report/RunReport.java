@@ -1,16 +1,10 @@
 package dreambooth4j.report;
 
-import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
-import dreambooth4j.data.Grid;
-import dreambooth4j.data.Pixels;
-import dreambooth4j.data.Png;
-import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.Device;
 import dreambooth4j.engine.ProcessMemory;
-import dreambooth4j.engine.kernel.CudaDevice;
+import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.train.MemoryForecast;
 import dreambooth4j.train.SamplePictures;
@@ -20,7 +14,6 @@ import dreambooth4j.web.ReviewFile;
 import dreambooth4j.weights.StagedFiles;
 import java.io.PrintStream;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalLong;
@@ -33,21 +26,70 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   private final PrintStream err;
   private final Path output;
   private final ProgressLine.@Nullable Terminal terminal;
+  private final boolean verbose;
   private final OptionalLong memoryBefore = ProcessMemory.now();
   private @Nullable ProgressLine progress;
   private @Nullable ClassImageProgress making;
   private @Nullable MetricsFile metrics;
-  private @Nullable Arena run;
+  private TrainingRun.@Nullable PeakMemory peak;
+  private @Nullable TextEncoding encoding;
+  private Outcome outcome = new Outcome("", "", false, false, false, false);
 
-  /** Reports on a run that writes to {@code output}; {@code terminal} as the progress takes it. */
-  public RunReport(PrintStream err, Path output, ProgressLine.@Nullable Terminal terminal) {
+  /**
+   * What a run has left on disk.
+   *
+   * @param name of its first concept
+   * @param prompt one that its first concept was trained with or sampled by
+   * @param sampled whether there are samples
+   * @param pageWritten whether there is a page of class images
+   */
+  public record Outcome(
+      String name,
+      String prompt,
+      boolean sampled,
+      boolean pageWritten,
+      boolean modelSaved,
+      boolean checkpointSaved) {
+    private Outcome withSamples() {
+      return new Outcome(name, prompt, true, pageWritten, modelSaved, checkpointSaved);
+    }
+
+    private Outcome withPage() {
+      return new Outcome(name, prompt, sampled, true, modelSaved, checkpointSaved);
+    }
+
+    private Outcome withSaved(boolean model) {
+      return new Outcome(
+          name, prompt, sampled, pageWritten, modelSaved || model, checkpointSaved || !model);
+    }
+  }
+
+  /**
+   * Reports on a run that writes to {@code output}.
+   *
+   * @param terminal as the progress takes it
+   * @param verbose whether the memory plan is shown in full where the run fits with ease
+   */
+  public RunReport(
+      PrintStream err, Path output, ProgressLine.@Nullable Terminal terminal, boolean verbose) {
     this.err = err;
     this.output = output;
     this.terminal = terminal;
+    this.verbose = verbose;
+  }
+
+  /** What there is until now. */
+  public Outcome outcome() {
+    return outcome;
   }
 
   @Override
   public void planned(Config config, List<Concept> concepts, ClassImagePlan plan) {
+    encoding = TextEncoding.of(config.model());
+    Concept main = concepts.get(0);
+    String asked = main.config().samples().prompt();
+    String prompt = asked.isEmpty() ? main.pictures().get(0).instancePrompt() : asked;
+    outcome = new Outcome(main.config().name(), prompt, false, false, false, false);
     for (Concept concept : concepts) {
       long buckets = concept.pictures().stream().map(p -> p.bucket()).distinct().count();
       say(
@@ -125,6 +167,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     Path page = output.resolve("class_images.html");
     try {
       ReviewFile.write(page, config, concepts, plan);
+      outcome = outcome.withPage();
     } catch (Problem e) {
       warning("no %s: %s".formatted(page.getFileName(), e.getMessage()));
     }
@@ -132,23 +175,26 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
 
   @Override
   public void forecast(MemoryForecast memory) {
-    MemoryTable.plan(memory).forEach(line -> say("%s", line));
+    MemoryTable.plan(memory, verbose).forEach(line -> say("%s", line));
   }
 
   @Override
-  public void ready(Trainer trainer, Arena arena) {
+  public void ready(TrainingRun.Beginning beginning) {
     endMaking();
-    run = arena;
     say(
         "Training: %d steps, %d an epoch, from step %d",
-        trainer.steps(), trainer.stepsPerEpoch(), trainer.done() + 1);
-    say("Computed in %s", trainer.precision());
-    if (trainer.averages()) {
+        beginning.steps(), beginning.stepsPerEpoch(), beginning.done() + 1);
+    say("Computed in %s", beginning.precision());
+    if (beginning.averages()) {
       say("The average of the weights is what is sampled and saved");
     }
-    metrics = new MetricsFile(output.resolve("metrics.jsonl"), trainer.done());
-    arena.resetPeak();
-    progress = new ProgressLine(err, "step", trainer.steps(), terminal);
+    metrics = new MetricsFile(output.resolve("metrics.jsonl"), beginning.done());
+    progress = new ProgressLine(err, "step", beginning.steps(), terminal);
+  }
+
+  @Override
+  public void ended(TrainingRun.PeakMemory memory) {
+    peak = memory;
   }
 
   @Override
@@ -178,16 +224,25 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     try (StagedFiles files = new StagedFiles()) {
       for (SamplePictures.Sample sample : samples) {
         String name = String.format(Locale.ROOT, "%06d-%s", step, sample.name());
-        List<Pixels> pictures = new ArrayList<>(sample.pictures());
-        files.add(folder.resolve(name + ".png"), Png.encode(Grid.of(pictures, pictures.size())));
+        PictureParameters how =
+            new PictureParameters(
+                sample.request(),
+                sample.sampler(),
+                encoding == null ? TextEncoding.USUAL : encoding,
+                sample.seed(),
+                String.valueOf(output.getFileName()),
+                step);
+        files.add(folder.resolve(name + ".png"), PictureFiles.sheet(sample.pictures(), how));
       }
       files.commit();
     }
+    outcome = outcome.withSamples();
   }
 
   @Override
   public void saved(Path path, int step) {
     say("Saved after step %d: %s", step, path);
+    outcome = outcome.withSaved(path.equals(output));
   }
 
   @Override
@@ -195,7 +250,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     say("warning: %s", message);
   }
 
-  /** The last line: what the run's peak memory was. */
+  /** Says what the run's peak memory was. */
   @Override
   public void close() {
     endMaking();
@@ -203,21 +258,22 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     if (metrics != null) {
       metrics.close();
     }
-    if (run != null && run.device() == Device.CUDA) {
-      say(
-          "Peak memory: tensors %s, of the GPU %s",
-          ProcessMemory.shown(run.peakBytes()), ProcessMemory.shown(CudaDevice.peakBytes()));
-    } else if (run != null) {
-      OptionalLong peak = ProcessMemory.peak();
-      String process =
-          peak.isPresent() && memoryBefore.isPresent()
-              ? ", of the process %s, of which %s were there before the run"
-                  .formatted(
-                      ProcessMemory.shown(peak.getAsLong()),
-                      ProcessMemory.shown(memoryBefore.getAsLong()))
-              : "";
-      say("Peak memory: tensors %s%s", ProcessMemory.shown(run.peakBytes()), process);
+    if (peak != null) {
+      say("Peak memory: tensors %s%s", ProcessMemory.shown(peak.tensorBytes()), beside(peak));
     }
+  }
+
+  private String beside(TrainingRun.PeakMemory of) {
+    if (of.gpuBytes().isPresent()) {
+      return ", of the GPU " + ProcessMemory.shown(of.gpuBytes().getAsLong());
+    }
+    OptionalLong process = ProcessMemory.peak();
+    return process.isPresent() && memoryBefore.isPresent()
+        ? ", of the process %s, of which %s were there before the run"
+            .formatted(
+                ProcessMemory.shown(process.getAsLong()),
+                ProcessMemory.shown(memoryBefore.getAsLong()))
+        : "";
   }
 
   private static String counted(long count, String what) {
@@ -241,7 +297,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     if (progress != null) {
       progress.say(line);
     } else {
-      err.println(Printable.text(line));
+      err.println(ProgressLine.Terminal.shown(terminal, line));
     }
   }
 }

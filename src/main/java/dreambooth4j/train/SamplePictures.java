@@ -26,8 +26,18 @@ public final class SamplePictures {
 
   private static final int VALIDATION_STEPS = 25;
 
-  /** Pictures of one prompt, in the order of their seeds. */
-  public record Sample(String name, String prompt, List<Pixels> pictures) {}
+  /**
+   * Pictures of one prompt, in the order of their seeds.
+   *
+   * @param sampler the one that drew them
+   * @param seed that of the first; each of the others has the next one
+   */
+  public record Sample(
+      String name,
+      TextToImage.Request request,
+      SamplerKind sampler,
+      long seed,
+      List<Pixels> pictures) {}
 
   private record SampleRequest(String name, TextToImage.Request request, int count, long seed) {}
 
@@ -124,7 +134,9 @@ public final class SamplePictures {
         samples.add(
             new Sample(
                 wish.name,
-                wish.request.prompt(),
+                wish.request,
+                SamplerKind.of(model.scheduler(), wish.request.sampler()),
+                wish.seed,
                 pipeline.generate(run, wish.request, wish.count, noise, TextToImage.until(stop))));
       }
     }

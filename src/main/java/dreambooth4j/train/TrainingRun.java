@@ -6,6 +6,8 @@ import dreambooth4j.data.Concept;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Device;
+import dreambooth4j.engine.kernel.CudaDevice;
 import dreambooth4j.engine.kernel.CudaRecorder;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.Devices;
@@ -18,6 +20,7 @@ import dreambooth4j.prior.FreshClassImages;
 import dreambooth4j.weights.ModelSource;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -38,8 +41,11 @@ public final class TrainingRun {
     /** How much memory it will need, before any is used. */
     void forecast(MemoryForecast memory);
 
-    /** All is in memory; training begins after {@code trainer.done()} steps. */
-    void ready(Trainer trainer, Arena run);
+    /** All is in memory; training begins. */
+    void ready(Beginning beginning);
+
+    /** Training has ended, as it should or not: the most memory that it took. */
+    void ended(PeakMemory peak);
 
     /** So many samples are about to be drawn, which can take a while. */
     void sampling(int step, int pictures);
@@ -53,6 +59,25 @@ public final class TrainingRun {
     /** Something to know that stops nothing. */
     void warning(String message);
   }
+
+  /**
+   * A training that is about to begin.
+   *
+   * @param done steps that an earlier run has done
+   * @param steps of the whole training
+   * @param precision what it computes in, in words
+   * @param averages whether the average of the weights is what is sampled and saved
+   */
+  public record Beginning(
+      int done, int steps, int stepsPerEpoch, String precision, boolean averages) {}
+
+  /**
+   * The most memory that was held at once.
+   *
+   * @param tensorBytes in tensors
+   * @param gpuBytes of the GPU, where it trained on one
+   */
+  public record PeakMemory(long tensorBytes, OptionalLong gpuBytes) {}
 
   private final Config config;
   private final Listener listener;
@@ -119,7 +144,14 @@ public final class TrainingRun {
         fresh.forget();
       }
       folder.write(config);
-      listener.ready(trainer, run);
+      listener.ready(
+          new Beginning(
+              trainer.done(),
+              trainer.steps(),
+              trainer.stepsPerEpoch(),
+              trainer.precision(),
+              trainer.averages()));
+      run.resetPeak();
       warn(trainer.emaNote());
       SamplePictures samples = new SamplePictures(config, model, concepts);
       if (captures) {
@@ -130,10 +162,20 @@ public final class TrainingRun {
         Saver saver = new Saver(session, checkpoints);
         new TrainingLoop(session, samples, saver, fresh, made -> pairs(concepts, made)).run();
         return session.isFinished();
+      } finally {
+        listener.ended(peakOf(run));
       }
     } catch (Problem e) {
       throw memory.explained(e);
     }
+  }
+
+  private static PeakMemory peakOf(Arena run) {
+    return new PeakMemory(
+        run.peakBytes(),
+        run.device() == Device.CUDA
+            ? OptionalLong.of(CudaDevice.peakBytes())
+            : OptionalLong.empty());
   }
 
   /** What {@link #run} would do and need; nothing is loaded, and nothing is written. */

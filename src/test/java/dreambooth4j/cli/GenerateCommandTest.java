@@ -97,8 +97,8 @@ class GenerateCommandTest {
     assertThat(parameters(folder.resolve("out.png")))
         .isEqualTo(
             PROMPT
-                + "\nNegative prompt: 犬\nSteps: 4, Sampler: ddim, CFG scale: 7.5, Seed: 7, Size:"
-                + " 32x32, Clip skip: 1");
+                + "\nNegative prompt: 犬\nSteps: 4, Sampler: DDIM, CFG scale: 7.5, Seed: 7, Size:"
+                + " 32x32, Model: model, Clip skip: 1");
   }
 
   @Test
@@ -207,13 +207,48 @@ class GenerateCommandTest {
     assertThat(written()).containsExactly(folder.resolve("7.png"));
   }
 
+  @Test
+  void shouldMakeTheFolderAndNameTheModelsOwnSampler() throws IOException {
+    Path made = folder.resolve("out/m");
+    Ran ran =
+        Ran.of("generate", MODEL, PROMPT, "-o", made.toString(), "-n=2", "--steps=1", "--seed=7");
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    try (Stream<Path> files = Files.list(made)) {
+      assertThat(files.map(each -> each.getFileName().toString()))
+          .containsExactlyInAnyOrder("7.png", "7-1.png", "7-2.png");
+    }
+    assertThat(parameters(made.resolve("7-2.png")))
+        .contains(", Sampler: DDPM, ", ", Model: model, ", ", Batch size: 2, Batch pos: 1");
+  }
+
+  /** Diffusers' names, in either spelling. */
+  @Test
+  void shouldTakeTheNamesOfDiffusers() throws IOException {
+    Path file = folder.resolve("out.png");
+    Ran ran =
+        Ran.of(
+            "generate",
+            MODEL,
+            PROMPT,
+            "--output=" + file,
+            "--negative_prompt=dog",
+            "--num-inference-steps",
+            "3",
+            "--guidance_scale",
+            "2.5",
+            "--max_token_length=150",
+            "--seed=7");
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(parameters(file))
+        .contains("Negative prompt: dog", "Steps: 3, ", "CFG scale: 2.5", "Max token length: 150");
+  }
+
   @ParameterizedTest
-  @ValueSource(strings = {"out.jpg", "out", "a.b/out.webp"})
+  @ValueSource(strings = {"out.jpg", "out.gif", "a.b/out.webp"})
   void shouldSayWhatToGiveForAnotherKindOfFile(String name) throws IOException {
     Ran ran = Ran.of("generate", MODEL, PROMPT, "-o", folder.resolve(name).toString());
     assertThat(ran.exitCode()).isEqualTo(2);
-    assertThat(ran.err())
-        .contains(name, "give a file that ends in .png, or a folder that is there");
+    assertThat(ran.err()).contains(name, "give a file that ends in .png, or a folder");
     assertThat(written()).isEmpty();
   }
 
@@ -241,7 +276,8 @@ class GenerateCommandTest {
     return furthest;
   }
 
-  private static String parameters(Path file) throws IOException {
+  /** What the web UIs read of how a picture was drawn. */
+  static String parameters(Path file) throws IOException {
     ImageReader reader = ImageIO.getImageReadersByFormatName("png").next();
     try (ImageInputStream in = ImageIO.createImageInputStream(file.toFile())) {
       reader.setInput(in);

@@ -61,6 +61,8 @@ class InterruptTest {
           .contains("Stopping: ")
           .containsPattern("Saved after step \\d+: \\S+checkpoint-")
           .contains("Peak memory")
+          .contains("Go on with the run:\n  dreambooth train ")
+          .contains(" --resume_from_checkpoint latest\n")
           .doesNotContain("step " + STEPS + "/");
     }
     assertLoads(stopped.output());

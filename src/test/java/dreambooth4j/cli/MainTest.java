@@ -32,6 +32,23 @@ class MainTest {
   }
 
   @Test
+  void shouldSayNoMoreThanWhatWasMeantOfAMisspeltCommand() {
+    Ran ran = Ran.of("trian");
+    assertThat(ran.exitCode()).isEqualTo(2);
+    assertThat(ran.err()).contains("Did you mean: dreambooth train").endsWith("--help\n");
+    assertThat(ran.err().lines()).hasSizeLessThan(5);
+  }
+
+  @Test
+  void shouldTakeHyphensForUnderscoresInEveryCommand() {
+    Ran ran = Ran.of("train", "--dry_run", "--max-train-steps=many");
+    assertThat(ran.err()).contains("max_train_steps").contains("many");
+    assertThat(ran.err()).doesNotContain("Unknown option");
+    ran = Ran.of("inspect", "--Instance-data", "x");
+    assertThat(ran.err()).contains("Unknown option");
+  }
+
+  @Test
   void shouldShowAStackTraceOnlyWhenAskedTo() {
     Ran plain = Ran.of("generate", "no/such/model", "cat");
     Ran verbose = Ran.of("generate", "no/such/model", "cat", "-v");

@@ -28,7 +28,9 @@ class ReviewCommandTest {
       assertThat(HttpClient.newHttpClient().send(request, BodyHandlers.ofString()).body())
           .contains("<title>Class images</title>");
       assertThat(child.signal("INT").exitCode()).as(child.said()).isEqualTo(130);
-      assertThat(child.said()).doesNotContain("WARN", "INFO", "\tat ", "error");
+      assertThat(child.said())
+          .contains("The review has ended")
+          .doesNotContain("WARN", "INFO", "\tat ", "error", "Stopping", "saved first");
     }
   }
 

@@ -6,12 +6,14 @@ import static org.assertj.core.api.Assertions.tuple;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dreambooth4j.train.TinyRun;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -73,6 +75,13 @@ class TrainCommandTest {
     assertThat(Files.mismatch(output.resolve(UNET), base.resolve(UNET))).isNotNegative();
     assertThat(names(output.resolve("samples")))
         .containsExactly("000000-santa.png", "000002-santa.png", "000003-santa.png");
+    BufferedImage sheet = ImageIO.read(output.resolve("samples/000002-santa.png").toFile());
+    assertThat(sheet.getWidth()).isEqualTo(2 * 128); // of 32 pixels, enlarged
+    assertThat(sheet.getHeight()).isGreaterThan(128); // words above them
+    assertThat(GenerateCommandTest.parameters(output.resolve("samples/000002-santa.png")))
+        .startsWith("santa, ")
+        .contains("\nSteps: 2, Sampler: ", ", CFG scale: ", ", Seed: ", ", Size: 32x32, Model: ")
+        .endsWith(", Clip skip: 1, Training step: 2, Batch size: 2");
     assertThat(names(output.resolve("class_images/santa"))).hasSize(24);
     assertThat(metrics(output)).extracting(m -> m.path("step").asInt()).containsExactly(1, 2, 3);
     assertThat(metrics(output))
@@ -88,7 +97,13 @@ class TrainCommandTest {
         .contains("Drawing 2 samples after step 2 ...")
         .contains("step 3/3 | ")
         .contains("Saved after step 3: " + output)
-        .contains("Peak memory: tensors ")
+        .contains("Memory: the run needs about ")
+        .doesNotContain("Memory plan for")
+        .containsPattern(
+            "Peak memory: tensors [^\\n]*\nSamples: [^\\n]*samples\nClass images:"
+                + " [^\\n]*class_images.html\nDraw with the model:\n  dreambooth generate ")
+        .contains(output + " 'santa, ", "' -o santa.png -n 4\n")
+        .doesNotContain("--resume_from_checkpoint")
         .doesNotContain("\r")
         .doesNotContain("\u001b")
         .doesNotContain("NaN");

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class CaptionTest {
   @TempDir Path folder;
@@ -42,6 +43,51 @@ class CaptionTest {
           """)
   void shouldReadTheFileNameWithoutTheNumberItBeginsWith(String name, String expected) {
     assertThat(caption(name)).isEqualTo(new Caption(List.of(expected), false, 1));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "IMG_2041.jpg",
+        "IMG_E2041.HEIC.jpg",
+        "_MG_2041.jpg",
+        "IMG-20240101-WA0001.jpg",
+        "DSC01234.JPG",
+        "DSC_0001-2.jpg",
+        "P1010023.jpg",
+        "20240101_120000.jpg",
+        "2024-01-01 12.00.00.jpg",
+        "photo (1).jpeg",
+        "image.png",
+        "WhatsApp Image 2024-01-01.jpg",
+        "WhatsApp Image 2024-01-01 at 12.00.00 PM (1).jpeg",
+        "PXL_20240101_120000123.MP.jpg",
+        "Screenshot_20240101-120000_Chrome.png",
+        "Screenshot from 2024-01-01 12-00-00.png",
+        "5f0c8b1e-3a8b-4d5e-9f00-0123456789ab.jpg",
+        "da39a3ee5e6b4b0d3255bfef95601890afd80709.png",
+        "00.jpg"
+      })
+  void shouldTakeNoNameOfACameraForACaption(String name) {
+    assertThat(caption(name).text()).isEmpty();
+    assertThat(caption(name).isMissing()).isTrue();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "photo of a man.jpg",
+        "image of sks.png",
+        "sam.jpg",
+        "sam on a beach.jpg",
+        "painting 3.jpg",
+        "p1.png",
+        "screenshot of a game.png",
+        "facade.png",
+        "panorama of Rome.jpg"
+      })
+  void shouldTakeANameInWordsForACaption(String name) {
+    assertThat(caption(name).text()).isEqualTo(Caption.stem(folder.resolve(name)));
   }
 
   @Test

@@ -62,6 +62,26 @@ class ConceptTest {
   }
 
   @Test
+  void shouldTrainPicturesThatACameraNamedWithTheTokensAloneAndSaySoOnce() throws IOException {
+    for (String name : List.of("00", "20240101_120000", "IMG_2041", "photo (1)")) {
+      Files.deleteIfExists(
+          TestPictures.write(folder, name, 64, 64, "x").resolveSibling(name + ".txt"));
+    }
+    TestPictures.write(folder, "z", 64, 64, "sks cat on a sofa");
+    Concept concept = scan("instance_token", "sks", "class_token", "cat");
+    assertThat(concept.pictures())
+        .extracting(Picture::instancePrompt)
+        .containsExactly("sks cat", "sks cat", "sks cat", "sks cat", "sks cat on a sofa");
+    assertThat(concept.pictures()).extracting(Picture::classCaption).startsWith("cat", "cat");
+    assertThat(concept.notes())
+        .singleElement()
+        .asString()
+        .startsWith("4 of 5 pictures in " + folder + " have no caption")
+        .contains("as 'sks cat'", "00.txt");
+    assertThat(scan("instance_prompt", "a photo of sks cat").notes()).isEmpty();
+  }
+
+  @Test
   void shouldCountWhatItSkipsByReason() throws IOException {
     TestPictures.write(folder, "a", 64, 64, "x");
     for (String name : List.of(".hidden.png", ".DS_Store", "Thumbs.db", "README", "alone.txt")) {

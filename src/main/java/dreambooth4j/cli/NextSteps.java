@@ -1,0 +1,81 @@
+package dreambooth4j.cli;
+
+import dreambooth4j.config.Config;
+import dreambooth4j.report.RunReport;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/** What somebody may want after a run: where its pictures lie, and lines to paste into a shell. */
+final class NextSteps {
+  private static final Pattern PLAIN = Pattern.compile("[\\w@%+=:,./-]+");
+  private static final String RESUME = "--resume_from_checkpoint";
+
+  private NextSteps() {}
+
+  /**
+   * Prints it.
+   *
+   * @param args the command line of the run
+   * @param complete whether the run came to its end
+   */
+  static void print(
+      PrintWriter err, Config config, RunReport.Outcome run, List<String> args, boolean complete) {
+    Path output = config.output().outputDir();
+    if (run.sampled()) {
+      err.println("Samples: " + ClassImageTable.shown(output.resolve("samples")));
+    }
+    if (run.pageWritten()) {
+      err.println("Class images: " + ClassImageTable.shown(output.resolve("class_images.html")));
+    }
+    if (run.modelSaved()) {
+      String name = run.name().replaceAll("[^\\p{L}\\p{N}_-]+", "-") + ".png";
+      err.println("Draw with the model:");
+      err.println(
+          "  "
+              + shell(
+                  List.of(
+                      "generate",
+                      ClassImageTable.shown(output),
+                      run.prompt(),
+                      "-o",
+                      name,
+                      "-n",
+                      "4")));
+    }
+    if (!complete) {
+      err.println(run.checkpointSaved() ? "Go on with the run:" : "Begin again:");
+      err.println("  " + shell(resumed(args, run.checkpointSaved())));
+    }
+    err.flush();
+  }
+
+  private static List<String> resumed(List<String> args, boolean fromCheckpoint) {
+    List<String> again = new ArrayList<>();
+    for (int i = 0; i < args.size(); i++) {
+      if (fromCheckpoint && args.get(i).equals(RESUME)) {
+        i++;
+      } else if (!fromCheckpoint || !args.get(i).startsWith(RESUME + "=")) {
+        again.add(args.get(i));
+      }
+    }
+    if (fromCheckpoint) {
+      again.addAll(List.of(RESUME, "latest"));
+    }
+    return again;
+  }
+
+  private static String shell(List<String> args) {
+    String command = System.getProperty("dreambooth.command", "dreambooth");
+    return quoted(command)
+        + " "
+        + args.stream().map(NextSteps::quoted).collect(Collectors.joining(" "));
+  }
+
+  private static String quoted(String word) {
+    return PLAIN.matcher(word).matches() ? word : "'" + word.replace("'", "'\\''") + "'";
+  }
+}

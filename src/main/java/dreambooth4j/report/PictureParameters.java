@@ -1,0 +1,68 @@
+package dreambooth4j.report;
+
+import dreambooth4j.data.Pixels;
+import dreambooth4j.diffusion.SamplerKind;
+import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.pipeline.TextToImage;
+import java.util.Map;
+
+/**
+ * How pictures were drawn, as the text {@code parameters} of a PNG file, which the web UIs of
+ * Stable Diffusion write and read, in their words.
+ *
+ * @param sampler the one that drew them, the model's own where none was asked for
+ * @param seed that of the first picture
+ * @param model the model's name
+ * @param step steps of training after which a sample was drawn; -1 for a model that is done
+ */
+public record PictureParameters(
+    TextToImage.Request request,
+    SamplerKind sampler,
+    TextEncoding encoding,
+    long seed,
+    String model,
+    int step) {
+  /** The texts of a file that shows all of so many pictures. */
+  Map<String, String> ofAll(Pixels first, int count) {
+    return texts(first, count > 1 ? ", Batch size: " + count : "");
+  }
+
+  /** The texts of a file with one of several pictures, counted from 0. */
+  Map<String, String> ofOne(Pixels picture, int count, int index) {
+    return texts(picture, ", Batch size: %d, Batch pos: %d".formatted(count, index));
+  }
+
+  private Map<String, String> texts(Pixels picture, String batch) {
+    StringBuilder text = new StringBuilder(request.prompt());
+    if (!request.negative().isEmpty()) {
+      text.append("\nNegative prompt: ").append(request.negative());
+    }
+    text.append("\nSteps: ").append(request.steps());
+    text.append(", Sampler: ").append(webName(sampler));
+    text.append(", CFG scale: ").append(request.guidance());
+    text.append(", Seed: ").append(seed);
+    text.append(", Size: %dx%d".formatted(picture.width(), picture.height()));
+    text.append(", Model: ").append(model.replaceAll("[,:\"\\p{Cntrl}]", "_"));
+    text.append(", Clip skip: ").append(encoding.clipSkip());
+    if (encoding.windows() > 1) {
+      text.append(", Max token length: ").append(encoding.maxTokenLength());
+    }
+    if (step >= 0) {
+      text.append(", Training step: ").append(step);
+    }
+    return Map.of("parameters", text.append(batch).toString());
+  }
+
+  private static String webName(SamplerKind sampler) {
+    return switch (sampler) {
+      case DDPM -> "DDPM";
+      case DDIM -> "DDIM";
+      case PNDM -> "PLMS";
+      case EULER -> "Euler";
+      case EULER_ANCESTRAL -> "Euler a";
+      case DPMPP_2M -> "DPM++ 2M";
+      case DPMPP_2M_KARRAS -> "DPM++ 2M Karras";
+      case UNIPC -> "UniPC";
+    };
+  }
+}
