@@ -21,6 +21,10 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.eclipse.jetty.http.HttpFields;
+import org.eclipse.jetty.io.EofException;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.handler.EagerContentHandler;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 import org.jspecify.annotations.Nullable;
 
@@ -35,6 +39,7 @@ public final class ReviewServer implements AutoCloseable {
   private static final int LARGE = 1600;
   private static final int MOST_ROWS = 100;
   private static final int LONGEST_REQUEST_BYTES = 32 << 10;
+  private static final int FRAMING_BYTES = 1 << 10;
   private static final int THREADS = 12;
   private static final int LAST_PORT = 65_535;
 
@@ -90,7 +95,18 @@ public final class ReviewServer implements AutoCloseable {
     config.http.prefer405over404 = true;
     config.http.compressionStrategy = CompressionStrategy.NONE;
     config.jetty.threadPool = new QueuedThreadPool(THREADS);
-    config.jetty.modifyHttpConfiguration(http -> http.setSendServerVersion(false));
+    config.jetty.modifyHttpConfiguration(
+        http -> {
+          http.setSendServerVersion(false);
+          http.addCustomizer((request, answer) -> new AsSent(request));
+        });
+    // Bodies are read before a thread is taken for them: slow ones block nobody.
+    config.jetty.modifyServer(
+        jetty ->
+            jetty.setHandler(
+                new EagerContentHandler(
+                    new EagerContentHandler.RetainedContentLoaderFactory(
+                        LONGEST_REQUEST_BYTES, FRAMING_BYTES, true))));
     config.routes.before(gate::check);
     config.routes.exception(
         Problem.class, (problem, c) -> json(c.status(422), Map.of("error", message(problem))));
@@ -113,7 +129,25 @@ public final class ReviewServer implements AutoCloseable {
     act(config, "undo", b -> review.undo());
   }
 
+  /** A request with the method it was sent with, for Javalin heeds a header that says another. */
+  private static final class AsSent extends Request.Wrapper {
+    private final HttpFields fields;
+
+    AsSent(Request request) {
+      super(request);
+      fields = HttpFields.build(request.getHeaders()).remove("X-HTTP-Method-Override").asImmutable();
+    }
+
+    @Override
+    public HttpFields getHeaders() {
+      return fields;
+    }
+  }
+
   private static void failed(Exception failure, Context request) {
+    if (failure instanceof EofException) {
+      return; // the client has hung up
+    }
     if (failure instanceof HttpResponseException refusal) {
       request.status(refusal.getStatus()).result(String.valueOf(refusal.getMessage()));
     } else {

@@ -3,11 +3,15 @@ package dreambooth4j.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dreambooth4j.train.TinyRun;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Path;
+import java.nio.charset.StandardCharsets;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -27,10 +31,27 @@ class ReviewCommandTest {
       HttpRequest request = HttpRequest.newBuilder(URI.create(address.group(1))).build();
       assertThat(HttpClient.newHttpClient().send(request, BodyHandlers.ofString()).body())
           .contains("<title>Class images</title>");
+      hangUp(request.uri(), "POST", "make-all", "{");
+      hangUp(request.uri(), "POST", "keep", "");
+      hangUp(request.uri(), "GET", "pictures/1?large", "");
+      hangUp(request.uri(), "GET", "rows?from=0&count=100", "");
       assertThat(child.signal("INT").exitCode()).as(child.said()).isEqualTo(130);
       assertThat(child.said())
           .contains("The review has ended")
           .doesNotContain("WARN", "INFO", "\tat ", "error", "Stopping", "saved first");
+    }
+  }
+
+  /** Begins a request and is gone before it ends or is answered. */
+  private static void hangUp(URI page, String method, String path, String body)
+      throws IOException {
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), page.getPort())) {
+      socket.setSoLinger(true, 0);
+      String length = method.equals("POST") ? "\r\nContent-Length: 100" : "";
+      String head =
+          "%s %s%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json%s\r\n\r\n%s"
+              .formatted(method, page.getPath(), path, page.getAuthority(), length, body);
+      socket.getOutputStream().write(head.getBytes(StandardCharsets.ISO_8859_1));
     }
   }
 

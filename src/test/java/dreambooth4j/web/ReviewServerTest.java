@@ -34,6 +34,7 @@ import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -247,6 +248,44 @@ class ReviewServerTest {
     assertThat(post(action, "{").statusCode()).isEqualTo(400);
     assertThat(post(action, "{\"x\":\"" + "x".repeat(40_000) + "\"}").statusCode()).isEqualTo(413);
     assertThat(images()).hasSize(5);
+  }
+
+  @Test
+  void shouldNotHeedAHeaderThatNamesAnotherMethod() throws Exception {
+    String image = images().get(0);
+    assertThat(get("", "X-HTTP-Method-Override", "POST").statusCode()).isEqualTo(200);
+    assertThat(get("delete?image=" + image, "X-HTTP-Method-Override", "POST").statusCode())
+        .isEqualTo(405);
+    HttpRequest keep =
+        HttpRequest.newBuilder(URI.create(address + "keep"))
+            .header("Content-Type", "application/json")
+            .header("X-HTTP-Method-Override", "GET")
+            .POST(BodyPublishers.ofString("{\"image\":\"" + image + "\",\"kept\":true}"))
+            .build();
+    assertThat(client.send(keep, BodyHandlers.ofString()).statusCode()).isEqualTo(200);
+  }
+
+  @Test
+  @Timeout(20)
+  void shouldAnswerWhileManyBodiesAreSlow() throws Exception {
+    URI uri = URI.create(address);
+    List<Socket> slow = new ArrayList<>();
+    try {
+      for (int i = 0; i < 40; i++) {
+        Socket socket = new Socket(InetAddress.getLoopbackAddress(), uri.getPort());
+        slow.add(socket);
+        String head =
+            "POST %skeep HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+                .formatted(uri.getPath(), uri.getAuthority());
+        socket.getOutputStream().write(head.getBytes(StandardCharsets.ISO_8859_1));
+      }
+      assertThat(get("").statusCode()).isEqualTo(200);
+      done("keep", "{\"image\":\"" + images().get(0) + "\",\"kept\":true}");
+    } finally {
+      for (Socket socket : slow) {
+        socket.close();
+      }
+    }
   }
 
   @Test
