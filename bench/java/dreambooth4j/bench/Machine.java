@@ -50,7 +50,7 @@ final class Machine {
     json.put("commit", commit());
     json.put("when", Instant.now().truncatedTo(ChronoUnit.MINUTES).toString());
     json.put("processors", Runtime.getRuntime().availableProcessors());
-    for (Fact each : Doctor.facts()) {
+    for (Fact each : Doctor.facts(true)) {
       if (!each.name().equals("libraries") && !each.name().equals("natives")) { // paths
         json.put(each.name(), each.value());
       }

@@ -77,7 +77,7 @@ public final class Report {
   private static String libraries(Facts facts) {
     return "Memory %s; %s; libtorch %s with kernels for %s; %s; Java %s."
         .formatted(
-            facts.of("memory").replaceAll(", free.*", ""),
+            facts.of("memory").replaceAll(", (free|available).*", ""),
             facts.of("CPU features"),
             facts.of("libtorch").replaceAll(" \\(.*", ""),
             facts.of("CPU kernels"),

@@ -7,6 +7,7 @@ import dreambooth4j.pipeline.Devices;
 import dreambooth4j.verify.CudaLibraries;
 import dreambooth4j.verify.Doctor;
 import java.io.PrintWriter;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -34,10 +35,16 @@ final class DoctorCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
-    for (Fact each : Doctor.facts()) {
+    Main main = spec.root().commandLine().getCommand();
+    for (Fact each : Doctor.facts(main.verbose)) {
       print(out, each.name(), each.value());
     }
-    CudaLibraries.ofMachine().report().forEach(out::println);
+    List<String> libraries = CudaLibraries.ofMachine().report();
+    if (main.verbose || device == ComputeConfig.Target.CUDA) {
+      libraries.forEach(out::println);
+    } else {
+      out.println(libraries.get(0) + " (-v lists them and says how to get what is missing)");
+    }
     try {
       print(out, "training", "works: " + Doctor.train(Devices.choose(device, false)));
       return 0;

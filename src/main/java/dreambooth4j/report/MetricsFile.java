@@ -11,6 +11,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -80,6 +82,7 @@ public final class MetricsFile implements AutoCloseable {
     line.put("learning_rate", report.learningRate());
     line.put("pictures", report.pictures());
     line.put("seconds", report.seconds());
+    line.put("time", Instant.now().truncatedTo(ChronoUnit.MILLIS).toString());
     try {
       out.write(JSON.writeValueAsString(line));
       out.write('\n');

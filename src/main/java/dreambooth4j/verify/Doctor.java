@@ -7,6 +7,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Platform.Fact;
+import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.UNetConfig;
 import java.io.File;
@@ -47,8 +48,12 @@ public final class Doctor {
 
   private Doctor() {}
 
-  /** The machine, the JVM, the libraries. Never fails: what cannot be found out says so. */
-  public static List<Fact> facts() {
+  /**
+   * The machine, the JVM, the libraries. Never fails: what cannot be found out says so.
+   *
+   * @param all whether the libraries are listed, rather than counted
+   */
+  public static List<Fact> facts(boolean all) {
     List<Fact> facts = new ArrayList<>();
     facts.add(Fact.of("Java", Doctor::java));
     facts.add(Fact.of("system", Doctor::system));
@@ -57,7 +62,7 @@ public final class Doctor {
     facts.add(Fact.of("CPU features", Doctor::features));
     facts.add(Fact.of("GPU", Doctor::gpu));
     facts.addAll(Platform.facts());
-    facts.add(Fact.of("libraries", Doctor::libraries));
+    facts.add(Fact.of("libraries", () -> libraries(all)));
     return facts;
   }
 
@@ -124,8 +129,8 @@ public final class Doctor {
   private static String memory() {
     var system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
     return gigabytes(system.getTotalMemorySize())
-        + ", free "
-        + gigabytes(system.getFreeMemorySize());
+        + ", available "
+        + gigabytes(ProcessMemory.available());
   }
 
   private static String gigabytes(long bytes) {
@@ -178,11 +183,16 @@ public final class Doctor {
   }
 
   /** The jars of the classpath, whose names say their versions. */
-  private static String libraries() {
+  private static String libraries(boolean listed) {
+    List<String> jars = jars();
+    return listed ? String.join(" ", jars) : jars.size() + " jars (-v lists them)";
+  }
+
+  private static List<String> jars() {
     return Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
         .map(entry -> String.valueOf(Path.of(entry).getFileName()))
         .filter(name -> name.endsWith(".jar"))
         .map(name -> name.substring(0, name.length() - 4))
-        .collect(Collectors.joining(" "));
+        .toList();
   }
 }

@@ -135,7 +135,8 @@ public final class ReviewServer implements AutoCloseable {
 
     AsSent(Request request) {
       super(request);
-      fields = HttpFields.build(request.getHeaders()).remove("X-HTTP-Method-Override").asImmutable();
+      fields =
+          HttpFields.build(request.getHeaders()).remove("X-HTTP-Method-Override").asImmutable();
     }
 
     @Override

@@ -1,13 +1,18 @@
 package dreambooth4j.weights;
 
 import dreambooth4j.Problem;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Finds the model that a name or a path means. */
 final class ModelLookup {
+  private static final int MOST_NAMED = 5;
+
   private ModelLookup() {}
 
   /** As {@link ModelSource#find}; the environment says where Hugging Face's cache lies. */
@@ -30,6 +35,12 @@ final class ModelLookup {
     if (snapshot != null) {
       return ModelFolder.open(snapshot, variant);
     }
+    Path parent = path.getParent();
+    if (parent != null && Files.isDirectory(parent)) {
+      throw Problem.data(
+          "%s: expected a model folder, found nothing of that name in %s%s"
+              .formatted(path, parent, modelsIn(parent)));
+    }
     Path expected = cache.folder(nameOrPath);
     throw Problem.data(
         expected == null
@@ -37,5 +48,20 @@ final class ModelLookup {
                 .formatted(nameOrPath, ModelFolder.SEE)
             : "%s: expected a model folder, found none, nor %s in the Hugging Face cache. Get it with: hf download %s. %s"
                 .formatted(nameOrPath, expected, nameOrPath, ModelFolder.SEE));
+  }
+
+  /** The models that lie beside one that does not, in words. */
+  private static String modelsIn(Path folder) {
+    try (Stream<Path> all = Files.list(folder)) {
+      String names =
+          all.filter(each -> Files.exists(each.resolve(ModelFolder.INDEX)))
+              .map(each -> String.valueOf(each.getFileName()))
+              .sorted()
+              .limit(MOST_NAMED)
+              .collect(Collectors.joining(", "));
+      return names.isEmpty() ? "; no model lies there" : "; there are " + names;
+    } catch (IOException e) {
+      return ""; // it may not be listed
+    }
   }
 }

@@ -10,8 +10,8 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
-import java.nio.file.Path;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -43,8 +43,7 @@ class ReviewCommandTest {
   }
 
   /** Begins a request and is gone before it ends or is answered. */
-  private static void hangUp(URI page, String method, String path, String body)
-      throws IOException {
+  private static void hangUp(URI page, String method, String path, String body) throws IOException {
     try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), page.getPort())) {
       socket.setSoLinger(true, 0);
       String length = method.equals("POST") ? "\r\nContent-Length: 100" : "";

@@ -10,6 +10,7 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -90,6 +91,7 @@ class TrainCommandTest {
               assertThat(m.path("instance_loss").asDouble()).isPositive();
               assertThat(m.path("prior_loss").asDouble()).isPositive();
               assertThat(m.path("grad_norm").asDouble()).isPositive();
+              assertThat(Instant.parse(m.path("time").asText())).isBefore(Instant.now());
             });
     assertThat(ran.err())
         .contains("Concept santa: 8 pictures of 3 sizes in ")

@@ -171,6 +171,17 @@ class ModelFolderTest {
   }
 
   @Test
+  void shouldSpeakOfTheFolderWhereAPathIsMistyped() throws IOException {
+    Path models = Files.createDirectories(folder.resolve("output"));
+    Files.createDirectories(models.resolve("trained"));
+    Files.writeString(models.resolve("trained/model_index.json"), "{}");
+    assertThatThrownBy(() -> ModelLookup.find(models.resolve("trianed").toString(), null, Map.of()))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("found nothing of that name in " + models + "; there are trained")
+        .hasMessageNotContaining("hf download");
+  }
+
+  @Test
   void shouldSayWhatIsWrongWithAConfiguration() throws IOException {
     ModelFolder opened = ModelFolder.open(model, null);
     Path config = model.resolve("unet/config.json");
