@@ -165,7 +165,7 @@ class GenerateCommandTest {
     "--max-token-length, 100, 2, 'max_token_length is 100, allowed is one of [75, 150, 225]'",
     "-n, 0, 2, at least 1",
     "--variant, fp16, 3, variant fp16",
-    "--latents, nowhere.safetensors, 3, found nothing",
+    "--latents, nowhere.safetensors, 3, is not there",
   })
   void shouldRefuse(String option, String value, int exitCode, String message) throws IOException {
     Ran ran = generate(option, value);
