@@ -30,7 +30,7 @@ record Scope(Parameters parameters, String prefix) {
 
   Conv conv(String name, int in, int out, int kernel, int stride, int padding) {
     Scope own = in(name);
-    return new Conv(
+    return new Conv.Plain(
         own.parameter("weight", out, in, kernel, kernel),
         own.parameter("bias", out),
         stride,
