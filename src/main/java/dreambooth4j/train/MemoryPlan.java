@@ -197,7 +197,7 @@ public record MemoryPlan(
       long held = run.liveBytes();
       run.part(TrainingStep.BATCH);
       Training training =
-          Training.assemble(run, Training.Model.of(model, config), Recipe.of(config));
+          Training.assemble(run, LearningModel.of(model, config), Recipe.of(config));
       long moments =
           training.optimizer().states().stream()
               .flatMap(each -> each.tensors().values().stream())
@@ -347,7 +347,7 @@ public record MemoryPlan(
         Load load, Training training, long remembered, boolean textTrains) {
       run.resetPeak();
       training.step(
-          new Training.Settings(0, 0, 1, 1, 0), List.of(arena -> batch(arena, load, textTrains)));
+          new StepSettings(0, 0, 1, 1, 0), List.of(arena -> batch(arena, load, textTrains)));
       Map<String, Long> parts = new LinkedHashMap<>(run.peakParts());
       parts.remove(""); // what lives all the time
       parts.merge(TrainingStep.BATCH, -remembered, Long::sum);

@@ -63,7 +63,7 @@ final class StepScalars {
   }
 
   /** Writes what the host decides of a step of so many batches. */
-  void write(Training.Settings settings, int batches) {
+  void write(StepSettings settings, int batches) {
     step.copyFrom(new long[] {settings.step()});
     float[] all = new float[INPUTS];
     all[LEARNING_RATE] = (float) settings.learningRate();
@@ -79,11 +79,10 @@ final class StepScalars {
    *
    * @param hasPrior whether there were prior rows
    */
-  Training.Result read(Training.Settings settings, boolean hasPrior) {
+  StepResult read(StepSettings settings, boolean hasPrior) {
     float[] all = results.toFloats();
-    return new Training.Result(
-        new Training.Losses(
-            all[LOSSES], all[LOSSES + 1], hasPrior ? (double) all[LOSSES + 2] : null),
+    return new StepResult(
+        new Losses(all[LOSSES], all[LOSSES + 1], hasPrior ? (double) all[LOSSES + 2] : null),
         all[NORM] / settings.lossScale());
   }
 }

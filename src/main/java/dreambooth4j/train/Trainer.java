@@ -40,7 +40,7 @@ public final class Trainer implements AutoCloseable {
   public record StepReport(
       int step,
       int epoch,
-      Training.Losses losses,
+      Losses losses,
       double gradientNorm,
       double learningRate,
       double priorLossWeight,
@@ -86,7 +86,7 @@ public final class Trainer implements AutoCloseable {
     this.pairs = pairs;
     this.caches = caches;
     batches = new PairBatches(config, model, caches);
-    training = Training.assemble(run, Training.Model.of(model, config), Recipe.of(config));
+    training = Training.assemble(run, LearningModel.of(model, config), Recipe.of(config));
     int batchesPerStep = config.training().gradientAccumulationSteps();
     stepsPerEpoch = (pairs.batchesPerEpoch() + batchesPerStep - 1) / batchesPerStep;
     Integer most = config.training().maxTrainSteps();
@@ -306,8 +306,8 @@ public final class Trainer implements AutoCloseable {
   private StepReport step(int epoch, List<PairSampler.Batch> parts) {
     long start = System.nanoTime();
     Ema ema = training.ema();
-    Training.Settings settings =
-        new Training.Settings(
+    StepSettings settings =
+        new StepSettings(
             done,
             learningRate.at(done),
             config.prior().weightAt(epoch),
@@ -315,7 +315,7 @@ public final class Trainer implements AutoCloseable {
             ema == null ? 0 : ema.rate());
     Double shownScale = lossScale.shown();
     List<Function<Arena, TrainingBatch>> made = made(parts, textEncoderTrains(epoch));
-    Training.Result result = training.step(settings, made);
+    StepResult result = training.step(settings, made);
     if (!Double.isFinite(result.losses().total())) {
       throw Divergence.ofLoss(model, training, made, done + 1);
     }

@@ -1,20 +1,9 @@
 package dreambooth4j.train;
 
-import dreambooth4j.config.Config;
-import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameters;
-import dreambooth4j.engine.Tape;
-import dreambooth4j.engine.Tensor;
-import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.Recorder;
-import dreambooth4j.model.Conditioning;
-import dreambooth4j.model.UNet;
-import dreambooth4j.pipeline.PromptEncoder;
-import dreambooth4j.pipeline.StableDiffusion;
-import dreambooth4j.pipeline.TextEncoding;
-import dreambooth4j.weights.Group;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,69 +16,6 @@ import org.jspecify.annotations.Nullable;
  * the trainer, the memory plan (in a dry arena), verify, doctor and the benches.
  */
 public final class Training implements AutoCloseable {
-  /** A text encoder that trains. */
-  @FunctionalInterface
-  public interface Encoder {
-    /** What the UNet is told, of {@link Conditioning#TOKENS}, on the tape. */
-    Conditioning<Var> encode(Tape tape, Conditioning<Tensor> tokens);
-  }
-
-  /**
-   * What learns.
-   *
-   * @param text for batches whose prompts are token ids; null where all come as hidden states
-   * @param groups what the optimizer updates; allocated, with gradients
-   */
-  public record Model(
-      UNet unet, @Nullable Encoder text, NoiseSchedule schedule, List<Parameters> groups) {
-    /** A loaded model, as a run is configured; what no prompt reaches is frozen. */
-    static Model of(StableDiffusion model, Config config) {
-      TextEncoding how = TextEncoding.of(config.model());
-      model.freezeUnused(how);
-      return new Model(
-          model.unet(),
-          new PromptEncoder(model, how)::encode,
-          NoiseSchedule.of(model.scheduler()),
-          model.trained().stream().map(Group::parameters).toList());
-    }
-
-    /** What the UNet is told: as it is, or by the text encoder on this tape. */
-    Conditioning<Var> prompts(Tape tape, BatchPlaces in) {
-      if (!in.hasTokens) {
-        return in.prompts.map((name, each) -> tape.constant(each));
-      }
-      if (text == null) {
-        throw new IllegalStateException("tokens, but no text encoder");
-      }
-      return text.encode(tape, in.prompts);
-    }
-  }
-
-  /**
-   * What the host decides of a step.
-   *
-   * @param step its number, from 0
-   * @param lossScale fp16's, otherwise 1
-   * @param emaRate 1 − decay of the averaged weights; 0 where none are kept
-   */
-  public record Settings(
-      long step, double learningRate, double priorLossWeight, double lossScale, double emaRate) {}
-
-  /**
-   * Mean losses: total = instance + prior loss weight × prior.
-   *
-   * @param prior without its weight; null where there were no prior rows
-   */
-  public record Losses(double total, double instance, @Nullable Double prior) {}
-
-  /**
-   * What a step computed.
-   *
-   * @param gradientNorm before clipping, without the loss scale; not finite where the step changed
-   *     no weight
-   */
-  public record Result(Losses losses, double gradientNorm) {}
-
   private final Arena run;
   private final List<Parameters> groups;
   private final Arena places;
@@ -100,7 +26,7 @@ public final class Training implements AutoCloseable {
   private final Map<BatchPlaces.Shape, BatchPlaces> byShape = new HashMap<>();
   private @Nullable CapturedStep captured;
 
-  private Training(Arena run, Model model, Recipe recipe) {
+  private Training(Arena run, LearningModel model, Recipe recipe) {
     this.run = run;
     groups = model.groups();
     places = run.child("batch places");
@@ -111,7 +37,7 @@ public final class Training implements AutoCloseable {
   }
 
   /** Moments, averages and fixed places are allocated in {@code run}, which may be dry. */
-  public static Training assemble(Arena run, Model model, Recipe recipe) {
+  public static Training assemble(Arena run, LearningModel model, Recipe recipe) {
     return new Training(run, model, recipe);
   }
 
@@ -135,7 +61,7 @@ public final class Training implements AutoCloseable {
    *
    * @param batches each made in an arena that is closed once its content lies in its places
    */
-  public Result step(Settings settings, List<Function<Arena, TrainingBatch>> batches) {
+  public StepResult step(StepSettings settings, List<Function<Arena, TrainingBatch>> batches) {
     write(settings, batches.size());
     boolean hasPrior = false;
     if (captured != null) {
@@ -154,7 +80,7 @@ public final class Training implements AutoCloseable {
   }
 
   /** Says how the steps to come learn, until {@link #step} says it anew. */
-  void write(Settings settings, int batches) {
+  void write(StepSettings settings, int batches) {
     scalars.write(settings, batches);
   }
 

@@ -30,7 +30,7 @@ final class TrainingStep {
   /** The part of a memory plan that is neither the model's nor the update's. */
   static final String BATCH = "batch";
 
-  private final Training.Model model;
+  private final LearningModel model;
   private final Objective objective;
   private final double offsetNoise;
   private final Tape.Saving saving;
@@ -49,7 +49,7 @@ final class TrainingStep {
    */
   TrainingStep(
       Arena run,
-      Training.Model model,
+      LearningModel model,
       Recipe recipe,
       StepScalars scalars,
       Optimizer optimizer,

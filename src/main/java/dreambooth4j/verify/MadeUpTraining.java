@@ -19,7 +19,9 @@ import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.UNet;
 import dreambooth4j.model.UNetConfig;
 import dreambooth4j.random.CounterRandom;
+import dreambooth4j.train.LearningModel;
 import dreambooth4j.train.Recipe;
+import dreambooth4j.train.StepSettings;
 import dreambooth4j.train.Training;
 import dreambooth4j.train.TrainingBatch;
 import java.nio.FloatBuffer;
@@ -101,7 +103,7 @@ public final class MadeUpTraining implements AutoCloseable {
     training =
         Training.assemble(
             run,
-            new Training.Model(unet, null, schedule, List.of(parameters)),
+            new LearningModel(unet, null, schedule, List.of(parameters)),
             new Recipe(manner.optimizer(), memory, EmaConfig.NONE, 0, 0, SEED));
     learningRate = manner.learningRate;
     int rows = 2 * batch.pairs;
@@ -151,9 +153,7 @@ public final class MadeUpTraining implements AutoCloseable {
   /** Takes one step; what it makes on the way is freed. The loss before it. */
   public double step() {
     return training
-        .step(
-            new Training.Settings(done++, learningRate, PRIOR_LOSS_WEIGHT, 1, 0),
-            List.of(this::batch))
+        .step(new StepSettings(done++, learningRate, PRIOR_LOSS_WEIGHT, 1, 0), List.of(this::batch))
         .losses()
         .total();
   }

@@ -17,7 +17,10 @@ import dreambooth4j.engine.UpdateRules;
 import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.train.LearningModel;
 import dreambooth4j.train.Recipe;
+import dreambooth4j.train.StepResult;
+import dreambooth4j.train.StepSettings;
 import dreambooth4j.train.Training;
 import dreambooth4j.train.TrainingBatch;
 import dreambooth4j.weights.Component;
@@ -65,8 +68,8 @@ final class TrainCase {
     float[] losses = new float[golden.setting("steps").asInt()];
     float[] norms = new float[losses.length];
     Recipe recipe = recipe(golden);
-    Training.Model learning =
-        new Training.Model(
+    LearningModel learning =
+        new LearningModel(
             model.unet(), null, schedule(model, golden), List.of(model.parameters(Component.UNET)));
     try (Training training = Training.assemble(arena, learning, recipe)) {
       for (int k = 0; k < losses.length; k++) {
@@ -76,8 +79,7 @@ final class TrainCase {
           each.add(in -> batch(in, golden, i, instanceRows, recipe.offsetNoise() != 0));
         }
         double rate = recipe.optimizer().learningRate();
-        Training.Result result =
-            training.step(new Training.Settings(k, rate, priorLossWeight, 1, 0), each);
+        StepResult result = training.step(new StepSettings(k, rate, priorLossWeight, 1, 0), each);
         losses[k] = (float) result.losses().total();
         norms[k] = (float) result.gradientNorm();
       }

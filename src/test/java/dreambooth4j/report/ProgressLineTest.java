@@ -2,8 +2,8 @@ package dreambooth4j.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dreambooth4j.train.Losses;
 import dreambooth4j.train.Trainer;
-import dreambooth4j.train.Training;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -32,7 +32,7 @@ class ProgressLineTest {
   }
 
   private static Trainer.StepReport report(int step, double learningRate) {
-    Training.Losses losses = new Training.Losses(0.16, 0.12, 0.1);
+    Losses losses = new Losses(0.16, 0.12, 0.1);
     return new Trainer.StepReport(step, 0, losses, 0.5, learningRate, 0.4, 2, 0.1, null);
   }
 

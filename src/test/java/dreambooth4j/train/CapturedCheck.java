@@ -63,7 +63,7 @@ public record CapturedCheck(String keys, double ofLosses) {
         TinyTrainer captured = trained(tiny, device, () -> recorder(device))) {
       assertThat(captured.notes).filteredOn(each -> each.startsWith("cuda_graph")).isEmpty();
       for (int i = 0; i < STEPS; i++) {
-        Training.Losses losses = captured.reports.get(i).losses();
+        Losses losses = captured.reports.get(i).losses();
         assertThat(losses.total())
             .as("loss of step %d, and the CPU's", i)
             .isCloseTo(cpu.reports.get(i).losses().total(), within(ofLosses));
@@ -98,7 +98,7 @@ public record CapturedCheck(String keys, double ofLosses) {
         TrainingBatch batch = batches.batch(arena, made.pairs.epoch(0).get(0), step, 0, false);
         in = in == null ? new BatchPlaces(arena, batch) : in;
         in.write(batch);
-        made.trainer.training().write(new Training.Settings(step, 0, 1, 1, 0), 1);
+        made.trainer.training().write(new StepSettings(step, 0, 1, 1, 0), 1);
         steps.run(in);
         long[] expected = new long[batch.rowIndex().length];
         for (int i = 0; i < expected.length; i++) {

@@ -46,7 +46,7 @@ class PrecisionTest {
     PairBatches batches = new PairBatches(of.config, of.model, of.caches);
     List<Float> all = new ArrayList<>();
     try (Arena arena = of.run.child("step")) {
-      of.trainer.training().write(new Training.Settings(0, 0, 0.4, 1, 0), 1);
+      of.trainer.training().write(new StepSettings(0, 0, 0.4, 1, 0), 1);
       of.trainer
           .training()
           .gradients(List.of(made -> batches.batch(made, of.pairs.epoch(0).get(0), 0, 0, true)));

@@ -174,7 +174,7 @@ class TrainerTest {
       int first = i;
       made.add(arena -> batches.batch(arena, parts.get(first), 7, first, true));
     }
-    tried.trainer.training().write(new Training.Settings(7, 0, 0.4, 1, 0), parts.size());
+    tried.trainer.training().write(new StepSettings(7, 0, 0.4, 1, 0), parts.size());
     tried.trainer.training().gradients(made);
   }
 
