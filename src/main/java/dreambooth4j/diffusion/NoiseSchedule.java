@@ -9,6 +9,9 @@ import dreambooth4j.engine.Tensor;
  * 2020), and what the network is asked to predict. Holds no native memory.
  */
 public final class NoiseSchedule {
+  /** Ten times what any model was trained with. */
+  private static final int MOST_STEPS = 10_000;
+
   /** What diffusers puts in place of ᾱ = 0 where a sampler divides by it. */
   private static final float NEARLY_NO_SIGNAL = 0x1p-24f;
 
@@ -28,7 +31,7 @@ public final class NoiseSchedule {
   public static NoiseSchedule of(SchedulerConfig config) {
     config.refuse("trained_betas");
     int steps = config.integer("num_train_timesteps", 1000);
-    if (steps < 1) {
+    if (steps < 1 || steps > MOST_STEPS) {
       throw config.unsupported("num_train_timesteps");
     }
     Prediction prediction = Prediction.of(config);

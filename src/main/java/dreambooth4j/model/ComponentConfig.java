@@ -3,6 +3,7 @@ package dreambooth4j.model;
 import com.fasterxml.jackson.databind.JsonNode;
 import dreambooth4j.Problem;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -13,6 +14,14 @@ import java.util.Set;
  * passed over in silence.
  */
 final class ComponentConfig {
+  /** Channels, the width of a prompt's states and whatever else is a side of a weight. */
+  static final int MOST_CHANNELS = 1 << 16;
+
+  /** Layers in a row: of a level, of an attention, of a text encoder. */
+  static final int MOST_LAYERS = 128;
+
+  private static final int MOST_LEVELS = 8;
+
   private final JsonNode node;
   private final String where;
   private final Set<String> seen = new HashSet<>();
@@ -31,25 +40,31 @@ final class ComponentConfig {
     return node.path(key);
   }
 
-  int integer(String key, int otherwise) {
+  /** A number from 1 to {@code most}, which is far above every model that there is. */
+  int integer(String key, int otherwise, int most) {
     JsonNode value = get(key);
-    return value.isMissingNode() || value.isNull() ? otherwise : positive(key, value);
+    return value.isMissingNode() || value.isNull() ? otherwise : positive(key, value, most);
   }
 
-  private int positive(String key, JsonNode value) {
-    if (!value.isInt() || value.intValue() <= 0 || value.intValue() > 1 << 24) {
-      throw Problem.data("%s: %s must be a positive number, found %s".formatted(where, key, value));
+  private int positive(String key, JsonNode value, int most) {
+    if (!value.isInt() || value.intValue() <= 0 || value.intValue() > most) {
+      throw Problem.data(
+          "%s: %s must be a whole number from 1 to %d, found %s"
+              .formatted(where, key, most, value));
     }
     return value.intValue();
   }
 
-  double number(String key, double otherwise) {
+  /** A number within bounds that computing in 32 bits can take. */
+  double number(String key, double otherwise, double least, double most) {
     JsonNode value = get(key);
     if (value.isMissingNode() || value.isNull()) {
       return otherwise;
     }
-    if (!value.isNumber()) {
-      throw Problem.data("%s: %s must be a number, found %s".formatted(where, key, value));
+    if (!value.isNumber() || !(value.doubleValue() >= least && value.doubleValue() <= most)) {
+      throw Problem.data(
+          "%s: %s must be a number from %s to %s, found %s"
+              .formatted(where, key, least, most, value));
     }
     return value.doubleValue();
   }
@@ -70,24 +85,31 @@ final class ComponentConfig {
     return value.isMissingNode() || value.isNull() ? otherwise : value.asText();
   }
 
-  /** A list of positive numbers. */
-  List<Integer> integers(String key) {
-    JsonNode value = get(key);
-    if (!value.isArray() || value.isEmpty()) {
-      throw Problem.data("%s: %s must be a list of numbers, found %s".formatted(where, key, value));
-    }
+  /** A list of numbers from 1 to {@code most}, one for each level. */
+  List<Integer> integers(String key, int most) {
     List<Integer> list = new ArrayList<>();
-    value.forEach(each -> list.add(positive(key, each)));
+    list(key).forEach(each -> list.add(positive(key, each, most)));
     return list;
   }
 
+  private JsonNode list(String key) {
+    JsonNode value = get(key);
+    if (!value.isArray() || value.isEmpty() || value.size() > MOST_LEVELS) {
+      String found = value.isArray() ? value.size() + " entries" : value.toString();
+      throw Problem.data(
+          "%s: %s must be a list of 1 to %d entries, one for each level, found %s"
+              .formatted(where, key, MOST_LEVELS, found));
+    }
+    return value;
+  }
+
   /** A list of {@code length} positive numbers, or one that stands for all. */
-  List<Integer> integersOrOne(String key, int length, int otherwise) {
+  List<Integer> integersOrOne(String key, int length, int otherwise, int most) {
     JsonNode value = get(key);
     List<Integer> list =
         value.isArray()
-            ? integers(key)
-            : java.util.Collections.nCopies(length, integer(key, otherwise));
+            ? integers(key, most)
+            : Collections.nCopies(length, integer(key, otherwise, most));
     if (list.size() != length) {
       throw Problem.data(
           "%s: %s has %d entries, but there are %d levels"
@@ -98,12 +120,8 @@ final class ComponentConfig {
 
   /** A list of names. */
   List<String> names(String key) {
-    JsonNode value = get(key);
-    if (!value.isArray() || value.isEmpty()) {
-      throw Problem.data("%s: %s must be a list of names, found %s".formatted(where, key, value));
-    }
     List<String> list = new ArrayList<>();
-    value.forEach(each -> list.add(each.asText()));
+    list(key).forEach(each -> list.add(each.asText()));
     return list;
   }
 
@@ -132,6 +150,16 @@ final class ComponentConfig {
         throw Problem.data(
             "%s: %s has %s, which is not supported, only %s"
                 .formatted(where, key, name, String.join(", ", supported)));
+      }
+    }
+  }
+
+  /** Group normalisation has groups of as many channels each. */
+  void requireGroups(List<Integer> channels, int groups) {
+    for (int each : channels) {
+      if (each % groups != 0) {
+        throw wrong(
+            "norm_num_groups %d does not divide block_out_channels %d".formatted(groups, each));
       }
     }
   }

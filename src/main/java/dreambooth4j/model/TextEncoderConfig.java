@@ -1,5 +1,8 @@
 package dreambooth4j.model;
 
+import static dreambooth4j.model.ComponentConfig.MOST_CHANNELS;
+import static dreambooth4j.model.ComponentConfig.MOST_LAYERS;
+
 import com.fasterxml.jackson.databind.JsonNode;
 
 /**
@@ -27,14 +30,14 @@ public record TextEncoderConfig(
     c.only("dropout", "0", "0.0");
     TextEncoderConfig config =
         new TextEncoderConfig(
-            c.integer("vocab_size", 49408),
-            c.integer("hidden_size", 512),
-            c.integer("intermediate_size", 2048),
-            c.integer("num_hidden_layers", 12),
-            c.integer("num_attention_heads", 8),
-            c.integer("max_position_embeddings", 77),
+            c.integer("vocab_size", 49408, 1 << 20),
+            c.integer("hidden_size", 512, MOST_CHANNELS),
+            c.integer("intermediate_size", 2048, MOST_CHANNELS),
+            c.integer("num_hidden_layers", 12, MOST_LAYERS),
+            c.integer("num_attention_heads", 8, MOST_CHANNELS),
+            c.integer("max_position_embeddings", 77, 1 << 12),
             c.text("hidden_act", "quick_gelu").equals("quick_gelu"),
-            c.number("layer_norm_eps", 1e-5));
+            c.number("layer_norm_eps", 1e-5, 1e-12, 1));
     if (config.width % config.heads != 0) {
       throw c.wrong(
           "num_attention_heads %d does not divide hidden_size %d"

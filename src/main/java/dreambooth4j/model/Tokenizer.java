@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ComponentFiles;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -18,6 +19,7 @@ import java.util.Map;
  * it.
  */
 public final class Tokenizer implements AutoCloseable {
+  private static final String LENGTH_KEY = "model_max_length";
   private static final int DEFAULT_LENGTH = 77;
 
   /** transformers writes 1e30 where no length was set. */
@@ -62,6 +64,10 @@ public final class Tokenizer implements AutoCloseable {
    * @throws Problem when one of them is missing or damaged
    */
   public static Tokenizer open(ComponentFiles files) {
+    return new Tokenizer(TokenizerJson.read(files), settings(files));
+  }
+
+  private static ObjectNode settings(ComponentFiles files) {
     ObjectNode settings = JsonNodeFactory.instance.objectNode();
     for (String name : new String[] {"tokenizer_config.json", "special_tokens_map.json"}) {
       boolean isOverruled = name.startsWith("special") && settings.has("added_tokens_decoder");
@@ -69,12 +75,44 @@ public final class Tokenizer implements AutoCloseable {
         settings.setAll(files.json(name));
       }
     }
-    return new Tokenizer(TokenizerJson.read(files), settings);
+    return settings;
   }
 
   private static int length(ObjectNode settings) {
-    double length = settings.path("model_max_length").asDouble(DEFAULT_LENGTH);
+    double length = settings.path(LENGTH_KEY).asDouble(DEFAULT_LENGTH);
     return length >= 2 && length < UNLIMITED ? (int) length : DEFAULT_LENGTH;
+  }
+
+  /**
+   * What a text encoder takes.
+   *
+   * @param vocabulary how many tokens it knows, numbered from 0
+   * @param positions how many it reads at once
+   * @param config names the file that says so
+   */
+  public record Limits(int vocabulary, int positions, String config) {}
+
+  /**
+   * As {@link #open(ComponentFiles)}, for a text encoder.
+   *
+   * @throws Problem when it gives what the text encoder cannot take, too
+   */
+  public static Tokenizer open(ComponentFiles files, Limits limits) {
+    TokenizerJson json = TokenizerJson.read(files);
+    ObjectNode settings = settings(files);
+    int length = length(settings);
+    if (length > limits.positions) {
+      throw Problem.data(
+          "%s: %s is %d, but %s says that max_position_embeddings is %d"
+              .formatted(
+                  files.where(Component.TOKENIZER.configFile()),
+                  LENGTH_KEY,
+                  length,
+                  limits.config,
+                  limits.positions));
+    }
+    json.requireWithin(limits.vocabulary, limits.config);
+    return new Tokenizer(json, settings);
   }
 
   /** A special token's text, which is a string or an object with its content. */

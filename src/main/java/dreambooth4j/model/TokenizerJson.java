@@ -25,6 +25,7 @@ final class TokenizerJson {
   private TokenizerJson(String where, ObjectNode root) {
     this.where = where;
     this.root = root;
+    TokenizerParts.check(root, where);
   }
 
   /**
@@ -109,6 +110,30 @@ final class TokenizerJson {
     entry.put("single_word", false).put("lstrip", false).put("rstrip", false);
     entry.put("normalized", false).put("special", true);
     return id.asLong();
+  }
+
+  /**
+   * Refuses tokens that a text encoder has no states for.
+   *
+   * @param vocabulary how many tokens it knows, numbered from 0
+   * @param config names the file that says so
+   */
+  void requireWithin(int vocabulary, String config) {
+    root.path("model")
+        .path("vocab")
+        .properties()
+        .forEach(token -> requireWithin(token.getKey(), token.getValue(), vocabulary, config));
+    for (JsonNode token : root.path("added_tokens")) {
+      requireWithin(token.path("content").asText(), token.path("id"), vocabulary, config);
+    }
+  }
+
+  private void requireWithin(String token, JsonNode id, int vocabulary, String config) {
+    if (id.asInt() >= vocabulary) {
+      throw Problem.data(
+          "%s: the token %s has the number %s, but %s says that vocab_size is %d"
+              .formatted(where, token, id, config, vocabulary));
+    }
   }
 
   /** The file that it came from, in messages. */

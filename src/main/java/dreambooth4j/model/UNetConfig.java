@@ -1,5 +1,8 @@
 package dreambooth4j.model;
 
+import static dreambooth4j.model.ComponentConfig.MOST_CHANNELS;
+import static dreambooth4j.model.ComponentConfig.MOST_LAYERS;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
@@ -32,44 +35,52 @@ public record UNetConfig(
     boolean cosineFirst,
     double frequencyShift,
     int sampleSize) {
+  /** Latents of a picture that is larger than any is made. */
+  private static final int MOST_SIDE = 1024;
 
   /** Reads it; {@code where} names the file in errors. An unsupported value is refused by name. */
   public static UNetConfig of(JsonNode json, String where) {
     ComponentConfig c = new ComponentConfig(json, where);
     refuseOthers(c);
-    List<Integer> channels = c.integers("block_out_channels");
+    List<Integer> channels = c.integers("block_out_channels", MOST_CHANNELS);
     int levels = channels.size();
-    int groups = c.integer("norm_num_groups", 32);
+    int groups = c.integer("norm_num_groups", 32, MOST_CHANNELS);
     // What diffusers calls attention_head_dim has always been the number of heads here.
-    List<Integer> headDim = c.integersOrOne("attention_head_dim", levels, 8);
+    List<Integer> headDim = c.integersOrOne("attention_head_dim", levels, 8, MOST_CHANNELS);
     List<Integer> heads =
         c.isSet("num_attention_heads")
-            ? c.integersOrOne("num_attention_heads", levels, 8)
+            ? c.integersOrOne("num_attention_heads", levels, 8, MOST_CHANNELS)
             : headDim;
+    c.requireGroups(channels, groups);
     for (int i = 0; i < levels; i++) {
-      if (channels.get(i) % groups != 0 || channels.get(i) % heads.get(i) != 0) {
+      if (channels.get(i) % heads.get(i) != 0) {
         throw c.wrong(
-            "block_out_channels has %d, which neither norm_num_groups %d nor heads %d may fail to divide"
-                .formatted(channels.get(i), groups, heads.get(i)));
+            "attention_head_dim (or num_attention_heads) %d does not divide block_out_channels %d"
+                .formatted(heads.get(i), channels.get(i)));
       }
+    }
+    if (channels.get(0) % 2 != 0) {
+      throw c.wrong(
+          "block_out_channels begins with %d, but the time embedding needs an even number"
+              .formatted(channels.get(0)));
     }
     UNetConfig config =
         new UNetConfig(
-            c.integer("in_channels", 4),
-            c.integer("out_channels", 4),
+            c.integer("in_channels", 4, MOST_CHANNELS),
+            c.integer("out_channels", 4, MOST_CHANNELS),
             channels,
-            c.integersOrOne("layers_per_block", levels, 2),
+            c.integersOrOne("layers_per_block", levels, 2, MOST_LAYERS),
             heads,
-            c.integersOrOne("transformer_layers_per_block", levels, 1),
+            c.integersOrOne("transformer_layers_per_block", levels, 1, MOST_LAYERS),
             attention(c, "down_block_types", levels, "CrossAttnDownBlock2D", "DownBlock2D"),
             attention(c, "up_block_types", levels, "CrossAttnUpBlock2D", "UpBlock2D"),
-            c.integer("cross_attention_dim", 1280),
+            c.integer("cross_attention_dim", 1280, MOST_CHANNELS),
             groups,
-            c.number("norm_eps", 1e-5),
+            c.number("norm_eps", 1e-5, 1e-12, 1),
             c.flag("use_linear_projection", false),
             c.flag("flip_sin_to_cos", true),
-            c.number("freq_shift", 0),
-            c.integer("sample_size", 64));
+            c.number("freq_shift", 0, 0, 1),
+            c.integer("sample_size", 64, MOST_SIDE));
     c.finish();
     return config;
   }

@@ -1,5 +1,8 @@
 package dreambooth4j.model;
 
+import static dreambooth4j.model.ComponentConfig.MOST_CHANNELS;
+import static dreambooth4j.model.ComponentConfig.MOST_LAYERS;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Collections;
 import java.util.List;
@@ -28,22 +31,28 @@ public record VaeConfig(
     c.only("act_fn", "\"silu\"", "\"swish\"");
     c.only("shift_factor", "null", "0", "0.0");
     c.ignore("force_upcast");
-    List<Integer> channels = c.integers("block_out_channels");
+    List<Integer> channels = c.integers("block_out_channels", MOST_CHANNELS);
     levels(c, "down_block_types", "DownEncoderBlock2D", channels.size());
     levels(c, "up_block_types", "UpDecoderBlock2D", channels.size());
     VaeConfig config =
         new VaeConfig(
-            c.integer("in_channels", 3),
-            c.integer("out_channels", 3),
-            c.integer("latent_channels", 4),
+            c.integer("in_channels", 3, MOST_CHANNELS),
+            c.integer("out_channels", 3, MOST_CHANNELS),
+            c.integer("latent_channels", 4, MOST_CHANNELS),
             channels,
-            c.integer("layers_per_block", 1),
-            c.integer("norm_num_groups", 32),
-            c.number("scaling_factor", 0.18215),
+            c.integer("layers_per_block", 1, MOST_LAYERS),
+            c.integer("norm_num_groups", 32, MOST_CHANNELS),
+            c.number("scaling_factor", 0.18215, 1e-6, 1e6),
             c.flag("mid_block_add_attention", true),
             c.flag("use_quant_conv", true),
             c.flag("use_post_quant_conv", true),
-            c.integer("sample_size", 512));
+            c.integer("sample_size", 512, MOST_CHANNELS));
+    c.requireGroups(channels, config.normGroups);
+    if (config.inChannels != 3 || config.outChannels != 3) {
+      throw c.wrong(
+          "in_channels and out_channels must be 3 (red, green, blue), found %d and %d"
+              .formatted(config.inChannels, config.outChannels));
+    }
     c.finish();
     return config;
   }

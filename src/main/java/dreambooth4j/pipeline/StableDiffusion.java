@@ -6,13 +6,11 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Threads;
+import dreambooth4j.model.ModelConfigs;
 import dreambooth4j.model.TextEncoder;
-import dreambooth4j.model.TextEncoderConfig;
 import dreambooth4j.model.Tokenizer;
 import dreambooth4j.model.UNet;
-import dreambooth4j.model.UNetConfig;
 import dreambooth4j.model.Vae;
-import dreambooth4j.model.VaeConfig;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Export;
 import dreambooth4j.weights.Group;
@@ -76,24 +74,25 @@ public final class StableDiffusion implements AutoCloseable {
       made.add(new Group(each, parameters, export));
     }
     groups = List.copyOf(made);
-    unet =
-        new UNet(
-            UNetConfig.of(source.config(Component.UNET), source.where(Component.UNET)),
-            parameters(Component.UNET));
-    textEncoder =
-        new TextEncoder(
-            TextEncoderConfig.of(
-                source.config(Component.TEXT_ENCODER), source.where(Component.TEXT_ENCODER)),
-            parameters(Component.TEXT_ENCODER));
-    vae =
-        new Vae(
-            VaeConfig.of(source.config(Component.VAE), source.where(Component.VAE)),
-            parameters(Component.VAE));
+    ModelConfigs configs = ModelConfigs.read(source);
+    unet = new UNet(configs.unet(), parameters(Component.UNET));
+    textEncoder = new TextEncoder(configs.textEncoder(), parameters(Component.TEXT_ENCODER));
+    vae = new Vae(configs.vae(), parameters(Component.VAE));
     scheduler = SchedulerConfig.of(source.config(Component.SCHEDULER));
-    tokenizer = arena.isDry() ? null : Tokenizer.open(source.files(Component.TOKENIZER));
+    if (!arena.isDry()) {
+      groups.forEach(group -> requireFit(source, group));
+    }
+    tokenizer = arena.isDry() ? null : configs.tokenizer(source);
     for (Group group : groups) {
       boolean trains = trained.contains(group.component());
       group.parameters().allocate(arena, trains ? gradients : Gradients.NONE);
+    }
+  }
+
+  /** Found out before memory is taken. */
+  private static void requireFit(ModelSource source, Group group) {
+    try (TensorSource weights = source.weights(group.component())) {
+      WeightLoader.requireFit(group.component(), weights, group.parameters());
     }
   }
 

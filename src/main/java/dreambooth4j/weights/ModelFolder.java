@@ -101,6 +101,11 @@ public final class ModelFolder implements ModelSource {
     new FolderCopy(this, files, output).add(trained);
   }
 
+  @Override
+  public boolean hasWeights(Component component) {
+    return component.hasWeights() && weightsFile(component) != null;
+  }
+
   /** The file or the index of a component's weights; null where there is none. */
   @Nullable Path weightsFile(Component component) {
     return Stream.of(

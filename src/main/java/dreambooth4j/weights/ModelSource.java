@@ -46,6 +46,9 @@ public interface ModelSource {
     return files(component).where(component.configFile());
   }
 
+  /** Whether there are weights of a component; a plan of memory does without. */
+  boolean hasWeights(Component component);
+
   /**
    * Opens a component's weights.
    *

@@ -23,21 +23,26 @@ public final class WeightLoader {
    * @throws Problem when tensors are missing, left over, or of another shape; nothing is read then
    */
   public static void load(Component component, TensorSource source, Parameters parameters) {
-    Map<String, String> names = WeightNames.fileNames(component, source);
-    check(source, names, parameters);
-    names.forEach(
-        (ours, name) -> {
-          Parameter parameter = parameters.byName().get(ours);
-          if (parameter != null) {
-            source.readInto(parameter, name);
-          }
-        });
+    requireFit(component, source, parameters);
+    WeightNames.fileNames(component, source)
+        .forEach(
+            (ours, name) -> {
+              Parameter parameter = parameters.byName().get(ours);
+              if (parameter != null) {
+                source.readInto(parameter, name);
+              }
+            });
     parameters.copyMasters();
   }
 
-  private static void check(TensorSource source, Map<String, String> names, Parameters parameters) {
+  /**
+   * Compares the header of a file with parameters, which need not be allocated.
+   *
+   * @throws Problem that says all that is missing, left over, or of another shape
+   */
+  public static void requireFit(Component component, TensorSource source, Parameters parameters) {
     List<String> faults = new ArrayList<>();
-    Map<String, String> surplus = new LinkedHashMap<>(names);
+    Map<String, String> surplus = new LinkedHashMap<>(WeightNames.fileNames(component, source));
     for (Parameter parameter : parameters.all()) {
       String name = surplus.remove(parameter.name());
       TensorInfo info = name == null ? null : source.tensors().get(name);

@@ -10,8 +10,11 @@ import dreambooth4j.Problem;
 import dreambooth4j.weights.ComponentFiles;
 import dreambooth4j.weights.JsonFile;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -203,10 +206,16 @@ class TokenizerTest {
     Files.writeString(folder.resolve("tokenizer.json"), "{}");
     assertThatThrownBy(() -> Tokenizer.open(ComponentFiles.in(folder)))
         .isInstanceOf(Problem.class)
-        .hasMessageContaining("expected the special token <|startoftext|>");
+        .hasMessageContaining("tokenizer.json: model.merges: expected what CLIP's tokenizers have");
     Files.writeString(
         folder.resolve("tokenizer.json"),
-        "{\"model\":{\"vocab\":{\"<|startoftext|>\":0,\"<|endoftext|>\":1}}}");
+        "{\"model\":{\"merges\":[],\"vocab\":{\"<|startoftext|>\":0}}}");
+    assertThatThrownBy(() -> Tokenizer.open(ComponentFiles.in(folder)))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("expected the special token <|endoftext|>");
+    Files.writeString(
+        folder.resolve("tokenizer.json"),
+        "{\"model\":{\"type\":\"BPE\",\"merges\":[\"a b\"],\"vocab\":{\"<|startoftext|>\":0,\"<|endoftext|>\":1}}}");
     assertThatThrownBy(() -> Tokenizer.open(ComponentFiles.in(folder)))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("tokenizer.json: not a tokenizer");
@@ -214,5 +223,60 @@ class TokenizerTest {
     assertThatThrownBy(() -> Tokenizer.open(ComponentFiles.in(folder)))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("not valid JSON");
+  }
+
+  /**
+   * Of some the library ends the process, some it never ends with, some it reports in its words.
+   */
+  @ParameterizedTest(name = "{0} {1}")
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          normalizer    | {"type":"Prepend","prepend":"x"}
+          normalizer    | {"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"x"}]}
+          normalizer    | {"type":"Replace","pattern":{"Regex":"(a+)+$"},"content":" "}
+          normalizer    | {"type":"Replace","pattern":{"Regex":"\\\\s+"},"content":"aaaaaaaa"}
+          normalizer    | {"type":"Precompiled","precompiled_charsmap":"AAAA"}
+          normalizer    | 7
+          pre_tokenizer | {"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Removed","invert":true}
+          pre_tokenizer | {"type":"Metaspace","replacement":"_"}
+          pre_tokenizer | {"type":"Sequence","pretokenizers":{}}
+          pre_tokenizer | {"type":"ByteLevel","use_regex":"yes"}
+          added_tokens  | {"id":1}
+          added_tokens  | "x"
+          added_tokens  | [7]
+          added_tokens  | [{"id":"1","content":"a"}]
+          added_tokens  | [{"id":-1,"content":"a"}]
+          added_tokens  | [{"id":4294967296,"content":"a"}]
+          added_tokens  | [{"id":1,"content":""}]
+          added_tokens  | [{"id":1,"content":"a","lstrip":3}]
+          model         | {"type":"WordPiece","vocab":{"a":0},"merges":[]}
+          model         | {"type":"BPE","vocab":{"a":0},"merges":[],"dropout":0.5}
+          model         | {"type":"BPE","vocab":{"a":-1},"merges":[]}
+          model         | {"type":"BPE","vocab":{"a":0,"b":0},"merges":[]}
+          model         | {"type":"BPE","vocab":{"a":4294967296},"merges":[]}
+          model         | {"type":"BPE","vocab":["a"],"merges":[]}
+          model         | {"type":"BPE","vocab":{"a":0},"merges":{}}
+          model         | {"type":"BPE","vocab":{"a":0},"merges":[],"unk_token":5}
+          """)
+  void shouldRefusePartsThatNoClipTokenizerHas(String key, String value) throws IOException {
+    ObjectNode root = JsonFile.read(BUNDLED.resolve("tokenizer.json"));
+    root.set(key, new ObjectMapper().readTree(value));
+    Files.writeString(folder.resolve("tokenizer.json"), root.toString());
+    assertThatThrownBy(() -> Tokenizer.open(ComponentFiles.in(folder)))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("tokenizer.json: " + key);
+  }
+
+  @Test
+  void shouldRefuseMergesThatAreLongerThanAny() throws IOException {
+    split(BUNDLED);
+    try (var file = FileChannel.open(folder.resolve("merges.txt"), StandardOpenOption.WRITE)) {
+      file.write(ByteBuffer.wrap(new byte[] {'\n'}), 500_000_000);
+    }
+    assertThatThrownBy(() -> Tokenizer.open(ComponentFiles.in(folder)))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("merges.txt has more than 8,388,608 bytes");
   }
 }
