@@ -3,12 +3,14 @@ package dreambooth4j.bench;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.engine.op.LinearBenchmark;
 import dreambooth4j.engine.op.OpBenchmark;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.results.format.ResultFormatType;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
@@ -16,9 +18,10 @@ import org.openjdk.jmh.runner.options.CommandLineOptions;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 
 /**
- * Runs a family of benches by JMH and leaves its JSON beside a file that says on what machine:
- * {@code <family>.json} and {@code .machine.json} in {@link Machine#results}; {@code -rff name}
- * gives another name.
+ * Runs a family of benches by JMH and leaves its JSON beside a file that says on what machine.
+ * {@code -rff name} keeps them as {@code name.json} and {@code name.machine.json} in {@link
+ * Machine#results}; without it they lie in {@code target/bench}, so that a quick look writes over
+ * nothing that was kept.
  */
 public final class Benches {
   private static final Map<String, Class<?>> FAMILIES =
@@ -47,7 +50,8 @@ public final class Benches {
       return;
     }
     String name = given.getResult().hasValue() ? given.getResult().get() : args[0];
-    Path folder = Machine.results();
+    boolean kept = given.getResult().hasValue();
+    Path folder = kept ? Machine.results() : Files.createDirectories(Path.of("target", "bench"));
     Path result = folder.resolve(name + ".json");
     ChainedOptionsBuilder options =
         new OptionsBuilder()
@@ -59,14 +63,21 @@ public final class Benches {
     if (args[0].equals("ops")) {
       options.param("op", ops(given));
     }
-    new Runner(options.build()).run();
+    boolean rates = args[0].equals("ops");
+    Collection<RunResult> results =
+        rates
+            ? new Runner(options.build(), OpTable.withoutRows()).run()
+            : new Runner(options.build()).run();
+    if (rates) {
+      OpTable.print(results);
+    }
     JmhJson.shorten(result);
     ObjectNode facts = Machine.facts();
     if (args[0].equals("ops")) {
       facts.set("roofline", Roofline.measure().json());
     }
     Machine.write(folder.resolve(name + ".machine.json"), facts);
-    System.out.println(result);
+    System.out.println(result + (kept ? "" : " (-rff NAME keeps it with the results)"));
   }
 
   /** All, or those whose names contain what {@code -p op=} says. */

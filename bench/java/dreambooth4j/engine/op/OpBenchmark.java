@@ -70,8 +70,8 @@ public class OpBenchmark {
   private Arena arena;
   private OpCase.Filled filled;
   private Tensor cotangent;
-  private double bytesThere;
-  private double bytesBack;
+  private double forwardBytes;
+  private double backwardBytes;
 
   /** All there are, for this many rows and this side of the pictures. */
   public static String[] names(int rows, int side) {
@@ -93,29 +93,8 @@ public class OpBenchmark {
       Tensor y = filled.run(step, timed, tape).value();
       cotangent = OpCase.random(arena, DType.F32, new SplittableRandom(11), y.shape());
     }
-    double result = bytes(cotangent.shape());
-    double given = Float.BYTES * filled.parameters().count();
-    for (Tensor each : filled.inputs()) {
-      given += bytes(each.shape());
-    }
-    bytesThere = given + result;
-    bytesBack = bytesBack(given, result);
-  }
-
-  /** Of dy and the gradients, and of the inputs and weights where the gradients depend on them. */
-  private double bytesBack(double given, double result) {
-    if (timed.op() == Add.class) {
-      return 0; // dy is handed on
-    }
-    if (timed.op() == AddPerSample.class) {
-      return result + bytes(filled.inputs().get(1).shape()); // to the picture, dy is handed on
-    }
-    boolean rearranges = timed.op() == Concat.class || timed.op() == UpsampleNearest.class;
-    return result + (rearranges ? 1 : 2) * given;
-  }
-
-  private static double bytes(long[] shape) {
-    return (double) Float.BYTES * Tensor.count(shape);
+    forwardBytes = Float.BYTES * timed.forwardNumbers(cotangent.shape());
+    backwardBytes = Float.BYTES * timed.backwardNumbers(cotangent.shape());
   }
 
   /** Frees them. */
@@ -130,7 +109,7 @@ public class OpBenchmark {
     try (Arena step = arena.child("step");
         Tape tape = Tape.recording(step)) {
       Var y = filled.run(step, timed, tape);
-      count(rates, 1, bytesThere);
+      count(rates, 1, forwardBytes);
       return y.size(0);
     }
   }
@@ -142,7 +121,7 @@ public class OpBenchmark {
         Tape tape = Tape.recording(step)) {
       Var y = filled.run(step, timed, tape);
       tape.backward(y, cotangent);
-      count(rates, 3, bytesThere + bytesBack);
+      count(rates, 3, forwardBytes + backwardBytes);
       return y.size(0);
     }
   }

@@ -57,6 +57,38 @@ public record OpCase(
     return new OpCase(op, vars, inputs, parameters, ours, reference, forwardFlops);
   }
 
+  /** Numbers that a forward pass reads and writes, each once: inputs, parameters and result. */
+  double forwardNumbers(long[] result) {
+    return given() + Tensor.count(result);
+  }
+
+  /**
+   * Numbers that the backward pass reads and writes, each once: the result's gradient, those of
+   * inputs and parameters, and inputs and parameters where these gradients depend on them.
+   */
+  double backwardNumbers(long[] result) {
+    if (op == Add.class) {
+      return 0; // the gradient is handed on
+    }
+    double read = Tensor.count(result);
+    if (op == AddPerSample.class) {
+      return read + Tensor.count(inputs.get(1)); // to the picture it is handed on
+    }
+    boolean rearranges = op == Concat.class || op == UpsampleNearest.class;
+    return read + (rearranges ? 1 : 2) * given();
+  }
+
+  private double given() {
+    double numbers = 0;
+    for (long[] shape : inputs) {
+      numbers += Tensor.count(shape);
+    }
+    for (long[] shape : parameters) {
+      numbers += Tensor.count(shape);
+    }
+    return numbers;
+  }
+
   /** The case's tensors, filled with fresh numbers of one seed. */
   public record Filled(List<Tensor> inputs, Parameters parameters) {
     /** Runs our op, and back from a cotangent if one is given. */
