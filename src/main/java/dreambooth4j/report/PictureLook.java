@@ -81,10 +81,16 @@ record PictureLook(
     return wordings.stream().flatMap(each -> Stream.of(each.instance, each.classCaption));
   }
 
-  /** Whether the caption itself names it, or the template that it is put into. */
+  /**
+   * Whether the caption itself names it, or the template that it is put into. Without a caption the
+   * tokens take its place.
+   */
   boolean mentions(String token) {
     String template = concept.instancePrompt();
     return captions.stream()
-        .allMatch(caption -> Prompts.mentions(template.replace(Prompts.FILEWORDS, caption), token));
+        .allMatch(
+            caption ->
+                (caption.isEmpty() && template.contains(Prompts.FILEWORDS))
+                    || Prompts.mentions(template.replace(Prompts.FILEWORDS, caption), token));
   }
 }

@@ -64,6 +64,26 @@ class InspectCommandTest {
   }
 
   @Test
+  void shouldTakeNoNameOfACameraForACaption() throws IOException {
+    for (String name : List.of("IMG_2041", "20240101_120000", "photo (1)", "00")) {
+      Files.delete(TestPictures.write(folder, name, 64, 64, "x").resolveSibling(name + ".txt"));
+    }
+    int code =
+        Main.run(
+            "inspect",
+            "--instance_data_dir=" + folder,
+            "--output-dir=" + folder.resolve("out"),
+            "--instance-token=sks",
+            "--class_token=cat");
+    assertThat(code).isZero();
+    assertThat(pictureLines())
+        .hasSize(4)
+        .allMatch(fields -> fields[2].equals("sks cat") && fields[3].equals("cat"));
+    assertThat(err().split("have no caption", -1)).hasSize(2);
+    assertThat(out()).doesNotContain("without the class token");
+  }
+
+  @Test
   void shouldNotLetNamesAndCaptionsMoveTheTerminal() throws IOException {
     String escape = "\u001b[2J";
     TestPictures.write(folder, "a" + escape, 64, 64, "sks, man, hat" + escape);
