@@ -16,7 +16,7 @@ import org.openjdk.jmh.runner.options.VerboseMode;
  * give "ops/s" to all of them, and a rate of 0 where an op counts no arithmetic.
  */
 final class OpTable {
-  private static final Set<String> ROWS = Set.of("endRun", "iterationResult");
+  private static final Set<String> ROWS = Set.of("endRun", "endBenchmark", "iterationResult");
 
   private OpTable() {}
 
