@@ -47,10 +47,10 @@ final class OpTable {
       double gflops = rate(each, "gflops");
       System.out.printf(
           Locale.ROOT,
-          "%10.3f %7.1f %9s %7s  %s, %s%n",
+          "%10.3f %7s %9s %7s  %s, %s%n",
           1e3 / time.getScore(),
-          100 * time.getScoreError() / time.getScore(),
-          gflops > 0 ? shown(gflops) : "-",
+          shown(100 * time.getScoreError() / time.getScore()),
+          shown(gflops),
           shown(rate(each, "gigabytes")),
           each.getParams().getParam("op"),
           each.getPrimaryResult().getLabel());
@@ -66,6 +66,6 @@ final class OpTable {
   }
 
   private static String shown(double rate) {
-    return String.format(Locale.ROOT, "%.1f", rate);
+    return rate > 0 ? String.format(Locale.ROOT, "%.1f", rate) : "-"; // too few runs give NaN
   }
 }
