@@ -1,26 +1,17 @@
 package dreambooth4j.config;
 
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
-import java.util.List;
 import java.util.Locale;
-import java.util.regex.Pattern;
 
 /**
  * What a run does to need less memory.
  *
  * @param gradientCheckpointing whether activations are computed again on the way back
- * @param use8bitAdam AdamW's moments in 8 bits rather than 32
+ * @param use8bitAdam what the optimizer remembers of each weight in 8 bits rather than 32
  * @param fusedBackwardPass each gradient goes to the optimizer as soon as it is final
  */
 public record MemoryConfig(
     Checkpointing gradientCheckpointing, boolean use8bitAdam, boolean fusedBackwardPass) {
-  /** The optimizers that are AdamW, as the extension and others call them. */
-  private static final Pattern ADAMW =
-      Pattern.compile("(torch |paged )?(8-?bit )?adamw( ?8-?bit)?");
-
-  private static final String ADAMW_32BIT = "AdamW";
-  private static final String ADAMW_8BIT = "8bit AdamW";
-
   static final Section<MemoryConfig> KEYS = new Section<>(Key.Group.MEMORY);
 
   static final Key<MemoryConfig, Checkpointing> GRADIENT_CHECKPOINTING =
@@ -40,19 +31,9 @@ public record MemoryConfig(
       KEYS.key("use_8bit_adam", ValueType.flag(), MemoryConfig::use8bitAdam)
           .otherwise("as optimizer")
           .help(
-              "Keep AdamW's moments in 8 bits instead of 32: saves 6 bytes of memory a trained"
-                  + " weight, updates take longer and are rounded.");
-
-  static final Key<MemoryConfig, String> OPTIMIZER =
-      KEYS.key(
-              "optimizer",
-              ValueType.oneOf(List.of(ADAMW_32BIT, ADAMW_8BIT), (text, folder) -> adamw(text)),
-              memory -> memory.use8bitAdam() ? ADAMW_8BIT : ADAMW_32BIT)
-          .standard(ADAMW_32BIT)
-          .extension(ADAMW_8BIT)
-          .help(
-              "Rule that updates the weights: AdamW, or 8bit AdamW, which is AdamW with"
-                  + " use_8bit_adam.");
+              "Keep what the optimizer remembers of each trained weight in 8 bits instead of 32,"
+                  + " which saves three quarters of that memory; updates take longer and are"
+                  + " rounded.");
 
   static final Key<MemoryConfig, Boolean> FUSED_BACKWARD_PASS =
       KEYS.key("fused_backward_pass", ValueType.flag(), MemoryConfig::fusedBackwardPass)
@@ -88,23 +69,15 @@ public record MemoryConfig(
   }
 
   /**
-   * Whether AdamW's moments are held in 8 bits: what use_8bit_adam says goes before the optimizer's
-   * name, unless that is given more strongly.
+   * Whether moments are held in 8 bits: what use_8bit_adam says goes before the optimizer's name,
+   * unless that is given more strongly.
    */
   private static boolean use8bitAdam(Values run) {
     Boolean said = run.orNull(USE_8BIT_ADAM);
-    if (said == null || run.outranks(OPTIMIZER, USE_8BIT_ADAM)) {
-      return run.get(OPTIMIZER).equals(ADAMW_8BIT);
+    if (said == null || run.outranks(OptimizerConfig.OPTIMIZER, USE_8BIT_ADAM)) {
+      return OptimizerName.in8Bits(run.get(OptimizerConfig.OPTIMIZER));
     }
     return said;
-  }
-
-  private static String adamw(String text) {
-    String plain = text.toLowerCase(Locale.ROOT);
-    if (!ADAMW.matcher(plain).matches()) {
-      return text;
-    }
-    return plain.contains("8") ? ADAMW_8BIT : ADAMW_32BIT;
   }
 
   /** The same, but for checkpointing. */

@@ -5,20 +5,22 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * AdamW and its learning rate.
+ * What updates the weights, and its learning rate.
  *
+ * @param name the rule
  * @param learningRate the learning rate after the warm-up
  * @param lrScheduler how it changes with the step
  * @param lrWarmupSteps steps of the linear warm-up
  * @param lrNumCycles cycles of cosine_with_restarts
  * @param lrPower degree of polynomial
  * @param adamBeta1 decay of the first moment
- * @param adamBeta2 decay of the second moment
+ * @param adamBeta2 decay of the second moment, or of the only one
  * @param adamWeightDecay decoupled weight decay
  * @param adamEpsilon added to the root of the second moment
  * @param maxGradNorm the gradient's global norm is clipped to this; 0 clips nothing
  */
 public record OptimizerConfig(
+    OptimizerName name,
     double learningRate,
     LrScheduler lrScheduler,
     int lrWarmupSteps,
@@ -31,6 +33,17 @@ public record OptimizerConfig(
     double maxGradNorm) {
   static final Section<OptimizerConfig> KEYS = new Section<>(Key.Group.TRAINING);
 
+  static final Key<OptimizerConfig, String> OPTIMIZER =
+      KEYS.key(
+              "optimizer",
+              ValueType.oneOf(
+                  OptimizerName.written(), (text, folder) -> OptimizerName.canonical(text)),
+              optimizer -> optimizer.name().label())
+          .standard(OptimizerName.written().get(0))
+          .extension(OptimizerName.written().get(1))
+          .help(
+              "Rule that updates the weights; 8bit before its name is use_8bit_adam. "
+                  + OptimizerName.inWords());
   static final Key<OptimizerConfig, Double> LEARNING_RATE =
       KEYS.key("learning_rate", ValueType.upTo(1000), OptimizerConfig::learningRate)
           .standard(2e-6)
@@ -76,27 +89,27 @@ public record OptimizerConfig(
       KEYS.key("adam_beta1", belowOne(), OptimizerConfig::adamBeta1)
           .standard(0.9)
           .help(
-              "AdamW's decay of the running mean of the gradients (first moment), from 0 to below"
-                  + " 1. Seldom changed.");
+              "Decay of the optimizer's running mean of the gradients, from 0 to below 1. Seldom"
+                  + " changed.");
   static final Key<OptimizerConfig, Double> ADAM_BETA2 =
       KEYS.key("adam_beta2", belowOne(), OptimizerConfig::adamBeta2)
-          .standard(0.999)
+          .otherwise(OptimizerName.beta2InWords())
           .help(
-              "AdamW's decay of the running mean of the squared gradients (second moment), from 0"
-                  + " to below 1. Seldom changed.");
+              "Decay of the optimizer's slower running mean, of the squared gradients where it keeps"
+                  + " one of them, from 0 to below 1. Seldom changed.");
   static final Key<OptimizerConfig, Double> ADAM_WEIGHT_DECAY =
       KEYS.key("adam_weight_decay", ValueType.upTo(1000), OptimizerConfig::adamWeightDecay)
           .standard(0.01)
           .alias("weight_decay", "adamw_weight_decay")
           .help(
-              "AdamW's weight decay: each step also shrinks every weight by this times the"
+              "Weight decay: each step also shrinks every weight by this times the"
                   + " learning rate. Seldom changed; 0 turns it off.");
   static final Key<OptimizerConfig, Double> ADAM_EPSILON =
       KEYS.key("adam_epsilon", ValueType.number(1e-30, 1), OptimizerConfig::adamEpsilon)
           .standard(1e-8)
           .help(
-              "Small number that AdamW adds where it divides by the root of the second moment."
-                  + " Seldom changed.");
+              "Small number that the optimizer adds where it divides by the root of the mean of the"
+                  + " squared gradients. Seldom changed.");
   static final Key<OptimizerConfig, Double> MAX_GRAD_NORM =
       KEYS.key("max_grad_norm", ValueType.upTo(1e9), OptimizerConfig::maxGradNorm)
           .standard(1.0)
@@ -106,14 +119,17 @@ public record OptimizerConfig(
 
   static OptimizerConfig of(Values run) {
     checkExtensionsSchedule(run);
+    OptimizerName name = OptimizerName.of(run.get(OPTIMIZER));
+    Double beta2 = run.orNull(ADAM_BETA2);
     return new OptimizerConfig(
+        name,
         run.get(LEARNING_RATE),
         run.get(LR_SCHEDULER),
         run.get(LR_WARMUP_STEPS),
         run.get(LR_NUM_CYCLES),
         run.get(LR_POWER),
         run.get(ADAM_BETA1),
-        run.get(ADAM_BETA2),
+        beta2 == null ? name.beta2() : beta2,
         run.get(ADAM_WEIGHT_DECAY),
         run.get(ADAM_EPSILON),
         run.get(MAX_GRAD_NORM));

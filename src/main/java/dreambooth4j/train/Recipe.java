@@ -68,7 +68,7 @@ public record Recipe(
     Optimizer made =
         KernelOptimizer.orPlain(
             run,
-            UpdateRules.named(UpdateRules.DEFAULT, constants),
+            UpdateRules.named(optimizer.name().label(), constants),
             groups,
             new Optimizer.Options(optimizer.maxGradNorm(), memory.use8bitAdam(), seed));
     made.zeroGradients();

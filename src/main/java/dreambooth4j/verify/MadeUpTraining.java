@@ -5,6 +5,7 @@ import dreambooth4j.config.LrScheduler;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.config.OptimizerConfig;
+import dreambooth4j.config.OptimizerName;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
@@ -64,7 +65,17 @@ public final class MadeUpTraining implements AutoCloseable {
 
     private OptimizerConfig optimizer() {
       return new OptimizerConfig(
-          learningRate, LrScheduler.CONSTANT, 0, 1, 1, 0.9, 0.999, 1e-2, 1e-8, maxGradNorm);
+          OptimizerName.standard(),
+          learningRate,
+          LrScheduler.CONSTANT,
+          0,
+          1,
+          1,
+          0.9,
+          0.999,
+          1e-2,
+          1e-8,
+          maxGradNorm);
     }
   }
 

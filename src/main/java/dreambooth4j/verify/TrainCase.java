@@ -6,6 +6,7 @@ import dreambooth4j.config.LrScheduler;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.config.OptimizerConfig;
+import dreambooth4j.config.OptimizerName;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Prediction;
 import dreambooth4j.engine.Arena;
@@ -13,7 +14,6 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
-import dreambooth4j.engine.UpdateRules;
 import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.StableDiffusion;
@@ -90,12 +90,14 @@ final class TrainCase {
 
   private static Recipe recipe(Golden golden) {
     Matcher optimizer = matched(golden, OPTIMIZER, "optimizer");
-    if (!optimizer.group(1).equals(UpdateRules.DEFAULT)) {
+    OptimizerName name = OptimizerName.labelled(optimizer.group(1));
+    if (name == null) {
       throw golden.notUnderstood("optimizer " + optimizer.group(1));
     }
     JsonNode gamma = golden.setting("snr_gamma");
     return new Recipe(
         new OptimizerConfig(
+            name,
             number(optimizer, 2),
             LrScheduler.CONSTANT,
             0,

@@ -196,7 +196,7 @@ class ConfigReaderTest extends ConfigFile {
           scheduler: heun | config.yaml:2: scheduler: found 'heun', allowed is one of ddpm, ddim
           adam_beta1: 1 | config.yaml:2: adam_beta1: found '1', allowed is a number from 0 to below 1
           use_lora: true | config.yaml:2: use_lora: true is not done here; all weights are trained: set it to false
-          optimizer: Lion | config.yaml:2: optimizer: found 'Lion', allowed is one of AdamW, 8bit AdamW
+          optimizer: Muon | config.yaml:2: optimizer: found 'Muon', allowed is one of AdamW, 8bit AdamW
           gradient_checkpointing: sometimes | allowed is one of true, false, auto
           fused_backward_pass: true | set max_grad_norm: 0
           use_dream: true | use_dream: true is not done here

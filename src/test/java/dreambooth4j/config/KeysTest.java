@@ -37,8 +37,7 @@ class KeysTest {
           "infer_ema", Set.of("use_ema"),
           "train_text_encoder", Set.of("stop_text_encoder"),
           "num_class_images", Set.of("num_class_images", "num_class_images_per"),
-          "use_8bit_adam", Set.of("use_8bit_adam", "optimizer"),
-          "optimizer", Set.of("use_8bit_adam", "optimizer"),
+          "optimizer", Set.of("use_8bit_adam"),
           "save_preview_every", Set.of("save_preview_every", "validation_steps"),
           "save_embedding_every", Set.of("save_embedding_every", "checkpointing_steps"),
           "output_dir", Set.of("output_dir", "cache_dir"),
@@ -122,7 +121,6 @@ class KeysTest {
             "sample_batch_size",
             "gradient_checkpointing",
             "use_8bit_adam",
-            "optimizer",
             "fused_backward_pass",
             "n_save_sample",
             "save_sample_prompt",
@@ -158,7 +156,7 @@ class KeysTest {
   @Test
   void shouldSayDefaultsForPeople() {
     assertThat(OptimizerConfig.LEARNING_RATE.defaultInWords()).isEqualTo("2e-6");
-    assertThat(OptimizerConfig.ADAM_BETA2.defaultInWords()).isEqualTo("0.999");
+    assertThat(OptimizerConfig.ADAM_BETA2.defaultInWords()).isEqualTo("0.999 with AdamW");
     assertThat(OptimizerConfig.MAX_GRAD_NORM.defaultInWords()).isEqualTo("1");
     assertThat(TrainingConfig.OFFSET_NOISE.defaultInWords()).isEqualTo("0");
     assertThat(OutputConfig.CHECKPOINTING_STEPS.defaultInWords()).isEqualTo("500 steps");

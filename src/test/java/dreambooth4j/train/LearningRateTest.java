@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import dreambooth4j.Problem;
 import dreambooth4j.config.LrScheduler;
 import dreambooth4j.config.OptimizerConfig;
+import dreambooth4j.config.OptimizerName;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -15,7 +16,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 class LearningRateTest {
   private static OptimizerConfig config(
       LrScheduler rule, double rate, int warmup, int cycles, double power) {
-    return new OptimizerConfig(rate, rule, warmup, cycles, power, 0.9, 0.999, 0.01, 1e-8, 1);
+    return new OptimizerConfig(
+        OptimizerName.standard(), rate, rule, warmup, cycles, power, 0.9, 0.999, 0.01, 1e-8, 1);
   }
 
   /**
