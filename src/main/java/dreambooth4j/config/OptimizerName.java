@@ -11,7 +11,13 @@ import org.jspecify.annotations.Nullable;
 /** The rules that update weights. */
 public enum OptimizerName {
   /** Loshchilov and Hutter 2019. */
-  ADAMW("AdamW", 0.999, "AdamW suits most runs.");
+  ADAMW("AdamW", 0.999, "AdamW suits most runs."),
+  /** Chen et al. 2023. */
+  LION(
+      "Lion",
+      0.99,
+      "Lion remembers half as much of each weight, and wants a learning_rate 3 to 10 times smaller"
+          + " and an adam_weight_decay as many times larger.");
 
   private static final String IN_8_BITS = "8bit ";
 

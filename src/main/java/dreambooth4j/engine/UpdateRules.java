@@ -15,6 +15,7 @@ public final class UpdateRules {
 
   static {
     ALL.put(AdamW.NAME, AdamW::new);
+    ALL.put(Lion.NAME, Lion::new);
   }
 
   private UpdateRules() {}

@@ -44,6 +44,18 @@ class VerifyCommandTest {
     assertThat(ran.exitCode()).isZero();
   }
 
+  @Test
+  void shouldReproduceEveryRecordedOptimizer() throws IOException {
+    List<String> args = new ArrayList<>(List.of("verify", SD1.resolve("model").toString()));
+    try (Stream<Path> files = Files.list(GOLDENS.resolve("optimizers"))) {
+      files.map(Path::toString).sorted().forEach(args::add);
+    }
+    Ran ran = Ran.of(args.toArray(String[]::new));
+    assertThat(ran.out().lines()).hasSize(args.size() - 2 + 1);
+    assertThat(ran.out()).doesNotContain("FAIL").endsWith("All within limits.\n");
+    assertThat(ran.exitCode()).isZero();
+  }
+
   @ParameterizedTest
   @CsvSource({
     "unet.safetensors, output.sample",
@@ -61,6 +73,7 @@ class VerifyCommandTest {
     "schedulers.safetensors, output.noisy",
     "schedulers.safetensors, output.unipc.path",
     "adamw.safetensors, output.parameter",
+    "../optimizers/lion.safetensors, output.conv",
     "train_prior.safetensors, output.loss",
     "train_snr_offset_accum.safetensors, output.grad_norm",
   })

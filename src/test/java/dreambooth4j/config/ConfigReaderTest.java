@@ -106,6 +106,11 @@ class ConfigReaderTest extends ConfigFile {
         .isEqualTo(new MemoryConfig(Checkpointing.AUTO, false, false));
     assertThat(read(start + ", optimizer: Paged 8bit AdamW}").memory().use8bitAdam()).isTrue();
     assertThat(read(start + ", optimizer: Torch AdamW}").memory().use8bitAdam()).isFalse();
+    assertThat(read(start + ", optimizer: paged 8-bit lion}").memory().use8bitAdam()).isTrue();
+    OptimizerConfig lion = read(start + ", optimizer: lion}").optimizer();
+    assertThat(lion.name()).isEqualTo(OptimizerName.LION);
+    assertThat(lion.adamBeta2()).isEqualTo(0.99);
+    assertThat(read(start + "}").optimizer().adamBeta2()).isEqualTo(0.999);
     assertThat(read(start + ", model_name: x, revision: 1}").memory().use8bitAdam()).isTrue();
     assertThat(
             read(start + ", model_name: x, revision: 1, use_8bit_adam: false}")
@@ -196,7 +201,7 @@ class ConfigReaderTest extends ConfigFile {
           scheduler: heun | config.yaml:2: scheduler: found 'heun', allowed is one of ddpm, ddim
           adam_beta1: 1 | config.yaml:2: adam_beta1: found '1', allowed is a number from 0 to below 1
           use_lora: true | config.yaml:2: use_lora: true is not done here; all weights are trained: set it to false
-          optimizer: Muon | config.yaml:2: optimizer: found 'Muon', allowed is one of AdamW, 8bit AdamW
+          optimizer: Muon | config.yaml:2: optimizer: found 'Muon', allowed is one of AdamW, 8bit AdamW, Lion, 8bit Lion
           gradient_checkpointing: sometimes | allowed is one of true, false, auto
           fused_backward_pass: true | set max_grad_norm: 0
           use_dream: true | use_dream: true is not done here

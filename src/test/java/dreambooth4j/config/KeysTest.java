@@ -156,7 +156,8 @@ class KeysTest {
   @Test
   void shouldSayDefaultsForPeople() {
     assertThat(OptimizerConfig.LEARNING_RATE.defaultInWords()).isEqualTo("2e-6");
-    assertThat(OptimizerConfig.ADAM_BETA2.defaultInWords()).isEqualTo("0.999 with AdamW");
+    assertThat(OptimizerConfig.ADAM_BETA2.defaultInWords())
+        .isEqualTo("0.999 with AdamW, 0.99 with Lion");
     assertThat(OptimizerConfig.MAX_GRAD_NORM.defaultInWords()).isEqualTo("1");
     assertThat(TrainingConfig.OFFSET_NOISE.defaultInWords()).isEqualTo("0");
     assertThat(OutputConfig.CHECKPOINTING_STEPS.defaultInWords()).isEqualTo("500 steps");
