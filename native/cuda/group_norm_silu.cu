@@ -124,7 +124,7 @@ __device__ __forceinline__ void normalise(const T* x, const T* gamma, const T* b
   }
 }
 
-// What the way back needs of one thread's channels, and of one number of them.
+// What backward needs of one thread's channels, and of one number of them.
 template <int V, class T>
 struct Channels {
   float m[V], r[V], scale[V], shift[V];

@@ -20,7 +20,7 @@ final class NextSteps {
    * Prints it.
    *
    * @param args the command line of the run
-   * @param complete whether the run came to its end
+   * @param complete whether the run did all its steps
    */
   static void print(
       PrintWriter err, Config config, RunReport.Outcome run, List<String> args, boolean complete) {

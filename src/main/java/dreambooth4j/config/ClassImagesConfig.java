@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param prompt template of the class captions; null takes the instance prompt's
  * @param numPer class images for each instance picture
  * @param total class images in all, as diffusers counts them; null leaves it to numPer
- * @param negativePrompt what class images shall not show
+ * @param negativePrompt what class images are drawn away from
  * @param guidanceScale guidance of their generation
  * @param inferSteps sampler steps of their generation
  * @param scheduler their sampler, one of {@link Samplers#NAMES}; null is that of the samples

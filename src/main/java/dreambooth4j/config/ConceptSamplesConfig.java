@@ -5,7 +5,7 @@ package dreambooth4j.config;
  *
  * @param count pictures each time
  * @param prompt their prompt; empty takes an instance prompt
- * @param negativePrompt what they shall not show
+ * @param negativePrompt what samples are drawn away from
  * @param guidanceScale their guidance
  * @param inferSteps their sampler steps
  * @param seed their seed; negative derives one from the run's seed

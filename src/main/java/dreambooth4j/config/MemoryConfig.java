@@ -6,7 +6,7 @@ import java.util.Locale;
 /**
  * What a run does to need less memory.
  *
- * @param gradientCheckpointing whether activations are computed again on the way back
+ * @param gradientCheckpointing whether activations are computed again in backward
  * @param use8bitAdam what the optimizer remembers of each weight in 8 bits rather than 32
  * @param fusedBackwardPass each gradient goes to the optimizer as soon as it is final
  */
@@ -85,7 +85,7 @@ public record MemoryConfig(
     return new MemoryConfig(other, use8bitAdam, fusedBackwardPass);
   }
 
-  /** Whether activations are computed again on the way back. */
+  /** Whether activations are computed again in backward. */
   public enum Checkpointing {
     /** Always. */
     TRUE,

@@ -177,7 +177,7 @@ public final class PairSampler {
               all.add(all.get(i));
             }
           }
-          // The short batch shall not always be the last that an epoch learns from.
+          // Otherwise the short batch would always be the last that an epoch learns from.
           int shortOne = count == 0 ? 0 : random.uniformInt(count);
           int shortSize = Math.min(batchSize, all.size() - (count - 1) * batchSize);
           int from = 0;

@@ -29,7 +29,7 @@ public final class Parameters {
     NONE,
     /** A flat buffer. */
     GATHERED,
-    /** Nobody for long: each is handed on and freed once its op's way back is done. */
+    /** Nobody for long: each is handed on and freed once its op's backward is done. */
     PASSED_ON
   }
 
@@ -133,7 +133,7 @@ public final class Parameters {
     return full ? saved().dtype() : dtype;
   }
 
-  /** Computes with what is {@link #saved} meanwhile, without a way back. */
+  /** Computes with what is {@link #saved} meanwhile, without backward. */
   public void withSavedWeights(Runnable body) {
     full = true;
     try {

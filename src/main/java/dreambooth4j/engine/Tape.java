@@ -9,7 +9,7 @@ import java.util.function.Supplier;
 
 /**
  * Records a forward and walks it back. An op hands over its output, the tensors that it keeps and
- * how it goes back; the walk calls these in reverse and releases what they kept as it goes. On an
+ * its backward; the walk calls these in reverse and releases what they kept as it goes. On an
  * inference tape nothing is kept.
  *
  * <p>Values are freed by the block that made them: {@link #block} frees everything made inside it
@@ -21,7 +21,7 @@ import java.util.function.Supplier;
  * give the same bits.
  */
 public final class Tape implements AutoCloseable {
-  /** How an op goes back: takes d(loss)/d(output), which it does not own, to its inputs. */
+  /** The backward of an op: takes d(loss)/d(output), which it does not own, to its inputs. */
   @FunctionalInterface
   public interface Backward {
     /** Passes the gradient on; {@code dy} has the output's shape and is the tape's. */
@@ -32,7 +32,7 @@ public final class Tape implements AutoCloseable {
    * How a walk back needs less memory.
    *
    * @param checkpointing whether checkpoints are run again rather than kept
-   * @param afterEach is called after each op's way back, when the gradients of its parameters are
+   * @param afterEach is called after each op's backward, when the gradients of its parameters are
    *     final: a model uses each parameter in one op
    */
   public record Saving(boolean checkpointing, Runnable afterEach) {
@@ -173,8 +173,8 @@ public final class Tape implements AutoCloseable {
 
   /**
    * A block that can be run again from its inputs alone. Where the tape checkpoints, that is what
-   * the way back does, and the inputs are all that is kept until then. Checkpoints within a
-   * checkpoint are blocks like any other.
+   * backward does, and the inputs are all that is kept until then. Checkpoints within a checkpoint
+   * are blocks like any other.
    *
    * @param inputs every value from outside that {@code body} reads
    * @param body reads nothing that changes, and gives the same each time

@@ -67,7 +67,7 @@ public final class Var {
 
   /**
    * Hands the gradient so far over to the caller; null where none has come. For the walk, and for
-   * an op whose way back adds it to what it accumulates in its place.
+   * an op whose backward adds it to what it accumulates in its place.
    */
   public @Nullable Tensor takeGradient() {
     Tensor taken = gradient;

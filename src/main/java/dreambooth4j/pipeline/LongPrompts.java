@@ -35,7 +35,7 @@ public final class LongPrompts {
   }
 
   /**
-   * All prompts of a run: of its pictures, class images and samples, and what they shall not show.
+   * All prompts of a run: of its pictures, class images and samples, and their negative prompts.
    *
    * @param classImages those that are there, whose captions may be their own
    */

@@ -27,7 +27,7 @@ public record ClassImagePlan(List<Need> needs, Map<String, Integer> skipped) {
    * The class images of one pool.
    *
    * @param concept how they are generated and where they lie
-   * @param needed how many there shall be; 0 where a folder is used whole
+   * @param needed how many are needed; 0 where a folder is used whole
    * @param present those that are there; may be more
    */
   public record Need(ConceptConfig concept, ClassPool pool, int needed, List<ClassImage> present) {

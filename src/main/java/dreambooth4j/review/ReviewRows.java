@@ -178,7 +178,7 @@ final class ReviewRows {
         .toList();
   }
 
-  /** How many class images a pool shall have. */
+  /** How many class images a pool needs. */
   int needed(ClassPool pool) {
     return needed.getOrDefault(pool, 0);
   }

@@ -21,7 +21,7 @@ final class Checkpoints {
   private static final String PREFIX = "checkpoint-";
   private static final String LATEST = "latest";
 
-  /** A run that came to its end keeps a checkpoint there only if it is told to. */
+  /** A run that is complete keeps a checkpoint there only if it is told to. */
   private static final String FINISHED =
       ", only a finished model (save_state_after: true would have kept one; to train that model on,"
           + " make it the pretrained_model_name_or_path of a run with another output_dir)";

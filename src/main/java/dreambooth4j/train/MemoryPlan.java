@@ -68,7 +68,7 @@ public record MemoryPlan(
     long pictures,
     long workspace) {
   /**
-   * A convolution's way back holds the weight's gradient as it was computed, and oneDNN both in an
+   * A convolution's backward holds the weight's gradient as it was computed, and oneDNN both in an
    * order of its own: so many times the largest weight were measured.
    */
   static final int WORKSPACE_TENSORS = 3;

@@ -95,7 +95,7 @@ public final class TrainingRun {
   /**
    * Runs.
    *
-   * @return whether it came to its end, rather than being stopped
+   * @return whether it is complete, rather than stopped
    * @throws Problem when something the user can mend is wrong, or training diverged
    */
   public boolean run() {

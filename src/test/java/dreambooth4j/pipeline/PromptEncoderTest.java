@@ -27,7 +27,7 @@ class PromptEncoderTest {
     return StableDiffusion.load(run, folder, Component.TEXT_ENCODER);
   }
 
-  /** The way back of each window by itself, given its part of the gradient. */
+  /** The backward of each window by itself, given its part of the gradient. */
   @ParameterizedTest
   @CsvSource({"sd1, 1, 150", "sd2, 2, 225"})
   void shouldCarryGradientsIntoEveryWindow(String family, int clipSkip, int length) {

@@ -234,7 +234,7 @@ class EmaTest {
     }
   }
 
-  /** Its weights change on the way back, and the average when all have. */
+  /** Its weights change within backward, and the average when all have. */
   @Test
   void shouldBeTheSameWhereGradientsArePassedOn() {
     tiny.with("max_grad_norm", 0).with("train_text_encoder", true);

@@ -1,4 +1,4 @@
-/** The ops: each file is one op, its forward, what it keeps and how it goes back. */
+/** The ops: each file is one op, its forward, what it keeps and its backward. */
 @NullMarked
 package dreambooth4j.engine.op;
 
