@@ -170,7 +170,7 @@ final class GenerateCommand implements Callable<Integer> {
 
   /** As asked for, else as the model was trained; where the latter tells, it is said. */
   private TextEncoding encoding(ModelSource folder) {
-    TextEncoding trained = TextEncoding.ofTrained(folder.path());
+    TextEncoding trained = TextEncoding.ofTrained(folder);
     TextEncoding chosen =
         new TextEncoding(
             clipSkip == null ? trained.clipSkip() : clipSkip,

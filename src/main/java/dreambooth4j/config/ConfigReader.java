@@ -1,16 +1,13 @@
 package dreambooth4j.config;
 
 import dreambooth4j.Problem;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
-import org.snakeyaml.engine.v2.nodes.MappingNode;
 
 /**
  * Reads a configuration: defaults, then a YAML or JSON file, then flags; what comes later wins.
@@ -59,27 +56,6 @@ public final class ConfigReader {
    */
   public static Reading read(@Nullable Path file, Map<String, String> flags) {
     return new ConfigReader().reading(file, flags);
-  }
-
-  /**
-   * How a model was trained, from the file that {@code train} leaves beside it. No other file is
-   * opened, and what is not understood is left at its default.
-   *
-   * @return without the base model's name; null where there is no such file, or it is no YAML
-   */
-  public static @Nullable ModelConfig ofTrained(Path model) {
-    Path file = model.resolve(ConfigWriter.FILE);
-    try {
-      if (!Files.isRegularFile(file) || !(YamlDocument.read(file) instanceof MappingNode root)) {
-        return null;
-      }
-      ConfigReader reader = new ConfigReader();
-      reader.sources.addMapping(root, file, reader.sources.top, new HashMap<>());
-      Values run = reader.values(List.of(reader.sources.top));
-      return ModelConfig.ofPrompts(run);
-    } catch (Problem e) {
-      return null; // other trainers leave files of that name too
-    }
   }
 
   /** All names that may stand in a file or as a flag, those without effect here too. */

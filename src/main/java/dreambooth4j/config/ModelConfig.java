@@ -68,11 +68,6 @@ public record ModelConfig(
         run.orNull(PRETRAINED_MODEL), run.orNull(VARIANT), run.get(CLIP_SKIP), length);
   }
 
-  /** How prompts are encoded, without the base model's name. */
-  static ModelConfig ofPrompts(Values run) {
-    return new ModelConfig(null, null, run.get(CLIP_SKIP), run.get(MAX_TOKEN_LENGTH));
-  }
-
   /**
    * The base model's path or name.
    *

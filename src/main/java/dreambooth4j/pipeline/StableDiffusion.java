@@ -176,13 +176,14 @@ public final class StableDiffusion implements AutoCloseable {
    * Saves what trained, each group as it is exported.
    *
    * @param arena holds one tensor at a time where its order or type must change
+   * @param notes what else is to be known of the weights, by name: written into their file
    * @throws dreambooth4j.Problem when it cannot be written
    */
-  public void save(Arena arena, Path output) {
+  public void save(Arena arena, Map<String, String> notes, Path output) {
     Map<Export, List<Group>> exports =
         trained().stream()
             .collect(Collectors.groupingBy(Group::export, LinkedHashMap::new, Collectors.toList()));
-    exports.forEach((export, saved) -> export.write(arena, saved, output));
+    exports.forEach((export, saved) -> export.write(arena, saved, notes, output));
   }
 
   /** Predicts noise or velocity. */

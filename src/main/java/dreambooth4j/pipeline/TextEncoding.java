@@ -1,9 +1,12 @@
 package dreambooth4j.pipeline;
 
 import dreambooth4j.Problem;
-import dreambooth4j.config.ConfigReader;
 import dreambooth4j.config.ModelConfig;
-import java.nio.file.Path;
+import dreambooth4j.weights.Component;
+import dreambooth4j.weights.ModelSource;
+import dreambooth4j.weights.TensorSource;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How a text encoder is used: with its weights and the prompt, all that decides a prompt's hidden
@@ -16,6 +19,9 @@ import java.nio.file.Path;
 public record TextEncoding(int clipSkip, int maxTokenLength) {
   /** As diffusers uses it. */
   public static final TextEncoding USUAL = new TextEncoding(1, ModelConfig.WINDOW);
+
+  private static final String CLIP_SKIP = "ss_clip_skip";
+  private static final String LENGTH = "ss_max_token_length";
 
   /** Checks that it is an allowed length. */
   public TextEncoding {
@@ -31,10 +37,24 @@ public record TextEncoding(int clipSkip, int maxTokenLength) {
     return new TextEncoding(model.clipSkip(), model.maxTokenLength());
   }
 
-  /** As the model in this folder was trained, as far as the folder says. */
-  public static TextEncoding ofTrained(Path model) {
-    ModelConfig trained = ConfigReader.ofTrained(model);
-    return trained == null ? USUAL : of(trained);
+  /** What to write into a model's weights, for {@link #ofTrained}: kohya's names for it. */
+  public Map<String, String> notes() {
+    return Map.of(CLIP_SKIP, Integer.toString(clipSkip), LENGTH, Integer.toString(maxTokenLength));
+  }
+
+  /** As a model was trained, as far as its weights say; they are not trusted. */
+  public static TextEncoding ofTrained(ModelSource model) {
+    try (TensorSource weights = model.weights(Component.UNET)) {
+      int skip = number(weights.metadata().get(CLIP_SKIP), USUAL.clipSkip);
+      int length = number(weights.metadata().get(LENGTH), USUAL.maxTokenLength);
+      return new TextEncoding(
+          Math.max(1, skip),
+          ModelConfig.TOKEN_LENGTHS.contains(length) ? length : USUAL.maxTokenLength);
+    }
+  }
+
+  private static int number(@Nullable String text, int otherwise) {
+    return text != null && text.matches("\\d{1,4}") ? Integer.parseInt(text) : otherwise;
   }
 
   /** How many times the text encoder reads: windows of a prompt. */

@@ -5,8 +5,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dreambooth4j.Problem;
 import dreambooth4j.train.Trainer;
 import dreambooth4j.weights.StagedFiles;
-import java.io.BufferedWriter;
+import java.io.BufferedInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,52 +21,79 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/**
- * {@code metrics.jsonl}: one JSON object a step, appended and flushed at once, so that a crash
- * loses none.
- */
+/** {@code metrics.jsonl}: one JSON object a step, written at once, so that a crash loses none. */
 public final class MetricsFile implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
 
+  /** A longer line is none of ours. */
+  private static final int LONGEST_LINE_BYTES = 1 << 16;
+
   private final Path file;
-  private final BufferedWriter out;
+  private final FileChannel out;
 
   /**
    * Opens the file of a run.
    *
    * @param done steps that a resumed run has done: what an earlier run wrote beyond is dropped; 0
    *     starts anew
+   * @throws Problem when it cannot be written
    */
   public MetricsFile(Path file, int done) {
     this.file = file;
     try {
-      byte[] kept = done > 0 && Files.exists(file) ? kept(file, done) : new byte[0];
-      try (StagedFiles files = new StagedFiles()) {
-        files.add(file, kept);
-        files.commit();
-      }
-      out = Files.newBufferedWriter(file, StandardOpenOption.APPEND);
+      StagedFiles.write(file, channel -> copyKept(file, done, channel));
+      out = FileChannel.open(file, StandardOpenOption.WRITE);
+      out.position(out.size());
     } catch (IOException e) {
       throw unwritable(e);
     }
   }
 
   /** The lines of the steps that count; a line that a crash cut short is of none of them. */
-  private static byte[] kept(Path file, int done) throws IOException {
-    StringBuilder kept = new StringBuilder();
-    String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
-    for (String line : text.lines().toList()) {
-      try {
-        int step = JSON.readTree(line).path("step").asInt(Integer.MAX_VALUE);
-        kept.append(step <= done ? line + "\n" : "");
-      } catch (JsonProcessingException e) {
-        // That is such a line: the step is done again.
+  private static void copyKept(Path file, int done, FileChannel out) throws IOException {
+    if (done == 0 || !Files.isRegularFile(file)) {
+      return;
+    }
+    try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
+      for (byte[] line = line(in); line != null; line = line(in)) {
+        if (step(line) <= done) {
+          write(out, line);
+        }
       }
     }
-    return kept.toString().getBytes(StandardCharsets.UTF_8);
   }
 
-  /** Appends a step. */
+  /** The next line, its end included and cut at the longest; null at the end of the file. */
+  private static byte @Nullable [] line(InputStream in) throws IOException {
+    ByteArrayOutputStream line = new ByteArrayOutputStream();
+    int next = in.read();
+    while (next >= 0 && next != '\n') {
+      if (line.size() < LONGEST_LINE_BYTES) {
+        line.write(next);
+      }
+      next = in.read();
+    }
+    if (next < 0 && line.size() == 0) {
+      return null;
+    }
+    line.write('\n');
+    return line.toByteArray();
+  }
+
+  /** The step of a line; a number beyond all steps if it is damaged: that step is done again. */
+  private static int step(byte[] line) throws IOException {
+    try {
+      return JSON.readTree(line).path("step").asInt(Integer.MAX_VALUE);
+    } catch (JsonProcessingException e) {
+      return Integer.MAX_VALUE;
+    }
+  }
+
+  /**
+   * Appends a step.
+   *
+   * @throws Problem when it cannot be written; nothing of it stays in the file
+   */
   public void add(Trainer.StepReport report) {
     Map<String, @Nullable Object> line = new LinkedHashMap<>();
     line.put("step", report.step());
@@ -84,11 +115,26 @@ public final class MetricsFile implements AutoCloseable {
     line.put("seconds", report.seconds());
     line.put("time", Instant.now().truncatedTo(ChronoUnit.MILLIS).toString());
     try {
-      out.write(JSON.writeValueAsString(line));
-      out.write('\n');
-      out.flush();
+      append(JSON.writeValueAsString(line) + "\n");
     } catch (IOException e) {
       throw unwritable(e);
+    }
+  }
+
+  private void append(String line) throws IOException {
+    long before = out.position();
+    try {
+      write(out, line.getBytes(StandardCharsets.UTF_8));
+    } catch (IOException e) {
+      out.truncate(before);
+      throw e;
+    }
+  }
+
+  private static void write(FileChannel out, byte[] content) throws IOException {
+    ByteBuffer bytes = ByteBuffer.wrap(content);
+    while (bytes.hasRemaining()) {
+      out.write(bytes);
     }
   }
 

@@ -31,6 +31,10 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   private @Nullable ProgressLine progress;
   private @Nullable ClassImageProgress making;
   private @Nullable MetricsFile metrics;
+
+  /** Whether the last line of the metrics could not be written. */
+  private boolean metricsLost;
+
   private TrainingRun.@Nullable PeakMemory peak;
   private @Nullable TextEncoding encoding;
   private Outcome outcome = new Outcome("", "", false, false, false, false);
@@ -205,11 +209,25 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
           "step %d is skipped: with the loss scale %s its fp16 gradients are not finite",
           report.step(), scale);
     }
-    if (metrics != null) {
-      metrics.add(report);
-    }
+    record(report);
     if (progress != null) {
       progress.step(report);
+    }
+  }
+
+  /** A full disk costs the lines that do not fit, not the run. */
+  private void record(Trainer.StepReport report) {
+    if (metrics == null) {
+      return;
+    }
+    try {
+      metrics.add(report);
+      metricsLost = false;
+    } catch (Problem e) {
+      if (!metricsLost) {
+        warning(e.getMessage() + "; the run goes on without the lines that do not fit");
+      }
+      metricsLost = true;
     }
   }
 
@@ -220,10 +238,8 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
 
   @Override
   public void sampled(int step, List<SamplePictures.Sample> samples) {
-    Path folder = output.resolve("samples");
     try (StagedFiles files = new StagedFiles()) {
       for (SamplePictures.Sample sample : samples) {
-        String name = String.format(Locale.ROOT, "%06d-%s", step, sample.name());
         PictureParameters how =
             new PictureParameters(
                 sample.request(),
@@ -232,7 +248,9 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
                 sample.seed(),
                 String.valueOf(output.getFileName()),
                 step);
-        files.add(folder.resolve(name + ".png"), PictureFiles.sheet(sample.pictures(), how));
+        files.add(
+            SamplePictures.file(output, step, sample.name()),
+            PictureFiles.sheet(sample.pictures(), how));
       }
       files.commit();
     }

@@ -3,14 +3,17 @@ package dreambooth4j.train;
 import dreambooth4j.Problem;
 import dreambooth4j.Sha256;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.OptimizerState;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.StateTensor;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.UpdateRules;
+import dreambooth4j.weights.Checksum;
 import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.SafetensorsWriter;
+import dreambooth4j.weights.TensorInfo;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryNotEmptyException;
@@ -23,6 +26,8 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -44,6 +49,11 @@ final class Checkpoint {
 
   /** Before the name of a setting among the file's metadata. */
   private static final String SETTING = "setting ";
+
+  /** Before the name of a tensor among the file's metadata; alone that of the metadata itself. */
+  private static final String CHECKSUM = "crc32c ";
+
+  private static final Set<DType> WEIGHTS = Set.of(DType.F32, DType.BF16);
 
   /**
    * What was read besides weights and moments.
@@ -71,20 +81,24 @@ final class Checkpoint {
       Map<String, String> settings,
       Optimizer optimizer) {
     List<OptimizerState> states = optimizer.states();
-    SafetensorsWriter writer =
-        new SafetensorsWriter()
-            .metadata("step", Integer.toString(step))
-            .metadata("seed", Long.toString(seed))
-            .metadata(LOSS_SCALE, lossScale)
-            .metadata("layout", layout(states))
-            .metadata(OPTIMIZER, optimizer.rule().name())
-            .metadata("moments", moments(states));
-    settings.forEach((name, value) -> writer.metadata(SETTING + name, value));
-    tensors(states).forEach(writer::add);
+    Map<String, String> metadata = new LinkedHashMap<>();
+    metadata.put("step", Integer.toString(step));
+    metadata.put("seed", Long.toString(seed));
+    metadata.put(LOSS_SCALE, lossScale);
+    metadata.put("layout", layout(states));
+    metadata.put(OPTIMIZER, optimizer.rule().name());
+    metadata.put("moments", moments(states));
+    settings.forEach((name, value) -> metadata.put(SETTING + name, value));
+    Map<String, Tensor> tensors = tensors(states);
     if (ema != null) {
-      writer.metadata(EMA_UPDATES, Integer.toString(ema.updates()));
-      averages(states).forEach(writer::add);
+      metadata.put(EMA_UPDATES, Integer.toString(ema.updates()));
+      tensors.putAll(averages(states));
     }
+    tensors.forEach((name, tensor) -> metadata.put(CHECKSUM + name, Checksum.of(tensor)));
+    SafetensorsWriter writer = new SafetensorsWriter();
+    metadata.forEach(writer::metadata);
+    writer.metadata(CHECKSUM, Checksum.of(metadata));
+    tensors.forEach(writer::add);
     writer.write(run, folder.resolve(FILE));
   }
 
@@ -123,6 +137,7 @@ final class Checkpoint {
         throw Problem.data(
             path + ": expected a checkpoint's state, found tensors of something else");
       }
+      requireWhole(path, metadata);
       expect(
           path,
           layout(states).equals(metadata.get("layout")),
@@ -143,10 +158,10 @@ final class Checkpoint {
           path,
           Long.toString(seed).equals(metadata.get("seed")),
           "its seed is %s, this run's %s".formatted(metadata.get("seed"), seed));
-      tensors(states).forEach((name, tensor) -> file.readInto(tensor, name));
+      tensors(states).forEach((name, tensor) -> read(file, name, tensor));
       String ema = file.metadata().get(EMA_UPDATES);
       if (ema != null) {
-        averages(states).forEach((name, tensor) -> file.readInto(tensor, name));
+        averages(states).forEach((name, tensor) -> read(file, name, tensor));
       }
       states.forEach(state -> state.parameters().copyMasters());
       Map<String, String> settings = new LinkedHashMap<>();
@@ -163,6 +178,59 @@ final class Checkpoint {
           ema == null ? null : number(path, EMA_UPDATES, ema),
           settings);
     }
+  }
+
+  /**
+   * Fills a tensor. Weights of full_bf16 and others are read as each other; of any other type
+   * numbers would be taken for what they are not.
+   */
+  private static void read(Safetensors file, String name, Tensor tensor) {
+    TensorInfo info = file.tensors().get(name);
+    boolean same = info != null && info.dtype() == tensor.dtype();
+    boolean wider =
+        info != null && WEIGHTS.contains(info.dtype()) && WEIGHTS.contains(tensor.dtype());
+    if (info == null || info.count() != tensor.count() || !(same || wider)) {
+      throw Problem.data(
+          "%s: expected a tensor %s of %d numbers in %s, found %s"
+              .formatted(file.path(), name, tensor.count(), tensor.dtype(), info));
+    }
+    if (same) {
+      file.readInto(tensor, name);
+      requireSum(file, name, tensor);
+      return;
+    }
+    try (Arena scratch = tensor.arena().child("read " + name)) {
+      Tensor stored = file.read(scratch, name);
+      requireSum(file, name, stored);
+      tensor.copyFrom(stored);
+    }
+  }
+
+  private static void requireSum(Safetensors file, String name, Tensor stored) {
+    Map<String, String> metadata = file.metadata();
+    if (hasSums(metadata) && !Checksum.of(stored).equals(metadata.get(CHECKSUM + name))) {
+      throw damaged(file.path(), "the numbers of " + name);
+    }
+  }
+
+  /** Those of earlier versions have none. */
+  private static boolean hasSums(Map<String, String> metadata) {
+    return metadata.keySet().stream().anyMatch(name -> name.startsWith(CHECKSUM));
+  }
+
+  private static void requireWhole(Path path, Map<String, String> metadata) {
+    Map<String, String> others = new TreeMap<>(metadata);
+    others.remove("format");
+    String sum = others.remove(CHECKSUM);
+    if (hasSums(metadata) && !Checksum.of(others).equals(sum)) {
+      throw damaged(path, "its header");
+    }
+  }
+
+  private static Problem damaged(Path path, String what) {
+    return Problem.data(
+        "%s: it is damaged: the checksum of %s is another than when it was written. Resume from an earlier checkpoint, by its name."
+            .formatted(path, what));
   }
 
   private static int number(Path path, String name, @Nullable String text) {

@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 import dreambooth4j.Problem;
 import dreambooth4j.config.OutputConfig;
 import java.io.IOException;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -19,7 +20,9 @@ import org.jspecify.annotations.Nullable;
 /** The checkpoints of a run: {@code checkpoint-<step>} folders in its output folder. */
 final class Checkpoints {
   private static final String PREFIX = "checkpoint-";
-  private static final String LATEST = "latest";
+
+  /** What resume_from_checkpoint says for the last one written. */
+  static final String LATEST = "latest";
 
   /** A run that is complete keeps a checkpoint there only if it is told to. */
   private static final String FINISHED =
@@ -33,7 +36,8 @@ final class Checkpoints {
   }
 
   /**
-   * Where to go on from, by resume_from_checkpoint; null to start anew.
+   * Where to go on from, by resume_from_checkpoint; null to begin with the first step, as {@code
+   * latest} does in a run that was ended before it wrote any.
    *
    * @throws Problem when it was asked for and is not there: starting over in silence would lose a
    *     run
@@ -44,12 +48,14 @@ final class Checkpoints {
       return null;
     }
     if (!wanted.equals(LATEST)) {
-      Path path = Path.of(wanted);
       // As diffusers reads it, checkpoint-500 is one of this run's own.
-      Path own = config.outputDir().resolve(path);
-      return Files.isDirectory(own) ? own : path;
+      Path own = config.outputDir().resolve(wanted);
+      return Files.isDirectory(own) ? own : Path.of(wanted);
     }
     List<Path> all = all();
+    if (all.isEmpty() && OutputFolder.isUnfinished(config.outputDir())) {
+      return null;
+    }
     if (all.isEmpty()) {
       boolean finished = Files.exists(config.outputDir().resolve("model_index.json"));
       throw Problem.data(
@@ -59,10 +65,19 @@ final class Checkpoints {
     return all.get(all.size() - 1);
   }
 
-  /** Saves one, then removes the oldest beyond checkpoints_total_limit. */
+  /** Saves one. */
   Path save(Trainer trainer) {
     Path folder = config.outputDir().resolve(PREFIX + trainer.done());
     trainer.save(folder);
+    return folder;
+  }
+
+  /**
+   * Removes the oldest beyond checkpoints_total_limit.
+   *
+   * @throws Problem when one cannot be removed
+   */
+  void removeOld() {
     Integer limit = config.checkpointsTotalLimit();
     if (limit != null) {
       List<Path> all = all();
@@ -70,7 +85,19 @@ final class Checkpoints {
         Checkpoint.delete(old);
       }
     }
-    return folder;
+  }
+
+  /** Removes the folders of those that a process was killed over. */
+  static void removeEmpty(Path output) throws IOException {
+    try (Stream<Path> files = Files.list(output)) {
+      for (Path each : files.filter(file -> step(file) >= 0 && Files.isDirectory(file)).toList()) {
+        try {
+          Files.delete(each);
+        } catch (DirectoryNotEmptyException e) {
+          // It holds a checkpoint, or what is not ours.
+        }
+      }
+    }
   }
 
   /**

@@ -3,7 +3,7 @@ package dreambooth4j.train;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigWriter;
-import dreambooth4j.config.OutputConfig;
+import dreambooth4j.weights.FolderChanges;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
@@ -26,6 +26,13 @@ import org.jspecify.annotations.Nullable;
  */
 final class OutputFolder implements AutoCloseable {
   private static final String METRICS = "metrics.jsonl";
+  private static final String INDEX = "model_index.json";
+
+  /** Is there from when a run begins until it has saved its model and drawn its last samples. */
+  private static final String UNFINISHED = ".unfinished";
+
+  private static final String UNFINISHED_SAYS =
+      "A run has begun here and is not at its end; train with resume_from_checkpoint latest goes on.\n";
 
   /** What a run leaves of itself beside the model: name and ending. */
   private static final List<List<String>> TRACES =
@@ -33,64 +40,139 @@ final class OutputFolder implements AutoCloseable {
 
   private static final String CHECKPOINTS = "checkpoints-";
 
-  private final OutputConfig output;
+  /** Folders of ours whose files are written as parts first. */
+  private static final String WITH_PARTS = "checkpoint-\\d+|samples|cache|class_images(-\\d+)?";
+
+  private static final int DEPTH_OF_PARTS = 3;
+
+  private final Config config;
   private final Path path;
   private final FileChannel lock;
 
-  private OutputFolder(OutputConfig output, FileChannel lock) {
-    this.output = output;
-    this.path = output.outputDir();
+  private OutputFolder(Config config, FileChannel lock) {
+    this.config = config;
+    this.path = config.output().outputDir();
     this.lock = lock;
+  }
+
+  /**
+   * Finishes what a run was about to change in the folder when it was killed, so that it can be
+   * looked at; does nothing in any other case.
+   *
+   * @throws Problem when it cannot be finished, or another run has the folder
+   */
+  static void recover(Path path) {
+    if (FolderChanges.isPending(path)) {
+      try (FileChannel lock = lock(path)) {
+        FolderChanges.finish(path);
+      } catch (IOException e) {
+        throw unwritable(path, e);
+      }
+    }
+  }
+
+  /** Whether a run has begun in the folder that is not at its end. */
+  static boolean isUnfinished(Path path) {
+    return Files.exists(path.resolve(UNFINISHED));
   }
 
   /**
    * Makes the folder if need be and takes it.
    *
-   * @throws Problem when it cannot be written, another run has it, or it is the base model's own
+   * @throws Problem when it cannot be written, another run has it, or it holds what is not a run's
    */
-  static OutputFolder take(OutputConfig output, ModelSource base) {
-    Path path = output.outputDir();
+  static OutputFolder take(Config config, ModelSource base) {
+    Path path = config.output().outputDir();
     try {
-      if (Files.exists(path) && Files.isSameFile(path, base.path())) {
-        throw Problem.usage(
-            "output_dir is the base model's own folder, %s: it would be overwritten. Give another output_dir."
-                .formatted(path));
-      }
-      requireNoOther(path.resolve(ConfigWriter.FILE));
+      requireOwn(config, base);
       Files.createDirectories(path);
       if (!Files.isWritable(path)) {
         throw new AccessDeniedException(path.toString());
       }
-      FileChannel lock =
-          FileChannel.open(
-              path.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-      if (!isOurs(lock)) {
-        lock.close();
-        throw Problem.usage(
-            "another run writes to output_dir %s: wait for its end, or give another output_dir"
-                .formatted(path));
-      }
-      return new OutputFolder(output, lock);
+      OutputFolder folder = new OutputFolder(config, lock(path));
+      folder.sweep();
+      return folder;
     } catch (IOException e) {
-      throw new Problem(
-          Problem.Kind.FAILED,
-          "output_dir %s cannot be written: %s. Give another output_dir."
-              .formatted(path, Problem.why(e)),
-          e);
+      throw unwritable(path, e);
+    }
+  }
+
+  private static Problem unwritable(Path path, IOException e) {
+    return new Problem(
+        Problem.Kind.FAILED,
+        "output_dir %s cannot be written: %s. Give another output_dir."
+            .formatted(path, Problem.why(e)),
+        e);
+  }
+
+  /** What lies there may be somebody else's: nothing of it is written over. */
+  private static void requireOwn(Config config, ModelSource base) throws IOException {
+    Path path = config.output().outputDir();
+    if (!Files.exists(path)) {
+      return;
+    }
+    requireOther(path, base.path(), "is the base model's own folder");
+    for (var concept : config.concepts()) {
+      requireOther(
+          path,
+          concept.instanceDataDir(),
+          "is the instance_data_dir of a concept: its samples would be trained on");
+    }
+    boolean ours = isOurConfig(path.resolve(ConfigWriter.FILE)) || isUnfinished(path);
+    if (Files.exists(path.resolve(INDEX)) && !ours) {
+      throw Problem.usage(
+          "output_dir %s holds a model that no run of train left there, for it has no %s: it would be overwritten. Give another output_dir."
+              .formatted(path, ConfigWriter.FILE));
+    }
+    for (String name : List.of(METRICS, INDEX, UNFINISHED)) {
+      Path file = path.resolve(name);
+      if (Files.exists(file) && !Files.isRegularFile(file)) {
+        throw Problem.usage(
+            "output_dir has a %s that is no file, where the run would write its own: move %s away, or give another output_dir"
+                .formatted(name, file));
+      }
+    }
+  }
+
+  private static void requireOther(Path path, Path other, String is) throws IOException {
+    if (Files.exists(other) && Files.isSameFile(path, other)) {
+      throw Problem.usage("output_dir %s, %s. Give another output_dir.".formatted(is, path));
     }
   }
 
   /** The configuration that the run itself was given may lie where the resolved one goes. */
-  private static void requireNoOther(Path config) throws IOException {
+  private static boolean isOurConfig(Path config) throws IOException {
+    if (!Files.exists(config)) {
+      return false;
+    }
     if (Files.isRegularFile(config)) {
       try (Stream<String> lines = Files.lines(config, StandardCharsets.ISO_8859_1)) {
-        if (!lines.findFirst().orElse("").equals(ConfigWriter.HEADER)) {
-          throw Problem.usage(
-              "output_dir has a %s of your own, %s, where the run would write its own: rename it, or give another output_dir"
-                  .formatted(ConfigWriter.FILE, config));
+        if (lines.findFirst().orElse("").equals(ConfigWriter.HEADER)) {
+          return true;
         }
       }
     }
+    throw Problem.usage(
+        "output_dir has a %s of your own, %s, where the run would write its own: rename it, or give another output_dir"
+            .formatted(ConfigWriter.FILE, config));
+  }
+
+  /** Locks the folder, until the channel is closed. */
+  private static FileChannel lock(Path path) throws IOException {
+    Path file = path.resolve(".lock");
+    if (Files.exists(file) && !Files.isRegularFile(file)) {
+      throw Problem.usage(
+          "output_dir has a .lock that is no file: remove %s, or give another output_dir"
+              .formatted(file));
+    }
+    FileChannel lock = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    if (!isOurs(lock)) {
+      lock.close();
+      throw Problem.usage(
+          "another run writes to output_dir %s: wait for its end, or give another output_dir"
+              .formatted(path));
+    }
+    return lock;
   }
 
   private static boolean isOurs(FileChannel channel) {
@@ -104,40 +186,74 @@ final class OutputFolder implements AutoCloseable {
     }
   }
 
+  /** Removes the parts of files that killed runs left, here and in the cache. */
+  private void sweep() throws IOException {
+    StagedFiles.sweep(path);
+    try (Stream<Path> files = Files.list(path)) {
+      for (Path each : files.filter(Files::isDirectory).toList()) {
+        if (String.valueOf(each.getFileName()).matches(WITH_PARTS)) {
+          sweepBelow(each);
+        }
+      }
+    }
+    Path cache = config.output().cacheDir();
+    if (cache != null && Files.isDirectory(cache)) {
+      sweepBelow(cache);
+    }
+    Checkpoints.removeEmpty(path);
+  }
+
+  private static void sweepBelow(Path folder) throws IOException {
+    try (Stream<Path> all = Files.walk(folder, DEPTH_OF_PARTS)) {
+      all.filter(Files::isDirectory).forEach(StagedFiles::sweep);
+    }
+  }
+
   /**
-   * Renames what an earlier run that trained has left of itself, so that its metrics, its
-   * configuration, its samples and its checkpoints are neither written over nor taken for the new
-   * run's: {@code metrics-1.jsonl} and so on.
+   * Begins a run anew: renames what an earlier one that trained has left of itself, so that its
+   * metrics, its configuration, its samples and its checkpoints are neither written over nor taken
+   * for the new run's: {@code metrics-1.jsonl} and so on. All of it is renamed, or nothing.
    *
    * @return a note that says so; null if there is nothing of the kind
    */
-  @Nullable String setAside() {
-    try {
+  @Nullable String begin() {
+    try (FolderChanges changes = new FolderChanges(path)) {
       Path metrics = path.resolve(METRICS);
-      if (!Files.exists(metrics) || Files.size(metrics) == 0) {
-        return null;
-      }
+      List<Path> checkpoints = new Checkpoints(config.output()).all();
+      boolean trained = Files.exists(metrics) && Files.size(metrics) > 0;
       int number = 1;
-      while (isTaken(number)) {
-        number++;
-      }
-      for (List<String> trace : TRACES) {
-        Path from = path.resolve(String.join("", trace));
-        if (Files.exists(from)) {
-          Files.move(from, path.resolve(String.join("-" + number, trace)));
+      if (trained || !checkpoints.isEmpty()) {
+        while (isTaken(number)) {
+          number++;
         }
+        setAside(changes, number, checkpoints);
       }
-      for (Path checkpoint : new Checkpoints(output).all()) {
-        Path aside = Files.createDirectories(path.resolve(CHECKPOINTS + number));
-        Files.move(checkpoint, aside.resolve(checkpoint.getFileName()));
-      }
-      return "%s holds an earlier run: its metrics, configuration, samples and checkpoints are kept as metrics-%d.jsonl and so on; its model is replaced at the end"
-          .formatted(path, number);
+      changes.add(
+          path.resolve(UNFINISHED),
+          StagedFiles.Body.of(UNFINISHED_SAYS.getBytes(StandardCharsets.UTF_8)));
+      changes.commit();
+      return trained || !checkpoints.isEmpty()
+          ? "%s holds an earlier run: its metrics, configuration, samples and checkpoints are kept as metrics-%d.jsonl and so on; its model is replaced at the end"
+              .formatted(path, number)
+          : null;
     } catch (IOException e) {
       throw new Problem(
           Problem.Kind.FAILED,
           "what an earlier run left in %s cannot be renamed: %s".formatted(path, Problem.why(e)),
           e);
+    }
+  }
+
+  private void setAside(FolderChanges changes, int number, List<Path> checkpoints) {
+    for (List<String> trace : TRACES) {
+      Path from = path.resolve(String.join("", trace));
+      if (Files.exists(from)) {
+        changes.move(from, path.resolve(String.join("-" + number, trace)));
+      }
+    }
+    Path aside = path.resolve(CHECKPOINTS + number);
+    for (Path checkpoint : checkpoints) {
+      changes.move(checkpoint, aside.resolve(checkpoint.getFileName()));
     }
   }
 
@@ -148,12 +264,18 @@ final class OutputFolder implements AutoCloseable {
   }
 
   /** Keeps the configuration as it was resolved. */
-  void write(Config config) {
-    try (StagedFiles files = new StagedFiles()) {
-      files.add(
-          path.resolve(ConfigWriter.FILE),
-          ConfigWriter.toYaml(config).getBytes(StandardCharsets.UTF_8));
-      files.commit();
+  void write(Config resolved) {
+    StagedFiles.write(
+        path.resolve(ConfigWriter.FILE),
+        ConfigWriter.toYaml(resolved).getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Notes that the run is at its end. */
+  void end() {
+    try {
+      Files.deleteIfExists(path.resolve(UNFINISHED));
+    } catch (IOException e) {
+      // resume_from_checkpoint latest then does again what is done, to the same end.
     }
   }
 

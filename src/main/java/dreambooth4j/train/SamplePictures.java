@@ -11,8 +11,11 @@ import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -38,6 +41,11 @@ public final class SamplePictures {
       SamplerKind sampler,
       long seed,
       List<Pixels> pictures) {}
+
+  /** Where the sample of this name lies that was drawn after so many steps. */
+  public static Path file(Path output, int step, String name) {
+    return output.resolve("samples").resolve(String.format(Locale.ROOT, "%06d-%s.png", step, name));
+  }
 
   private record SampleRequest(String name, TextToImage.Request request, int count, long seed) {}
 
@@ -110,6 +118,11 @@ public final class SamplePictures {
   /** Pictures that are drawn each time. */
   int count() {
     return wishes.stream().mapToInt(SampleRequest::count).sum();
+  }
+
+  /** Whether all of them lie there as they were drawn after so many steps. */
+  boolean areDrawn(Path output, int step) {
+    return wishes.stream().allMatch(each -> Files.exists(file(output, step, each.name)));
   }
 
   /**

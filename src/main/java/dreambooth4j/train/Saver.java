@@ -1,10 +1,15 @@
 package dreambooth4j.train;
 
 import dreambooth4j.Problem;
+import dreambooth4j.pipeline.TextEncoding;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
-/** Saves what a run has learnt: checkpoints on the way, the model at its end. */
+/**
+ * Saves what a run has learnt: checkpoints on the way, the model at its end. What cannot be written
+ * costs as little as it can: the smaller model takes a checkpoint's place, or the other way round.
+ */
 final class Saver {
   private final Session session;
   private final Checkpoints checkpoints;
@@ -17,14 +22,24 @@ final class Saver {
   }
 
   /**
-   * Saves a checkpoint.
+   * Saves a checkpoint and removes those beyond checkpoints_total_limit.
    *
    * @throws Problem when the weights are not finite, or it cannot be written
    */
-  void saveCheckpoint() {
+  private void saveCheckpoint() {
     Trainer trainer = session.trainer();
     Divergence.requireFinite(session.model(), trainer.done());
     session.listener().saved(checkpoints.save(trainer), trainer.done());
+    removeOldCheckpoints();
+  }
+
+  /** Removes checkpoints beyond checkpoints_total_limit, those that a killed run left too. */
+  private void removeOldCheckpoints() {
+    try {
+      checkpoints.removeOld();
+    } catch (Problem e) {
+      session.warn("an old checkpoint stays: " + e.getMessage());
+    }
   }
 
   /**
@@ -32,10 +47,71 @@ final class Saver {
    *
    * @throws Problem when the weights are not finite, or it cannot be written
    */
-  void saveModel() {
+  private void saveModel() {
     Divergence.requireFinite(session.model(), session.trainer().done());
-    session.model().save(session.arena(), output);
+    TextEncoding encoding = TextEncoding.of(session.config().model());
+    session.model().save(session.arena(), encoding.notes(), output);
     session.listener().saved(output, session.trainer().done());
+  }
+
+  /**
+   * Saves a checkpoint between two steps. Where it cannot be written that is said and the run goes
+   * on; if there is none that it could be resumed from, the model is saved instead.
+   *
+   * @throws Problem when the weights are not finite
+   */
+  void duringRun() {
+    Problem failed = failure(this::saveCheckpoint);
+    if (failed == null) {
+      return;
+    }
+    session.warn(
+        "no checkpoint after step %d: %s The run goes on; make room in %s before its end."
+            .formatted(session.trainer().done(), failed.getMessage(), output));
+    if (checkpoints.all().isEmpty()) {
+      failed = failure(this::saveModel);
+      if (failed != null) {
+        session.warn("nor can the model be saved: " + failed.getMessage());
+      }
+    }
+  }
+
+  /**
+   * Saves the model at the end of a run, and a checkpoint where the run was stopped, was told to
+   * keep one, or the model cannot be written.
+   *
+   * @param learnt whether there is more to save than when the run began
+   * @throws Problem when the weights are not finite, or when one of them could not be written: the
+   *     other was tried all the same
+   */
+  void atEnd(boolean learnt) {
+    boolean stopped = !session.isFinished();
+    Problem checkpoint = stopped ? failure(this::saveCheckpoint) : null;
+    Problem model = failure(this::saveModel);
+    boolean wanted = session.config().output().saveStateAfter() || model != null;
+    if (!stopped && learnt && wanted) {
+      checkpoint = failure(this::saveCheckpoint);
+    }
+    removeOldCheckpoints();
+    if (model != null && checkpoint != null) {
+      session.warn("nor can a checkpoint be saved: " + checkpoint.getMessage());
+    }
+    if (model != null || checkpoint != null) {
+      throw model != null ? model : checkpoint;
+    }
+  }
+
+  /** Why something could not be written; null if it was. */
+  private static @Nullable Problem failure(Runnable save) {
+    try {
+      save.run();
+      return null;
+    } catch (Problem e) {
+      if (e.kind() != Problem.Kind.FAILED) {
+        throw e;
+      }
+      return e;
+    }
   }
 
   /** Saves a checkpoint if it can, where something else ends the run: that is what is reported. */

@@ -1,6 +1,7 @@
 package dreambooth4j.train;
 
 import dreambooth4j.config.Config;
+import dreambooth4j.config.OutputConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
 import java.util.function.BooleanSupplier;
@@ -22,6 +23,13 @@ record Session(
     Arena arena,
     StableDiffusion model,
     Trainer trainer) {
+  /** When checkpoints are written. */
+  Schedule saving() {
+    OutputConfig output = config.output();
+    return Schedule.of(
+        output.checkpointingSteps(), output.saveEmbeddingEvery(), trainer.stepsPerEpoch());
+  }
+
   /** Whether it is asked to end. */
   boolean isStopped() {
     return stop.getAsBoolean();

@@ -2,7 +2,6 @@ package dreambooth4j.train;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
-import dreambooth4j.config.OutputConfig;
 import dreambooth4j.config.SamplesConfig;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.prior.ClassImagePlan;
@@ -31,6 +30,9 @@ final class TrainingLoop {
   /** Steps that were done when samples were last drawn. */
   private int sampled;
 
+  /** Whether a step has changed the weights. */
+  private boolean learnt;
+
   /**
    * A loop that has not begun.
    *
@@ -49,10 +51,9 @@ final class TrainingLoop {
     this.classImages = classImages;
     this.pairs = pairs;
     Config config = session.config();
-    OutputConfig output = config.output();
     SamplesConfig pictures = config.samples();
     int epoch = trainer.stepsPerEpoch();
-    saving = Schedule.of(output.checkpointingSteps(), output.saveEmbeddingEvery(), epoch);
+    saving = session.saving();
     sampling = Schedule.of(pictures.validationSteps(), pictures.savePreviewEvery(), epoch);
     refreshing = Schedule.of(0, config.prior().refreshEpochs(), epoch);
     begun = trainer.done();
@@ -83,11 +84,16 @@ final class TrainingLoop {
     end();
   }
 
+  private void step(Trainer.StepReport report) {
+    learnt = learnt || !report.skipped();
+    session.listener().step(report);
+  }
+
   private void steps() {
     while (true) {
       int done = trainer.done();
       int next = Math.min(saving.after(done), sampling.after(done));
-      trainer.train(Math.min(next, refreshing.after(done)), session.listener(), session.stop());
+      trainer.train(Math.min(next, refreshing.after(done)), this::step, session.stop());
       if (session.isFinished() || session.isStopped()) {
         return;
       }
@@ -97,7 +103,7 @@ final class TrainingLoop {
 
   private void between(int done) {
     if (saving.isDue(done)) {
-      saver.saveCheckpoint();
+      saver.duringRun();
     }
     if (sampling.isDue(done)) {
       sample();
@@ -108,20 +114,28 @@ final class TrainingLoop {
   }
 
   private void end() {
-    boolean learnt = trainer.done() > begun;
-    if (!session.isFinished()) {
-      if (!learnt) {
-        return; // a model that lies there is worth more
+    if (trainer.done() > begun && !learnt) {
+      if (session.isFinished()) {
+        throw nothingLearnt();
       }
-      saver.saveCheckpoint();
+      return;
     }
-    saver.saveModel();
-    if (session.isFinished() && learnt && session.config().output().saveStateAfter()) {
-      saver.saveCheckpoint();
+    if (!session.isFinished() && !learnt) {
+      return; // a model that lies there is worth more
     }
-    if (session.isFinished() && sampled < trainer.done()) {
+    saver.atEnd(learnt);
+    if (session.isFinished()
+        && (sampled < trainer.done()
+            || !samples.areDrawn(session.config().output().outputDir(), trainer.done()))) {
       sample();
     }
+  }
+
+  private Problem nothingLearnt() {
+    return new Problem(
+        Problem.Kind.DIVERGED,
+        "nothing was learnt: all %d steps were skipped, for their fp16 gradients were not finite. No model is written. Try mixed_precision bf16 or no, or smaller loss weights."
+            .formatted(trainer.done() - begun));
   }
 
   /** Goes on with the class images of these epochs, if others than those at hand. */

@@ -103,12 +103,13 @@ public final class TrainingRun {
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
     ModelSource base = ModelSource.find(config.model().required(), config.model().variant());
+    OutputFolder.recover(output);
     Checkpoints checkpoints = new Checkpoints(config.output());
     Path resumed = checkpoints.toResume();
     requireReadable(concepts);
     MemoryForecast memory = forecast(base, concepts, plan);
     Config fitted = config.with(memory.plan().memory());
-    try (OutputFolder folder = OutputFolder.take(config.output(), base);
+    try (OutputFolder folder = OutputFolder.take(config, base);
         Arena run = Devices.open("run", Devices.choose(config.compute()), memory.limit());
         StableDiffusion model = Trainer.load(run, base, fitted)) {
       warn(Devices.note(config.compute().device(), run.device()));
@@ -131,16 +132,20 @@ public final class TrainingRun {
       listener.paired(config, concepts, plan);
       Caches caches = new Caches(run, config, base, model, listener::warning);
       Trainer trainer = new Trainer(run, fitted, model, pairs(concepts, plan), caches);
+      Session session = new Session(config, listener, stop, run, model, trainer);
       if (resumed != null) {
         resume(trainer, resumed);
+      } else if (continues(null)) {
+        listener.warning("the run here wrote no checkpoint before it ended: it begins again");
       }
+      warn(DiskSpace.note(session));
       trainer.fillCaches(listener, stop);
       if (stop.getAsBoolean()) {
         return false;
       }
       FreshClassImages fresh = new FreshClassImages(config, concepts, base);
       if (!continues(resumed)) {
-        warn(folder.setAside());
+        warn(folder.begin());
         fresh.forget();
       }
       folder.write(config);
@@ -158,9 +163,11 @@ public final class TrainingRun {
         trainer.capture(new CudaRecorder(), listener::warning);
       }
       try (trainer) {
-        Session session = new Session(config, listener, stop, run, model, trainer);
         Saver saver = new Saver(session, checkpoints);
         new TrainingLoop(session, samples, saver, fresh, made -> pairs(concepts, made)).run();
+        if (session.isFinished()) {
+          folder.end();
+        }
         return session.isFinished();
       } finally {
         listener.ended(peakOf(run));
@@ -205,10 +212,13 @@ public final class TrainingRun {
 
   /**
    * Whether it goes on with what this folder holds, rather than with a checkpoint from elsewhere or
-   * of a run that was set aside.
+   * of a run that was set aside. Of a run that wrote no checkpoint it takes the first step again.
    */
   private boolean continues(@Nullable Path resumed) {
-    return resumed != null && output.equals(resumed.toAbsolutePath().normalize().getParent());
+    if (resumed == null) {
+      return Checkpoints.LATEST.equals(config.output().resumeFromCheckpoint());
+    }
+    return output.equals(resumed.toAbsolutePath().normalize().getParent());
   }
 
   private void warn(@Nullable String message) {

@@ -3,6 +3,7 @@ package dreambooth4j.weights;
 import dreambooth4j.engine.Arena;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 
 /** How groups that have trained are saved: as a model, or later as an adapter. */
 @FunctionalInterface
@@ -13,8 +14,9 @@ public interface Export {
    *
    * @param arena holds one tensor at a time where its order or type must change
    * @param groups all those of one model that are saved in this way
+   * @param notes what else is to be known of the weights, by name: written into their file
    * @param output a folder, which need not be there
    * @throws dreambooth4j.Problem when it cannot be written
    */
-  void write(Arena arena, List<Group> groups, Path output);
+  void write(Arena arena, List<Group> groups, Map<String, String> notes, Path output);
 }

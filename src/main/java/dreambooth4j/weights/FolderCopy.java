@@ -12,12 +12,12 @@ import java.util.Set;
 /** A copy of a diffusers folder, of the known files alone, among files about to be written. */
 final class FolderCopy {
   private final ModelFolder base;
-  private final StagedFiles files;
+  private final FolderChanges changes;
   private final Path output;
 
-  FolderCopy(ModelFolder base, StagedFiles files, Path output) {
+  FolderCopy(ModelFolder base, FolderChanges changes, Path output) {
     this.base = base;
-    this.files = files;
+    this.changes = changes;
     this.output = output;
   }
 
@@ -49,13 +49,13 @@ final class FolderCopy {
       return;
     }
     if (!source.toString().endsWith(".json")) {
-      files.copy(source, folder.resolve(component.weightsFile(null)));
+      changes.copy(source, folder.resolve(component.weightsFile(null)));
       return;
     }
     for (String shard : ShardedSafetensors.fileNames(source)) {
-      files.copy(source.resolveSibling(shard), folder.resolve(shard));
+      changes.copy(source.resolveSibling(shard), folder.resolve(shard));
     }
-    files.copy(source, folder.resolve(component.indexFile(null)));
+    changes.copy(source, folder.resolve(component.indexFile(null)));
   }
 
   /**
@@ -76,7 +76,7 @@ final class FolderCopy {
         return;
       }
     }
-    files.copy(source, target);
+    changes.copy(source, target);
   }
 
   /** diffusers refuses a folder whose index names components that are not there. */
@@ -89,8 +89,9 @@ final class FolderCopy {
         index.putArray(each.getKey()).addNull().addNull();
       }
     }
+    // Added in any case, and last: its place is to stay empty until all others are taken.
     if (index.equals(base.index())) {
-      files.copy(base.path().resolve(ModelFolder.INDEX), target);
+      changes.add(target, StagedFiles.Body.of(base.path().resolve(ModelFolder.INDEX)));
       return;
     }
     if (!written.contains(Component.SAFETY_CHECKER)) {
@@ -102,7 +103,7 @@ final class FolderCopy {
   private void addJson(Path target, ObjectNode json) {
     try {
       ObjectMapper mapper = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
-      files.add(target, mapper.writeValueAsBytes(json));
+      changes.add(target, StagedFiles.Body.of(mapper.writeValueAsBytes(json)));
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("what was read as JSON can be written as JSON", e);
     }

@@ -41,6 +41,11 @@ public final class ModelFolder implements ModelSource {
    * @throws Problem when it has none, or it is of a kind that is not trained here
    */
   public static ModelFolder open(Path path, @Nullable String variant) {
+    if (FolderChanges.isPending(path)) {
+      throw Problem.data(
+          "%s: a run is putting a model there, or was killed while it did. If none is running, start one with this output_dir (with --resume_from_checkpoint latest it goes on): it finishes that first."
+              .formatted(path));
+    }
     if (Files.notExists(path.resolve(INDEX), LinkOption.NOFOLLOW_LINKS)) {
       throw Problem.data(
           "%s: expected a diffusers folder with a %s, found none. %s".formatted(path, INDEX, SEE));
@@ -97,8 +102,8 @@ public final class ModelFolder implements ModelSource {
   }
 
   @Override
-  public void copyTo(StagedFiles files, Path output, Set<Component> trained) {
-    new FolderCopy(this, files, output).add(trained);
+  public void copyTo(FolderChanges changes, Path output, Set<Component> trained) {
+    new FolderCopy(this, changes, output).add(trained);
   }
 
   @Override

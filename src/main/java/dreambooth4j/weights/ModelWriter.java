@@ -4,12 +4,13 @@ import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
  * Writes a trained model as a diffusers folder: the trained components' weights in F32, under the
@@ -26,26 +27,57 @@ public final class ModelWriter implements Export {
 
   /**
    * Writes the folder: the groups' weights, as they are {@code saved}, instead of the base model's.
-   * All files are complete before the first takes its place: when this fails half-way, a model that
-   * was there before is whole.
+   * Wherever this fails or the process is killed, the folder holds the model that was there before
+   * or this one, or {@link FolderChanges} are pending and it is read by nobody.
    *
    * @throws Problem when it cannot be written, or the base model can no longer be read
    */
   @Override
-  public void write(Arena arena, List<Group> groups, Path output) {
+  public void write(Arena arena, List<Group> groups, Map<String, String> notes, Path output) {
     Map<Component, Group> trained = new EnumMap<>(Component.class);
     groups.forEach(group -> trained.put(group.component(), group));
-    try (StagedFiles files = new StagedFiles()) {
+    try (FolderChanges changes = new FolderChanges(output)) {
       for (Group group : trained.values()) {
         Component component = group.component();
         SafetensorsWriter writer = writer(group);
-        files.add(
+        new TreeMap<>(notes).forEach(writer::metadata);
+        changes.add(
             output.resolve(component.folder()).resolve(component.weightsFile(null)),
             channel -> writer.writeTo(channel, arena));
       }
-      base.copyTo(files, output, trained.keySet());
-      files.commit();
-      trained.keySet().forEach(component -> removeOldIndex(component, output));
+      base.copyTo(changes, output, trained.keySet());
+      deleteOld(changes, output);
+      changes.commit();
+    }
+  }
+
+  /**
+   * What an earlier model has and this one has not: diffusers would read its shards in preference
+   * to a new file, and its tokenizer's files beside others.
+   */
+  private static void deleteOld(FolderChanges changes, Path output) {
+    for (Component component : Component.values()) {
+      Path folder = output.resolve(component.folder());
+      Stream.concat(component.files().stream(), weightFiles(component, folder))
+          .map(folder::resolve)
+          .filter(file -> Files.isRegularFile(file) && !changes.holds(file))
+          .forEach(changes::delete);
+    }
+  }
+
+  private static Stream<String> weightFiles(Component component, Path folder) {
+    if (!component.hasWeights()) {
+      return Stream.of();
+    }
+    String index = component.indexFile(null);
+    Stream<String> names = Stream.of(component.weightsFile(null), index);
+    try {
+      Path file = folder.resolve(index);
+      return Files.isRegularFile(file)
+          ? Stream.concat(names, ShardedSafetensors.fileNames(file).stream())
+          : names;
+    } catch (Problem e) {
+      return names; // an index that cannot be read names no shards
     }
   }
 
@@ -60,18 +92,5 @@ public final class ModelWriter implements Export {
       writer.add(name, DType.F32, each, each.saved());
     }
     return writer;
-  }
-
-  /** diffusers would read the shards of an earlier model in preference to the new file. */
-  private static void removeOldIndex(Component component, Path output) {
-    Path old = output.resolve(component.folder()).resolve(component.indexFile(null));
-    try {
-      Files.deleteIfExists(old);
-    } catch (IOException e) {
-      throw new Problem(
-          Problem.Kind.FAILED,
-          old + ": is of an earlier model and cannot be removed; remove it by hand",
-          e);
-    }
   }
 }

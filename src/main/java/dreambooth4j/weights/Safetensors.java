@@ -58,6 +58,7 @@ public final class Safetensors implements TensorSource {
   }
 
   /** What the header's {@code __metadata__} says, such as {@code format}; cannot be changed. */
+  @Override
   public Map<String, String> metadata() {
     return header.metadata();
   }

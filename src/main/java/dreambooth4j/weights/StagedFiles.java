@@ -35,6 +35,28 @@ public final class StagedFiles implements AutoCloseable {
   public interface Body {
     /** Writes to {@code channel}, which is empty, at its beginning, and closed by the caller. */
     void writeTo(FileChannel channel) throws IOException;
+
+    /** These bytes. */
+    static Body of(byte[] content) {
+      return channel -> {
+        ByteBuffer bytes = ByteBuffer.wrap(content);
+        while (bytes.hasRemaining()) {
+          channel.write(bytes);
+        }
+      };
+    }
+
+    /** What another file holds. */
+    static Body of(Path source) {
+      return out -> {
+        try (FileChannel in = FileChannel.open(source, StandardOpenOption.READ)) {
+          long size = in.size();
+          for (long done = 0; done < size; ) {
+            done += in.transferTo(done, size - done, out);
+          }
+        }
+      };
+    }
   }
 
   private static final Pattern PART = Pattern.compile("\\..+\\.[0-9a-f]{16}\\.part");
@@ -76,6 +98,24 @@ public final class StagedFiles implements AutoCloseable {
   }
 
   private final Map<Path, Part> parts = new LinkedHashMap<>();
+  private final boolean forced;
+
+  /** Files that are on the disk before they take their places. */
+  public StagedFiles() {
+    this(true);
+  }
+
+  private StagedFiles(boolean forced) {
+    this.forced = forced;
+  }
+
+  /**
+   * Files that the system writes to the disk when it likes: quicker, and if it crashes they may be
+   * there without their content.
+   */
+  public static StagedFiles unforced() {
+    return new StagedFiles(false);
+  }
 
   /** Writes one file, whole or not at all: stages and commits it. */
   public static void write(Path target, Body body) {
@@ -111,7 +151,9 @@ public final class StagedFiles implements AutoCloseable {
         before.discard();
       }
       body.writeTo(part.channel);
-      part.channel.force(true);
+      if (forced) {
+        part.channel.force(true);
+      }
     } catch (IOException e) {
       throw unwritable(target, e);
     }
@@ -119,35 +161,37 @@ public final class StagedFiles implements AutoCloseable {
 
   /** Stages a file of these bytes, as {@link #add(Path, Body)}. */
   public void add(Path target, byte[] content) {
-    add(
-        target,
-        channel -> {
-          ByteBuffer bytes = ByteBuffer.wrap(content);
-          while (bytes.hasRemaining()) {
-            channel.write(bytes);
-          }
-        });
+    add(target, Body.of(content));
   }
 
-  /** Stages a copy of the content of {@code source}, unless {@code target} has it already. */
-  public void copy(Path source, Path target) {
+  /** Writes a new file, of which nobody else knows yet, and forces it to the disk. */
+  static void create(Path file, Body body) throws IOException {
+    try (FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW)) {
+      body.writeTo(channel);
+      channel.force(true);
+    }
+  }
+
+  /**
+   * Whether {@code target} is a file with the content of {@code source}.
+   *
+   * @throws Problem when one cannot be read, or something that is no file is in the target's place
+   */
+  static boolean isCopy(Path source, Path target) {
+    if (!Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+      return false;
+    }
+    if (!Files.isRegularFile(target)) {
+      throw Problem.usage(
+          "%s: something that is no file is in the place of one that is to be written: move it away"
+              .formatted(target));
+    }
     try {
-      if (Files.exists(target) && Files.mismatch(source, target) < 0) {
-        return;
-      }
+      return Files.mismatch(source, target) < 0;
     } catch (IOException e) {
       throw Safetensors.unreadable(source, e);
     }
-    add(
-        target,
-        out -> {
-          try (FileChannel in = FileChannel.open(source, StandardOpenOption.READ)) {
-            long size = in.size();
-            for (long done = 0; done < size; ) {
-              done += in.transferTo(done, size - done, out);
-            }
-          }
-        });
   }
 
   /**
@@ -172,11 +216,13 @@ public final class StagedFiles implements AutoCloseable {
       each.remove();
       folders.add(folderOf(place));
     }
-    folders.forEach(StagedFiles::sync);
+    if (forced) {
+      folders.forEach(StagedFiles::sync);
+    }
   }
 
   /** Makes the names in a folder last, where the system lets a folder be opened. */
-  private static void sync(Path folder) {
+  static void sync(Path folder) {
     try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
       channel.force(true);
     } catch (IOException e) {
@@ -192,7 +238,7 @@ public final class StagedFiles implements AutoCloseable {
     return folder;
   }
 
-  private static Problem unwritable(Path target, IOException e) {
+  static Problem unwritable(Path target, IOException e) {
     return new Problem(
         Problem.Kind.FAILED,
         "%s: cannot be written: %s. What was there before is unchanged."
@@ -200,8 +246,8 @@ public final class StagedFiles implements AutoCloseable {
         e);
   }
 
-  /** Removes the parts in a folder that no living process holds. */
-  private static void sweep(Path folder) {
+  /** Removes the parts in a folder, not in those below, that no living process holds. */
+  public static void sweep(Path folder) {
     try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, ".*.part")) {
       for (Path file : files) {
         if (PART.matcher(String.valueOf(file.getFileName())).matches()) {

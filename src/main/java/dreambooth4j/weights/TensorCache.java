@@ -5,20 +5,13 @@ import dreambooth4j.Sha256;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
-import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.Map;
-import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
-import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -146,7 +139,7 @@ public final class TensorCache {
               .formatted(source.path(), Arrays.toString(shape), content));
     }
     Tensor tensor = source.read(arena, TENSOR);
-    if (!checksum(tensor).equals(source.metadata().get(CHECKSUM)) || !tensor.isFinite()) {
+    if (!Checksum.of(tensor).equals(source.metadata().get(CHECKSUM)) || !tensor.isFinite()) {
       tensor.release();
       throw Problem.data(source.path() + ": its numbers are not those that were written");
     }
@@ -159,47 +152,22 @@ public final class TensorCache {
     if (file == null || !writable) {
       return false;
     }
-    // A name of its own: other processes may be writing the same.
-    Path part = file.resolveSibling("." + UUID.randomUUID() + ".part");
-    try {
-      Files.createDirectories(file.resolveSibling(""));
-      write(part, content, tensor);
-      Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+    SafetensorsWriter writer =
+        new SafetensorsWriter()
+            .metadata(CONTENT, content)
+            .metadata(CHECKSUM, Checksum.of(tensor))
+            .add(TENSOR, tensor);
+    // Not forced to the disk: what a crash leaves of it, the checksum finds out.
+    try (StagedFiles files = StagedFiles.unforced()) {
+      files.add(file, channel -> writer.writeTo(channel, arena));
+      files.commit();
       return true;
-    } catch (IOException e) {
+    } catch (Problem e) {
       writable = false;
       note.accept(
-          "the cache in %s cannot be written: %s. What it lacks stays in memory."
-              .formatted(folder, Problem.why(e)));
+          "the cache in %s cannot be written: %s What it lacks stays in memory."
+              .formatted(folder, e.getMessage()));
       return false;
-    } finally {
-      deleteQuietly(part);
     }
-  }
-
-  /** Not forced to the disk: what a crash leaves of it, the checksum finds out. */
-  private void write(Path part, String content, Tensor tensor) throws IOException {
-    try (FileChannel channel =
-        FileChannel.open(part, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW)) {
-      new SafetensorsWriter()
-          .metadata(CONTENT, content)
-          .metadata(CHECKSUM, checksum(tensor))
-          .add(TENSOR, tensor)
-          .writeTo(channel, arena);
-    }
-  }
-
-  private static void deleteQuietly(Path part) {
-    try {
-      Files.deleteIfExists(part);
-    } catch (IOException e) {
-      // It is as small as an entry, and nobody reads it.
-    }
-  }
-
-  private static String checksum(Tensor tensor) {
-    CRC32C crc = new CRC32C();
-    tensor.readBytes((bytes, offset) -> crc.update(bytes));
-    return HexFormat.of().toHexDigits((int) crc.getValue());
   }
 }

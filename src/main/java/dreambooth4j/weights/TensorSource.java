@@ -15,6 +15,11 @@ public interface TensorSource extends AutoCloseable {
   /** All tensors by name, in the order of the files; cannot be changed. */
   Map<String, TensorInfo> tensors();
 
+  /** Notes on the tensors, by name; none where they are in several files. */
+  default Map<String, String> metadata() {
+    return Map.of();
+  }
+
   /** The file that holds the tensor {@code name}. */
   Path fileOf(String name);
 

@@ -2,14 +2,13 @@ package dreambooth4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.engine.op.ChannelsLast;
+import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.train.TinyModel;
-import dreambooth4j.train.TinyRun;
 import dreambooth4j.weights.SafetensorsWriter;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
@@ -127,9 +126,7 @@ class GenerateCommandTest {
   @Test
   void shouldDrawAsTheModelWasTrainedUnlessToldOtherwise() throws IOException {
     Path model = folder.resolve("model");
-    TinyModel.copy(model);
-    TinyRun run = new TinyRun(folder).with("clip_skip", 2).with("max_token_length", 150);
-    Files.writeString(model.resolve("config.yaml"), ConfigWriter.toYaml(run.config()));
+    TinyModel.copyWithNotes(model, new TextEncoding(2, 150).notes());
     Path file = folder.resolve("out.png");
     List<String> args =
         List.of("generate", model.toString(), "hat", "-o", file.toString(), "--steps=2");

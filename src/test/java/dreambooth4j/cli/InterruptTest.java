@@ -2,6 +2,7 @@ package dreambooth4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.engine.Arena;
@@ -121,6 +122,7 @@ class InterruptTest {
   void shouldKeepTheOldModelWholeWhenTheDiskIsFull() throws Exception {
     TinyRun tiny = longRun("full").with("max_train_steps", 2);
     TinyModel.copy(tiny.output());
+    Files.writeString(tiny.output().resolve("config.yaml"), ConfigWriter.HEADER);
     long size = Files.size(tiny.output().resolve(UNET));
     try (Child child = Child.withFilesUpTo((int) (size / 2048), tiny.arguments("train"))) {
       assertThat(child.exitCode()).as(child.said()).isEqualTo(1);

@@ -320,16 +320,6 @@ class ConfigReaderTest extends ConfigFile {
   }
 
   @Test
-  void shouldNotStumbleOverAConfigurationThatIsNotOurs() throws IOException {
-    assertThat(ConfigReader.ofTrained(folder)).isNull();
-    file(
-        "model: {target: ldm.models}\nconcepts_path: gone.json\nmax_token_length: 1\nclip_skip: 2");
-    assertThat(ConfigReader.ofTrained(folder)).isEqualTo(new ModelConfig(null, null, 2, 75));
-    file("a: 'b");
-    assertThat(ConfigReader.ofTrained(folder)).isNull();
-  }
-
-  @Test
   void shouldReadBackWhatItWrites() throws IOException {
     String yaml =
         """
@@ -364,8 +354,6 @@ class ConfigReaderTest extends ConfigFile {
     Files.createDirectories(folder.resolve("deeper"));
     Files.writeString(written, ConfigWriter.toYaml(config));
     assertThat(ConfigReader.read(written, Map.of()).config()).isEqualTo(config);
-    assertThat(ConfigReader.ofTrained(folder.resolve("deeper")))
-        .isEqualTo(new ModelConfig(null, null, 1, 150));
     Config extension =
         ConfigReader.read(Path.of("src/test/resources/config/db_config.json"), Map.of()).config();
     Files.writeString(written, ConfigWriter.toYaml(extension));

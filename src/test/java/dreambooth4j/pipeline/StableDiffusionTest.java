@@ -14,6 +14,7 @@ import dreambooth4j.weights.Safetensors;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -49,7 +50,7 @@ class StableDiffusionTest {
           .extracting(Group::component)
           .containsExactly(Component.TEXT_ENCODER);
       model.groups().forEach(group -> group.parameters().weights().zero_());
-      model.save(run, folder);
+      model.save(run, Map.of(), folder);
       assertThat(folder.resolve(UNET)).hasSameBinaryContentAs(MODEL.resolve(UNET));
       try (Safetensors saved = Safetensors.open(folder.resolve(TEXT))) {
         for (String name : saved.tensors().keySet()) {

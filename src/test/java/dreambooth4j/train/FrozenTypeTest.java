@@ -13,6 +13,7 @@ import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -81,7 +82,7 @@ class FrozenTypeTest {
   void shouldSaveTheFrozenPartsAsTheyWere() {
     Path output = folder.resolve("model");
     try (TinyTrainer coarse = new TinyTrainer(tiny.with("frozen_dtype", "fp16")).train(1)) {
-      coarse.model.save(coarse.run, output);
+      coarse.model.save(coarse.run, Map.of(), output);
     }
     for (String file :
         List.of("text_encoder/model.safetensors", "vae/diffusion_pytorch_model.safetensors")) {

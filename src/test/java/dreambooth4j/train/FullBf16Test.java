@@ -10,6 +10,7 @@ import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Safetensors;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -94,7 +95,7 @@ class FullBf16Test {
     Path output = folder.resolve("model");
     try (TinyTrainer trained = new TinyTrainer(tiny).train(2);
         Arena scratch = trained.run.child("save")) {
-      trained.model.save(scratch, output);
+      trained.model.save(scratch, Map.of(), output);
       try (Safetensors file =
           Safetensors.open(output.resolve("unet/diffusion_pytorch_model.safetensors"))) {
         assertThat(file.tensors().values())

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +27,19 @@ public final class TinyModel {
       Path place = target.resolve(TinyRun.MODEL.relativize(file));
       Files.createDirectories(place.getParent());
       Files.copy(file, place);
+    }
+  }
+
+  /** A copy whose UNet has these notes among its weights. */
+  public static void copyWithNotes(Path target, Map<String, String> notes) throws IOException {
+    copy(target);
+    Path file = target.resolve("unet/diffusion_pytorch_model.safetensors");
+    SafetensorsWriter writer = new SafetensorsWriter();
+    notes.forEach(writer::metadata);
+    try (Arena arena = Arena.open("copy");
+        Safetensors source = Safetensors.open(file)) {
+      source.tensors().keySet().forEach(each -> writer.add(each, source.read(arena, each)));
+      writer.write(arena, file);
     }
   }
 

@@ -39,7 +39,7 @@ class ModelWriterTest {
     Export export = new ModelWriter(base);
     List<Group> groups = new ArrayList<>();
     trained.forEach((component, weights) -> groups.add(new Group(component, weights, export)));
-    export.write(run, groups, output);
+    export.write(run, groups, Map.of("ss_clip_skip", "2"), output);
   }
 
   @Test
@@ -58,7 +58,9 @@ class ModelWriterTest {
       }
       try (Safetensors before = Safetensors.open(Golden.MODEL.resolve(UNET));
           Safetensors after = Safetensors.open(output.resolve(UNET))) {
-        assertThat(after.metadata()).containsEntry("format", "pt");
+        assertThat(after.metadata())
+            .containsEntry("format", "pt")
+            .containsEntry("ss_clip_skip", "2");
         assertThat(after.tensors().keySet()).isEqualTo(before.tensors().keySet());
         for (TensorInfo info : after.tensors().values()) {
           assertThat(info.dtype()).isEqualTo(DType.F32);

@@ -1,0 +1,197 @@
+package dreambooth4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.train.TinyModel;
+import dreambooth4j.train.TinyRun;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What lies in the output folder and is not the run's, or not as it was. */
+class OutputFolderTest {
+  private static final String UNET = "unet/diffusion_pytorch_model.safetensors";
+  private static final String LATEST = "--resume_from_checkpoint=latest";
+
+  @TempDir Path folder;
+
+  @SuppressWarnings("NullAway.Init")
+  private TinyRun tiny;
+
+  @BeforeEach
+  void quickRun() throws IOException {
+    tiny = new TinyRun(folder).withoutClass().with("n_save_sample", 0).with("max_train_steps", 2);
+  }
+
+  private Ran fails(int code, String... parts) {
+    return fails(code, tiny.arguments("train"), parts);
+  }
+
+  private static Ran fails(int code, List<String> arguments, String... parts) {
+    Ran ran = Ran.of(arguments);
+    assertThat(ran.exitCode()).as(ran.err()).isEqualTo(code);
+    assertThat(ran.err()).contains(parts).doesNotContain("\tat ", "Exception");
+    return ran;
+  }
+
+  private void trains(String... more) {
+    Ran ran = Ran.of(tiny.arguments("train", more));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+  }
+
+  @Test
+  void shouldNotWriteOverAModelThatNoRunLeft() throws IOException {
+    TinyModel.copy(tiny.output());
+    fails(2, "holds a model that no run of train left there", "Give another output_dir");
+    assertThat(tiny.output().resolve(UNET)).hasSameBinaryContentAs(TinyRun.MODEL.resolve(UNET));
+    assertThat(tiny.output().resolve("config.yaml")).doesNotExist();
+  }
+
+  @Test
+  void shouldNotWriteAmongThePicturesItTrainsOn() throws IOException {
+    tiny.with("output_dir", tiny.pictures());
+    fails(2, "output_dir is the instance_data_dir of a concept", "Give another output_dir");
+    try (Stream<Path> files = Files.list(tiny.pictures())) {
+      assertThat(files).hasSize(10);
+    }
+  }
+
+  @Test
+  void shouldNameWhatIsNoFileInAPlaceOfItsOwn() throws IOException, InterruptedException {
+    for (String name : List.of("metrics.jsonl", "model_index.json", "config.yaml", ".lock")) {
+      Path place = tiny.output().resolve(name);
+      Files.createDirectories(place);
+      Files.writeString(tiny.output().resolve(".unfinished"), "");
+      fails(2, name, "output_dir has a");
+      Files.delete(place);
+    }
+    Path lock = tiny.output().resolve(".lock");
+    if (new ProcessBuilder("mkfifo", lock.toString()).start().waitFor() == 0) {
+      fails(2, "output_dir has a .lock that is no file: remove ");
+    }
+  }
+
+  @Test
+  void shouldNotResumeFromBitsThatHaveFlipped() throws IOException {
+    trains("--save_state_after=true");
+    Path state = tiny.output().resolve("checkpoint-2/training_state.safetensors");
+    byte[] sound = Files.readAllBytes(state);
+    int header = sound[0] & 0xff | (sound[1] & 0xff) << 8;
+    for (int place : new int[] {sound.length - 3, 8 + header + 100}) {
+      flip(state, place);
+      fails(3, tiny.arguments("train", LATEST), "is damaged: the checksum of the numbers of ");
+      Files.write(state, sound);
+    }
+    String step = new String(sound, java.nio.charset.StandardCharsets.ISO_8859_1);
+    flip(state, step.indexOf("\"step\":\"2\"") + "\"step\":\"".length());
+    fails(3, tiny.arguments("train", LATEST), "is damaged: the checksum of its header");
+  }
+
+  private static void flip(Path file, int place) throws IOException {
+    try (RandomAccessFile bytes = new RandomAccessFile(file.toFile(), "rw")) {
+      bytes.seek(place);
+      int old = bytes.read();
+      bytes.seek(place);
+      bytes.write(old ^ 1);
+    }
+  }
+
+  /** I32 has as many bytes as F32, so nothing else tells. */
+  @Test
+  void shouldNotTakeNumbersOfAnotherTypeFromACheckpoint() throws IOException {
+    trains("--save_state_after=true");
+    Path state = tiny.output().resolve("checkpoint-2/training_state.safetensors");
+    String text = Files.readString(state, java.nio.charset.StandardCharsets.ISO_8859_1);
+    Files.writeString(
+        state,
+        text.replaceFirst("(\"0.weights\":\\{\"dtype\":\")F32", "$1I32"),
+        java.nio.charset.StandardCharsets.ISO_8859_1);
+    fails(3, tiny.arguments("train", LATEST), "expected a tensor 0.weights of", "in F32, found");
+  }
+
+  @Test
+  void shouldBeginAgainWhereTheRunWasEndedBeforeItsFirstCheckpoint() throws IOException {
+    trains();
+    byte[] model = Files.readAllBytes(tiny.output().resolve(UNET));
+    Files.writeString(tiny.output().resolve(".unfinished"), "");
+    Ran ran = Ran.of(tiny.arguments("train", LATEST));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err()).contains("wrote no checkpoint before it ended: it begins again");
+    assertThat(tiny.output().resolve(UNET)).hasBinaryContent(model);
+    assertThat(tiny.output().resolve("metrics-1.jsonl")).doesNotExist();
+    assertThat(tiny.output().resolve(".unfinished")).doesNotExist();
+  }
+
+  @Test
+  void shouldDrawTheLastSampleAndKeepNoFurtherCheckpointAfterAKillBehindTheFinalSave()
+      throws IOException {
+    tiny.with("n_save_sample", 1).with("checkpoints_total_limit", 1).with("checkpointing_steps", 1);
+    trains("--save_state_after=true");
+    Path sample = tiny.output().resolve("samples/000002-sks.png");
+    byte[] drawn = Files.readAllBytes(sample);
+    Files.delete(sample);
+    Path extra = Files.createDirectories(tiny.output().resolve("checkpoint-1"));
+    Path state = tiny.output().resolve("checkpoint-2/training_state.safetensors");
+    Files.copy(state, extra.resolve(state.getFileName()));
+    Files.setLastModifiedTime(
+        extra.resolve(state.getFileName()), java.nio.file.attribute.FileTime.fromMillis(1));
+    trains(LATEST);
+    assertThat(sample).hasBinaryContent(drawn);
+    assertThat(extra).doesNotExist();
+    assertThat(state).exists();
+  }
+
+  @Test
+  void shouldSweepWhatKilledRunsLeftOfFiles() throws IOException {
+    trains();
+    Path left = tiny.output().resolve("checkpoint-1/.a.safetensors.0123456789abcdef.part");
+    Path cached = tiny.output().resolve("cache/ab/.b.safetensors.0123456789abcdef.part");
+    for (Path part : List.of(left, cached)) {
+      Files.createDirectories(part.getParent());
+      Files.writeString(part, "half");
+    }
+    trains();
+    assertThat(cached).doesNotExist();
+    assertThat(left.getParent()).doesNotExist();
+  }
+
+  /** Its run would draw with the settings of a later one for the weights of an earlier one. */
+  @Test
+  void shouldDrawAsTheModelWasTrainedThatLiesThere() {
+    tiny.with("clip_skip", 2);
+    trains();
+    tiny.with("clip_skip", 1).with("max_grad_norm", 0).with("learning_rate", 1000);
+    fails(5, "stays as it was");
+    Path file = folder.resolve("a.png");
+    List<String> draw =
+        List.of("generate", tiny.output().toString(), "hat", "-o", file.toString(), "--steps=1");
+    assertThat(Ran.of(draw).err()).contains("was trained with --clip-skip 2");
+  }
+
+  @Test
+  void shouldSayThatNothingWasLearntWhereEveryStepWasSkipped() throws IOException {
+    tiny.with("mixed_precision", "fp16").with("gradient_accumulation_steps", 1);
+    tiny.withPaintedClassImages().with("class_token", "man").with("prior_loss_weight", 1e6);
+    fails(5, "nothing was learnt: all 2 steps were skipped");
+    assertThat(tiny.output().resolve("unet")).doesNotExist();
+  }
+
+  @Test
+  void shouldGoOnWhereACheckpointDoesNotFitAndSaveTheModel() throws Exception {
+    tiny.with("checkpointing_steps", 1);
+    long model = Files.size(TinyRun.MODEL.resolve(UNET));
+    try (Child child = Child.withFilesUpTo((int) (model * 3 / 2 / 1024), tiny.arguments("train"))) {
+      assertThat(child.exitCode()).as(child.said()).isZero();
+      assertThat(child.said())
+          .contains("no checkpoint after step 1", "File too large", "Saved after step 1")
+          .contains("Saved after step 2: " + tiny.output());
+    }
+    assertThat(tiny.output().resolve(UNET)).exists();
+  }
+}
