@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -48,12 +49,19 @@ final class VerifyCommand implements Callable<Integer> {
   @Option(names = "--variant", description = "Which of several sets of weights, such as fp16.")
   private @Nullable String variant;
 
+  @Option(
+      names = "--case",
+      paramLabel = "NAME",
+      description = "Run only the GOLDEN files with this in their file name.")
+  private @Nullable String only;
+
   @Override
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
+    List<Path> chosen = chosen();
     boolean passed = true;
     try (Verifier verifier = new Verifier(ModelSource.find(model, variant))) {
-      for (Path each : goldens) {
+      for (Path each : chosen) {
         passed &= verify(verifier, each, out);
       }
     } catch (Problem e) {
@@ -63,6 +71,22 @@ final class VerifyCommand implements Callable<Integer> {
     out.println(passed ? "All within limits." : "NOT within limits.");
     out.flush();
     return passed ? 0 : 1;
+  }
+
+  private List<Path> chosen() {
+    if (only == null) {
+      return goldens;
+    }
+    String name = only;
+    List<Path> chosen =
+        goldens.stream().filter(each -> String.valueOf(each.getFileName()).contains(name)).toList();
+    if (chosen.isEmpty()) {
+      throw new ParameterException(
+          spec.commandLine(),
+          "--case %s: none of the %d files has this in its name. Leave --case out to run all."
+              .formatted(name, goldens.size()));
+    }
+    return chosen;
   }
 
   private static boolean verify(Verifier verifier, Path golden, PrintWriter out) {

@@ -56,6 +56,21 @@ class VerifyCommandTest {
     assertThat(ran.exitCode()).isZero();
   }
 
+  @Test
+  void shouldRunTheNamedCaseAlone() {
+    String model = SD1.resolve("model").toString();
+    String vae = SD1.resolve("vae.safetensors").toString();
+    String adamw = SD1.resolve("adamw.safetensors").toString();
+
+    Ran one = Ran.of("verify", model, vae, adamw, "--case", "adamw");
+    Ran none = Ran.of("verify", model, vae, adamw, "--case", "unet");
+
+    assertThat(one.out()).contains("adamw.safetensors").doesNotContain("vae.safetensors");
+    assertThat(one.exitCode()).isZero();
+    assertThat(none.exitCode()).isEqualTo(2);
+    assertThat(none.err()).contains("--case unet: none of the 2 files has this in its name");
+  }
+
   @ParameterizedTest
   @CsvSource({
     "unet.safetensors, output.sample",

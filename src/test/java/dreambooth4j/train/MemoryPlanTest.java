@@ -75,25 +75,24 @@ class MemoryPlanTest {
   }
 
   @ParameterizedTest
-  @CsvSource({
-    "false,false,false,false,no,false",
-    "false,true,true,false,no,false",
-    "true,false,false,true,no,true",
-    "true,true,true,true,no,false",
-    "false,false,false,false,bf16,true",
-    "true,true,false,true,bf16,false",
-    "false,false,false,false,full_bf16,true",
-    "true,true,true,true,full_bf16,false"
-  })
-  void shouldForetellTheRunsPeak(
-      boolean text, boolean again, boolean small, boolean fused, String type, boolean average) {
-    tiny.with("train_text_encoder", text)
-        .with("gradient_checkpointing", again)
-        .with("use_8bit_adam", small)
-        .with("fused_backward_pass", fused)
-        .in(type)
-        .with("use_ema", average)
-        .with("max_token_length", fused ? 150 : 75);
+  @ValueSource(
+      strings = {
+        "mixed_precision=no",
+        "mixed_precision=no gradient_checkpointing=true use_8bit_adam=true",
+        "mixed_precision=no train_text_encoder=true fused_backward_pass=true max_token_length=150"
+            + " use_ema=true",
+        "mixed_precision=no train_text_encoder=true gradient_checkpointing=true use_8bit_adam=true"
+            + " fused_backward_pass=true max_token_length=150",
+        "mixed_precision=bf16 use_ema=true",
+        "mixed_precision=bf16 train_text_encoder=true gradient_checkpointing=true"
+            + " fused_backward_pass=true max_token_length=150",
+        "mixed_precision=bf16 full_bf16=true use_ema=true",
+        "mixed_precision=bf16 full_bf16=true train_text_encoder=true gradient_checkpointing=true use_8bit_adam=true"
+            + " fused_backward_pass=true max_token_length=150"
+      })
+  void shouldForetellTheRunsPeak(String options) {
+    tiny.with("gradient_checkpointing", false).withOptions(options);
+    boolean average = options.contains("use_ema=true");
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {
       trainer.run.resetPeak();
       trainer.train();

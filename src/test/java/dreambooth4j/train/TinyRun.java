@@ -59,6 +59,14 @@ public final class TinyRun {
     return output().resolve("class_images/sks");
   }
 
+  /** Sets keys of the configuration: {@code key=value key=value}. */
+  public TinyRun withOptions(String options) {
+    for (String each : options.split(" ")) {
+      with(each.substring(0, each.indexOf('=')), each.substring(each.indexOf('=') + 1));
+    }
+    return this;
+  }
+
   /** Sets a key of the configuration. */
   public TinyRun with(String key, Object value) {
     flags.put(key, value.toString());

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Closeness;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
@@ -163,12 +164,16 @@ class KernelWiringTest {
       Run exact = new Run(plain, DType.F64, dtype, false);
 
       for (int i = 0; i < exact.results.size(); i++) {
-        double ourError = KernelCase.distance(ours.results.get(i), exact.results.get(i));
-        double plainError = KernelCase.distance(theirs.results.get(i), exact.results.get(i));
-        // The rule of a single op, with room for what chance does in a tensor among hundreds.
-        assertThat(ourError)
-            .as("result %d of %d, plain %g", i, exact.results.size(), plainError)
-            .isLessThan(3 * plainError + 4 * KernelCase.rounding(dtype));
+        Closeness closeness =
+            Closeness.of(
+                "result %d of %d".formatted(i, exact.results.size()),
+                ours.results.get(i),
+                theirs.results.get(i),
+                exact.results.get(i));
+        // Not twice but three times, and four roundings: what chance does in one of hundreds.
+        assertThat(closeness.ours())
+            .as(closeness.toString())
+            .isLessThan(3 * closeness.plain() + 4 * Closeness.rounding(dtype));
       }
       if (!checkpointing) {
         assertThat(device.launches).isEqualTo(expected(ours.parameters));

@@ -2,6 +2,7 @@ package dreambooth4j.engine.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dreambooth4j.engine.Closeness;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.OpCase;
@@ -107,13 +108,13 @@ final class NoiseChecks {
       exactTarget[i] = velocity ? a * e - s * x[i] : e;
     }
     assertThat(distance(memory, noisy, exactNoisy))
-        .isLessThan(2 * KernelCase.rounding(DType.F32) + KernelCase.rounding(dtype));
+        .isLessThan(2 * Closeness.rounding(DType.F32) + Closeness.rounding(dtype));
     assertThat(distance(memory, target, exactTarget)).isLessThan(3 * 0x1p-24);
   }
 
   private static double distance(Memory memory, Tensor ours, double[] exact) {
     Tensor wide = memory.arena().allocate("exact", DType.F64, exact.length);
     wide.bytes(0, exact.length * 8).asDoubleBuffer().put(exact);
-    return KernelCase.distance(memory.back(ours), wide);
+    return Closeness.relativeError(memory.back(ours), wide);
   }
 }

@@ -3,6 +3,7 @@ package dreambooth4j.engine.kernel;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Closeness;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.DynamicCode;
 import dreambooth4j.engine.Moment;
@@ -204,17 +205,12 @@ final class OptimizerChecks {
       ours.update();
     }
     Tensor truth = exact.parameter.weight();
-    KernelCase.Distance error =
-        new KernelCase.Distance(
-            "weights",
-            KernelCase.distance(memory.back(ours.weights), truth),
-            KernelCase.distance(plain.parameter.weight(), truth));
-    assertThat(error).matches(e -> e.accepted(DType.F32));
+    Closeness.of("weights", memory.back(ours.weights), plain.parameter.weight(), truth).holds();
     assertThat(ours.steps.item()).isEqualTo(STEPS);
     assertThat(memory.back(ours.gradients).handle().count_nonzero().item_long()).isZero();
     Tensor rounded = memory.arena().allocate("rounded", dtype, n);
     rounded.copyFrom(memory.back(ours.weights));
-    assertThat(KernelCase.distance(memory.back(ours.copy), exactly(rounded))).isZero();
+    assertThat(Closeness.relativeError(memory.back(ours.copy), exactly(rounded))).isZero();
   }
 
   private static Tensor exactly(Tensor of) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Boxed;
+import dreambooth4j.engine.Closeness;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.op.AttentionEngine.Sizes;
@@ -54,9 +55,7 @@ public record AttentionCheck(String engine, DType dtype, long tokens, long width
             Tensor[] exact =
                 run(AttentionEngine.CPU_FLASH, inputs, t -> t.to(torch.ScalarType.Double));
             for (int i = 0; i < exact.length; i++) {
-              Tensor wide = ours[i].cpu().to(torch.ScalarType.Double);
-              double error = wide.sub(exact[i]).norm().item().toDouble();
-              assertThat(error / exact[i].norm().item().toDouble())
+              assertThat(Closeness.relativeError(ours[i], exact[i]))
                   .as(List.of("y", "dq", "dk", "dv").get(i))
                   .isLessThan(16 * rounding());
             }

@@ -5,7 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Chosen;
+import dreambooth4j.engine.Closeness;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
@@ -15,108 +18,133 @@ import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.InferenceMode;
-import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * Every op against libtorch's autograd in all float types, and against finite differences in F64.
+ * Every op against libtorch's autograd in all float types, by the rule of {@link Closeness}, and
+ * against finite differences in F64. {@code -Dop=group_norm} runs the cases of one op.
  */
 class OpParityTest {
   static List<OpCase> cases() {
-    return OpCases.all();
+    return Chosen.among(OpCases.all());
   }
 
   @ParameterizedTest
   @MethodSource("cases")
   void shouldAgreeWithAutogradInF32(OpCase op) {
-    agreesWithAutograd(op, DType.F32, 3e-6);
+    agreesWithAutograd(op, DType.F32);
   }
 
   @ParameterizedTest
   @MethodSource("cases")
   void shouldAgreeWithAutogradInF64(OpCase op) {
-    agreesWithAutograd(op, DType.F64, 1e-12);
+    agreesWithAutograd(op, DType.F64);
   }
 
-  /** Held against F32 on the same rounded numbers: what is left is the rounding of each result. */
   @ParameterizedTest
   @MethodSource("cases")
   void shouldAgreeWithAutogradInBf16(OpCase op) {
-    agreesWithAutograd(op, DType.BF16, 0.008);
+    agreesWithAutograd(op, DType.BF16);
   }
 
   @ParameterizedTest
   @MethodSource("cases")
   void shouldAgreeWithAutogradInF16(OpCase op) {
-    agreesWithAutograd(op, DType.F16, 0.001);
+    agreesWithAutograd(op, DType.F16);
   }
 
-  private static void agreesWithAutograd(OpCase op, DType dtype, double limit) {
+  private static void agreesWithAutograd(OpCase op, DType dtype) {
     try (Arena arena = Arena.open("test")) {
       OpCase.Filled filled = op.fill(arena, dtype, 7);
-      List<Tensor> gradients = new ArrayList<>();
-      Tensor y;
+      List<@Nullable Tensor> ours = new ArrayList<>();
       Tensor cotangent;
       try (Tape tape = Tape.recording(arena)) {
         List<Var> inputs = filled.inputs().stream().map(tape::input).toList();
         Var output = op.ours().apply(tape, inputs, filled.parameters().all());
-        y = output.value().retain();
+        Tensor y = output.value().retain();
+        ours.add(y);
         cotangent = OpCase.random(arena, dtype, new SplittableRandom(11), y.shape());
         tape.backward(output, cotangent);
         for (Var each : inputs) {
-          gradients.add(each.gradient() == null ? null : each.gradient().retain());
+          ours.add(each.gradient() == null ? null : each.gradient().retain());
         }
       }
       for (Parameter each : filled.parameters().all()) {
-        gradients.add(each.gradient());
+        ours.add(each.gradient());
       }
       try (PointerScope scope = new PointerScope();
           InferenceMode off = new InferenceMode(false);
           AutoGradMode on = new AutoGradMode(true)) {
-        List<org.bytedeco.pytorch.Tensor> leaves = new ArrayList<>();
-        for (Tensor each : filled.inputs()) {
-          leaves.add(leaf(each));
-        }
-        for (Parameter each : filled.parameters().all()) {
-          leaves.add(leaf(each.weight()));
-        }
-        org.bytedeco.pytorch.Tensor expected = op.reference().apply(leaves);
-        near(op + " output", y, expected, limit);
-        org.bytedeco.pytorch.Tensor seed = wide(cotangent).clone();
-        expected.mul(seed).sum().backward();
-        for (int i = 0; i < leaves.size(); i++) {
-          org.bytedeco.pytorch.Tensor theirs = leaves.get(i).grad();
-          if (theirs.defined()) {
-            near(op + " gradient " + i, gradients.get(i), theirs, limit * 3);
-          } else {
-            assertThat(gradients.get(i)).as(op + " gradient " + i).isNull();
+        var exact = autograd(op, filled, cotangent, DType.F64);
+        var plain = autograd(op, filled, cotangent, dtype);
+        for (int i = 0; i < exact.size(); i++) {
+          String what = "%s %s".formatted(op, i == 0 ? "output" : "gradient " + (i - 1));
+          Tensor our = ours.get(i);
+          if (!exact.get(i).defined()) {
+            assertThat(our).as(what).isNull();
+            continue;
           }
+          assertThat(our).as(what).isNotNull();
+          assertThat(our.count()).as(what).isEqualTo(exact.get(i).numel());
+          hold(op, dtype, Closeness.of(what, our.handle(), plain.get(i), exact.get(i)));
         }
       }
     }
   }
 
-  private static org.bytedeco.pytorch.Tensor leaf(Tensor values) {
-    return wide(values).clone().detach().requires_grad_(true);
+  /** The output by libtorch's autograd in a type, and the gradients of inputs and parameters. */
+  private static List<org.bytedeco.pytorch.Tensor> autograd(
+      OpCase op, OpCase.Filled filled, Tensor cotangent, DType dtype) {
+    var leaves =
+        Stream.concat(
+                filled.inputs().stream(), filled.parameters().all().stream().map(Parameter::weight))
+            .map(each -> wide(each, dtype).detach().requires_grad_(true))
+            .toList();
+    var y = op.reference().apply(leaves);
+    y.mul(wide(cotangent, dtype)).sum().backward();
+    return Stream.concat(Stream.of(y), leaves.stream().map(each -> each.grad())).toList();
   }
 
-  private static org.bytedeco.pytorch.Tensor wide(Tensor values) {
-    return values.dtype().isHalf() ? values.handle().to(torch.ScalarType.Float) : values.handle();
+  /** A copy that autograd may follow. */
+  private static org.bytedeco.pytorch.Tensor wide(Tensor values, DType dtype) {
+    return values.handle().to(Native.scalarType(dtype)).clone();
   }
 
-  private static void near(
-      String what, @Nullable Tensor ours, org.bytedeco.pytorch.Tensor theirs, double limit) {
-    assertThat(ours).as(what).isNotNull();
-    double norm = theirs.norm().item().toDouble();
-    double error = wide(ours).sub(theirs.detach()).norm().item().toDouble();
-    assertThat(ours.count()).as(what).isEqualTo(theirs.numel());
-    assertThat(error).as(what + " error against norm " + norm).isLessThanOrEqualTo(limit * norm);
+  private static void hold(OpCase op, DType dtype, Closeness closeness) {
+    if (dtype == DType.F64) {
+      // Nothing is more exact, so both orders of the same sums round: a thousand terms' worth.
+      assertThat(closeness.ours()).as(closeness.what()).isLessThanOrEqualTo(3e-12);
+    } else if (op.op() == RowLoss.class) {
+      // A few sums: chance makes the plain op's error as small as it likes. Four roundings each.
+      closeness.holds(2, 4 * Closeness.rounding(dtype));
+    } else {
+      closeness.holds(timesThePlainError(op), Closeness.rounding(DType.F32));
+    }
+  }
+
+  /** The rule's twice, and the ops that round more than libtorch's, with the reason. */
+  private static double timesThePlainError(OpCase op) {
+    if (op.op() == Conv2d.class) {
+      // Winograd's transforms add and subtract before they multiply, and of a product of patches
+      // each patch's gradient is rounded before those of a pixel are added.
+      return 3;
+    }
+    if (op.op() == GroupNorm.class) {
+      return 4; // libtorch sums the pixels of channels-last pictures in another order than planes
+    }
+    if (op.op() == ProjectedAttention.class) {
+      // Flash attention's gradients take y as it was rounded, where the composition takes the
+      // softmax itself, and the projections' products carry that on.
+      return 3;
+    }
+    return 2;
   }
 
   @ParameterizedTest
@@ -201,7 +229,7 @@ class OpParityTest {
                 .map(JavaClass::getSimpleName)
                 .collect(Collectors.toSet());
     assertThat(ops).hasSizeGreaterThan(10);
-    assertThat(cases().stream().map(c -> c.op().getSimpleName()).collect(Collectors.toSet()))
+    assertThat(OpCases.all().stream().map(c -> c.op().getSimpleName()).collect(Collectors.toSet()))
         .containsAll(ops);
   }
 }
