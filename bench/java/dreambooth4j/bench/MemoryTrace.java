@@ -32,7 +32,7 @@ final class MemoryTrace implements AutoCloseable {
           .addArray()
           .add((System.nanoTime() - start) / 1e9)
           .add(ProcessMemory.now().orElse(0))
-          .add(arena.liveBytes());
+          .add(arena.meter().liveBytes());
       try {
         Thread.sleep(EVERY_MILLIS);
       } catch (InterruptedException e) {

@@ -85,7 +85,7 @@ public final class StepRun {
           seconds.add((System.nanoTime() - start) / 1e9);
         }
       }
-      json.put("tensorBytes", run.peakBytes());
+      json.put("tensorBytes", run.meter().peakBytes());
       if (cuda) {
         long settled = CudaDevice.peakBytes();
         json.put("peakBytes", Math.max(settled, json.path("peakBytes").asLong()));
@@ -103,7 +103,7 @@ public final class StepRun {
     try (Arena dry = Arena.open("plan", OpBackend.dry(Device.CUDA));
         MadeUpTraining training = new MadeUpTraining(dry, config, batch, manner)) {
       training.step();
-      return dry.peakBytes();
+      return dry.meter().peakBytes();
     }
   }
 

@@ -3,7 +3,6 @@ package dreambooth4j.engine;
 import dreambooth4j.Problem;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.global.torch;
@@ -97,46 +96,6 @@ public final class Arena implements AutoCloseable {
   /** Whether the host can look into the memory of tensors here. */
   public boolean isOnHost() {
     return onHost;
-  }
-
-  /** As {@link Meter#limit}. */
-  public void limit(long bytes) {
-    meter.limit(bytes);
-  }
-
-  /** As {@link Meter#part}. */
-  public void part(String partName) {
-    meter.part(partName);
-  }
-
-  /** As {@link Meter#peakParts}. */
-  public Map<String, Long> peakParts() {
-    return meter.peakParts();
-  }
-
-  /** As {@link Meter#liveCount}. */
-  public long liveCount() {
-    return meter.liveCount();
-  }
-
-  /** As {@link Meter#liveBytes}. */
-  public long liveBytes() {
-    return meter.liveBytes();
-  }
-
-  /** As {@link Meter#peakBytes}. */
-  public long peakBytes() {
-    return meter.peakBytes();
-  }
-
-  /** As {@link Meter#resetPeak}. */
-  public void resetPeak() {
-    meter.resetPeak();
-  }
-
-  /** As {@link Meter#peakOf}. */
-  public long peakOf(Runnable body) {
-    return meter.peakOf(body);
   }
 
   /**

@@ -96,9 +96,9 @@ public final class Tape implements AutoCloseable {
     return arena;
   }
 
-  /** Names the part of a model that comes next, for {@link Arena#peakParts}. */
+  /** Names the part of a model that comes next, for {@link Arena#meter}. */
   public void part(String name) {
-    arena.part(name);
+    arena.meter().part(name);
   }
 
   /** A value from outside, which its owner keeps holding; no gradient reaches it. */
@@ -215,7 +215,7 @@ public final class Tape implements AutoCloseable {
    * is walked once.
    */
   public void backward(Var output, Tensor seed) {
-    arena.part(BACKWARD);
+    arena.meter().part(BACKWARD);
     output.accumulate(seed.retain());
     walk(0);
   }

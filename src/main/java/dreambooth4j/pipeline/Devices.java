@@ -58,7 +58,7 @@ public final class Devices {
   /** As {@link #open(String, Device)}, with no more bytes in tensors than these, if given. */
   public static Arena open(String name, Device device, OptionalLong limit) {
     Arena run = Arena.open(name, OpBackend.on(device));
-    limit.ifPresent(run::limit);
+    limit.ifPresent(run.meter()::limit);
     return run;
   }
 

@@ -188,14 +188,16 @@ public final class ClassImageGenerator {
 
   private List<Pixels> attempt(
       Arena run, ClassImagePlan.Need need, int steps, List<Long> seeds, IntConsumer progress) {
-    long before = run.liveBytes();
+    long before = run.meter().liveBytes();
     List<Pixels> pictures = new ArrayList<>();
     try (TorchNoise noise = TorchNoise.ofRows(seeds)) {
       long peak =
-          run.peakOf(
-              () ->
-                  pictures.addAll(
-                      pipeline.generate(run, request(need, steps), seeds.size(), noise, progress)));
+          run.meter()
+              .peakOf(
+                  () ->
+                      pictures.addAll(
+                          pipeline.generate(
+                              run, request(need, steps), seeds.size(), noise, progress)));
       batchSize.took(need.pool().bucket(), seeds.size(), peak - before);
     }
     return pictures;

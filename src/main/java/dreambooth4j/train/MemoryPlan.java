@@ -194,8 +194,8 @@ public record MemoryPlan(
         masters += each.hasMasters() ? bytes(each.masters()) : 0;
       }
       long gathered = memory.fusedBackwardPass() ? 0 : weights;
-      long held = run.liveBytes();
-      run.part(TrainingStep.BATCH);
+      long held = run.meter().liveBytes();
+      run.meter().part(TrainingStep.BATCH);
       Training training =
           Training.assemble(run, LearningModel.of(model, config), Recipe.of(config));
       long moments =
@@ -264,25 +264,25 @@ public record MemoryPlan(
       if (load.drawn.count == 0) {
         return 0;
       }
-      long before = run.liveBytes();
+      long before = run.meter().liveBytes();
       try (Arena beside = run.child("class images");
           StableDiffusion drawing = StableDiffusion.load(beside, base)) {
         Dry dry = new Dry(beside, base, config, drawing);
-        return run.liveBytes() - before + dry.drawing(load.drawn.size, load.drawn.count);
+        return run.meter().liveBytes() - before + dry.drawing(load.drawn.size, load.drawn.count);
       }
     }
 
     /** One prediction of the UNet with guidance, or the VAE's way to pictures. */
     private long drawing(Bucket size, int count) {
       int atOnce = Math.min(count, TextToImage.atOnce(size.width(), size.height()));
-      long before = run.liveBytes();
+      long before = run.meter().liveBytes();
       try (Arena drawing = run.child("pictures")) {
         Conditioning<Tensor> told =
             prompts
                 .shapes(2L * count)
                 .map((name, shape) -> drawing.allocate(name, DType.F32, shape));
         latents(drawing, size, 2 * count); // noise, and what becomes a picture
-        long held = run.liveBytes() - before;
+        long held = run.meter().liveBytes() - before;
         long decoding =
             peak(
                 (arena, tape) ->
@@ -320,10 +320,10 @@ public record MemoryPlan(
     }
 
     private long peak(BiConsumer<Arena, Tape> work) {
-      long before = run.liveBytes();
+      long before = run.meter().liveBytes();
       try (Arena arena = run.child("pictures");
           Tape tape = Tape.inference(arena)) {
-        return run.peakOf(() -> work.accept(arena, tape)) - before;
+        return run.meter().peakOf(() -> work.accept(arena, tape)) - before;
       }
     }
 
@@ -345,10 +345,10 @@ public record MemoryPlan(
      */
     private Map<String, Long> step(
         Load load, Training training, long remembered, boolean textTrains) {
-      run.resetPeak();
+      run.meter().resetPeak();
       training.step(
           new StepSettings(0, 0, 1, 1, 0), List.of(arena -> batch(arena, load, textTrains)));
-      Map<String, Long> parts = new LinkedHashMap<>(run.peakParts());
+      Map<String, Long> parts = new LinkedHashMap<>(run.meter().peakParts());
       parts.remove(""); // what lives all the time
       parts.merge(TrainingStep.BATCH, -remembered, Long::sum);
       parts.values().removeIf(bytes -> bytes == 0);

@@ -156,7 +156,7 @@ public final class TrainingRun {
               trainer.stepsPerEpoch(),
               trainer.precision(),
               trainer.averages()));
-      run.resetPeak();
+      run.meter().resetPeak();
       warn(trainer.emaNote());
       SamplePictures samples = new SamplePictures(config, model, concepts);
       if (captures) {
@@ -179,7 +179,7 @@ public final class TrainingRun {
 
   private static PeakMemory peakOf(Arena run) {
     return new PeakMemory(
-        run.peakBytes(),
+        run.meter().peakBytes(),
         run.device() == Device.CUDA
             ? OptionalLong.of(CudaDevice.peakBytes())
             : OptionalLong.empty());

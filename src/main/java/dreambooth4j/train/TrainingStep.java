@@ -71,7 +71,7 @@ final class TrainingStep {
 
   /** Begins a step: its losses are 0. */
   void begin() {
-    run.part(BATCH);
+    run.meter().part(BATCH);
     scalars.losses.zero_();
     optimizer.begin(scalars.learningRate);
   }
@@ -86,7 +86,7 @@ final class TrainingStep {
 
   /** Clips, updates and averages, unless a gradient or the loss is not finite. */
   void update() {
-    run.part("update");
+    run.meter().part("update");
     optimizer.update(scalars.learningRate, scalars.lossScale, scalars.norm);
     if (ema != null) {
       ema.update(scalars.emaRate, scalars.norm);

@@ -62,7 +62,7 @@ class ObjectiveTest {
       assertThat(guided.hasShape(2, 1, 1, 2)).isTrue();
       assertThat(guided.toFloats()).containsExactly(4.75f, 2, -4.5f, 11.5f);
       guided.release();
-      assertThat(arena.liveCount()).isEqualTo(1);
+      assertThat(arena.meter().liveCount()).isEqualTo(1);
     }
   }
 

@@ -52,7 +52,7 @@ class SamplerGoldenTest {
       float[] timesteps = goldens.read(arena, "output." + kind.label() + ".timesteps").toFloats();
       String fresh = "input." + kind.label() + ".fresh_noise";
       Tensor draws = goldens.tensors().containsKey(fresh) ? goldens.read(arena, fresh) : noise;
-      long before = arena.liveCount();
+      long before = arena.meter().liveCount();
       try (Sampler sampler = kind.create(config)) {
         List<float[]> ours =
             MadeUpModel.path(
@@ -75,7 +75,7 @@ class SamplerGoldenTest {
               .isLessThan(1e-5);
         }
       }
-      assertThat(arena.liveCount()).isEqualTo(before);
+      assertThat(arena.meter().liveCount()).isEqualTo(before);
     }
   }
 

@@ -219,7 +219,7 @@ class SamplerKindTest {
         }
       }
       sampler.close();
-      assertThat(arena.liveCount()).isEqualTo(1);
+      assertThat(arena.meter().liveCount()).isEqualTo(1);
     }
   }
 }

@@ -64,7 +64,7 @@ class SamplerTableTest {
         }
       }
       noise.release();
-      assertThat(arena.liveCount()).isZero();
+      assertThat(arena.meter().liveCount()).isZero();
     }
   }
 

@@ -19,15 +19,15 @@ class ArenaTest {
         Tensor view = weights.reshaped(15);
         view.release();
         weights.release();
-        assertThat(run.liveCount()).isEqualTo(2);
-        assertThat(run.liveBytes()).isEqualTo(3 * 5 * 4 + 7 * 8);
+        assertThat(run.meter().liveCount()).isEqualTo(2);
+        assertThat(run.meter().liveBytes()).isEqualTo(3 * 5 * 4 + 7 * 8);
       }
-      assertThat(run.liveCount()).isEqualTo(1);
-      assertThat(run.liveBytes()).isEqualTo(60);
-      assertThat(run.peakBytes()).isEqualTo(116);
+      assertThat(run.meter().liveCount()).isEqualTo(1);
+      assertThat(run.meter().liveBytes()).isEqualTo(60);
+      assertThat(run.meter().peakBytes()).isEqualTo(116);
       run.close();
-      assertThat(run.liveCount()).isZero();
-      assertThat(run.liveBytes()).isZero();
+      assertThat(run.meter().liveCount()).isZero();
+      assertThat(run.meter().liveBytes()).isZero();
     }
   }
 
@@ -38,9 +38,9 @@ class ArenaTest {
       Tensor row = base.rows(1, 1);
       base.release();
       assertThat(row.toFloats()).containsExactly(4, 5, 6);
-      assertThat(run.liveBytes()).isEqualTo(24);
+      assertThat(run.meter().liveBytes()).isEqualTo(24);
       row.release();
-      assertThat(run.liveBytes()).isZero();
+      assertThat(run.meter().liveBytes()).isZero();
     }
   }
 
@@ -49,8 +49,9 @@ class ArenaTest {
     try (Arena run = Arena.open("run")) {
       Tensor held = run.zeros("held", DType.F32, 5);
       run.zeros("large", DType.F32, 100).release();
-      assertThat(run.peakOf(() -> run.zeros("small", DType.F32, 10).release())).isEqualTo(60);
-      assertThat(run.peakBytes()).isEqualTo(420);
+      assertThat(run.meter().peakOf(() -> run.zeros("small", DType.F32, 10).release()))
+          .isEqualTo(60);
+      assertThat(run.meter().peakBytes()).isEqualTo(420);
       held.release();
     }
   }
@@ -58,7 +59,7 @@ class ArenaTest {
   @Test
   void shouldRefuseWhatItsLimitForbids() {
     try (Arena run = Arena.open("run")) {
-      run.limit(100);
+      run.meter().limit(100);
       run.zeros("small", DType.F32, 20);
       assertThatThrownBy(() -> run.zeros("large", DType.F32, 6))
           .isInstanceOf(Problem.class)
@@ -71,12 +72,12 @@ class ArenaTest {
   @Test
   void shouldRefuseResultsThatItsLimitForbids() {
     try (Arena run = Arena.open("run")) {
-      run.limit(100);
+      run.meter().limit(100);
       Tensor small = run.zeros("small", DType.F32, 20);
       assertThatThrownBy(() -> run.compute("sum", () -> small.handle().add(small.handle())))
           .isInstanceOf(Problem.class)
           .hasMessageContaining("sum: wanted 80 bytes");
-      assertThat(run.liveBytes()).isEqualTo(80);
+      assertThat(run.meter().liveBytes()).isEqualTo(80);
       assertThat(small.rows(1, 10).toFloats()).hasSize(10);
     }
   }
@@ -94,15 +95,15 @@ class ArenaTest {
   @Test
   void shouldCountByPartsWithoutHoldingAnythingWhenDry() {
     try (Arena run = Arena.open("plan", OpBackend.dry(Device.CPU))) {
-      run.part("large");
+      run.meter().part("large");
       Tensor large = run.allocate("large", DType.F32, 1L << 50);
-      run.part("small");
+      run.meter().part("small");
       Tensor small = run.zeros("small", DType.F32, 2, 3);
       large.release();
       assertThat(small.toFloats()).containsOnly(0);
-      assertThat(run.liveBytes()).isEqualTo(24);
-      assertThat(run.peakBytes()).isEqualTo((1L << 52) + 24);
-      assertThat(run.peakParts()).isEqualTo(Map.of("large", 1L << 52, "small", 24L));
+      assertThat(run.meter().liveBytes()).isEqualTo(24);
+      assertThat(run.meter().peakBytes()).isEqualTo((1L << 52) + 24);
+      assertThat(run.meter().peakParts()).isEqualTo(Map.of("large", 1L << 52, "small", 24L));
     }
   }
 

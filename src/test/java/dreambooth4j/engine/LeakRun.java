@@ -53,15 +53,15 @@ final class LeakRun {
     for (int i = 1; i <= times; i++) {
       work.run();
       if (i == early) {
-        print("early", run.liveCount(), run.liveBytes());
+        print("early", run.meter().liveCount(), run.meter().liveBytes());
         garbage = allocated();
       }
     }
     long each = (allocated() - garbage) / (times - early);
-    print("late", run.liveCount(), run.liveBytes());
+    print("late", run.meter().liveCount(), run.meter().liveBytes());
     close(model);
     run.close();
-    print("closed", run.liveCount(), run.liveBytes());
+    print("closed", run.meter().liveCount(), run.meter().liveBytes());
     System.out.println("garbage " + each);
   }
 

@@ -94,13 +94,13 @@ class LionTest {
     try (Arena run = Arena.open("run")) {
       Parameters exact = group(run);
       Parameters coarse = group(run);
-      long before = run.liveBytes();
+      long before = run.meter().liveBytes();
       Optimizer full = optimizer(run, exact, false);
-      long afterFull = run.liveBytes();
+      long afterFull = run.meter().liveBytes();
       Optimizer coded = optimizer(run, coarse, true);
       long n = exact.flatCount();
       assertThat(afterFull - before).isEqualTo(4 * n + 4);
-      assertThat(run.liveBytes() - afterFull).isEqualTo(n + 4 * n / 256 + 4);
+      assertThat(run.meter().liveBytes() - afterFull).isEqualTo(n + 4 * n / 256 + 4);
       UpdateScalars scalars = new UpdateScalars(run).write(RATE, 1);
       SplittableRandom random = new SplittableRandom(2);
       for (int step = 0; step < STEPS; step++) {

@@ -91,10 +91,10 @@ class OptimizerTest {
   void shouldHoldAQuarterOfTheStates() {
     try (Arena run = Arena.open("run")) {
       Parameters parameters = parameters(run);
-      long before = run.liveBytes();
+      long before = run.meter().liveBytes();
       optimizer(run, rule(0.01), parameters, 0, true);
       long n = parameters.flatCount();
-      assertThat(run.liveBytes() - before).isEqualTo(2 * n + 2 * 4 * n / 256 + 4);
+      assertThat(run.meter().liveBytes() - before).isEqualTo(2 * n + 2 * 4 * n / 256 + 4);
     }
   }
 

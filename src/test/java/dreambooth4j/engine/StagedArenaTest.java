@@ -37,11 +37,12 @@ class StagedArenaTest {
   void shouldCountWhatLiesOnTheHostApart() {
     try (Arena run = Arena.staged("run")) {
       Tensor tensor = run.zeros("zeros", DType.F32, 100);
-      run.resetPeak();
+      run.meter().resetPeak();
       assertThat(tensor.toFloats()).hasSize(100);
-      assertThat(run.peakBytes()).isEqualTo(400);
-      assertThat(run.onHost().zeros("there", DType.F32, 10).arena().liveBytes()).isEqualTo(40);
-      assertThat(run.liveBytes()).isEqualTo(400);
+      assertThat(run.meter().peakBytes()).isEqualTo(400);
+      assertThat(run.onHost().zeros("there", DType.F32, 10).arena().meter().liveBytes())
+          .isEqualTo(40);
+      assertThat(run.meter().liveBytes()).isEqualTo(400);
     }
   }
 

@@ -42,9 +42,9 @@ class ConditioningTest {
   void shouldFreeAllThatItsHolderLetsGo() {
     try (Arena arena = Arena.open("test")) {
       Conditioning<Tensor> held = row(arena, 1);
-      assertThat(arena.liveBytes()).isPositive();
+      assertThat(arena.meter().liveBytes()).isPositive();
       Conditioning.release(held);
-      assertThat(arena.liveBytes()).isZero();
+      assertThat(arena.meter().liveBytes()).isZero();
     }
   }
 }

@@ -57,7 +57,7 @@ class HostileModelTest {
     try (Arena arena = Arena.open("model")) {
       ModelSource source = ModelSource.find(folder.toString(), null);
       problem = catchThrowableOfType(Problem.class, () -> load(source, arena));
-      assertThat(arena.peakBytes()).as("bytes taken before it was refused").isZero();
+      assertThat(arena.meter().peakBytes()).as("bytes taken before it was refused").isZero();
     }
     assertThat(problem).isNotNull();
     assertThat(problem.kind()).isEqualTo(Problem.Kind.DATA);

@@ -33,7 +33,7 @@ class PromptEncoderTest {
   void shouldCarryGradientsIntoEveryWindow(String family, int clipSkip, int length) {
     try (Arena run = Arena.open("test");
         StableDiffusion model = load(run, family)) {
-      long live = run.liveCount();
+      long live = run.meter().liveCount();
       PromptEncoder encoder = new PromptEncoder(model, new TextEncoding(clipSkip, length));
       int width = model.textEncoder().config().width();
       float[] cotangent = new float[PROMPTS.size() * (length + 2) * width];
@@ -81,7 +81,7 @@ class PromptEncoderTest {
       }
       assertThat(size).isPositive();
       assertThat(Math.sqrt(difference / size)).isLessThan(1e-5);
-      assertThat(run.liveCount()).isEqualTo(live);
+      assertThat(run.meter().liveCount()).isEqualTo(live);
     }
   }
 

@@ -71,7 +71,7 @@ class StableDiffusionTest {
         StableDiffusion real = StableDiffusion.load(run, source, Component.UNET);
         StableDiffusion dry = StableDiffusion.load(plan, source, Component.UNET)) {
       assertThat(described(dry)).isEqualTo(described(real));
-      assertThat(plan.liveBytes()).isEqualTo(run.liveBytes());
+      assertThat(plan.meter().liveBytes()).isEqualTo(run.meter().liveBytes());
     }
   }
 

@@ -59,11 +59,11 @@ class ClassImageGeneratorTest {
     ModelFolder folder = ModelFolder.open(base, null);
     try (Arena run = Arena.open("run");
         StableDiffusion model = StableDiffusion.load(run, folder)) {
-      long before = run.liveCount();
-      run.limit(spare == Long.MAX_VALUE ? spare : run.liveBytes() + spare);
+      long before = run.meter().liveCount();
+      run.meter().limit(spare == Long.MAX_VALUE ? spare : run.meter().liveBytes() + spare);
       new ClassImageGenerator(config, folder, model)
           .generate(run, plan(), (done, missing) -> made.add(done), stop);
-      assertThat(run.liveCount()).isEqualTo(before);
+      assertThat(run.meter().liveCount()).isEqualTo(before);
     }
     return made;
   }
@@ -254,11 +254,11 @@ class ClassImageGeneratorTest {
     Iterator<Long> clock = List.of(0L, 0L, 0L, 100 * second, 108 * second, 112 * second).iterator();
     try (Arena run = Arena.open("run");
         StableDiffusion model = StableDiffusion.load(run, ModelFolder.open(TinyRun.MODEL, null))) {
-      long before = run.liveCount();
+      long before = run.meter().liveCount();
       Forecast forecast =
           new ClassImageGenerator(tiny.config(), ModelFolder.open(TinyRun.MODEL, null), model)
               .forecast(run, plan(), clock::next);
-      assertThat(run.liveCount()).isEqualTo(before);
+      assertThat(run.meter().liveCount()).isEqualTo(before);
       assertThat(forecast.speed()).isEqualTo(new Forecast.Speed(new Bucket(32, 32), 4, true, 8, 4));
       // 10 steps of 2 s and 1 s for each: 6 pictures of 32x32 and 4 of 32x24.
       assertThat(forecast.seconds()).isEqualTo(21 * (6 + 4 * 0.75));

@@ -64,9 +64,9 @@ class CachesTest {
   private static Heard fill(TinyRun run) {
     Heard heard = new Heard();
     try (TinyTrainer trainer = new TinyTrainer(run)) {
-      long tensors = trainer.run.liveCount();
+      long tensors = trainer.run.meter().liveCount();
       trainer.trainer.fillCaches(heard, () -> false);
-      assertThat(trainer.run.liveCount()).isEqualTo(tensors);
+      assertThat(trainer.run.meter().liveCount()).isEqualTo(tensors);
       assertThat(trainer.notes).isEmpty();
     }
     return heard;
@@ -208,18 +208,18 @@ class CachesTest {
   @Test
   void shouldHoldNothingInMemoryThatIsOnDisk() {
     try (TinyTrainer disk = new TinyTrainer(tiny)) {
-      long bytes = disk.run.liveBytes();
+      long bytes = disk.run.meter().liveBytes();
       disk.trainer.fillCaches(new Heard(), () -> false);
       disk.train().trainer.close(); // with the places of its batches
-      assertThat(disk.run.liveBytes()).isEqualTo(bytes);
+      assertThat(disk.run.meter().liveBytes()).isEqualTo(bytes);
     }
     try (TinyTrainer memory = new TinyTrainer(tiny.with("cache_latents", false))) {
-      long tensors = memory.run.liveCount();
+      long tensors = memory.run.meter().liveCount();
       Heard heard = new Heard();
       memory.trainer.fillCaches(heard, () -> false);
       assertThat(heard.all).isEmpty();
       memory.train().trainer.close();
-      assertThat(memory.run.liveCount()).isEqualTo(tensors + 10 + 8);
+      assertThat(memory.run.meter().liveCount()).isEqualTo(tensors + 10 + 8);
     }
   }
 

@@ -120,10 +120,10 @@ public record CapturedCheck(String keys, double ofLosses) {
       made.train(20);
       assertThat(steps.recorded()).isEqualTo(SHAPES);
       long peak = CudaDevice.peakBytes();
-      long live = made.run.liveBytes();
+      long live = made.run.meter().liveBytes();
       made.train(500);
       assertThat(CudaDevice.peakBytes()).isEqualTo(peak);
-      assertThat(made.run.liveBytes()).isEqualTo(live);
+      assertThat(made.run.meter().liveBytes()).isEqualTo(live);
     }
   }
 

@@ -57,16 +57,16 @@ class FrozenTypeTest {
     try (TinyTrainer exact = new TinyTrainer(tiny);
         TinyTrainer coarse = new TinyTrainer(tiny.with("frozen_dtype", frozen))) {
       long halved = 2 * frozen(exact);
-      assertThat(exact.run.liveBytes() - coarse.run.liveBytes()).isEqualTo(halved);
+      assertThat(exact.run.meter().liveBytes() - coarse.run.meter().liveBytes()).isEqualTo(halved);
       assertThat(plan(exact.config).frozen() - plan(coarse.config).frozen()).isEqualTo(halved);
       assertThat(coarse.model.parameters(Component.UNET).dtype())
           .isEqualTo(exact.model.parameters(Component.UNET).dtype());
 
-      coarse.run.resetPeak();
+      coarse.run.meter().resetPeak();
       coarse.train();
       MemoryPlan plan = plan(coarse.config);
       assertThat((double) plan.always() + plan.activationBytes())
-          .isCloseTo(coarse.run.peakBytes(), withinPercentage(5));
+          .isCloseTo(coarse.run.meter().peakBytes(), withinPercentage(5));
       exact.train();
       assertThat(coarse.reports).hasSameSizeAs(exact.reports).isNotEmpty();
       for (int i = 0; i < coarse.reports.size(); i++) {

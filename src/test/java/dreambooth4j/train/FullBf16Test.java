@@ -45,7 +45,7 @@ class FullBf16Test {
           alone.model.parameters(Component.UNET).flatCount()
               + alone.model.parameters(Component.TEXT_ENCODER).flatCount();
       long frozen = alone.model.parameters(Component.VAE).flatCount();
-      assertThat(beside.run.liveBytes() - alone.run.liveBytes())
+      assertThat(beside.run.meter().liveBytes() - alone.run.meter().liveBytes())
           .isEqualTo(4 * trained + 2 * frozen);
       assertThat(alone.trainer.precision()).contains("bf16 alone");
     }

@@ -64,7 +64,8 @@ class MemoryOptionsTest {
           4
               * (plain.model.parameters(Component.UNET).flatCount()
                   + plain.model.parameters(Component.TEXT_ENCODER).flatCount());
-      assertThat(passing.run.liveBytes()).isEqualTo(plain.run.liveBytes() - gradients);
+      assertThat(passing.run.meter().liveBytes())
+          .isEqualTo(plain.run.meter().liveBytes() - gradients);
       plain.train();
       passing.train();
       assertThat(passing.unet()).isEqualTo(plain.unet());
@@ -101,8 +102,8 @@ class MemoryOptionsTest {
   /** The most that steps held beyond what is held between them. */
   private static long activations(TinyTrainer trainer) {
     trainer.train(1);
-    trainer.run.resetPeak();
+    trainer.run.meter().resetPeak();
     trainer.train();
-    return trainer.run.peakBytes() - trainer.run.liveBytes();
+    return trainer.run.meter().peakBytes() - trainer.run.meter().liveBytes();
   }
 }

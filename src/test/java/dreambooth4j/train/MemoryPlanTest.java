@@ -94,11 +94,11 @@ class MemoryPlanTest {
     tiny.with("gradient_checkpointing", false).withOptions(options);
     boolean average = options.contains("use_ema=true");
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {
-      trainer.run.resetPeak();
+      trainer.run.meter().resetPeak();
       trainer.train();
       MemoryPlan plan = plan(trainer.config);
       assertThat(plan.average()).isEqualTo(average ? 4 * elements(trainer) : 0);
-      long measured = trainer.run.peakBytes();
+      long measured = trainer.run.meter().peakBytes();
       assertThat(plan.always() + plan.activationBytes())
           .isBetween((long) (0.95 * measured), (long) (1.05 * measured));
     }
@@ -110,10 +110,10 @@ class MemoryPlanTest {
   void shouldForetellThePeakOfSamples(int pictures) {
     tiny.with("validation_prompt", "a man").with("num_validation_images", pictures);
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {
-      long before = trainer.run.liveBytes();
-      trainer.run.resetPeak();
+      long before = trainer.run.meter().liveBytes();
+      trainer.run.meter().resetPeak();
       new SamplePictures(trainer.config, trainer.model, List.of()).draw(trainer.run, () -> false);
-      long measured = trainer.run.peakBytes() - before;
+      long measured = trainer.run.meter().peakBytes() - before;
       assertThat(plan(trainer.config).pictures())
           .isBetween((long) (0.95 * measured), (long) (1.05 * measured));
     }
@@ -139,7 +139,7 @@ class MemoryPlanTest {
           .generate(
               run,
               ClassImagePlan.of(config, Concept.scanAll(config)),
-              (done, missing) -> most.accumulateAndGet(run.peakBytes(), Math::max),
+              (done, missing) -> most.accumulateAndGet(run.meter().peakBytes(), Math::max),
               () -> false);
       assertThat((double) plan(config).pictures())
           .isCloseTo((double) most.get(), withinPercentage(5));
@@ -274,11 +274,11 @@ class MemoryPlanTest {
               load(trainer.config),
               Device.CUDA);
       assertThat((double) plan.always())
-          .isCloseTo((double) trainer.run.liveBytes(), withinPercentage(2));
-      trainer.run.resetPeak();
+          .isCloseTo((double) trainer.run.meter().liveBytes(), withinPercentage(2));
+      trainer.run.meter().resetPeak();
       trainer.train();
       assertThat((double) plan.always() + plan.activationBytes() - (256L << 20))
-          .isCloseTo((double) trainer.run.peakBytes(), withinPercentage(10));
+          .isCloseTo((double) trainer.run.meter().peakBytes(), withinPercentage(10));
     }
   }
 

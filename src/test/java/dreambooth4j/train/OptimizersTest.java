@@ -85,7 +85,7 @@ class OptimizersTest {
   void shouldPlanWhatIsRemembered(String name, long bytesAWeight) {
     tiny.with("optimizer", name).with("max_train_steps", 2);
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {
-      trainer.run.resetPeak();
+      trainer.run.meter().resetPeak();
       trainer.train();
       ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
       List<Concept> concepts = Concept.scanAll(trainer.config);
@@ -96,7 +96,7 @@ class OptimizersTest {
       // Scales of moments in 8 bits are 4 bytes for each 256 of them.
       assertThat(plan.optimizer() / (double) weights)
           .isBetween((double) bytesAWeight, bytesAWeight * (1 + 4.0 / 256) + 0.001);
-      long measured = trainer.run.peakBytes();
+      long measured = trainer.run.meter().peakBytes();
       assertThat(plan.always() + plan.activationBytes())
           .isBetween((long) (0.95 * measured), (long) (1.05 * measured));
     }

@@ -24,7 +24,7 @@ class TrainingRunTest {
             (proxy, method, arguments) -> {
               if (arguments[0] instanceof Trainer.StepReport report && report.step() == 2) {
                 try (Arena full = Arena.open("run")) {
-                  full.limit(0);
+                  full.meter().limit(0);
                   full.zeros("latents", DType.F32, 1);
                 }
               }

@@ -99,7 +99,7 @@ class SafetensorsTest {
       file.readInto(target, "x");
       assertThat(target.toFloats()[0]).isEqualTo((float) expected);
       assertThat(file.read(run, "x").dtype()).isEqualTo(DType.valueOf(dtype));
-      assertThat(run.liveCount()).isEqualTo(2);
+      assertThat(run.meter().liveCount()).isEqualTo(2);
     }
   }
 
@@ -164,7 +164,7 @@ class SafetensorsTest {
     try (Arena run = Arena.open("run");
         Safetensors file = Safetensors.open(path)) {
       assertThat(file.read(run, "small").toFloats()).containsExactly(42);
-      run.limit(1 << 20);
+      run.meter().limit(1 << 20);
       assertThatThrownBy(() -> file.read(run, "large")).isInstanceOf(Problem.class);
     }
   }

@@ -83,12 +83,12 @@ class SafetensorsWriterTest {
       Parameter weight = parameters.declare("w", 2, 3, 2, 2);
       parameters.allocate(run, false);
       weight.read(run.floats("file", values, 2, 3, 2, 2));
-      long before = run.liveCount();
+      long before = run.meter().liveCount();
       new SafetensorsWriter()
           .add("f32", DType.F32, weight, weight.weight())
           .add("bf16", DType.BF16, weight, weight.weight())
           .write(run, path);
-      assertThat(run.liveCount()).isEqualTo(before);
+      assertThat(run.meter().liveCount()).isEqualTo(before);
       try (Safetensors file = Safetensors.open(path)) {
         assertThat(file.read(run, "f32").toFloats()).containsExactly(values);
         assertThat(file.read(run, "bf16").dtype()).isEqualTo(DType.BF16);

@@ -85,7 +85,7 @@ class TensorCacheTest {
       assertThat(got(cache(), "a", values(9, 9, 9, 9, 9, 9))).isEqualTo(VALUES);
     }
     assertThat(computed).isEqualTo(1);
-    assertThat(arena.liveCount()).isZero();
+    assertThat(arena.meter().liveCount()).isZero();
     assertThat(folder.resolve("cache").relativize(only()).toString())
         .matches("(..)/\\1[0-9a-f]{62}\\.safetensors");
     assertThat(notes).isEmpty();
@@ -126,7 +126,7 @@ class TensorCacheTest {
     for (int i = 0; i < 2; i++) {
       assertThat(files().get(i)).hasBinaryContent(sound.get(i));
     }
-    assertThat(arena.liveCount()).isZero();
+    assertThat(arena.meter().liveCount()).isZero();
   }
 
   private void damage(Path file, byte[] bytes, String damage) throws IOException {
@@ -188,7 +188,7 @@ class TensorCacheTest {
       assertThat(got(cache, "b", values(VALUES))).isEqualTo(VALUES);
     }
     assertThat(computed).isEqualTo(2);
-    assertThat(arena.liveCount()).isEqualTo(2);
+    assertThat(arena.meter().liveCount()).isEqualTo(2);
     assertThat(cache.isWritable()).isFalse();
     assertThat(notes).hasSize(1).first().asString().contains("cannot be written", file.toString());
     assertThat(only()).hasContent("in the way");
@@ -235,7 +235,7 @@ class TensorCacheTest {
     assertThat(got(cache, "a", values(0, 0, 0, 0, 0, 0))).isEqualTo(VALUES);
     assertThat(cache.has("a")).isTrue();
     assertThat(cache.folder()).isNull();
-    assertThat(arena.liveCount()).isEqualTo(1);
+    assertThat(arena.meter().liveCount()).isEqualTo(1);
     assertThat(files()).isEmpty();
   }
 

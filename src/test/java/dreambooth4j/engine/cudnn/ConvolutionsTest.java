@@ -281,11 +281,11 @@ class ConvolutionsTest {
       Parameter weight = group.declare("w", 4, 5, 3, 3);
       group.allocate(arena, false);
       Tensor x = arena.allocate("x", DType.BF16, 2, 7, 6, 5);
-      long before = arena.liveBytes();
+      long before = arena.meter().liveBytes();
       try (Tape tape = Tape.inference(arena)) {
         Tensor y = Conv2d.apply(tape, tape.constant(x), weight, null, 1, 1).value();
         assertThat(y.shape()).containsExactly(2, 7, 6, 4);
-        assertThat(arena.peakBytes() - before)
+        assertThat(arena.meter().peakBytes() - before)
             .isEqualTo(Convolutions.WORKSPACE_BYTES + y.ownedBytes());
       }
     }

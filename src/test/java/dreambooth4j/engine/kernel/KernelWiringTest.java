@@ -83,11 +83,13 @@ class KernelWiringTest {
         each.master().copyFrom(firstValues(random, each, rounding));
       }
       parameters.copyMasters();
-      long before = arena.liveCount();
+      long before = arena.meter().liveCount();
       for (int step = 0; step < STEPS; step++) {
         step(random, dtype == DType.F64 ? dtype : DType.F32, rounding, checkpointing);
       }
-      assertThat(arena.liveCount() - results.size()).as("all else is released").isEqualTo(before);
+      assertThat(arena.meter().liveCount() - results.size())
+          .as("all else is released")
+          .isEqualTo(before);
       parameters.all().forEach(each -> results.add(each.gradient()));
     }
 

@@ -57,7 +57,7 @@ class NoiseTargetTest {
       }
       result.noisy().release();
       result.target().release();
-      assertThat(arena.liveCount()).isEqualTo(6);
+      assertThat(arena.meter().liveCount()).isEqualTo(6);
     }
   }
 

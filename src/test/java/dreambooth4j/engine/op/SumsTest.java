@@ -16,7 +16,7 @@ class SumsTest {
       Tensor sum = WeightedSum.of(arena, new double[] {2, -0.5}, a, b);
       assertThat(sum.toFloats()).containsExactly(-3, -1, -4, -2);
       sum.release();
-      assertThat(arena.liveCount()).isEqualTo(2);
+      assertThat(arena.meter().liveCount()).isEqualTo(2);
     }
   }
 
