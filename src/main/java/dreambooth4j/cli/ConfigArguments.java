@@ -25,7 +25,8 @@ final class ConfigArguments {
   Config read() {
     ConfigReader.Reading reading = ConfigReader.read(config, ConfigFlags.given(command));
     PrintWriter err = command.commandLine().getErr();
-    reading.notes().forEach(err::println);
+    Main main = command.root().commandLine().getCommand();
+    reading.notes(main.verbose).forEach(err::println);
     err.flush();
     return reading.config();
   }

@@ -3,9 +3,10 @@ package dreambooth4j.cli;
 import dreambooth4j.config.ForeignKeys;
 import dreambooth4j.config.Key;
 import dreambooth4j.config.Keys;
+import dreambooth4j.config.KohyaKeys;
 import dreambooth4j.config.ValueType;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -39,13 +40,10 @@ public final class ConfigFlags implements IModelTransformer {
       command.addArgGroup(group.validate(false).build());
     }
     for (String name : new TreeSet<>(ForeignKeys.names())) {
-      command.addOption(
-          OptionSpec.builder("--" + name)
-              .hidden(true)
-              .type(String.class)
-              .arity("0..1")
-              .parameterConsumer(consumer(ForeignKeys.isSwitch(name)))
-              .build());
+      command.addOption(hidden(name, ForeignKeys.isSwitch(name)));
+    }
+    for (String name : KohyaKeys.names()) {
+      command.addOption(hidden(name, false));
     }
     command.addOption(
         OptionSpec.builder("--concepts_list", "--concepts_path")
@@ -57,9 +55,19 @@ public final class ConfigFlags implements IModelTransformer {
     return command;
   }
 
+  /** A flag that is read for what can be said about it. */
+  private static OptionSpec hidden(String name, boolean isSwitch) {
+    return OptionSpec.builder("--" + name)
+        .hidden(true)
+        .type(String.class)
+        .arity("0..1")
+        .parameterConsumer(consumer(isSwitch))
+        .build();
+  }
+
   /** The flags that were given, by key, as the configuration's reader takes them. */
   static Map<String, String> given(CommandSpec command) {
-    Map<String, String> flags = new HashMap<>();
+    Map<String, String> flags = new LinkedHashMap<>();
     // Not the parse result's matched options: those leave out what a consumer of ours took.
     for (OptionSpec option : command.options()) {
       String name = option.names()[0].replaceFirst("^--", "");
@@ -73,6 +81,7 @@ public final class ConfigFlags implements IModelTransformer {
   private static boolean isKey(String name) {
     return name.equals("concepts_list")
         || ForeignKeys.names().contains(name)
+        || KohyaKeys.names().contains(name)
         || Keys.all().stream().anyMatch(key -> key.name().equals(name));
   }
 
@@ -102,6 +111,9 @@ public final class ConfigFlags implements IModelTransformer {
     String allowed = key.type().allowed();
     if (allowed.startsWith("one of ")) {
       return "NAME";
+    }
+    if (allowed.equals(ValueType.FLAG)) {
+      return "true|false";
     }
     return allowed.contains("path")
         ? "PATH"

@@ -65,7 +65,7 @@ public record ClassImagesConfig(
                   + " makes none for the concept.");
   static final Key<ClassImagesConfig, Integer> TOTAL =
       KEYS.key("num_class_images", ValueType.atLeast(0), ClassImagesConfig::total)
-          .otherwise("num_class_images_per decides")
+          .otherwise("left to num_class_images_per")
           .diffusers(100)
           .unit("pictures")
           .help(
@@ -116,7 +116,7 @@ public record ClassImagesConfig(
     boolean each = values.has(NUM_PER) && !values.outranks(TOTAL, NUM_PER);
     return new ClassImagesConfig(
         given == null ? otherwise : given,
-        ConceptConfig.words(values.get(TOKEN)),
+        Spelling.words(values.get(TOKEN)),
         values.orNull(PROMPT),
         values.get(NUM_PER),
         each ? null : values.orNull(TOTAL),

@@ -41,7 +41,7 @@ public record ComputeConfig(
           .standard(MixedPrecision.NO)
           .help(
               "Number type in which the trained models compute: no is float32; bf16 and fp16 halve"
-                  + " the memory of activations and are faster on GPUs, while the weights are also"
+                  + " the memory of activations and are faster on GPUs, while trained weights are also"
                   + " kept in float32. On a GPU take bf16 where it has it (RTX 30 or newer).");
 
   static final Key<ComputeConfig, Boolean> FULL_BF16 =

@@ -51,7 +51,7 @@ public record ConceptConfig(
               "How much a concept's losses, of its subject and its class images alike, count beside"
                   + " those of other concepts. Of use with several concepts in concepts_list.");
   static final Key<ConceptConfig, Crop> CROP =
-      KEYS.key("crop", ValueType.crop(), ConceptConfig::crop)
+      KEYS.key("crop", Crop.TYPE, ConceptConfig::crop)
           .standard(Crop.CENTER)
           .diffusers(Crop.RANDOM)
           .help(
@@ -70,17 +70,12 @@ public record ConceptConfig(
     return new ConceptConfig(
         name,
         pictures,
-        words(values.get(INSTANCE_TOKEN)),
+        Spelling.words(values.get(INSTANCE_TOKEN)),
         values.get(INSTANCE_PROMPT),
         values.get(LOSS_WEIGHT),
         values.get(CROP),
         ClassImagesConfig.of(values, classFolder),
         ConceptSamplesConfig.of(values));
-  }
-
-  /** A token with one blank between its words. */
-  static String words(String token) {
-    return token.strip().replaceAll("\\s+", " ");
   }
 
   /** This concept with its class images elsewhere. */

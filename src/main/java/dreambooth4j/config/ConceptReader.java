@@ -40,7 +40,7 @@ final class ConceptReader {
                 .formatted(which));
         pictures = Path.of("");
       }
-      String token = ConceptConfig.words(values.get(ConceptConfig.INSTANCE_TOKEN));
+      String token = Spelling.words(values.get(ConceptConfig.INSTANCE_TOKEN));
       String name =
           uniqueName(token.isEmpty() ? String.valueOf(pictures.getFileName()) : token, names);
       Path classFolder = outputDir.resolve("class_images").resolve(name);

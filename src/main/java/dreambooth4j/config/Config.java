@@ -15,6 +15,17 @@ public record Config(
     List<ConceptConfig> concepts,
     SamplesConfig samples,
     OutputConfig output) {
+  static final Section<Config> KEYS = new Section<>(Key.Group.GENERAL);
+
+  /** Read before all others: what it says is resolved when they are. */
+  static final Key<Config, Defaults> DEFAULTS =
+      KEYS.<Defaults>key("defaults", ValueType.oneOf(Defaults.class))
+          .otherwise("dreambooth4j; extension for a db_config.json")
+          .help(
+              "Whose default values hold for keys that are not given: dreambooth4j's, those of"
+                  + " diffusers' train_dreambooth.py, or those of sd_dreambooth_extension. Take"
+                  + " diffusers to repeat a run of its script.");
+
   /** The same computed otherwise. */
   public Config with(ComputeConfig other) {
     return new Config(

@@ -3,6 +3,7 @@ package dreambooth4j.config;
 import dreambooth4j.Problem;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -22,25 +23,29 @@ public final class ConfigReader {
    * What was read.
    *
    * @param noEffect keys that were read and do nothing here, those with a remark left out
+   * @param worthNaming those of them that somebody set: not the many of a db_config.json at the
+   *     extension's defaults
    * @param remarks one line for each value that means something else here
    */
-  public record Reading(Config config, List<String> noEffect, List<String> remarks) {
-    private static final int COLUMNS = 100;
-
-    /** All of it as lines for people; empty if there is nothing to say. */
-    public List<String> notes() {
+  public record Reading(
+      Config config, List<String> noEffect, List<String> worthNaming, List<String> remarks) {
+    /**
+     * All of it as lines for people; empty if there is nothing to say.
+     *
+     * @param verbose whether all keys without effect are named
+     */
+    public List<String> notes(boolean verbose) {
       List<String> lines = new ArrayList<>(remarks);
-      StringBuilder line = new StringBuilder("read, no effect here:");
-      for (String key : noEffect) {
-        if (line.length() + key.length() >= COLUMNS) {
-          lines.add(line.toString());
-          line.setLength(0);
-          line.append(' ');
-        }
-        line.append(' ').append(key);
-      }
-      if (!noEffect.isEmpty()) {
-        lines.add(line.toString());
+      List<String> named = verbose ? noEffect : worthNaming;
+      int others = noEffect.size() - named.size();
+      String more =
+          "%d%s keys of the db_config.json (-v lists them)"
+              .formatted(others, named.isEmpty() ? "" : " more");
+      if (!named.isEmpty()) {
+        String names = String.join(" ", named);
+        lines.add("read, no effect here: " + (others == 0 ? names : names + " and " + more));
+      } else if (others > 0) {
+        lines.add("read, no effect here: " + more);
       }
       return lines;
     }
@@ -69,28 +74,38 @@ public final class ConfigReader {
     }
     sources.addFlags(flags);
     failIfWrong();
-    Values run = values(List.of(sources.top, sources.flags));
-    List<Values> concepts =
-        sources.entries.isEmpty()
-            ? List.of(run)
-            : sources.entries.stream()
-                .map(entry -> values(List.of(sources.top, entry, sources.flags)))
-                .toList();
-    Config config = config(run, concepts);
+    Defaults wanted = values(List.of(sources.top, sources.flags)).orNull(Config.DEFAULTS);
     failIfWrong();
+    if (wanted != null) {
+      sources.context.defaults = wanted;
+    }
+    Config config = config();
+    failIfWrong();
+    if (file == null && wanted == null && DiffusersScript.FLAGS.containsAll(flags.keySet())) {
+      sayWhatDiffersFromDiffusers(config, flags);
+    }
     List<String> all =
-        Stream.concat(sources.foreign.remarks().stream(), sources.remarks.stream())
+        Stream.concat(sources.foreign.remarks().stream(), sources.context.remarks.stream())
             .distinct()
             .toList();
-    return new Reading(config, sources.foreign.unused(), all);
+    return new Reading(config, sources.foreign.unused(), sources.foreign.worthNaming(), all);
+  }
+
+  private void sayWhatDiffersFromDiffusers(Config ours, Map<String, String> flags) {
+    Map<String, String> more = new HashMap<>(flags);
+    more.put(Config.DEFAULTS.name(), Defaults.DIFFUSERS.toString());
+    String line = DiffusersScript.leftOut(ours, read(null, more).config());
+    if (!line.isEmpty()) {
+      sources.context.remarks.add(line);
+    }
   }
 
   private Values values(List<Layer> layers) {
-    return new Values(layers, sources);
+    return new Values(layers, sources.context);
   }
 
   private void failIfWrong() {
-    List<String> errors = sources.errors.stream().distinct().toList();
+    List<String> errors = sources.context.errors.stream().distinct().toList();
     if (!errors.isEmpty()) {
       int more = errors.size() - Sources.MOST_ERRORS;
       String shown = String.join("\n", errors.subList(0, errors.size() - Math.max(0, more)));
@@ -98,7 +113,14 @@ public final class ConfigReader {
     }
   }
 
-  private static Config config(Values run, List<Values> conceptValues) {
+  private Config config() {
+    Values run = values(List.of(sources.top, sources.flags));
+    List<Values> conceptValues =
+        sources.entries.isEmpty()
+            ? List.of(run)
+            : sources.entries.stream()
+                .map(entry -> values(List.of(sources.top, entry, sources.flags)))
+                .toList();
     OutputConfig output = OutputConfig.of(run);
     ConceptReader reader = new ConceptReader(conceptValues);
     List<ConceptConfig> concepts = reader.concepts(output.outputDir());

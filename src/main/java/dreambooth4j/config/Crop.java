@@ -19,6 +19,9 @@ public record Crop(boolean random, double x, double y) {
   /** What {@code crop} takes, in words. */
   public static final String ALLOWED = "center, random or two numbers from 0 to 1 for x,y";
 
+  static final ValueType<Crop> TYPE =
+      new ValueType<>(ALLOWED, (text, folder) -> parse(text), ValueType.Kind.PLAIN);
+
   /** Anywhere, drawn anew each time. */
   public static final Crop RANDOM = new Crop(true, 0.5, 0.5);
 

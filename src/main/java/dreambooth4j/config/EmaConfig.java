@@ -45,7 +45,7 @@ public record EmaConfig(boolean used, double decay, Warmup warmup, double invGam
           .help(
               "Part of the average that is kept in each step, once ema_warmup is over; the rest"
                   + " comes from the current weights. 0.9999 averages over some 10,000 steps; take"
-                  + " 0.999 for runs of a few hundred steps without ema_warmup.");
+                  + " 0.99 for a run of a few hundred steps without ema_warmup.");
 
   static final Key<EmaConfig, Warmup> EMA_WARMUP =
       KEYS.key("ema_warmup", ValueType.oneOf(Warmup.class), EmaConfig::warmup)

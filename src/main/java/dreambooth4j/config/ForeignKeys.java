@@ -1,15 +1,12 @@
 package dreambooth4j.config;
 
-import java.util.ArrayList;
+import dreambooth4j.config.ForeignKey.Kind;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
-import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Keys of sd_dreambooth_extension and of diffusers that do nothing here. Most are about how their
@@ -17,23 +14,13 @@ import org.jspecify.annotations.Nullable;
  * value that asks for other trained weights than ours would be is refused instead.
  */
 public final class ForeignKeys {
-  /**
-   * What becomes of one key.
-   *
-   * @param reason why it may be ignored; of those that are refused or noted, empty
-   * @param refused the values that are refused
-   * @param advice what to do about a refused one
-   * @param noted the values that are worth a remark
-   * @param remark what is done instead
-   * @param flag whether it is on or off and nothing else
-   */
-  private record Rule(
-      String reason,
-      Predicate<String> refused,
-      String advice,
-      Predicate<String> noted,
-      String remark,
-      boolean flag) {}
+  private static final String LORA =
+      "all weights are trained: this key belongs to LoRA training, which is not there yet, and a"
+          + " learning rate meant for LoRA (1e-4) would ruin the whole model. Remove the key and"
+          + " set learning_rate to about 2e-6";
+
+  private static final ForeignKey WITHOUT_EFFECT_THERE =
+      ignored("it does not change the weights in the extension either");
 
   /** Those that diffusers' scripts take without a value. */
   private static final Set<String> SWITCHES =
@@ -49,13 +36,14 @@ public final class ForeignKeys {
           "scale_lr",
           "center_crop");
 
-  private static final Map<String, Rule> RULES = new HashMap<>();
+  private static final Map<String, ForeignKey> KEYS = new HashMap<>();
 
   static {
-    ignore(
-        "how their programs use memory, devices and disks",
-        "attention",
-        "gradient_set_to_none",
+    put(
+        ignored(
+            "how those trainers use memory, devices and disks, which does not change the weights"),
+        "attention=xformers",
+        "gradient_set_to_none=true",
         "set_grads_to_none",
         "enable_xformers_memory_efficient_attention",
         "dataloader_num_workers",
@@ -65,9 +53,9 @@ public final class ForeignKeys {
         "pre_compute_text_embeddings",
         "use_cpu",
         "not_cache_latents");
-    ignore("a run repeats bit for bit here whatever it says", "deterministic");
-    ignore(
-        "what the extension has named, counted or shown",
+    put(ignored("a run repeats bit for bit here whatever its value"), "deterministic=false");
+    put(
+        ignored("a name, a count or a display of the extension's own"),
         "epoch",
         "initial_revision",
         "lifetime_revision",
@@ -87,27 +75,31 @@ public final class ForeignKeys {
         "save_use_global_counts",
         "save_use_epochs",
         "max_steps");
-    ignore("pauses in which nothing is computed", "epoch_pause_frequency", "epoch_pause_time");
-    ignore("the base model's own files say what it is", "v2");
-    ignore(
-        "sample pictures of the extension's own: see save_sample_prompt and validation_prompt",
-        "sanity_prompt",
-        "sanity_seed",
-        "save_sample_template",
-        "validation_images",
-        "validation_epochs");
-    ignore(
-        "what is saved: here a diffusers folder in safetensors, and checkpoints",
-        "save_ckpt_after",
-        "save_ckpt_cancel",
-        "save_ckpt_during",
-        "save_ema",
+    put(
+        ignored("pauses of the extension, in which nothing is computed"),
+        "epoch_pause_frequency=0",
+        "epoch_pause_time=0");
+    put(ignored("the base model's own files say which version it is"), "v2");
+    put(
+        ignored(
+            "samples of other trainers; here save_sample_prompt and validation_prompt draw them"),
+        "sanity_prompt=",
+        "sanity_seed=420420",
+        "save_sample_template=",
+        "validation_images");
+    put(
+        ignored(
+            "what is saved and where; here always a diffusers folder in safetensors, and checkpoints"),
+        "save_ckpt_after=true",
+        "save_ckpt_cancel=false",
+        "save_ckpt_during=true",
+        "save_ema=true",
         "save_lora_after",
         "save_lora_cancel",
         "save_lora_during",
         "save_lora_for_extra_net",
-        "save_state_cancel",
-        "save_state_during",
+        "save_state_cancel=false",
+        "save_state_during=false",
         "save_safetensors",
         "skip_save_text_encoder",
         "push_to_hub",
@@ -115,47 +107,44 @@ public final class ForeignKeys {
         "hub_model_id",
         "logging_dir",
         "report_to");
-    ignore(
-        "a part of LoRA, which use_lora alone turns on",
-        "lora_learning_rate",
-        "lora_model_name",
-        "lora_txt_learning_rate",
-        "lora_txt_rank",
-        "lora_unet_rank",
-        "lora_weight",
-        "lora_txt_weight",
-        "lora_use_buggy_requires_grad",
-        "use_lora_extended",
-        "lora_rank",
-        "half_lora");
-    ignore("a part of DREAM, which use_dream alone turns on", "dream_detail_preservation");
-    ignore(
-        "without effect on the weights in the extension itself",
-        "ema_predict",
-        "input_pertubation",
-        "train_unfrozen",
-        "txt_learning_rate",
-        "tenc_weight_decay",
-        "tenc_grad_clip_norm");
-    ignore("CLIP's text encoder has nothing that it would freeze", "freeze_clip_normalization");
-    ignore("all of them add the same noise", "noise_scheduler");
-    ignore(
-        "a part of lr_schedulers that are refused",
+    put(
+        ignored("a part of DREAM, which only use_dream: true turns on"),
+        "dream_detail_preservation");
+    put(
+        WITHOUT_EFFECT_THERE,
+        "ema_predict=false",
+        "input_pertubation=true",
+        "train_unfrozen=true",
+        "txt_learning_rate=5e-6",
+        "tenc_weight_decay=0.01",
+        "tenc_grad_clip_norm=0");
+    put(
+        ignored("CLIP's text encoder has no layer of the kind that it freezes"),
+        "freeze_clip_normalization=false");
+    put(ignored("all of its values add the same noise"), "noise_scheduler=DDPM");
+    put(
+        ignored("used only by an lr_scheduler that is refused"),
         "learning_rate_min",
         "lr_factor",
         "lr_scale_pos");
 
-    remarkOn(
-        "full_mixed_precision", "master weights stay in float32: full_bf16 is to do without them");
-    remark("prior_generation_precision", value -> !value.matches("no|fp32|"), "float32 is used");
-    remarkOn("half_model", "the model is saved in float32");
+    putNoted(
+        "full_mixed_precision",
+        ForeignKeys::on,
+        true,
+        "master weights stay in float32: full_bf16 is to do without them");
+    putNoted(
+        "prior_generation_precision",
+        value -> !value.matches("no|fp32|"),
+        false,
+        "float32 is used");
+    putNoted("half_model", ForeignKeys::on, true, "the model is saved in float32");
 
-    refuseOn("use_lora", "all weights are trained: set it to false");
-    refuse("rank", ForeignKeys::set, "all weights are trained, without LoRA: remove it");
-    refuse("lora_dropout", ForeignKeys::some, "all weights are trained, without LoRA: remove it");
+    putLora();
+    refuseOn("use_lora", "all weights are trained: set it to false, for LoRA is not there yet");
     refuseOn("use_dream", "the plain objective is trained: set it to false");
-    refuseOn("freeze_spectral_norm", "set it to false");
-    refuseOn("train_imagic", "set it to false");
+    refuseOn("freeze_spectral_norm", "no layer is normalised spectrally: set it to false");
+    refuseOn("train_imagic", "Imagic is another method of training: set it to false");
     refuseOn("dynamic_img_norm", "pictures are scaled to -1..1: set it to false");
     refuseOn("strict_tokens", "prompts are encoded whole: set it to false");
     refuseOff("pad_tokens", "prompts are always padded: set it to true");
@@ -184,136 +173,118 @@ public final class ForeignKeys {
         value -> !value.matches("|description"),
         "say in instance_prompt and class_prompt what stands around [filewords]");
     refuse("tokenizer_name", ForeignKeys::set, "put the tokenizer into the base model's folder");
-    refuseOn("text_encoder_use_attention_mask", "set it to false");
-    refuse("class_labels_conditioning", ForeignKeys::set, "remove it");
-    refuse("model_type", value -> value.equals("sdxl"), "Stable Diffusion 1 and 2 are trained");
+    refuseOn(
+        "text_encoder_use_attention_mask", "prompts are encoded without a mask: set it to false");
+    refuse(
+        "class_labels_conditioning",
+        ForeignKeys::set,
+        "the UNet is given no class labels: remove it");
+    refuse(
+        "model_type",
+        value -> value.equals("sdxl"),
+        "only Stable Diffusion 1 and 2 are trained: take a base model of one of them");
     refuse(
         "tokenizer_max_length",
         value -> !value.matches("77|"),
         "remove it, and set max_token_length to 150 or 225 for long captions");
   }
 
-  /** What the file or the flags hold of these keys. */
-  private final List<String> unused = new ArrayList<>();
+  private ForeignKeys() {}
 
-  private final List<String> remarks = new ArrayList<>();
+  /** The keys of LoRA. Whoever makes one work moves it from here to a section of its own. */
+  private static void putLora() {
+    ForeignKey part = new ForeignKey(Kind.LORA, LORA, ForeignKeys::set, false, null);
+    put(
+        part,
+        "half_lora",
+        "lora_alpha",
+        "lora_dropout",
+        "lora_learning_rate",
+        "lora_model_name",
+        "lora_rank",
+        "lora_txt_learning_rate",
+        "lora_txt_rank",
+        "lora_txt_weight",
+        "lora_unet_rank",
+        "lora_use_buggy_requires_grad",
+        "lora_weight",
+        "rank",
+        "use_lora_extended");
+    put(
+        new ForeignKey(
+            Kind.LORA,
+            LORA + "; save_preview_every is the key here for samples every so many epochs",
+            ForeignKeys::set,
+            false,
+            null),
+        "validation_epochs");
+    put(new ForeignKey(Kind.LORA, LORA, ForeignKeys::set, false, null), "image_interpolation_mode");
+  }
 
-  static boolean contains(String key) {
-    return RULES.containsKey(key);
+  static boolean contains(String name) {
+    return KEYS.containsKey(name);
   }
 
   /** All of them. */
   public static Collection<String> names() {
-    return Collections.unmodifiableSet(RULES.keySet());
+    return Collections.unmodifiableSet(KEYS.keySet());
   }
 
   /** Whether the bare flag, without a value, is how diffusers takes this key. */
-  public static boolean isSwitch(String key) {
-    return SWITCHES.contains(key);
-  }
-
-  /** What becomes of a key in a db_config.json, and why, in a line. */
-  static Fate fate(String key) {
-    Rule rule = rule(key);
-    if (hasNoEffectInTheExtension(key)) {
-      return new Fate("no effect", "without effect on the weights in the extension itself");
-    }
-    if (!rule.reason.isEmpty()) {
-      return new Fate("no effect", rule.reason);
-    }
-    return rule.advice.isEmpty()
-        ? new Fate("noted", rule.remark)
-        : new Fate(
-            "refused", rule.remark.isEmpty() ? rule.advice : rule.advice + "; " + rule.remark);
+  public static boolean isSwitch(String name) {
+    return SWITCHES.contains(name);
   }
 
   /**
-   * What becomes of a key.
+   * A key by its name.
    *
-   * @param word "works"; "no effect"; "noted": said at the start, where its value asks for
-   *     something else than what is done; or "refused", where it asks for other weights
-   * @param reason why, or what to do
+   * @param inExtensionsFile whether it stands in a db_config.json: there the revision counts
+   *     pictures that were shown
    */
-  record Fate(String word, String reason) {}
-
-  /**
-   * Takes note of a key.
-   *
-   * @param value its text; empty if it has none
-   * @param extension whether it stands in a db_config.json
-   * @return why it is refused, or null if it is not
-   */
-  @Nullable String take(String key, String value, boolean extension) {
-    Rule rule = rule(key);
-    String plain = value.toLowerCase(Locale.ROOT);
-    boolean harmless = extension && hasNoEffectInTheExtension(key);
-    if (rule.flag && !harmless && !plain.matches("true|false|")) {
-      return "found '%s', allowed is %s"
-          .formatted(Spelling.shorten(value), ValueType.flag().allowed());
+  static ForeignKey get(String name, boolean inExtensionsFile) {
+    ForeignKey key =
+        inExtensionsFile && name.equals("revision") ? WITHOUT_EFFECT_THERE : KEYS.get(name);
+    if (key == null) {
+      throw new IllegalArgumentException(name);
     }
-    if (rule.refused.test(plain) && !harmless) {
-      return "%s is not done here; %s".formatted(value, rule.advice);
-    }
-    if (rule.noted.test(plain)) {
-      remarks.add("%s: %s, but %s".formatted(key, value, rule.remark));
-    } else if (!unused.contains(key)) {
-      unused.add(key);
-    }
-    return null;
+    return key;
   }
 
-  /**
-   * Takes note of a key whose value is a list or a map.
-   *
-   * @param found "a list" or "a map"
-   * @return as {@link #take}
-   */
-  @Nullable String takeNested(String key, String found, boolean extension) {
-    Rule rule = rule(key);
-    if (rule.reason.isEmpty() && !(extension && hasNoEffectInTheExtension(key))) {
-      if (rule.flag) {
-        return "found %s, allowed is %s".formatted(found, ValueType.flag().allowed());
-      }
-      if (!rule.advice.isEmpty()) {
-        return "%s is not done here; %s".formatted(found, rule.advice);
+  private static ForeignKey ignored(String reason) {
+    return new ForeignKey(Kind.IGNORED, reason, value -> false, false, null);
+  }
+
+  /** Puts keys by their names, each perhaps with the extension's default behind an "=". */
+  private static void put(ForeignKey key, String... names) {
+    for (String name : names) {
+      int equals = name.indexOf('=');
+      if (equals < 0) {
+        KEYS.put(name, key);
+      } else {
+        KEYS.put(name.substring(0, equals), key.withDefault(name.substring(equals + 1)));
       }
     }
-    return take(key, "", extension);
   }
 
-  private static Rule rule(String key) {
-    Rule rule = RULES.get(key);
-    if (rule == null) {
-      throw new IllegalArgumentException(key);
-    }
-    return rule;
+  private static void putNoted(String name, Predicate<String> asks, boolean flag, String instead) {
+    KEYS.put(name, new ForeignKey(Kind.NOTED, instead, asks, flag, null));
   }
 
-  /** Keys without effect or remark, in the order they were met. */
-  List<String> unused() {
-    return List.copyOf(unused);
+  private static void refuseOn(String name, String advice) {
+    KEYS.put(name, new ForeignKey(Kind.REFUSED, advice, ForeignKeys::on, true, null));
   }
 
-  /** One line for each key that asks for something else than what is done. */
-  List<String> remarks() {
-    return List.copyOf(remarks);
+  private static void refuseOff(String name, String advice) {
+    KEYS.put(
+        name, new ForeignKey(Kind.REFUSED, advice, value -> value.equals("false"), true, null));
   }
 
-  // There, the revision counts pictures that were shown.
-  private static boolean hasNoEffectInTheExtension(String key) {
-    return key.equals("revision");
-  }
-
-  private static boolean never(String value) {
-    return false;
+  private static void refuse(String name, Predicate<String> refused, String advice) {
+    KEYS.put(name, new ForeignKey(Kind.REFUSED, advice, refused, false, null));
   }
 
   private static boolean on(String value) {
     return value.equals("true");
-  }
-
-  private static boolean off(String value) {
-    return value.equals("false");
   }
 
   private static boolean set(String value) {
@@ -322,31 +293,5 @@ public final class ForeignKeys {
 
   private static boolean some(String value) {
     return !value.matches("0*(\\.0*)?|false");
-  }
-
-  private static void ignore(String reason, String... keys) {
-    for (String key : keys) {
-      RULES.put(key, new Rule(reason, ForeignKeys::never, "", ForeignKeys::never, "", false));
-    }
-  }
-
-  private static void remark(String key, Predicate<String> noted, String remark) {
-    RULES.put(key, new Rule("", ForeignKeys::never, "", noted, remark, false));
-  }
-
-  private static void remarkOn(String key, String remark) {
-    RULES.put(key, new Rule("", ForeignKeys::never, "", ForeignKeys::on, remark, true));
-  }
-
-  private static void refuseOn(String key, String advice) {
-    RULES.put(key, new Rule("", ForeignKeys::on, advice, ForeignKeys::never, "", true));
-  }
-
-  private static void refuseOff(String key, String advice) {
-    RULES.put(key, new Rule("", ForeignKeys::off, advice, ForeignKeys::never, "", true));
-  }
-
-  private static void refuse(String key, Predicate<String> refused, String advice) {
-    RULES.put(key, new Rule("", refused, advice, ForeignKeys::never, "", false));
   }
 }

@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 public final class Key<R, T> {
   /** The headings under which {@code --help} lists the keys. */
   public enum Group {
+    GENERAL("General", false),
     MODEL("Model", true),
     DATA("Data", true),
     TRAINING("Training", true),
@@ -89,7 +90,12 @@ public final class Key<R, T> {
 
   /** Its default for people: with its unit, or in words; empty if there is nothing to say. */
   public String defaultInWords() {
-    T value = standard(Defaults.DREAMBOOTH4J);
+    return defaultInWords(Defaults.DREAMBOOTH4J);
+  }
+
+  /** The default of one of them, for people. */
+  String defaultInWords(Defaults whose) {
+    T value = standard(whose);
     String text = value == null ? "" : inWords(value);
     return text.isEmpty() ? parts.otherwise : text;
   }
@@ -97,8 +103,7 @@ public final class Key<R, T> {
   /** A value of it for people, with its unit. */
   String inWords(Object value) {
     String text = value instanceof Double number ? plain(number) : value.toString();
-    boolean one = text.equals("1") && parts.unit.endsWith("s");
-    String unit = one ? parts.unit.substring(0, parts.unit.length() - 1) : parts.unit;
+    String unit = text.equals("1") ? parts.unit.replaceFirst("(?<=ch)es$|s$", "") : parts.unit;
     return unit.isEmpty() || text.isEmpty() ? text : text + " " + unit;
   }
 

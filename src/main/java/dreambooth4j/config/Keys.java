@@ -27,6 +27,7 @@ public final class Keys {
 
   private static final List<Place<Config, ?>> OF_RUN =
       List.of(
+          new Place<>(Function.identity(), Config.KEYS),
           new Place<>(Config::model, ModelConfig.KEYS),
           new Place<>(Config::data, DataConfig.KEYS),
           new Place<>(config -> config.data().captions(), CaptionConfig.KEYS),
@@ -48,9 +49,14 @@ public final class Keys {
 
   private Keys() {}
 
-  /** All keys, in the order of {@code --help}: each works in a file and as a flag. */
+  /**
+   * All keys, in the order of {@code --help}: the subject comes first, and what is made for it
+   * after what turns it on. Each works in a file and as a flag.
+   */
   public static List<Key<?, ?>> all() {
-    return Stream.concat(ofConcept().stream(), keys(OF_RUN)).toList();
+    List<Place<ConceptConfig, ?>> subject = OF_CONCEPT.subList(0, 1);
+    List<Place<ConceptConfig, ?>> made = OF_CONCEPT.subList(1, OF_CONCEPT.size());
+    return Stream.of(keys(subject), keys(OF_RUN), keys(made)).flatMap(each -> each).toList();
   }
 
   /** The keys of a whole run. */

@@ -45,7 +45,7 @@ public record OptimizerConfig(
               "Rule that updates the weights; 8bit before its name is use_8bit_adam. "
                   + OptimizerName.inWords());
   static final Key<OptimizerConfig, Double> LEARNING_RATE =
-      KEYS.key("learning_rate", ValueType.upTo(1000), OptimizerConfig::learningRate)
+      KEYS.key("learning_rate", ValueType.upTo(1e38), OptimizerConfig::learningRate)
           .standard(2e-6)
           .diffusers(5e-6)
           .help(

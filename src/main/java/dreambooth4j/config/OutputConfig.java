@@ -29,7 +29,10 @@ public record OutputConfig(
 
   static final Key<OutputConfig, Path> OUTPUT_DIR =
       KEYS.key("output_dir", ValueType.path(), OutputConfig::outputDir)
-          .standard(Path.of("output"))
+          .otherwise(
+              "output beside the configuration file (output/<model_name> for a db_config.json), or"
+                  + " in the working folder where there is none")
+          .diffusers(Path.of("dreambooth-model"))
           .help(
               "Folder for the trained model, in the diffusers layout, and for all that a run"
                   + " leaves beside it: samples, class images, checkpoints, metrics.");
@@ -81,7 +84,8 @@ public record OutputConfig(
                   + " the same time, may share one and then encode each picture only once.");
 
   static OutputConfig of(Values run) {
-    Path folder = run.get(OUTPUT_DIR).toAbsolutePath().normalize();
+    Path wanted = run.orNull(OUTPUT_DIR);
+    Path folder = run.inFolder(wanted == null ? run.outputName() : wanted).normalize();
     Path cache = run.orNull(CACHE_DIR);
     return new OutputConfig(
         folder,

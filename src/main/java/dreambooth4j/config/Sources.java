@@ -29,6 +29,8 @@ final class Sources {
   /** Keys that say where the concepts are. */
   static final Set<String> STRUCTURE = Set.of("concepts_list", "concepts_path", "use_concepts");
 
+  private static final String MODEL_NAME = "model_name";
+
   private static final Set<Tag> PLAIN_TAGS =
       Set.of(Tag.STR, Tag.INT, Tag.FLOAT, Tag.BOOL, Tag.NULL, Tag.MAP, Tag.SEQ);
 
@@ -50,33 +52,35 @@ final class Sources {
   final Layer top = new Layer();
   final List<Layer> entries = new ArrayList<>();
   final Layer flags = new Layer();
-  final ForeignKeys foreign = new ForeignKeys();
-  final List<String> errors = new ArrayList<>();
-  final List<String> remarks = new ArrayList<>();
+  final ForeignValues foreign = new ForeignValues();
+  final Context context = new Context();
+  private final List<String> errors = context.errors;
   private final MergeKeys merges = new MergeKeys(errors);
 
   /** Maps under a name of their own, with an anchor: they are there to be merged. */
   private final List<NodeTuple> holders = new ArrayList<>();
 
-  /** Whether the file is the extension's db_config.json. */
-  boolean extension;
-
-  /** Whose defaults hold for keys that are not here. */
-  Defaults defaults = Defaults.DREAMBOOTH4J;
-
   /** Reads the file's keys. */
   void addFile(Path file) {
-    if (!(YamlDocument.read(file) instanceof MappingNode root)) {
+    String text = YamlDocument.text(file);
+    if (KohyaKeys.isToml(file, text)) {
+      throw Problem.usage(KohyaKeys.explainToml(file, text, NAMES));
+    }
+    if (!(YamlDocument.parse(file, text) instanceof MappingNode root)) {
       throw Problem.usage(file + ":1: a configuration is a map of keys and values");
     }
-    Set<String> names = new HashSet<>();
+    Map<String, Node> nodes = new HashMap<>();
     for (NodeTuple tuple : merges.entries(file, root)) {
-      names.add(MergeKeys.name(tuple));
+      nodes.put(MergeKeys.name(tuple), tuple.getValueNode());
     }
-    extension =
-        names.contains("model_name")
-            && (names.contains("revision") || names.contains("lifetime_revision"));
-    defaults = extension ? Defaults.EXTENSION : defaults;
+    context.folder = folder(file);
+    if (nodes.containsKey(MODEL_NAME)
+        && (nodes.containsKey("revision") || nodes.containsKey("lifetime_revision"))) {
+      context.extension = true;
+      context.defaults = Defaults.EXTENSION;
+      String name = text(nodes.get(MODEL_NAME));
+      context.outputName = context.outputName.resolve(Spelling.fileName(name == null ? "" : name));
+    }
     Map<String, Node> structure = new HashMap<>();
     addMapping(root, file, top, structure);
     addConcepts(file, structure);
@@ -153,7 +157,7 @@ final class Sources {
       addMapping(entry, file, layer, null);
       Raw pictures = layer.get(ConceptConfig.INSTANCE_DATA_DIR);
       // The extension leaves entries without pictures in its list and passes over them.
-      if (!extension
+      if (!context.extension
           || (pictures != null && pictures.text() != null && !pictures.text().isBlank())) {
         entries.add(layer);
       }
@@ -188,7 +192,7 @@ final class Sources {
                 .formatted(
                     origin, name, kind(value), requireNonNull(KEYS.get(name)).type().allowed()));
       } else if (ForeignKeys.contains(name)) {
-        String refusal = foreign.takeNested(name, kind(value), extension);
+        String refusal = foreign.takeNested(name, kind(value), context.extension);
         if (refusal != null) {
           errors.add("%s: %s: %s".formatted(origin, name, refusal));
         }
@@ -207,8 +211,14 @@ final class Sources {
             "%s: %s is given twice, first at %s: both names mean %s"
                 .formatted(raw.origin(), name, before.origin(), key.name()));
       }
+    } else if (name.equals("center_crop") && "true".equalsIgnoreCase(raw.text())) {
+      // Here it is the default; of diffusers' defaults it takes the place of a random crop.
+      layer.put(ConceptConfig.CROP, new Raw(Crop.CENTER.toString(), raw.origin(), raw.folder()));
+    } else if (name.equals(MODEL_NAME) && context.extension && !raw.isFlag()) {
+      return; // it has named the output folder
     } else if (ForeignKeys.contains(name)) {
-      String refusal = foreign.take(name, raw.text() == null ? "" : raw.text(), extension);
+      String text = raw.text() == null ? "" : raw.text();
+      String refusal = foreign.take(name, text, context.extension && !raw.isFlag());
       if (refusal != null) {
         errors.add(raw.at(name) + ": " + refusal);
       }
@@ -218,6 +228,9 @@ final class Sources {
   }
 
   private String unknown(String name, String origin) {
+    if (KohyaKeys.contains(name)) {
+      return "%s: unknown key %s: %s".formatted(origin, name, KohyaKeys.hint(name));
+    }
     String guess =
         errors.size() < MOST_ERRORS
             ? Spelling.nearest(name, NAMES).map(k -> "; did you mean " + k + "?").orElse("")

@@ -25,6 +25,11 @@ final class Spelling {
     return text.length() <= 60 ? text : text.substring(0, 60) + "…";
   }
 
+  /** A text with one blank between its words and none around them. */
+  static String words(String text) {
+    return text.strip().replaceAll("\\s+", " ");
+  }
+
   /**
    * A name for a file or folder: letters, digits and what is harmless between them; maybe empty.
    */

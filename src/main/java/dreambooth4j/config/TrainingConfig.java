@@ -55,7 +55,7 @@ public record TrainingConfig(
                   + " takes its place.");
   static final Key<TrainingConfig, Integer> MAX_TRAIN_STEPS =
       KEYS.key("max_train_steps", ValueType.atLeast(1), TrainingConfig::maxTrainSteps)
-          .otherwise("num_train_epochs decides")
+          .otherwise("left to num_train_epochs")
           .unit("steps")
           .help(
               "Length of the run in steps, each one update of the weights; takes the place of"

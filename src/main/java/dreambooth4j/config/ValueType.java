@@ -29,6 +29,9 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
   /** Of {@link #upTo}: the least number but 0. */
   private static final double SMALLEST = 1e-12;
 
+  /** What a key takes that is on or off. */
+  public static final String FLAG = "true or false";
+
   private static final Pattern WHOLE = Pattern.compile("[-+]?\\d{1,18}(\\.0+)?");
   private static final Pattern NUMBER =
       Pattern.compile("[-+]?(\\d+\\.?\\d*|\\.\\d+)([eE][-+]?\\d+)?");
@@ -109,7 +112,7 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
   }
 
   private static String plain(double bound) {
-    return bound == Math.rint(bound) && bound < 1e6
+    return bound == Math.rint(bound) && bound <= 1e6
         ? Long.toString((long) bound)
         : Double.toString(bound).replace(".0", "").replace('E', 'e');
   }
@@ -130,7 +133,7 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
 
   static ValueType<Boolean> flag() {
     return new ValueType<>(
-        "true or false",
+        FLAG,
         (text, folder) -> {
           boolean value = text.equalsIgnoreCase("true");
           require(value || text.equalsIgnoreCase("false"));
@@ -159,11 +162,6 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
           return "." + plain.replace(",", ",.");
         },
         Kind.PLAIN);
-  }
-
-  /** A place to crop at, in words or as x,y from 0 to 1. */
-  static ValueType<Crop> crop() {
-    return new ValueType<>(Crop.ALLOWED, (text, folder) -> Crop.parse(text), Kind.PLAIN);
   }
 
   /** One of an enumeration's names, in either case of letters. */

@@ -1,6 +1,7 @@
 package dreambooth4j.config;
 
 import dreambooth4j.config.Layer.Raw;
+import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -10,12 +11,12 @@ import org.jspecify.annotations.Nullable;
  */
 final class Values {
   private final List<Layer> layers;
-  private final Sources sources;
+  private final Context context;
 
-  /** Values over these layers of the sources, weakest first. */
-  Values(List<Layer> layers, Sources sources) {
+  /** Values over these layers, weakest first. */
+  Values(List<Layer> layers, Context context) {
     this.layers = layers;
-    this.sources = sources;
+    this.context = context;
   }
 
   /** A value as it is written in the strongest layer that holds the key; null if none does. */
@@ -50,7 +51,7 @@ final class Values {
   /** Whether a value, be it a default, is meant as in a db_config.json of the extension. */
   boolean isExtensions(Key<?, ?> key) {
     Raw raw = raw(key);
-    return sources.extension && (raw == null || !raw.isFlag());
+    return context.extension && (raw == null || !raw.isFlag());
   }
 
   /** The value, the default if nobody gave one, or null. */
@@ -58,7 +59,7 @@ final class Values {
     Raw raw = raw(key);
     String text = raw == null ? null : raw.text();
     if (raw == null || text == null || meansUnset(key, text)) {
-      return key.standard(sources.defaults);
+      return key.standard(context.defaults);
     }
     try {
       return key.type().parser().parse(text, raw.folder());
@@ -66,7 +67,7 @@ final class Values {
       error(
           "%s: found '%s', allowed is %s"
               .formatted(raw.at(key.name()), Spelling.shorten(text), key.type().allowed()));
-      return key.standard(sources.defaults);
+      return key.standard(context.defaults);
     }
   }
 
@@ -88,14 +89,24 @@ final class Values {
     return byEpochs ? 0 : get(steps);
   }
 
+  /** What the output folder is called if nobody says it. */
+  Path outputName() {
+    return context.outputName;
+  }
+
+  /** A default path, which is relative to the file, or without one to the working folder. */
+  Path inFolder(Path path) {
+    return context.folder.resolve(path);
+  }
+
   /** Notes what ends the reading: what is wrong and how to mend it. */
   void error(String line) {
-    sources.errors.add(line);
+    context.errors.add(line);
   }
 
   /** Notes what is said at the start: what means something else here. */
   void remark(String line) {
-    sources.remarks.add(line);
+    context.remarks.add(line);
   }
 
   private static boolean meansUnset(Key<?, ?> key, String text) {

@@ -77,7 +77,12 @@ final class YamlDocument {
     return plain && text.matches("~|null|Null|NULL|") ? null : text;
   }
 
-  private static String text(Path file) {
+  /**
+   * A file's text.
+   *
+   * @throws Problem if the file is missing, too large or not UTF-8
+   */
+  static String text(Path file) {
     try {
       if (Files.notExists(file)) {
         throw Problem.usage(file + ": there is no such file");

@@ -64,7 +64,7 @@ final class Label {
   private static List<String> lines(String text, FontMetrics metrics, int width) {
     List<String> lines = new ArrayList<>();
     String line = "";
-    for (String word : text.strip().split("\\s+")) {
+    for (String word : text.strip().split("\\s+", -1)) {
       String longer = line.isEmpty() ? word : line + " " + word;
       if (!line.isEmpty() && metrics.stringWidth(longer) > width) {
         if (lines.size() == MOST_LINES - 1) {

@@ -29,6 +29,7 @@ class ExtensionConfigTest {
     Ran ran =
         Ran.of(
             "train",
+            "-v",
             config.toString(),
             "--output_dir=" + tiny.output(),
             "--resolution=32",

@@ -40,7 +40,7 @@ class ConfigReaderTest extends ConfigFile {
     assertThat(concept.classImages().inferSteps()).isEqualTo(60);
     assertThat(concept.classImages().guidanceScale()).isEqualTo(7.5);
     assertThat(concept.classImages().dataDir())
-        .isEqualTo(Path.of("output/class_images/pictures").toAbsolutePath());
+        .isEqualTo(folder.resolve("output/class_images/pictures"));
   }
 
   @Test

@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** docs/configuration.md lists the keys that the code knows, as the code describes them. */
@@ -41,7 +43,21 @@ class ConfigurationPageTest {
         }
       }
     }
-    text.append("\n## Read, no effect here, or refused by name where the value asks for more\n");
+    text.append("\n## Defaults that differ\n")
+        .append(
+            "`defaults` says whose are taken; those of the extension are a db_config.json's.\n\n")
+        .append("| key | dreambooth4j | diffusers | extension |\n|---|---|---|---|\n");
+    for (Key<?, ?> key : Keys.all()) {
+      List<String> defaults =
+          Stream.of(Defaults.values()).map(key::defaultInWords).map(each -> html(each)).toList();
+      if (defaults.stream().distinct().count() > 1) {
+        text.append("| `%s` | %s |\n".formatted(key.name(), String.join(" | ", defaults)));
+      }
+    }
+    text.append(
+        "\n## Keys without effect\nKeys of sd_dreambooth_extension and of diffusers that are read"
+            + " and change nothing here. A value that asks for other trained weights is refused,"
+            + " with what to do instead.\n\n");
     for (String name : new TreeSet<>(ForeignKeys.names())) {
       text.append('`').append(name).append("` ");
     }

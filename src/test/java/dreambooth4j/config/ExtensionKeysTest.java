@@ -34,11 +34,15 @@ class ExtensionKeysTest {
   private static final Path OTHER_VALUES = Path.of("src/test/resources/config/other_values.json");
   private static final String BEGIN = "<!-- keys: written by ExtensionKeysTest -->\n";
   private static final JsonMapper JSON = new JsonMapper();
-  private static final Map<String, String> CONCEPTS =
+  private static final Map<String, String> OF_THE_FILE =
       Map.of(
+          "model_name", "Names the output folder: output/<model_name> beside the file.",
           "concepts_list", "The concepts, a map of the keys below each.",
           "concepts_path", "A file with that list, or the list itself, if use_concepts says so.",
           "use_concepts", "Take the concepts from concepts_path.");
+
+  /** What becomes of a key, and why or what to do about it. */
+  private record Fate(String word, String reason) {}
 
   @TempDir Path folder;
 
@@ -65,18 +69,24 @@ class ExtensionKeysTest {
   private static String table(JsonNode node) {
     StringBuilder text = new StringBuilder("| key | | |\n|---|---|---|\n");
     for (String name : names(node)) {
-      ForeignKeys.Fate fate =
+      Fate fate =
           key(name)
-              .map(key -> new ForeignKeys.Fate("works", key.help()))
-              .or(() -> Optional.ofNullable(CONCEPTS.get(name)).map(t -> works(t)))
-              .orElseGet(() -> ForeignKeys.fate(name));
+              .map(key -> new Fate("works", key.help()))
+              .or(() -> Optional.ofNullable(OF_THE_FILE.get(name)).map(t -> new Fate("works", t)))
+              .orElseGet(() -> foreign(name));
       text.append("| `%s` | %s | %s |\n".formatted(name, fate.word(), html(fate.reason())));
     }
     return text.toString();
   }
 
-  private static ForeignKeys.Fate works(String text) {
-    return new ForeignKeys.Fate("works", text);
+  private static Fate foreign(String name) {
+    ForeignKey key = ForeignKeys.get(name, true);
+    return switch (key.kind()) {
+      case IGNORED -> new Fate("no effect", key.reason());
+      case LORA -> new Fate("no effect", "a part of LoRA, which only use_lora: true turns on");
+      case NOTED -> new Fate("noted", key.reason());
+      case REFUSED -> new Fate("refused", key.reason());
+    };
   }
 
   private static String html(String text) {
@@ -127,7 +137,7 @@ class ExtensionKeysTest {
     assertThat(value.isMissingNode()).as("other_values.json lacks " + name).isFalse();
     Files.writeString(
         folder.resolve("concepts.json"), "[{\"instance_data_dir\": \"/data/other\"}]");
-    if (CONCEPTS.containsKey(name)) {
+    if (OF_THE_FILE.containsKey(name)) {
       // Each of the three needs the others.
       changed.put("concepts_path", "concepts.json");
       changed.put("use_concepts", name.equals("concepts_path"));

@@ -1,0 +1,266 @@
+package dreambooth4j.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.config.ConfigReader.Reading;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What users of diffusers, kohya's scripts and the extension bring along is taken or explained. */
+class OtherTrainersTest extends ConfigFile {
+  private static final Map<String, String> DIFFUSERS =
+      Map.of(
+          "pretrained_model_name_or_path", "base",
+          "instance_data_dir", "dog",
+          "instance_prompt", "a photo of sks dog",
+          "class_prompt", "a photo of dog",
+          "with_prior_preservation", "true");
+
+  private static Map<String, String> with(Map<String, String> flags, String... more) {
+    Map<String, String> all = new HashMap<>(flags);
+    for (int i = 0; i < more.length; i += 2) {
+      all.put(more[i], more[i + 1]);
+    }
+    return all;
+  }
+
+  private static List<String> leftOut(Map<String, String> flags) {
+    return ConfigReader.read(null, flags).remarks().stream()
+        .filter(line -> line.startsWith("left out"))
+        .toList();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "validation_epochs, 50",
+    "rank, 4",
+    "lora_dropout, 0.0",
+    "lora_alpha, 8",
+    "lora_unet_rank, 4"
+  })
+  void shouldRefuseTheFlagsOfLoraScripts(String flag, String value) throws IOException {
+    assertThat(problem(null, with(DIFFUSERS, flag, value, "learning_rate", "1e-4")))
+        .startsWith("--" + flag + ": " + value + " is not done here; all weights are trained: ")
+        .contains(
+            "belongs to LoRA training, which is not there yet",
+            "would ruin the whole model",
+            "about 2e-6");
+    assertThat(problem("instance_data_dir: a\n" + flag + ": " + value))
+        .contains("config.yaml:2: " + flag + ": " + value + " is not done here");
+    Path extension =
+        file(
+            "model_name: x\nrevision: 1\ninstance_data_dir: a\nlora_unet_rank: 4\nuse_lora: false");
+    assertThat(ConfigReader.read(extension, Map.of()).noEffect()).contains("lora_unet_rank");
+    assertThat(problem(extension, Map.of(flag, value))).startsWith("--" + flag);
+  }
+
+  @Test
+  void shouldSayWhichLeftOutDefaultsDifferFromDiffusers() {
+    assertThat(leftOut(DIFFUSERS))
+        .containsExactly(
+            "left out, so that other defaults hold than in diffusers' train_dreambooth.py: crop"
+                + " center (there random), train_batch_size 1 picture (there 4 pictures),"
+                + " num_train_epochs 100 epochs (there 1 epoch), learning_rate 2e-6 (there 5e-6),"
+                + " prior_loss_weight 0.4 (there 1), num_class_images left to num_class_images_per"
+                + " (there 100 pictures), class_infer_steps 60 steps (there 50 steps); --defaults"
+                + " diffusers takes those");
+    Map<String, String> most =
+        with(
+            DIFFUSERS,
+            "learning_rate",
+            "5e-6",
+            "train_batch_size",
+            "1",
+            "max_train_steps",
+            "400",
+            "num_class_images",
+            "200",
+            "prior_loss_weight",
+            "1.0",
+            "center_crop",
+            "true",
+            "lr_scheduler",
+            "constant",
+            "lr_warmup_steps",
+            "0");
+    assertThat(leftOut(most))
+        .containsExactly(
+            "left out, so that other defaults hold than in diffusers' train_dreambooth.py:"
+                + " class_infer_steps 60 steps (there 50 steps); --defaults diffusers takes those");
+  }
+
+  @Test
+  void shouldSayNothingOfDiffusersWhereTheCommandLineIsNotItsOwn() throws IOException {
+    assertThat(leftOut(with(DIFFUSERS, "instance_token", "sks"))).isEmpty();
+    assertThat(leftOut(with(DIFFUSERS, "defaults", "dreambooth4j"))).isEmpty();
+    assertThat(leftOut(with(DIFFUSERS, "defaults", "diffusers"))).isEmpty();
+    assertThat(ConfigReader.read(file("instance_data_dir: a"), Map.of()).remarks()).isEmpty();
+  }
+
+  @Test
+  void shouldTakeTheDefaultsOfDiffusersWhereTheyAreAskedFor() throws IOException {
+    Config config = ConfigReader.read(null, with(DIFFUSERS, "defaults", "diffusers")).config();
+    assertThat(config.optimizer().learningRate()).isEqualTo(5e-6);
+    assertThat(config.optimizer().lrScheduler()).isEqualTo(LrScheduler.CONSTANT);
+    assertThat(config.optimizer().lrWarmupSteps()).isEqualTo(500);
+    assertThat(config.training().trainBatchSize()).isEqualTo(4);
+    assertThat(config.training().numTrainEpochs()).isEqualTo(1);
+    assertThat(config.prior().priorLossWeight()).isEqualTo(1);
+    ConceptConfig concept = config.concepts().get(0);
+    assertThat(concept.classImages().per(5)).isEqualTo(20);
+    assertThat(concept.classImages().inferSteps()).isEqualTo(50);
+    assertThat(concept.crop()).isEqualTo(Crop.RANDOM);
+    assertThat(config.output().outputDir()).isEqualTo(Path.of("dreambooth-model").toAbsolutePath());
+    Map<String, String> centered = with(DIFFUSERS, "defaults", "diffusers", "center_crop", "true");
+    assertThat(ConfigReader.read(null, centered).config().concepts().get(0).crop())
+        .isEqualTo(Crop.CENTER);
+    String withoutPrior = "{instance_data_dir: a, class_prompt: dog, defaults: ";
+    assertThat(read(withoutPrior + "diffusers}").prior().withPriorPreservation()).isFalse();
+    assertThat(read(withoutPrior + "dreambooth4j}").prior().withPriorPreservation()).isTrue();
+    assertThat(read(withoutPrior + "extension}").prior().priorLossWeight()).isEqualTo(0.75);
+    assertThat(problem(withoutPrior + "kohya}"))
+        .endsWith("defaults: found 'kohya', allowed is one of dreambooth4j, diffusers, extension");
+  }
+
+  /** What is written for a run that took other defaults gives the same run without them. */
+  @ParameterizedTest
+  @ValueSource(strings = {"dreambooth4j", "diffusers", "extension"})
+  void shouldWriteAllDefaultsDown(String defaults) throws IOException {
+    Config config =
+        read(
+            "{instance_data_dir: a, class_prompt: dog, with_prior_preservation: true, defaults: "
+                + defaults
+                + "}");
+    Path written = Files.writeString(folder.resolve("written.yaml"), ConfigWriter.toYaml(config));
+    assertThat(ConfigReader.read(written, Map.of()).config()).isEqualTo(config);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          train_data_dir | unknown key train_data_dir: kohya's train_data_dir is instance_data_dir here
+          network_dim    | unknown key network_dim: this key of kohya's sd-scripts is not read; LoRA cannot be trained yet
+          config_file    | kohya's TOML files cannot be imported yet, and a YAML file is given without a flag
+          max_train_epochs | is num_train_epochs here
+          """)
+  void shouldSayWhatAKeyOfKohyaIsCalledHere(String key, String expected) throws IOException {
+    assertThat(problem(null, Map.of(key, "x", "instance_data_dir", "a"))).contains(expected);
+    assertThat(problem("instance_data_dir: a\n" + key + ": 1")).contains(expected);
+  }
+
+  @Test
+  void shouldNameOnlyKeysThatAreTakenInHintsOfKohya() {
+    assertThat(KohyaKeys.names()).doesNotContainAnyElementsOf(ConfigReader.knownNames());
+    assertThat(Keys.all()).extracting(Key::name).containsAll(KohyaKeys.namesHere().values());
+  }
+
+  @Test
+  void shouldKnowTheFlagsOfDiffusersScript() {
+    assertThat(DiffusersScript.FLAGS).hasSize(61);
+    assertThat(ConfigReader.knownNames()).containsAll(DiffusersScript.FLAGS);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"cfg.toml", "cfg.yaml"})
+  void shouldExplainTomlKeyByKey(String name) throws IOException {
+    Path toml =
+        Files.writeString(
+            folder.resolve(name),
+            """
+            # a comment
+            [general]
+            pretrained_model_name_or_path = "base"
+            train_data_dir = "pictures"
+            network_dim = 8
+            wibble = 1
+            """);
+    assertThat(problem(toml, Map.of()).lines())
+        .containsExactly(
+            toml
+                + " is TOML, as kohya's sd-scripts take it, and cannot be imported yet: write its"
+                + " keys into a YAML file, as key: value. Its keys:",
+            "  pretrained_model_name_or_path: has the same name here",
+            "  train_data_dir: is instance_data_dir here",
+            "  network_dim: LoRA cannot be trained yet, and all weights are trained instead",
+            "  wibble: is not known here");
+  }
+
+  @Test
+  void shouldNameOfADbConfigOnlyWhatSomebodyChanged() throws IOException {
+    Path plain = Path.of("src/test/resources/config/db_config.json");
+    Reading untouched = ConfigReader.read(plain, Map.of());
+    int unused = untouched.noEffect().size();
+    assertThat(unused).isGreaterThan(60);
+    assertThat(untouched.notes(false))
+        .endsWith(
+            "read, no effect here: " + unused + " keys of the db_config.json (-v lists them)");
+    assertThat(untouched.notes(true).get(untouched.notes(true).size() - 1))
+        .startsWith("read, no effect here: attention ")
+        .contains(" use_lora ", " train_unet ");
+    Path changed =
+        file(
+            Files.readString(plain)
+                .replace("\"noise_scheduler\": \"DDPM\"", "\"noise_scheduler\": \"DEIS\"")
+                .replace("\"txt_learning_rate\": 5e-06", "\"txt_learning_rate\": 1e-05")
+                .replace("\"epoch\": 30", "\"epoch\": 31"));
+    assertThat(ConfigReader.read(changed, Map.of("report_to", "wandb")).notes(false))
+        .endsWith(
+            "read, no effect here: noise_scheduler txt_learning_rate report_to and "
+                + (unused - 2)
+                + " more keys of the db_config.json (-v lists them)");
+  }
+
+  @Test
+  void shouldLeaveWhatARunMakesBesideItsConfiguration() throws IOException {
+    assertThat(read("instance_data_dir: a").output().outputDir())
+        .isEqualTo(folder.resolve("output"));
+    String extension = "revision: 1\ninstance_data_dir: a\nmodel_name: ";
+    assertThat(read(extension + "arnold").output().outputDir())
+        .isEqualTo(folder.resolve("output/arnold"));
+    assertThat(read(extension + "'../my model'").output().outputDir())
+        .isEqualTo(folder.resolve("output/my_model"));
+    assertThat(read(extension + "arnold\noutput_dir: here").output().outputDir())
+        .isEqualTo(folder.resolve("here"));
+    assertThat(read(extension + "arnold").output().cacheDir())
+        .isEqualTo(folder.resolve("output/arnold/cache"));
+    assertThat(read("instance_data_dir: a\ndefaults: diffusers").output().outputDir())
+        .isEqualTo(folder.resolve("dreambooth-model"));
+    assertThat(
+            ConfigReader.read(null, Map.of("instance_data_dir", "a")).config().output().outputDir())
+        .isEqualTo(Path.of("output").toAbsolutePath());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "max_grad_norm, 1e-300, 1e10",
+    "snr_gamma, 1e-300, 1e300",
+    "learning_rate, 1e-300, 1e39",
+    "prior_loss_weight, 1e-300, 1e30",
+    "loss_weight, 1e-300, 1e30",
+    "offset_noise, 1e-300, 1e30",
+    "adam_weight_decay, 1e-300, 1e30",
+    "adam_epsilon, 1e-300, 2",
+    "class_guidance_scale, 1e-300, 1e30",
+    "lr_power, 1e-300, 1e30",
+    "ema_inv_gamma, 1e-300, 1e30",
+    "class_infer_steps, 0, 1000",
+    "save_infer_steps, 0, 1000"
+  })
+  void shouldBoundNumbersByWhatCanBeComputed(String key, String tooSmall, String tooLarge)
+      throws IOException {
+    for (String value : List.of(tooSmall, tooLarge)) {
+      assertThat(problem("instance_data_dir: a\n" + key + ": " + value))
+          .contains("config.yaml:2: " + key + ": found '" + value + "', allowed is a ");
+    }
+  }
+}
