@@ -47,6 +47,13 @@ final class TrainCommand implements Callable<Integer> {
               + " run will need on the CPU and on a GPU; load and write nothing.")
   boolean dryRun;
 
+  @Option(
+      names = "--force",
+      description =
+          "Begin even if the run needs more memory by its plan than there is; the system may end it"
+              + " in its midst.")
+  boolean force;
+
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec
   CommandSpec spec;
@@ -73,7 +80,7 @@ final class TrainCommand implements Callable<Integer> {
             err, config.output().outputDir(), ProgressLine.Terminal.current(), main.verbose);
     boolean done = false;
     try (report) {
-      done = new TrainingRun(config, report, main.interrupt::requested).run();
+      done = new TrainingRun(config, report, main.interrupt::requested).run(force);
     } finally {
       if (done || main.interrupt.requested() || report.outcome().checkpointSaved()) {
         List<String> args = spec.root().commandLine().getParseResult().originalArgs();

@@ -10,10 +10,13 @@ package dreambooth4j.config;
  */
 public record DataConfig(
     int resolution, boolean hflip, CaptionConfig captions, BucketConfig buckets) {
+  /** The largest resolution; a picture has at most its square of pixels. */
+  public static final int MOST_RESOLUTION = 4096;
+
   static final Section<DataConfig> KEYS = new Section<>(Key.Group.DATA);
 
   static final Key<DataConfig, Integer> RESOLUTION =
-      KEYS.key("resolution", ValueType.whole(16, 4096), DataConfig::resolution)
+      KEYS.key("resolution", ValueType.whole(16, MOST_RESOLUTION), DataConfig::resolution)
           .standard(512)
           .unit("pixels")
           .help(

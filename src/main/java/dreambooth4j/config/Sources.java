@@ -26,6 +26,9 @@ final class Sources {
   /** Errors beyond so many are counted, not shown. */
   static final int MOST_ERRORS = 20;
 
+  /** A run of more would show each too rarely to learn it. */
+  private static final int MOST_CONCEPTS = 1000;
+
   /** Keys that say where the concepts are. */
   static final Set<String> STRUCTURE = Set.of("concepts_list", "concepts_path", "use_concepts");
 
@@ -148,6 +151,11 @@ final class Sources {
   }
 
   private void addEntries(SequenceNode list, Path file) {
+    if (list.getValue().size() > MOST_CONCEPTS) {
+      throw Problem.usage(
+          "%s: concepts_list has %,d concepts, at most %,d are trained together: train fewer, or give several subjects one concept with captions"
+              .formatted(at(file, list), list.getValue().size(), MOST_CONCEPTS));
+    }
     for (Node node : list.getValue()) {
       if (!(node instanceof MappingNode entry)) {
         errors.add(at(file, node) + ": concepts_list: each entry is a map of keys and values");

@@ -73,15 +73,21 @@ public record Concept(
    */
   public static List<Concept> scanAll(Config config, Consumer<Refused> refusals) {
     Buckets buckets = Buckets.of(config.data());
+    PictureFolder.Lister folders = new PictureFolder.Lister(config);
     List<Concept> concepts = new ArrayList<>();
     for (ConceptConfig concept : config.concepts()) {
-      concepts.add(scan(concepts.size(), concept, buckets, config, refusals));
+      concepts.add(scan(concepts.size(), concept, buckets, folders, config, refusals));
     }
     return List.copyOf(concepts);
   }
 
   private static Concept scan(
-      int index, ConceptConfig config, Buckets buckets, Config run, Consumer<Refused> refusals) {
+      int index,
+      ConceptConfig config,
+      Buckets buckets,
+      PictureFolder.Lister folders,
+      Config run,
+      Consumer<Refused> refusals) {
     String type = config.classImages().token();
     if (Prompts.mentions(type, config.instanceToken())) {
       throw Problem.usage(
@@ -95,7 +101,7 @@ public record Concept(
           "instance_data_dir and class_data_dir are both %s: class images need a folder of their own"
               .formatted(config.instanceDataDir()));
     }
-    PictureFolder folder = PictureFolder.list(config.instanceDataDir(), run);
+    PictureFolder folder = folders.list(config.instanceDataDir());
     if (folder.pictures().isEmpty()) {
       String skipped = folder.skippedInWords();
       throw Problem.data(

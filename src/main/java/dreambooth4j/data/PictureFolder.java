@@ -50,21 +50,41 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
   /** Far more than anybody trains with; a link to a whole disk is found out in seconds. */
   private static final int MOST_FILES = 1_000_000;
 
-  /**
-   * Lists a folder and those below it, symbolic links followed, each folder once.
-   *
-   * @param config folders that it gives a use of their own (class images in a folder of pictures,
-   *     the output) are not entered, nor those that hold a model or what a run left
-   * @throws Problem if a folder cannot be listed, or there are more files than anybody trains with
-   */
-  public static PictureFolder list(Path folder, Config config) {
-    if (!Files.isDirectory(folder)) {
-      String what = Files.exists(folder) ? "is no folder" : "is not there";
-      throw Problem.data("%s %s: give the folder that the pictures lie in".formatted(folder, what));
+  /** Lists folders of pictures as a configuration has it, which is read once for all of them. */
+  public static final class Lister {
+    private final Set<Path> elsewhere = new HashSet<>();
+    private final List<String> captions;
+
+    /**
+     * Folders that the configuration gives a use of their own (class images in a folder of
+     * pictures, the output) are not entered.
+     */
+    public Lister(Config config) {
+      captions = config.data().captions().extensions();
+      elsewhere.add(real(config.output().outputDir()));
+      for (ConceptConfig concept : config.concepts()) {
+        elsewhere.add(real(concept.instanceDataDir()));
+        elsewhere.add(real(concept.classImages().dataDir()));
+      }
     }
-    Walk walk = new Walk(foldersOf(config), config.data().captions().extensions());
-    walk.all(folder);
-    return walk.result();
+
+    /**
+     * Lists a folder and those below it, symbolic links followed, each folder once. Folders that
+     * hold a model or what a run left are not entered.
+     *
+     * @throws Problem if a folder cannot be listed, or there are more files than anybody trains
+     *     with
+     */
+    public PictureFolder list(Path folder) {
+      if (!Files.isDirectory(folder)) {
+        String what = Files.exists(folder) ? "is no folder" : "is not there";
+        throw Problem.data(
+            "%s %s: give the folder that the pictures lie in".formatted(folder, what));
+      }
+      Walk walk = new Walk(elsewhere, captions);
+      walk.all(folder);
+      return walk.result();
+    }
   }
 
   /** Whether a model lies there, or what a run left of itself: none of it is somebody's picture. */
@@ -89,16 +109,6 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
     return PictureFile.EXTENSIONS.contains(PictureFile.extension(file));
   }
 
-  private static Set<Path> foldersOf(Config config) {
-    Set<Path> folders = new HashSet<>();
-    folders.add(real(config.output().outputDir()));
-    for (ConceptConfig concept : config.concepts()) {
-      folders.add(real(concept.instanceDataDir()));
-      folders.add(real(concept.classImages().dataDir()));
-    }
-    return folders;
-  }
-
   /** A folder by the one name that it has whatever links lead to it, if it is there. */
   static Path real(Path folder) {
     try {
@@ -116,8 +126,11 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
 
   /** Sorts what it meets into pictures, texts that may belong to one, and the rest. */
   private static final class Walk {
-    /** Folders that are not entered, and those that were. */
-    private final Set<Path> closed;
+    /** Folders that are not entered. */
+    private final Set<Path> elsewhere;
+
+    /** Folders that were. */
+    private final Set<Path> entered = new HashSet<>();
 
     private final List<String> captions;
     private final Deque<Path> links = new ArrayDeque<>();
@@ -128,7 +141,7 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
 
     Walk(Set<Path> elsewhere, List<String> captions) {
       this.captions = captions;
-      this.closed = new HashSet<>(elsewhere);
+      this.elsewhere = elsewhere;
     }
 
     /**
@@ -143,7 +156,7 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
     }
 
     private void folder(Path root, Path folder) {
-      closed.add(real(folder));
+      entered.add(real(folder));
       for (Path entry : entries(root, folder)) {
         if (passOver(entry)) {
           continue;
@@ -182,7 +195,7 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
 
     private void enter(Path root, Path folder) {
       Path real = real(folder);
-      if (closed.contains(real)) {
+      if (elsewhere.contains(real) || entered.contains(real)) {
         skip(
             Files.isSymbolicLink(folder)
                 ? "link to a folder that is read already or has another use"

@@ -1,18 +1,24 @@
 package dreambooth4j.pipeline;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.DataConfig;
+import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
+import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.engine.op.ChannelsLast;
+import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.Safetensors;
+import dreambooth4j.weights.TensorInfo;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
@@ -23,6 +29,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Generation {
   private static final String LATENTS = "latents";
+  private static final int MOST_PICTURES = 1000;
+  private static final int MOST_STEPS = 1000;
+  private static final int MOST_GUIDANCE = 1000;
 
   /**
    * What is asked for.
@@ -76,9 +85,8 @@ public final class Generation {
    */
   public static Drawn draw(
       ModelSource folder, ImageRequest wanted, Consumer<String> notes, IntConsumer progress) {
-    if (wanted.count != null && wanted.count < 1) {
-      throw Problem.usage("the number of pictures must be at least 1, found " + wanted.count);
-    }
+    requireBounds(wanted);
+    requireRoom(folder, wanted);
     try (Arena run = Devices.open("generate", wanted.device);
         StableDiffusion model = StableDiffusion.load(run, folder)) {
       LongPrompts prompts = new LongPrompts(model.tokenizer(), wanted.encoding);
@@ -87,6 +95,102 @@ public final class Generation {
       prompts.notes("--max-token-length ", 2).forEach(notes);
       return new Generation(run, model, wanted).draw(progress);
     }
+  }
+
+  /** What a run's keys allow for samples, pictures may be asked for here. */
+  private static void requireBounds(ImageRequest wanted) {
+    require(
+        wanted.count == null || (wanted.count >= 1 && wanted.count <= MOST_PICTURES),
+        "the number of pictures must be from 1 to %d, found %d",
+        MOST_PICTURES,
+        wanted.count);
+    require(
+        wanted.steps >= 1 && wanted.steps <= MOST_STEPS,
+        "steps must be from 1 to %d, found %d",
+        MOST_STEPS,
+        wanted.steps);
+    require(
+        Math.abs(wanted.guidance) <= MOST_GUIDANCE, // false for what is no number
+        "the guidance must be a number up to %d, found %s",
+        MOST_GUIDANCE,
+        wanted.guidance);
+    long side = DataConfig.MOST_RESOLUTION;
+    long width = wanted.width == null ? 1 : wanted.width;
+    long height = wanted.height == null ? 1 : wanted.height;
+    require(
+        width > 0 && height > 0 && width * height <= side * side,
+        "pictures have at least one pixel and at most those of %d x %d, found --width %d --height %d",
+        side,
+        side,
+        width,
+        height);
+  }
+
+  private static void require(boolean met, String message, @Nullable Object... values) {
+    if (!met) {
+      throw Problem.usage(String.format(Locale.ROOT, message, values));
+    }
+  }
+
+  /**
+   * Refuses pictures that by a dry run need more memory than there is: Linux would kill the process
+   * in the midst of them.
+   */
+  private static void requireRoom(ModelSource folder, ImageRequest wanted) {
+    long needed;
+    try (Arena dry = Arena.open("generate", OpBackend.dry(wanted.device));
+        StableDiffusion model = StableDiffusion.load(dry, folder)) {
+      Extent drawn = extent(model, wanted);
+      TextToImage.requireSize(model, drawn.size.width(), drawn.size.height());
+      needed =
+          dry.meter().liveBytes()
+              + new PictureMemory(dry, model, wanted.encoding)
+                  .drawing(drawn.size, drawn.count, wanted.guidance > 1);
+    }
+    if (wanted.device != Device.CPU) {
+      return; // there the device refuses
+    }
+    long available = ProcessMemory.available();
+    if (needed > ProcessMemory.limit(available).orElse(Long.MAX_VALUE)) {
+      throw new Problem(
+          Problem.Kind.MEMORY,
+          "the pictures need %s of memory by a plan, and %s are available: ask for smaller or for fewer at once (--width, --height, -n)"
+              .formatted(ProcessMemory.shown(needed), ProcessMemory.shown(available)));
+    }
+  }
+
+  /** So many pictures of one size. */
+  private record Extent(Bucket size, int count) {}
+
+  /** As asked for, or as the header of the file of latents says. */
+  private static Extent extent(StableDiffusion model, ImageRequest wanted) {
+    int factor = model.vae().config().factor();
+    int usual = model.unet().config().sampleSize();
+    long[] shape = {1, model.unet().config().inChannels(), usual, usual};
+    if (wanted.latents != null) {
+      try (Safetensors file = Safetensors.open(wanted.latents)) {
+        TensorInfo info = file.tensors().get(LATENTS);
+        long[] found = info == null ? new long[0] : info.sizes();
+        long most = (long) DataConfig.MOST_RESOLUTION * DataConfig.MOST_RESOLUTION;
+        if (found.length != 4
+            || found[1] != shape[1]
+            || found[0] < 1
+            || found[0] > MOST_PICTURES
+            || found[2] * found[3] < 1
+            || found[2] * found[3] > most / factor / factor) {
+          throw Problem.data(
+              "%s: expected %s of shape [n, %d, height, width], found %s"
+                  .formatted(
+                      wanted.latents, LATENTS, shape[1], info == null ? "none" : info.dtype() + info.shape().toString()));
+        }
+        shape = found;
+      }
+    }
+    return new Extent(
+        new Bucket(
+            wanted.width == null ? (int) shape[3] * factor : wanted.width,
+            wanted.height == null ? (int) shape[2] * factor : wanted.height),
+        wanted.count == null ? (int) shape[0] : wanted.count);
   }
 
   private Drawn draw(IntConsumer progress) {

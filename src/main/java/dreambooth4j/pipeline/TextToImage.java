@@ -64,18 +64,20 @@ public final class TextToImage {
     };
   }
 
+  /** Refuses a size in pixels that no latents have. */
+  static void requireSize(StableDiffusion model, int width, int height) {
+    int factor = model.vae().config().factor();
+    if (width <= 0 || height <= 0 || width % factor != 0 || height % factor != 0) {
+      throw Problem.usage(
+          "width %d and height %d must be multiples of %d".formatted(width, height, factor));
+    }
+  }
+
   /** Makes {@code count} pictures of noise drawn here. */
   public List<Pixels> generate(
       Arena run, Request request, int count, TorchNoise noise, IntConsumer progress) {
+    requireSize(model, request.width, request.height);
     int factor = model.vae().config().factor();
-    if (request.width <= 0
-        || request.height <= 0
-        || request.width % factor != 0
-        || request.height % factor != 0) {
-      throw Problem.usage(
-          "width %d and height %d must be multiples of %d"
-              .formatted(request.width, request.height, factor));
-    }
     try (Arena arena = run.child("generate")) {
       Tensor latents =
           noise.draw(

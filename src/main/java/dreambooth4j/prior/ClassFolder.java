@@ -73,11 +73,13 @@ final class ClassFolder {
   /**
    * Looks through a concept's class folder; of each picture only the header is read.
    *
+   * @param folders lists them as {@code run} has it
    * @param skipped where the files that count for nothing are counted, by reason
    * @param refusals takes what cannot be read
    */
   static Map<ClassPool, List<ClassImage>> sort(
       Config run,
+      PictureFolder.Lister folders,
       Concept concept,
       Map<String, Integer> skipped,
       Consumer<Concept.Refused> refusals) {
@@ -86,7 +88,7 @@ final class ClassFolder {
     if (!concept.config().classImages().unmatched() && !Files.exists(dir)) {
       return pools;
     }
-    PictureFolder folder = PictureFolder.list(dir, run);
+    PictureFolder folder = folders.list(dir);
     folder.skipped().forEach((reason, count) -> skipped.merge(reason, count, Integer::sum));
     ClassFolder sorter = new ClassFolder(run, concept);
     for (Sorted each : Parallel.map(folder.pictures(), sorter::tried)) {

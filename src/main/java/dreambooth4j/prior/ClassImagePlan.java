@@ -7,6 +7,7 @@ import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.Picture;
+import dreambooth4j.data.PictureFolder;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -47,10 +48,11 @@ public record ClassImagePlan(List<Need> needs, Map<String, Integer> skipped) {
       Config config, List<Concept> concepts, Consumer<Concept.Refused> refusals) {
     List<Need> needs = new ArrayList<>();
     Map<String, Integer> skipped = new TreeMap<>();
+    PictureFolder.Lister folders = new PictureFolder.Lister(config);
     if (config.prior().withPriorPreservation()) {
       for (Concept concept : concepts) {
         if (concept.config().classImages().wanted()) {
-          needs.addAll(needsOf(config, concept, skipped, refusals));
+          needs.addAll(needsOf(config, folders, concept, skipped, refusals));
         }
       }
     }
@@ -76,6 +78,7 @@ public record ClassImagePlan(List<Need> needs, Map<String, Integer> skipped) {
 
   private static List<Need> needsOf(
       Config config,
+      PictureFolder.Lister folders,
       Concept concept,
       Map<String, Integer> skipped,
       Consumer<Concept.Refused> refusals) {
@@ -83,7 +86,7 @@ public record ClassImagePlan(List<Need> needs, Map<String, Integer> skipped) {
     for (Picture picture : concept.pictures()) {
       picture.variants().forEach(variant -> pictures.merge(variant.pool(), 1, Integer::sum));
     }
-    Map<ClassPool, List<ClassImage>> present = ClassFolder.sort(config, concept, skipped, refusals);
+    Map<ClassPool, List<ClassImage>> present = ClassFolder.sort(config, folders, concept, skipped, refusals);
     ClassImagesConfig how = concept.config().classImages();
     int per = how.unmatched() ? 0 : how.per(concept.pictures().size());
     List<Need> needs = new ArrayList<>();

@@ -144,6 +144,24 @@ public final class MemoryForecast {
     return fits(plan);
   }
 
+  /**
+   * Refuses a run that needs more than there is, swap included: it would be killed in its midst.
+   *
+   * @throws Problem of kind MEMORY that says what would fit
+   */
+  void requireRoom() {
+    OptionalLong room =
+        device == Device.CPU && available.isPresent()
+            ? ProcessMemory.limit(available.getAsLong())
+            : available;
+    if (room.isPresent() && plan.total() > room.getAsLong()) {
+      throw explained(
+          new Problem(
+              Problem.Kind.MEMORY,
+              "memory does not suffice, and nothing was begun (--force begins nevertheless)"));
+    }
+  }
+
   /** What to set so that it would fit, in one sentence. */
   public String waysOut() {
     List<String> ways = new ArrayList<>();

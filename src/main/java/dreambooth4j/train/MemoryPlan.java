@@ -16,10 +16,10 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.Conditioning;
+import dreambooth4j.pipeline.PictureMemory;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
-import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelSource;
@@ -30,7 +30,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.function.BiConsumer;
 
 /**
  * What training will hold at once at most, in bytes, known before it holds any: the step that
@@ -85,10 +84,13 @@ public record MemoryPlan(
    * @param rows instance and class pictures
    * @param pictures whose latents are kept in memory
    * @param prompts whose hidden states are kept in memory
+   * @param draws whether class images are missing: they are drawn before the first step, one at a
+   *     time where memory allows no more
    * @param drawn class images that the base model draws at once while it trains; one where it draws
    *     more only as memory allows
    */
-  public record Load(Bucket bucket, int rows, int pictures, int prompts, Drawn drawn) {
+  public record Load(
+      Bucket bucket, int rows, int pictures, int prompts, boolean draws, Drawn drawn) {
     static Load of(Config config, List<Concept> concepts, ClassImagePlan plan) {
       List<Picture> pictures = concepts.stream().flatMap(c -> c.pictures().stream()).toList();
       Map<Bucket, Integer> sizes = new HashMap<>();
@@ -111,6 +113,7 @@ public record MemoryPlan(
           classImages > 0 ? 2 * rows : rows,
           inMemory ? pictures.size() + classImages : 0,
           inMemory ? 2 * pictures.size() : 0,
+          plan.missing() > 0,
           config.prior().refreshEpochs() == 0 ? Drawn.NOTHING : Drawn.of(config, plan));
     }
 
@@ -221,7 +224,7 @@ public record MemoryPlan(
           held - weights - masters - gathered,
           caches(load, textTrains),
           step(load, training, moments + average, textTrains),
-          Math.max(Math.max(samples(), freshClassImages(load)), encoding(load)),
+          pictures(load),
           run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(trained));
     }
 
@@ -254,9 +257,16 @@ public record MemoryPlan(
           * model.vae().config().latentChannels();
     }
 
+    private long pictures(Load load) {
+      long encoding = drawing().encoding(load.bucket);
+      long missing = load.draws ? drawing().drawing(load.bucket, 1, true) : 0;
+      return Math.max(
+          Math.max(samples(), freshClassImages(load)), Math.max(encoding, missing));
+    }
+
     private long samples() {
       int count = SamplePictures.most(config);
-      return count == 0 ? 0 : drawing(SamplePictures.size(config), count);
+      return count == 0 ? 0 : drawing().drawing(SamplePictures.size(config), count, true);
     }
 
     /** The base model in F32, and as many of its pictures at once as have to be. */
@@ -268,63 +278,12 @@ public record MemoryPlan(
       try (Arena beside = run.child("class images");
           StableDiffusion drawing = StableDiffusion.load(beside, base)) {
         Dry dry = new Dry(beside, base, config, drawing);
-        return run.meter().liveBytes() - before + dry.drawing(load.drawn.size, load.drawn.count);
+        return run.meter().liveBytes() - before + dry.drawing().drawing(load.drawn.size, load.drawn.count, true);
       }
     }
 
-    /** One prediction of the UNet with guidance, or the VAE's way to pictures. */
-    private long drawing(Bucket size, int count) {
-      int atOnce = Math.min(count, TextToImage.atOnce(size.width(), size.height()));
-      long before = run.meter().liveBytes();
-      try (Arena drawing = run.child("pictures")) {
-        Conditioning<Tensor> told =
-            prompts
-                .shapes(2L * count)
-                .map((name, shape) -> drawing.allocate(name, DType.F32, shape));
-        latents(drawing, size, 2 * count); // noise, and what becomes a picture
-        long held = run.meter().liveBytes() - before;
-        long decoding =
-            peak(
-                (arena, tape) ->
-                    model.vae().decode(tape, tape.constant(latents(arena, size, atOnce))));
-        long[] predicting = new long[1];
-        model.withSavedWeights(
-            () ->
-                predicting[0] = peak((arena, tape) -> predict(arena, tape, size, told, 2 * count)));
-        return held + Math.max(decoding, predicting[0]);
-      }
-    }
-
-    private void predict(Arena arena, Tape tape, Bucket size, Conditioning<Tensor> told, int rows) {
-      Tensor timesteps = arena.allocate("timesteps", DType.F32, rows);
-      model
-          .unet()
-          .forward(
-              tape,
-              tape.constant(latents(arena, size, rows)),
-              timesteps,
-              told.map((name, each) -> tape.constant(each)));
-    }
-
-    private long encoding(Load load) {
-      Bucket bucket = load.bucket;
-      return peak(
-          (arena, tape) ->
-              model
-                  .vae()
-                  .encode(
-                      tape,
-                      tape.constant(
-                          arena.allocate(
-                              "picture", DType.F32, 1, bucket.height(), bucket.width(), 3))));
-    }
-
-    private long peak(BiConsumer<Arena, Tape> work) {
-      long before = run.meter().liveBytes();
-      try (Arena arena = run.child("pictures");
-          Tape tape = Tape.inference(arena)) {
-        return run.meter().peakOf(() -> work.accept(arena, tape)) - before;
-      }
+    private PictureMemory drawing() {
+      return new PictureMemory(run, model, TextEncoding.of(config.model()));
     }
 
     private Tensor latents(Arena arena, Bucket size, int rows) {

@@ -95,10 +95,11 @@ public final class TrainingRun {
   /**
    * Runs.
    *
+   * @param force begins a run too that by its plan needs more memory than there is
    * @return whether it is complete, rather than stopped
    * @throws Problem when something the user can mend is wrong, or training diverged
    */
-  public boolean run() {
+  public boolean run(boolean force) {
     List<Concept> concepts = Concept.scanAll(config);
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
@@ -108,6 +109,9 @@ public final class TrainingRun {
     Path resumed = checkpoints.toResume();
     requireReadable(concepts);
     MemoryForecast memory = forecast(base, concepts, plan);
+    if (!force) {
+      memory.requireRoom();
+    }
     Config fitted = config.with(memory.plan().memory());
     try (OutputFolder folder = OutputFolder.take(config, base);
         Arena run = Devices.open("run", Devices.choose(config.compute()), memory.limit());

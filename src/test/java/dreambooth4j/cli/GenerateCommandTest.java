@@ -160,7 +160,15 @@ class GenerateCommandTest {
     "--sampler, eulr, 2, there are ddpm",
     "--clip-skip, 9, 2, clip_skip is 9",
     "--max-token-length, 100, 2, 'max_token_length is 100, allowed is one of [75, 150, 225]'",
-    "-n, 0, 2, at least 1",
+    "--steps, 2000000000, 2, steps must be from 1 to 1000",
+    "-n, 0, 2, the number of pictures must be from 1 to 1000",
+    "-n, 100000, 2, the number of pictures must be from 1 to 1000",
+    "--guidance, NaN, 2, 'the guidance must be a number up to 1000, found NaN'",
+    "--guidance, Infinity, 2, 'the guidance must be a number up to 1000, found Infinity'",
+    "--guidance, -1e300, 2, the guidance must be a number up to 1000",
+    "--width, 100000000, 2, at most those of 4096 x 4096",
+    "--width, -64, 2, pictures have at least one pixel",
+    "--height, 0, 2, pictures have at least one pixel",
     "--variant, fp16, 3, variant fp16",
     "--latents, nowhere.safetensors, 3, is not there",
   })
@@ -169,6 +177,24 @@ class GenerateCommandTest {
 
     assertThat(ran.err()).contains(message).doesNotContain("\tat ");
     assertThat(ran.exitCode()).isEqualTo(exitCode);
+    assertThat(written()).isEmpty();
+  }
+
+  @Test
+  void shouldRefusePicturesOfMorePixelsThanTrainingHas() throws IOException {
+    Ran ran = generate("--width", "100000", "--height", "100000");
+    assertThat(ran.err()).contains("at most those of 4096 x 4096");
+    assertThat(ran.exitCode()).isEqualTo(2);
+    assertThat(written()).isEmpty();
+  }
+
+  @Test
+  void shouldRefuseMorePicturesThanMemoryHoldsBeforeItBegins() throws IOException {
+    Ran ran = generate("-n", "1000", "--width", "4096", "--height", "4096");
+    assertThat(ran.err())
+        .containsPattern("the pictures need [\\d.]+ GB of memory by a plan, and .* are available")
+        .contains("ask for smaller or for fewer at once");
+    assertThat(ran.exitCode()).isEqualTo(4);
     assertThat(written()).isEmpty();
   }
 

@@ -51,6 +51,21 @@ class TrainFailuresTest {
     assertThat(ran.err()).containsPattern("first bad tensor: (the output of op|the weight)");
   }
 
+  /** Far more than any machine has: nothing is begun, not even the output folder. */
+  @Test
+  void shouldNotBeginWhatCannotFitByItsPlan() {
+    tiny.with("resolution", 1024).with("train_batch_size", 4096).with("bucket_remainder", "fill");
+    fails(
+        4,
+        tiny.arguments("train"),
+        "memory does not suffice, and nothing was begun",
+        "--force begins nevertheless",
+        "The run needs",
+        "were available before it",
+        "lower train_batch_size or resolution");
+    assertThat(tiny.output()).doesNotExist();
+  }
+
   @Test
   void shouldKeepTheModelThatWasThereWhenItDiverges() throws IOException {
     assertThat(Ran.of(tiny.arguments("train")).exitCode()).isZero();

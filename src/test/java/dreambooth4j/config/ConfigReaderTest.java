@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -387,5 +388,15 @@ class ConfigReaderTest extends ConfigFile {
     assertThat(falling.weightAt(100)).isEqualTo(0.1);
     assertThat(falling.weightAt(150)).isEqualTo(0.1);
     assertThat(new PriorConfig(true, 0.75, false, 100, 0.1, 4, 0).weightAt(50)).isEqualTo(0.75);
+  }
+
+  @Test
+  void shouldRefuseMoreConceptsThanARunCanTeach(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("many.yaml");
+    Files.writeString(file, "concepts_list:\n" + "- {instance_data_dir: p}\n".repeat(30_000));
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ConfigReader.read(file, Map.of()))
+        .withMessageContaining("many.yaml:2: concepts_list has 30,000 concepts, at most 1,000")
+        .matches(problem -> problem.kind() == Problem.Kind.USAGE);
   }
 }

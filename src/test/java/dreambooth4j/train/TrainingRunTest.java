@@ -37,7 +37,7 @@ class TrainingRunTest {
     TinyRun tiny = new TinyRun(folder).withoutClass().with("n_save_sample", 0);
     TrainingRun run =
         new TrainingRun(tiny.with("max_train_steps", 4).config(), leavingNothing(), () -> false);
-    Problem problem = catchThrowableOfType(Problem.class, run::run);
+    Problem problem = catchThrowableOfType(Problem.class, () -> run.run(false));
     assertThat(problem.kind()).isEqualTo(Problem.Kind.MEMORY);
     assertThat(problem)
         .hasMessageContaining("out of memory (")
