@@ -129,11 +129,14 @@ public final class NoiseTarget {
 
   /** Standard normal draws on the host, a row each: F32 [B, ..], held by the caller. */
   private static Tensor normal(Arena arena, long key, Tensor rowIndex, Tensor step, long... shape) {
+    if (arena.isDry()) {
+      return arena.allocate("noise", DType.F32, shape);
+    }
     int[] rows = rowIndex.toInts();
     long number = step.toLongs()[0];
     float[] values = new float[Math.toIntExact(Tensor.count(shape))];
     int each = values.length / rows.length;
-    for (int i = 0; i < rows.length && !arena.isDry(); i++) {
+    for (int i = 0; i < rows.length; i++) {
       CounterRandom.keyed(key, number, rows[i]).normal(values, i * each, each);
     }
     return arena.floats("noise", values, shape);
