@@ -92,6 +92,11 @@ public final class TrainingRun {
     this.output = config.output().outputDir();
   }
 
+  /** As {@link #run(boolean)}, and does not begin what cannot fit into memory. */
+  public boolean run() {
+    return run(false);
+  }
+
   /**
    * Runs.
    *
