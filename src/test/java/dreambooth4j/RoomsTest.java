@@ -55,7 +55,7 @@ class RoomsTest {
   private static final Map<String, Set<String>> LESS =
       Map.of(
           "data", Set.of("config", "random"),
-          "config", Set.of(),
+          "config", Set.of("diffusion"),
           "diffusion", Set.of("engine"),
           "model", Set.of("engine", "weights"),
           "weights", Set.of("engine"),

@@ -13,6 +13,8 @@ import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.util.Arrays;
+import java.util.Iterator;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -83,9 +85,9 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Option(
       names = "--sampler",
+      completionCandidates = SamplerNames.class,
       description =
-          "ddpm, ddim, pndm, euler, euler_ancestral, dpmpp_2m, dpmpp_2m_karras or unipc (the"
-              + " model's own).")
+          "One of ${COMPLETION-CANDIDATES}, or the name of diffusers' class (the model's own).")
   private @Nullable String sampler;
 
   @Option(names = "--width", description = "Pixels (what the model was trained on).")
@@ -131,6 +133,14 @@ final class GenerateCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init")
   private ComputeConfig.Target device;
 
+  /** What --sampler takes, for its help. */
+  static final class SamplerNames implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return Arrays.stream(SamplerKind.values()).map(SamplerKind::label).iterator();
+    }
+  }
+
   @Override
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
@@ -146,7 +156,7 @@ final class GenerateCommand implements Callable<Integer> {
             height,
             steps,
             guidance,
-            SamplerKind.chosen(sampler),
+            sampler == null ? null : SamplerKind.named(sampler),
             encoding(folder),
             chosenSeed,
             latents,

@@ -1,5 +1,6 @@
 package dreambooth4j.config;
 
+import dreambooth4j.diffusion.SamplerKind;
 import java.nio.file.Path;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -15,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param negativePrompt what class images are drawn away from
  * @param guidanceScale guidance of their generation
  * @param inferSteps sampler steps of their generation
- * @param scheduler their sampler, one of {@link Samplers#NAMES}; null is that of the samples
+ * @param scheduler their sampler; null is that of the samples
  * @param unmatched whether the folder is used whole, each picture with its own caption, and nothing
  *     is generated
  */
@@ -28,7 +29,7 @@ public record ClassImagesConfig(
     String negativePrompt,
     double guidanceScale,
     int inferSteps,
-    @Nullable String scheduler,
+    @Nullable SamplerKind scheduler,
     boolean unmatched) {
   static final Section<ClassImagesConfig> KEYS = new Section<>(Key.Group.PRIOR_LOSS);
 
@@ -92,12 +93,12 @@ public record ClassImagesConfig(
           .help(
               "Sampler steps with which each class image is drawn: fewer are faster and coarser;"
                   + " 20 to 60 is usual.");
-  static final Key<ClassImagesConfig, String> SCHEDULER =
+  static final Key<ClassImagesConfig, SamplerKind> SCHEDULER =
       KEYS.key("class_scheduler", Samplers.TYPE, ClassImagesConfig::scheduler)
           .otherwise("as scheduler")
           .help(
-              "Sampler that draws class images: one of "
-                  + String.join(", ", Samplers.NAMES)
+              "Sampler that draws class images: "
+                  + Samplers.TYPE.allowed()
                   + ", or the name of diffusers' class.");
   static final Key<ClassImagesConfig, Boolean> UNMATCHED =
       KEYS.key("disable_class_matching", ValueType.flag(), ClassImagesConfig::unmatched)

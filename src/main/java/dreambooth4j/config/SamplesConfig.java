@@ -1,5 +1,6 @@
 package dreambooth4j.config;
 
+import dreambooth4j.diffusion.SamplerKind;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -9,15 +10,14 @@ import org.jspecify.annotations.Nullable;
  * @param numValidationImages pictures of it each time
  * @param validationSteps steps from one drawing to the next; 0 leaves it to savePreviewEvery
  * @param savePreviewEvery epochs from one drawing to the next; 0 leaves it to validationSteps
- * @param scheduler the sampler of samples and class images, one of {@link Samplers#NAMES}; null is
- *     the base model's own
+ * @param scheduler the sampler of samples and class images; null is the base model's own
  */
 public record SamplesConfig(
     @Nullable String validationPrompt,
     int numValidationImages,
     int validationSteps,
     int savePreviewEvery,
-    @Nullable String scheduler) {
+    @Nullable SamplerKind scheduler) {
   static final Section<SamplesConfig> KEYS = new Section<>(Key.Group.SAMPLES);
 
   static final Key<SamplesConfig, String> VALIDATION_PROMPT =
@@ -49,15 +49,14 @@ public record SamplesConfig(
           .help(
               "Draw sample pictures every so many epochs instead of every validation_steps steps;"
                   + " 0 leaves it to validation_steps.");
-  static final Key<SamplesConfig, String> SCHEDULER =
+  static final Key<SamplesConfig, SamplerKind> SCHEDULER =
       KEYS.key("scheduler", Samplers.TYPE, SamplesConfig::scheduler)
           .otherwise("the base model's own")
-          .extension("ddim")
+          .extension(SamplerKind.DDIM)
           .alias("validation_scheduler")
           .help(
-              "Sampler that draws sample pictures and, without class_scheduler, class images: one"
-                  + " of "
-                  + String.join(", ", Samplers.NAMES)
+              "Sampler that draws sample pictures and, without class_scheduler, class images: "
+                  + Samplers.TYPE.allowed()
                   + ", or the name of diffusers' class.");
 
   static SamplesConfig of(Values run) {

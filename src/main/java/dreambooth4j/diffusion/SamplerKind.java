@@ -2,6 +2,8 @@ package dreambooth4j.diffusion;
 
 import dreambooth4j.Problem;
 import java.util.Arrays;
+import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -37,23 +39,38 @@ public enum SamplerKind {
     return label;
   }
 
+  /** The name that a user gives. */
+  @Override
+  public String toString() {
+    return label;
+  }
+
   /**
-   * The kind with this name.
+   * The kind with this name, or the one that reproduces the diffusers class of this name, with or
+   * without "Scheduler" at its end.
+   *
+   * @return empty if there is none
+   */
+  public static Optional<SamplerKind> find(String name) {
+    return first(kind -> kind.label.equals(name))
+        .or(() -> first(kind -> kind.className.equals(name)))
+        .or(() -> first(kind -> kind.className.equals(name + "Scheduler")));
+  }
+
+  /**
+   * The kind with this name, as {@link #find} takes it.
    *
    * @throws Problem listing the names there are
    */
-  public static SamplerKind named(String label) {
-    for (SamplerKind kind : values()) {
-      if (kind.label.equals(label)) {
-        return kind;
-      }
-    }
-    throw Problem.usage("no sampler is named '%s'; there are %s".formatted(label, labels()));
+  public static SamplerKind named(String name) {
+    return find(name)
+        .orElseThrow(
+            () ->
+                Problem.usage("no sampler is named '%s'; there are %s".formatted(name, labels())));
   }
 
-  /** As {@link #named}; null, for the model's own, where none is chosen. */
-  public static @Nullable SamplerKind chosen(@Nullable String label) {
-    return label == null ? null : named(label);
+  private static Optional<SamplerKind> first(Predicate<SamplerKind> condition) {
+    return Arrays.stream(values()).filter(condition).findFirst();
   }
 
   private static String labels() {
@@ -66,12 +83,7 @@ public enum SamplerKind {
         && DPMPP_2M_KARRAS.className.equals(config.className())) {
       return DPMPP_2M_KARRAS;
     }
-    for (SamplerKind kind : values()) {
-      if (kind.className.equals(config.className())) {
-        return kind;
-      }
-    }
-    return null;
+    return first(kind -> kind.className.equals(config.className())).orElse(null);
   }
 
   /**

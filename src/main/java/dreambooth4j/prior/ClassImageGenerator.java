@@ -212,7 +212,7 @@ public final class ClassImageGenerator {
         need.pool().bucket().height(),
         steps,
         how.guidanceScale(),
-        SamplerKind.chosen(sampler(how)));
+        sampler(how));
   }
 
   private static int steps(ClassImagePlan.Need need) {
@@ -255,7 +255,7 @@ public final class ClassImageGenerator {
 
   /** How often the sampler asks the network for one picture: some ask once more than they step. */
   private int evaluations(ClassImagePlan.Need need) {
-    SamplerKind kind = SamplerKind.chosen(sampler(need.concept().classImages()));
+    SamplerKind kind = sampler(need.concept().classImages());
     try (Sampler steps = SamplerKind.forModel(model.scheduler(), kind)) {
       steps.begin(steps(need));
       return steps.timesteps().length;
@@ -263,7 +263,7 @@ public final class ClassImageGenerator {
   }
 
   /** A concept's own, else the run's, else null for the base model's. */
-  private @Nullable String sampler(ClassImagesConfig how) {
+  private @Nullable SamplerKind sampler(ClassImagesConfig how) {
     return how.scheduler() == null ? config.samples().scheduler() : how.scheduler();
   }
 
@@ -326,12 +326,12 @@ public final class ClassImageGenerator {
   private ClassImageRecord record(ClassImagePlan.Need need, long seed) {
     ClassImagesConfig how = need.concept().classImages();
     Bucket bucket = need.pool().bucket();
-    String named = sampler(how);
+    SamplerKind chosen = sampler(how);
     return new ClassImageRecord(
         need.pool().caption(),
         how.negativePrompt(),
         seed,
-        named == null ? model.scheduler().className() : named,
+        chosen == null ? model.scheduler().className() : chosen.label(),
         how.inferSteps(),
         how.guidanceScale(),
         bucket.width(),

@@ -56,7 +56,7 @@ public final class SamplePictures {
   SamplePictures(Config config, StableDiffusion model, List<Concept> concepts) {
     this.model = model;
     pipeline = new TextToImage(model, TextEncoding.of(config.model()));
-    SamplerKind sampler = SamplerKind.chosen(config.samples().scheduler());
+    SamplerKind sampler = config.samples().scheduler();
     for (Concept concept : concepts) {
       ConceptSamplesConfig how = concept.config().samples();
       if (how.count() > 0) {

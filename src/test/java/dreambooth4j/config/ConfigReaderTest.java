@@ -315,7 +315,7 @@ class ConfigReaderTest extends ConfigFile {
             - instance_data_dir: b
             """);
     assertThat(config.concepts())
-        .extracting(concept -> concept.classImages().scheduler())
+        .extracting(concept -> String.valueOf(concept.classImages().scheduler()))
         .containsExactly("euler_ancestral", "unipc");
     assertThat(read("instance_data_dir: a").concepts().get(0).classImages().scheduler()).isNull();
   }

@@ -88,7 +88,7 @@ class PrecedenceTest extends ConfigFile {
             read("{instance_data_dir: a, scheduler: UniPCMultistepScheduler}")
                 .samples()
                 .scheduler())
-        .isEqualTo("unipc");
+        .hasToString("unipc");
   }
 
   @ParameterizedTest

@@ -93,6 +93,8 @@ class SamplerKindTest {
     for (SamplerKind kind : SamplerKind.values()) {
       assertThat(SamplerKind.named(kind.label())).isEqualTo(kind);
     }
+    assertThat(SamplerKind.named("DPMSolverMultistepScheduler")).isEqualTo(SamplerKind.DPMPP_2M);
+    assertThat(SamplerKind.named("EulerDiscrete")).isEqualTo(SamplerKind.EULER);
     assertThatThrownBy(() -> SamplerKind.named("heun"))
         .isInstanceOf(Problem.class)
         .hasMessage(
