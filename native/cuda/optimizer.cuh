@@ -9,9 +9,10 @@
 // and OPTIMIZER(name, R) makes its entry points. 4 bytes a field; 12 fields at most.
 //
 // All that changes from step to step lies on the device, so that a step can be captured: name_begin
-// reads norm and learning rate, counts the step and writes the coefficients; where the norm is not
-// finite nothing is updated or counted, and the gradients are set to zero. Where gradients arrive one
-// by one, a step begins with a norm of 0, and name_arrived ends it at the first that is not finite.
+// reads norm and learning rate, which it multiplies with the group's constant rate_factor, counts the
+// step and writes the coefficients; where the norm is not finite nothing is updated or counted, and
+// the gradients are set to zero. Where gradients arrive one by one, a step begins with a norm of 0,
+// and name_arrived ends it at the first that is not finite.
 //
 // in   gradients [n] T; lr, norm, maxNorm, lossScale scalars fp32
 // out  weights fp32 [n] and, for bf16 and f16, copy T [n]; moments [n]; steps [1] fp32
@@ -36,7 +37,7 @@
 // What begin leaves for every rule.
 struct Common {
   float factor;  // of the gradient
-  float rate;    // learning rate
+  float rate;    // learning rate of the group
   float skip;    // not 0: change nothing
   float steps;   // the step, from 1
 };
@@ -50,7 +51,7 @@ struct Coefficients {
 // maxNorm 0 does not clip.
 template <class R>
 __device__ __forceinline__ void begin(const float* norm, const float* rate,
-                                      const float* loss_scale, float* steps,
+                                      float rate_factor, const float* loss_scale, float* steps,
                                       const double* constants, float* coefficients,
                                       float max_norm) {
   if (threadIdx.x != 0) return;
@@ -60,7 +61,7 @@ __device__ __forceinline__ void begin(const float* norm, const float* rate,
   float skip = isfinite(true_norm) ? 0.0f : 1.0f;
   if (skip == 0.0f) *steps += 1.0f;
   float clip = max_norm > 0 ? fminf(1.0f, max_norm / (true_norm + 1e-6f)) : 1.0f;
-  to->common = Common{clip / scale, *rate, skip, *steps};
+  to->common = Common{clip / scale, *rate * rate_factor, skip, *steps};
   to->rule = R::at(constants, *steps);
 }
 
@@ -396,9 +397,10 @@ __device__ __forceinline__ Moments8<M> those(unsigned char* first, float* first_
 
 #define OPTIMIZER(NAME, R)                                                                      \
   extern "C" __global__ void __launch_bounds__(32)                                              \
-      NAME##_begin(const float* norm, const float* rate, const float* loss_scale, float* steps, \
-                   const double* constants, float* coefficients, float max_norm) {              \
-    begin<R>(norm, rate, loss_scale, steps, constants, coefficients, max_norm);                 \
+      NAME##_begin(const float* norm, const float* rate, float rate_factor,                     \
+                   const float* loss_scale, float* steps, const double* constants,              \
+                   float* coefficients, float max_norm) {                                       \
+    begin<R>(norm, rate, rate_factor, loss_scale, steps, constants, coefficients, max_norm);    \
   }                                                                                             \
   extern "C" __global__ void __launch_bounds__(32)                                              \
       NAME##_arrived(const float* norm, float* stopped, float* coefficients) {                  \

@@ -308,7 +308,10 @@ public final class DeviceWorks {
               UpdateRules.named(name, new UpdateRule.Constants(0.9, 0.999, 1e-8, 1e-2));
           Optimizer optimizer =
               KernelOptimizer.orPlain(
-                  arena, rule, List.of(group), new Optimizer.Options(1, in8Bits, 0));
+                  arena,
+                  rule,
+                  Optimizer.Group.alike(List.of(group)),
+                  new Optimizer.Options(1, in8Bits, 0));
           double moments = rule.moments().size() * (in8Bits ? 1 : 4);
           // The norm reads gradients once more; copy and cleared gradients are written.
           double each = 2 * dtype.bytes() + 2 * 4 + 2 * moments;

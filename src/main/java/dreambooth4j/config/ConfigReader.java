@@ -125,11 +125,12 @@ public final class ConfigReader {
     ConceptReader reader = new ConceptReader(conceptValues);
     List<ConceptConfig> concepts = reader.concepts(output.outputDir());
     boolean prior = reader.withPriorPreservation(run, concepts);
+    TrainingConfig training = TrainingConfig.of(run, prior);
     return new Config(
         ModelConfig.of(run),
         DataConfig.of(run),
-        TrainingConfig.of(run, prior),
-        OptimizerConfig.of(run),
+        training,
+        OptimizerConfig.of(run, training.trainTextEncoder()),
         EmaConfig.of(run),
         ComputeConfig.of(run),
         MemoryConfig.of(run),

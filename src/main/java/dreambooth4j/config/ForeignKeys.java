@@ -115,9 +115,13 @@ public final class ForeignKeys {
         "ema_predict=false",
         "input_pertubation=true",
         "train_unfrozen=true",
-        "txt_learning_rate=5e-6",
         "tenc_weight_decay=0.01",
         "tenc_grad_clip_norm=0");
+    put(
+        ignored(
+            "it does not change the weights in the extension either; here"
+                + " text_encoder_learning_rate does"),
+        "txt_learning_rate=5e-6");
     put(
         ignored("CLIP's text encoder has no layer of the kind that it freezes"),
         "freeze_clip_normalization=false");

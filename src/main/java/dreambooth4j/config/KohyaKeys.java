@@ -39,6 +39,8 @@ public final class KohyaKeys {
     NAMES_HERE.put("max_train_epochs", "num_train_epochs");
     NAMES_HERE.put("batch_size", "train_batch_size");
     NAMES_HERE.put("optimizer_type", "optimizer");
+    NAMES_HERE.put("text_encoder_lr", "text_encoder_learning_rate");
+    NAMES_HERE.put("learning_rate_te", "text_encoder_learning_rate");
     NAMES_HERE.put("lr_scheduler_num_cycles", "lr_num_cycles");
     NAMES_HERE.put("lr_scheduler_power", "lr_power");
     NAMES_HERE.put("save_every_n_steps", "checkpointing_steps");
@@ -75,8 +77,7 @@ public final class KohyaKeys {
         "network_train_unet_only",
         "network_train_text_encoder_only",
         "scale_weight_norms",
-        "unet_lr",
-        "text_encoder_lr");
+        "unet_lr");
     other("use instance_token and class_token", "class_tokens");
     other("the folder N_token class of kohya's layout says it by its name", "num_repeats");
     other("crop: random does the same", "random_crop");

@@ -3,12 +3,14 @@ package dreambooth4j.config;
 import dreambooth4j.config.Layer.Raw;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What updates the weights, and its learning rate.
  *
  * @param name the rule
  * @param learningRate the learning rate after the warm-up
+ * @param textEncoderLearningRate the text encoder's own; null where it has none
  * @param lrScheduler how it changes with the step
  * @param lrWarmupSteps steps of the linear warm-up
  * @param lrNumCycles cycles of cosine_with_restarts
@@ -22,6 +24,7 @@ import java.util.Locale;
 public record OptimizerConfig(
     OptimizerName name,
     double learningRate,
+    @Nullable Double textEncoderLearningRate,
     LrScheduler lrScheduler,
     int lrWarmupSteps,
     int lrNumCycles,
@@ -51,6 +54,16 @@ public record OptimizerConfig(
           .help(
               "How far each step moves the weights, once the warm-up is over. 1e-6 to 5e-6 is"
                   + " usual when all weights are trained; more learns faster and forgets more.");
+  static final Key<OptimizerConfig, Double> TEXT_ENCODER_LEARNING_RATE =
+      KEYS.key(
+              "text_encoder_learning_rate",
+              ValueType.upTo(1e38),
+              OptimizerConfig::textEncoderLearningRate)
+          .otherwise("as learning_rate")
+          .help(
+              "How far each step moves the text encoder's weights where it is trained, once the"
+                  + " warm-up is over; lr_scheduler changes it as it does learning_rate. Set it"
+                  + " below learning_rate where prompts lose their other meanings.");
   static final Key<OptimizerConfig, LrScheduler> LR_SCHEDULER =
       KEYS.key(
               "lr_scheduler",
@@ -117,22 +130,60 @@ public record OptimizerConfig(
               "Gradients whose norm over all weights is above this are scaled down to it, so that"
                   + " no single step goes too far; 0 scales none.");
 
-  static OptimizerConfig of(Values run) {
+  /** The greatest factor that kernels can multiply a rate with. */
+  private static final double MOST_RATE_FACTOR = 1e38;
+
+  /** What the run's learning rate is multiplied with for the text encoder. */
+  public double textEncoderRateFactor() {
+    Double own = textEncoderLearningRate;
+    return own == null || own == learningRate ? 1 : own / learningRate;
+  }
+
+  /**
+   * What updates the weights.
+   *
+   * @param trainsText whether the text encoder's are among them
+   */
+  static OptimizerConfig of(Values run, boolean trainsText) {
     checkExtensionsSchedule(run);
     OptimizerName name = OptimizerName.of(run.get(OPTIMIZER));
     Double beta2 = run.orNull(ADAM_BETA2);
-    return new OptimizerConfig(
-        name,
-        run.get(LEARNING_RATE),
-        run.get(LR_SCHEDULER),
-        run.get(LR_WARMUP_STEPS),
-        run.get(LR_NUM_CYCLES),
-        run.get(LR_POWER),
-        run.get(ADAM_BETA1),
-        beta2 == null ? name.beta2() : beta2,
-        run.get(ADAM_WEIGHT_DECAY),
-        run.get(ADAM_EPSILON),
-        run.get(MAX_GRAD_NORM));
+    OptimizerConfig made =
+        new OptimizerConfig(
+            name,
+            run.get(LEARNING_RATE),
+            run.orNull(TEXT_ENCODER_LEARNING_RATE),
+            run.get(LR_SCHEDULER),
+            run.get(LR_WARMUP_STEPS),
+            run.get(LR_NUM_CYCLES),
+            run.get(LR_POWER),
+            run.get(ADAM_BETA1),
+            beta2 == null ? name.beta2() : beta2,
+            run.get(ADAM_WEIGHT_DECAY),
+            run.get(ADAM_EPSILON),
+            run.get(MAX_GRAD_NORM));
+    made.checkTextEncoder(run, trainsText);
+    return made;
+  }
+
+  /** Its learning rate is a multiple of the run's. */
+  private void checkTextEncoder(Values run, boolean trainsText) {
+    Raw raw = run.raw(TEXT_ENCODER_LEARNING_RATE);
+    if (raw == null || textEncoderLearningRate == null) {
+      return;
+    }
+    if (!trainsText) {
+      run.remark(
+          "text_encoder_learning_rate: %s has no effect, as the text encoder is not trained: set train_text_encoder: true, or leave it out"
+              .formatted(textEncoderLearningRate));
+    } else if (textEncoderRateFactor() > MOST_RATE_FACTOR) {
+      run.error(
+          "%s: %s is too many times learning_rate: %s; raise learning_rate"
+              .formatted(
+                  raw.at(TEXT_ENCODER_LEARNING_RATE.name()),
+                  textEncoderLearningRate,
+                  learningRate));
+    }
   }
 
   /** Three schedules of the extension have the names of others here. */

@@ -36,6 +36,18 @@ public abstract class Optimizer {
     public static final Options PLAIN = new Options(0, false, 0);
   }
 
+  /**
+   * Parameters that learn at a rate of their own.
+   *
+   * @param rateFactor their learning rate is the step's times this: 1 for the same, 0 or more
+   */
+  public record Group(Parameters parameters, double rateFactor) {
+    /** Groups that all learn at the step's rate. */
+    public static List<Group> alike(List<Parameters> all) {
+      return all.stream().map(each -> new Group(each, 1)).toList();
+    }
+  }
+
   private final UpdateRule rule;
   private final Options options;
   private final List<OptimizerState> states = new ArrayList<>();
@@ -45,12 +57,13 @@ public abstract class Optimizer {
    * What is remembered is allocated in {@code arena}, all zero; the groups must be allocated and
    * trainable. Parameters that are frozen by now stay as they are: they do not decay either.
    */
-  protected Optimizer(Arena arena, UpdateRule rule, List<Parameters> groups, Options options) {
+  protected Optimizer(Arena arena, UpdateRule rule, List<Group> groups, Options options) {
     this.rule = rule;
     this.options = options;
     long key = CounterRandom.key(options.seed, ROUNDING);
-    for (Parameters each : groups) {
-      DType masters = each.dtype().isHalf() ? DType.F32 : each.dtype();
+    for (Group each : groups) {
+      DType type = each.parameters().dtype();
+      DType masters = type.isHalf() ? DType.F32 : type;
       DType moments = options.in8Bits ? DType.U8 : masters;
       Rounding rounding = new Rounding(key, states.size());
       states.add(new OptimizerState(arena, each, rule, moments, rounding));

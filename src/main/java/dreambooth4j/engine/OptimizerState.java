@@ -10,14 +10,16 @@ import java.util.Objects;
 /** What an optimizer remembers of one group of parameters, by {@link StateTensor}'s layout. */
 public final class OptimizerState {
   private final Parameters parameters;
+  private final double rateFactor;
   private final Rounding rounding;
   private final Map<StateTensor, Tensor> tensors = new LinkedHashMap<>();
   private final List<Moment> moments = new ArrayList<>();
 
   /** Allocates it in {@code arena}, all zero, the moments in this type or, U8, in 8 bits. */
   OptimizerState(
-      Arena arena, Parameters parameters, UpdateRule rule, DType type, Rounding rounding) {
-    this.parameters = parameters;
+      Arena arena, Optimizer.Group group, UpdateRule rule, DType type, Rounding rounding) {
+    parameters = group.parameters();
+    rateFactor = group.rateFactor();
     this.rounding = rounding;
     for (StateTensor each : StateTensor.layout(rule, type)) {
       String what = "optimizer's " + each.name();
@@ -40,6 +42,11 @@ public final class OptimizerState {
   /** The group. */
   public Parameters parameters() {
     return parameters;
+  }
+
+  /** What the step's learning rate is multiplied with for this group. */
+  public double rateFactor() {
+    return rateFactor;
   }
 
   /** How its weights are rounded where they have no masters. */

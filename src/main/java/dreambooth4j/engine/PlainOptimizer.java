@@ -24,7 +24,7 @@ public final class PlainOptimizer extends Optimizer {
   private @Nullable Parameter bad;
 
   /** As {@link Optimizer#Optimizer}. */
-  public PlainOptimizer(Arena arena, UpdateRule rule, List<Parameters> groups, Options options) {
+  public PlainOptimizer(Arena arena, UpdateRule rule, List<Group> groups, Options options) {
     super(arena, rule, groups, options);
   }
 
@@ -36,14 +36,14 @@ public final class PlainOptimizer extends Optimizer {
     bad = null;
     List<OptimizerState> passing = active(true);
     double rate = passing.isEmpty() ? 0 : learningRate.item();
-    passing.forEach(each -> begun.put(each, new UpdateRule.Step(count(each), rate, 1)));
+    passing.forEach(each -> begun.put(each, next(each, rate, 1)));
   }
 
-  /** Counts one step more; its number. */
-  private static long count(OptimizerState state) {
+  /** Counts one step more of a group, which learns at its own part of this rate. */
+  private static UpdateRule.Step next(OptimizerState state, double rate, double gradientFactor) {
     Tensor steps = state.steps();
     Native.run("steps", () -> steps.handle().add_(new Scalar(1)));
-    return (long) steps.item();
+    return new UpdateRule.Step((long) steps.item(), rate * state.rateFactor(), gradientFactor);
   }
 
   @Override
@@ -149,7 +149,7 @@ public final class PlainOptimizer extends Optimizer {
   /** Updates all weights whose gradients were gathered. */
   private void step(double learningRate, double gradientFactor) {
     for (OptimizerState each : active(false)) {
-      UpdateRule.Step step = new UpdateRule.Step(count(each), learningRate, gradientFactor);
+      UpdateRule.Step step = next(each, learningRate, gradientFactor);
       for (Parameters.Span span : each.parameters().trainedSpans()) {
         Tensor gradients = each.parameters().gradients().rows(span.from(), span.length());
         inPieces(gradients, (from, piece) -> update(each, step, part(span, from, piece), piece));

@@ -12,8 +12,8 @@ import java.util.stream.LongStream;
  * <p>Element i of a flat buffer adds 16 bits of Philox to its own bits before the low half is cut
  * off: half-word i mod 8, the low half of a word first, of block i / 8 at (key, step, row) of
  * {@link CounterRandom}. So what is drawn depends on neither the parts that a buffer is updated in
- * nor the device: the kernels of {@code optimizer.cuh} draw the same. Numbers that are not finite are
- * cut.
+ * nor the device: the kernels of {@code optimizer.cuh} draw the same. Numbers that are not finite
+ * are cut.
  *
  * @param key {@link CounterRandom#key}
  * @param row tells the buffers of one step apart

@@ -24,8 +24,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -66,12 +66,16 @@ public final class StableDiffusion implements AutoCloseable {
   private final @Nullable Tokenizer tokenizer;
 
   private StableDiffusion(
-      Arena arena, ModelSource source, Set<Component> trained, Gradients gradients, Types types) {
+      Arena arena,
+      ModelSource source,
+      Map<Component, Double> trained,
+      Gradients gradients,
+      Types types) {
     Export export = new ModelWriter(source);
     List<Group> made = new ArrayList<>();
     for (Component each : COMPONENTS) {
-      Parameters parameters = types.of(trained.contains(each) ? gradients : Gradients.NONE);
-      made.add(new Group(each, parameters, export));
+      Parameters parameters = types.of(trained.containsKey(each) ? gradients : Gradients.NONE);
+      made.add(new Group(each, parameters, trained.getOrDefault(each, 1.0), export));
     }
     groups = List.copyOf(made);
     ModelConfigs configs = ModelConfigs.read(source);
@@ -84,7 +88,7 @@ public final class StableDiffusion implements AutoCloseable {
     }
     tokenizer = arena.isDry() ? null : configs.tokenizer(source);
     for (Group group : groups) {
-      boolean trains = trained.contains(group.component());
+      boolean trains = trained.containsKey(group.component());
       group.parameters().allocate(arena, trains ? gradients : Gradients.NONE);
     }
   }
@@ -103,20 +107,26 @@ public final class StableDiffusion implements AutoCloseable {
    * @throws dreambooth4j.Problem when a file is missing, damaged or of a kind that we do not build
    */
   public static StableDiffusion load(Arena arena, ModelSource source, Component... trained) {
-    return load(arena, source, Set.of(trained), Gradients.GATHERED, Types.trainedIn(DType.F32));
+    Map<Component, Double> alike =
+        Stream.of(trained).collect(Collectors.toMap(each -> each, each -> 1.0));
+    return load(arena, source, alike, Gradients.GATHERED, Types.trainedIn(DType.F32));
   }
 
   /**
    * Reads a model; in a dry arena, only the config.json files that decide its sizes.
    *
    * @param arena where the weights, and the gradients of what trains, are allocated
-   * @param trained the components that train
+   * @param trained the components that train, with the {@link Group#rateFactor} of each
    * @param gradients what becomes of their gradients
    * @param types what all is held in
    * @throws dreambooth4j.Problem when a file is missing, damaged or of a kind that we do not build
    */
   public static StableDiffusion load(
-      Arena arena, ModelSource source, Set<Component> trained, Gradients gradients, Types types) {
+      Arena arena,
+      ModelSource source,
+      Map<Component, Double> trained,
+      Gradients gradients,
+      Types types) {
     StableDiffusion model = new StableDiffusion(arena, source, trained, gradients, types);
     if (arena.isDry()) {
       return model;

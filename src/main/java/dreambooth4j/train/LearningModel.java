@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.config.Config;
 import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
@@ -22,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param groups what the optimizer updates; allocated, with gradients
  */
 public record LearningModel(
-    UNet unet, @Nullable Encoder text, NoiseSchedule schedule, List<Parameters> groups) {
+    UNet unet, @Nullable Encoder text, NoiseSchedule schedule, List<Optimizer.Group> groups) {
   /** A text encoder that trains. */
   @FunctionalInterface
   public interface Encoder {
@@ -38,7 +39,12 @@ public record LearningModel(
         model.unet(),
         new PromptEncoder(model, how)::encode,
         NoiseSchedule.of(model.scheduler()),
-        model.trained().stream().map(Group::parameters).toList());
+        model.trained().stream().map(Group::learning).toList());
+  }
+
+  /** The weights of its groups. */
+  List<Parameters> parameters() {
+    return groups.stream().map(Optimizer.Group::parameters).toList();
   }
 
   /** What the UNet is told: as it is, or by the text encoder on this tape. */

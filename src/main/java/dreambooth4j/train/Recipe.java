@@ -51,8 +51,9 @@ public record Recipe(
    *
    * @throws Problem where that takes kernels, and on CUDA ours are off
    */
-  Optimizer updating(Arena run, List<Parameters> groups) {
-    boolean fullBf16 = groups.stream().anyMatch(Parameters::roundsAtRandom);
+  Optimizer updating(Arena run, List<Optimizer.Group> groups) {
+    boolean fullBf16 =
+        groups.stream().map(Optimizer.Group::parameters).anyMatch(Parameters::roundsAtRandom);
     if (run.device() == Device.CUDA
         && Kernels.of(run) == null
         && (memory.use8bitAdam() || fullBf16)) {

@@ -102,8 +102,12 @@ public final class Trainer implements AutoCloseable {
         run,
         base,
         config.training().trainTextEncoder()
-            ? Set.of(Component.UNET, Component.TEXT_ENCODER)
-            : Set.of(Component.UNET),
+            ? Map.of(
+                Component.UNET,
+                1.0,
+                Component.TEXT_ENCODER,
+                config.optimizer().textEncoderRateFactor())
+            : Map.of(Component.UNET, 1.0),
         config.memory().fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED,
         Precision.of(config.compute()));
   }

@@ -28,11 +28,11 @@ public final class Training implements AutoCloseable {
 
   private Training(Arena run, LearningModel model, Recipe recipe) {
     this.run = run;
-    groups = model.groups();
+    groups = model.parameters();
     places = run.child("batch places");
     scalars = new StepScalars(run);
     optimizer = recipe.updating(run, model.groups());
-    ema = recipe.ema().used() ? new Ema(run, recipe.ema(), model.groups()) : null;
+    ema = recipe.ema().used() ? new Ema(run, recipe.ema(), groups) : null;
     step = new TrainingStep(run, model, recipe, scalars, optimizer, ema);
   }
 

@@ -10,6 +10,7 @@ import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
@@ -67,6 +68,7 @@ public final class MadeUpTraining implements AutoCloseable {
       return new OptimizerConfig(
           OptimizerName.standard(),
           learningRate,
+          null,
           LrScheduler.CONSTANT,
           0,
           1,
@@ -114,7 +116,7 @@ public final class MadeUpTraining implements AutoCloseable {
     training =
         Training.assemble(
             run,
-            new LearningModel(unet, null, schedule, List.of(parameters)),
+            new LearningModel(unet, null, schedule, Optimizer.Group.alike(List.of(parameters))),
             new Recipe(manner.optimizer(), memory, EmaConfig.NONE, 0, 0, SEED));
     learningRate = manner.learningRate;
     int rows = 2 * batch.pairs;

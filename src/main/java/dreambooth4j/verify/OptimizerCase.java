@@ -42,7 +42,11 @@ final class OptimizerCase {
       each.weight().copyFrom(golden.input(arena, "input." + each.name()).reshaped(each.count()));
     }
     Optimizer optimizer =
-        new PlainOptimizer(arena, rule(golden), List.of(parameters), Optimizer.Options.PLAIN);
+        new PlainOptimizer(
+            arena,
+            rule(golden),
+            Optimizer.Group.alike(List.of(parameters)),
+            Optimizer.Options.PLAIN);
     UpdateScalars scalars = new UpdateScalars(arena).write(golden.setting("lr").asDouble(), 1);
     Map<String, List<float[]>> paths = new LinkedHashMap<>();
     long steps = gradients.values().stream().mapToLong(each -> each.size(0)).min().orElse(0);

@@ -11,6 +11,7 @@ import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Prediction;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
@@ -70,7 +71,10 @@ final class TrainCase {
     Recipe recipe = recipe(golden);
     LearningModel learning =
         new LearningModel(
-            model.unet(), null, schedule(model, golden), List.of(model.parameters(Component.UNET)));
+            model.unet(),
+            null,
+            schedule(model, golden),
+            Optimizer.Group.alike(List.of(model.parameters(Component.UNET))));
     try (Training training = Training.assemble(arena, learning, recipe)) {
       for (int k = 0; k < losses.length; k++) {
         List<Function<Arena, TrainingBatch>> each = new ArrayList<>();
@@ -99,6 +103,7 @@ final class TrainCase {
         new OptimizerConfig(
             name,
             number(optimizer, 2),
+            null,
             LrScheduler.CONSTANT,
             0,
             1,

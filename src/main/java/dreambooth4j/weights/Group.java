@@ -1,5 +1,6 @@
 package dreambooth4j.weights;
 
+import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
@@ -13,12 +14,18 @@ import org.jspecify.annotations.Nullable;
  *
  * @param component the part of the model that computes with them
  * @param parameters the weights, and where they train their gradients, masters and average
+ * @param rateFactor their learning rate is the run's times this: 1 for the same
  * @param export how they are saved once they have trained
  */
-public record Group(Component component, Parameters parameters, Export export) {
+public record Group(Component component, Parameters parameters, double rateFactor, Export export) {
   /** Whether they train, rather than lie frozen. */
   public boolean trains() {
     return parameters.isTrainable();
+  }
+
+  /** What an optimizer updates of it. */
+  public Optimizer.Group learning() {
+    return new Optimizer.Group(parameters, rateFactor);
   }
 
   /**

@@ -331,6 +331,7 @@ class ConfigReaderTest extends ConfigFile {
         validation_prompt: "a 'quoted' \\"text\\", with: [all] {kinds} of # marks\\n and é"
         max_train_steps: 5
         learning_rate: 1.25e-7
+        text_encoder_learning_rate: 5e-8
         seed: -9007199254740993
         num_class_images: 7
         lr_scheduler: cosine_with_restarts

@@ -152,6 +152,7 @@ class OtherTrainersTest extends ConfigFile {
           network_dim    | unknown key network_dim: this key of kohya's sd-scripts is not read; LoRA cannot be trained yet
           config_file    | kohya's TOML files cannot be imported yet, and a YAML file is given without a flag
           max_train_epochs | is num_train_epochs here
+          text_encoder_lr  | is text_encoder_learning_rate here
           """)
   void shouldSayWhatAKeyOfKohyaIsCalledHere(String key, String expected) throws IOException {
     assertThat(problem(null, Map.of(key, "x", "instance_data_dir", "a"))).contains(expected);

@@ -114,6 +114,34 @@ class PrecedenceTest extends ConfigFile {
   }
 
   @Test
+  void shouldTellTheTextEncodersLearningRateFromTheRuns() throws IOException {
+    String start = "{instance_data_dir: a, learning_rate: 4e-6, train_text_encoder: ";
+    assertThat(read(start + "true}").optimizer().textEncoderRateFactor()).isEqualTo(1);
+    assertThat(
+            read(start + "true, text_encoder_learning_rate: 1e-6}")
+                .optimizer()
+                .textEncoderRateFactor())
+        .isEqualTo(0.25);
+    assertThat(
+            read("{instance_data_dir: a, learning_rate: 0, text_encoder_learning_rate: 0}")
+                .optimizer()
+                .textEncoderRateFactor())
+        .isEqualTo(1);
+    Path untrained = file(start + "false, text_encoder_learning_rate: 1e-6}");
+    assertThat(ConfigReader.read(untrained, Map.of()).notes(false))
+        .contains(
+            "text_encoder_learning_rate: 1.0E-6 has no effect, as the text encoder is not trained:"
+                + " set train_text_encoder: true, or leave it out");
+    assertThat(
+            problem(
+                "instance_data_dir: a\ntrain_text_encoder: true\nlearning_rate: 0\n"
+                    + "text_encoder_learning_rate: 1e-6\n"))
+        .endsWith(
+            ":4: text_encoder_learning_rate: 1.0E-6 is too many times learning_rate: 0.0; raise"
+                + " learning_rate");
+  }
+
+  @Test
   void shouldRefuseContradictionsAboutTheTextEncoder() throws IOException {
     String start = "instance_data_dir: a\n";
     assertThat(problem(start + "train_text_encoder: false\nstop_text_encoder: 0.5\n"))

@@ -68,7 +68,11 @@ class LionTest {
       group.allocate(run, true);
       weight.weight().copyFrom(floats(start));
       Optimizer optimizer =
-          new PlainOptimizer(run, LION, List.of(group), new Optimizer.Options(maxNorm, false, 0));
+          new PlainOptimizer(
+              run,
+              LION,
+              Optimizer.Group.alike(List.of(group)),
+              new Optimizer.Options(maxNorm, false, 0));
       UpdateScalars scalars = new UpdateScalars(run).write(RATE, lossScale);
       for (int step = 0; step < STEPS; step++) {
         gradients[step] = normal(random, count);
@@ -125,7 +129,8 @@ class LionTest {
   }
 
   private static Optimizer optimizer(Arena run, Parameters group, boolean in8Bits) {
-    return new PlainOptimizer(run, LION, List.of(group), new Optimizer.Options(0, in8Bits, 0));
+    return new PlainOptimizer(
+        run, LION, Optimizer.Group.alike(List.of(group)), new Optimizer.Options(0, in8Bits, 0));
   }
 
   /** Of a mean in 8 bits from the exact one, relative. */

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Moments of 8 bits beside exact ones, masters, and rounding at random. */
@@ -21,7 +22,10 @@ class OptimizerTest {
   private static Optimizer optimizer(
       Arena run, UpdateRule rule, Parameters group, double maxNorm, boolean in8Bits) {
     return new PlainOptimizer(
-        run, rule, List.of(group), new Optimizer.Options(maxNorm, in8Bits, 7));
+        run,
+        rule,
+        Optimizer.Group.alike(List.of(group)),
+        new Optimizer.Options(maxNorm, in8Bits, 7));
   }
 
   /** Three parameters of odd sizes and magnitudes, one of them in several chunks. */
@@ -181,6 +185,53 @@ class OptimizerTest {
       assertThat(weights.get(1)).isEqualTo(weights.get(0));
       assertThat(weights.get(0)).anyMatch(w -> w != 0);
     }
+  }
+
+  /** As two optimizers would, one for each. */
+  @ParameterizedTest
+  @EnumSource(names = {"GATHERED", "PASSED_ON"})
+  void shouldLearnAtTheRateOfEachGroup(Parameters.Gradients kind) {
+    try (Arena run = Arena.open("run")) {
+      List<Parameters> together = List.of(group(run, kind), group(run, kind));
+      List<Parameters> apart = List.of(group(run, kind), group(run, kind));
+      List<Optimizer.Group> rated =
+          List.of(
+              new Optimizer.Group(together.get(0), 1), new Optimizer.Group(together.get(1), 0.25));
+      Optimizer both = new PlainOptimizer(run, rule(0.01), rated, Optimizer.Options.PLAIN);
+      Optimizer first = optimizer(run, rule(0.01), apart.get(0), 0, false);
+      Optimizer second = optimizer(run, rule(0.01), apart.get(1), 0, false);
+      for (int step = 0; step < 3; step++) {
+        step(run, both, 1e-3, together, step);
+        step(run, first, 1e-3, apart.subList(0, 1), step);
+        step(run, second, 0.25 * 1e-3, apart.subList(1, 2), step);
+      }
+      for (int i = 0; i < 2; i++) {
+        assertThat(all(run, together.get(i).weights())).isEqualTo(all(run, apart.get(i).weights()));
+      }
+      assertThat(all(run, together.get(0).weights()))
+          .isNotEqualTo(all(run, together.get(1).weights()));
+    }
+  }
+
+  private static Parameters group(Arena run, Parameters.Gradients kind) {
+    Parameters group = new Parameters(DType.F32);
+    group.declare("w", 30, 100);
+    group.allocate(run, kind);
+    group.weights().fill_(1);
+    return group;
+  }
+
+  /** A step of gradients that are the same for every group. */
+  private static void step(
+      Arena run, Optimizer optimizer, double rate, List<Parameters> groups, int number) {
+    UpdateScalars scalars = new UpdateScalars(run).write(rate, 1);
+    scalars.begin(optimizer);
+    for (Parameters each : groups) {
+      float[] drawn = normal(new SplittableRandom(number), 3000, 1);
+      each.all().get(0).gradient().copyFrom(run.floats("drawn", drawn, 30, 100));
+    }
+    optimizer.updateArrived();
+    scalars.update(optimizer);
   }
 
   @Test

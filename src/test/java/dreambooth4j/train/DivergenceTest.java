@@ -26,7 +26,8 @@ class DivergenceTest {
     UpdateRule rule =
         UpdateRules.named(UpdateRules.DEFAULT, new UpdateRule.Constants(0.9, 0.999, 1e-8, 0.01));
     Optimizer.Options options = new Optimizer.Options(1, false, 0);
-    Optimizer optimizer = KernelOptimizer.orPlain(run, rule, List.of(group), options);
+    Optimizer optimizer =
+        KernelOptimizer.orPlain(run, rule, Optimizer.Group.alike(List.of(group)), options);
     Runnable gather =
         () -> {
           good.gradient().zero_();

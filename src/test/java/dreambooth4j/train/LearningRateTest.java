@@ -17,7 +17,18 @@ class LearningRateTest {
   private static OptimizerConfig config(
       LrScheduler rule, double rate, int warmup, int cycles, double power) {
     return new OptimizerConfig(
-        OptimizerName.standard(), rate, rule, warmup, cycles, power, 0.9, 0.999, 0.01, 1e-8, 1);
+        OptimizerName.standard(),
+        rate,
+        null,
+        rule,
+        warmup,
+        cycles,
+        power,
+        0.9,
+        0.999,
+        0.01,
+        1e-8,
+        1);
   }
 
   /**

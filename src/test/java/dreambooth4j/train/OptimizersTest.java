@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.OptimizerName;
@@ -13,6 +14,7 @@ import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -20,6 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whole runs by every optimizer that there is. */
 class OptimizersTest {
@@ -60,6 +63,58 @@ class OptimizersTest {
       second.train();
       assertThat(second.timeless()).isEqualTo(whole.timeless().subList(4, 10));
       assertThat(second.unet()).isEqualTo(whole.unet());
+    }
+  }
+
+  /** AdamW's first step is as long as the learning rate, whatever the gradients. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void shouldMoveTheTextEncoderAtItsOwnLearningRate(boolean fused) {
+    tiny.with("train_text_encoder", true)
+        .with("max_grad_norm", 0)
+        .with("fused_backward_pass", fused)
+        .with("adam_weight_decay", 0)
+        .with("learning_rate", 1e-3);
+    try (TinyTrainer usual = new TinyTrainer(tiny);
+        TinyTrainer same = new TinyTrainer(tiny.with("text_encoder_learning_rate", 1e-3));
+        TinyTrainer slow = new TinyTrainer(tiny.with("text_encoder_learning_rate", 1e-5))) {
+      var before = usual.text();
+      usual.train(1);
+      slow.train(1);
+      assertThat(slow.unet()).isEqualTo(usual.unet());
+      assertThat(farthest(usual.text(), before)).isCloseTo(1e-3, withinPercentage(1));
+      assertThat(farthest(slow.text(), before)).isCloseTo(1e-5, withinPercentage(5));
+      usual.train();
+      same.train();
+      assertThat(same.text()).isEqualTo(usual.text());
+      assertThat(same.unet()).isEqualTo(usual.unet());
+      slow.train();
+      assertThat(farthest(slow.text(), before)).isLessThan(2e-4);
+      assertThat(farthest(usual.text(), before)).isGreaterThan(1e-3);
+    }
+  }
+
+  /** How far the weight has moved that has moved farthest. */
+  private static double farthest(Map<String, List<Float>> now, Map<String, List<Float>> before) {
+    double most = 0;
+    for (String name : before.keySet()) {
+      for (int i = 0; i < before.get(name).size(); i++) {
+        most = Math.max(most, Math.abs(now.get(name).get(i) - (double) before.get(name).get(i)));
+      }
+    }
+    return most;
+  }
+
+  @Test
+  void shouldSayWhenAnotherLearningRateOfTheTextEncoderGoesOn() {
+    Path checkpoint = folder.resolve("checkpoint");
+    tiny.with("train_text_encoder", true);
+    try (TinyTrainer first = new TinyTrainer(tiny)) {
+      first.trainer.save(checkpoint);
+    }
+    try (TinyTrainer other = new TinyTrainer(tiny.with("text_encoder_learning_rate", 1e-5))) {
+      assertThat(other.trainer.resume(checkpoint))
+          .containsExactly("text_encoder_learning_rate was '', is '1.0E-5'");
     }
   }
 

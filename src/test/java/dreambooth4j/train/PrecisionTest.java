@@ -17,7 +17,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -200,7 +199,7 @@ class PrecisionTest {
           StableDiffusion.load(
               run,
               base,
-              Set.of(Component.UNET),
+              Map.of(Component.UNET, 1.0),
               Parameters.Gradients.GATHERED,
               StableDiffusion.Types.trainedIn(DType.BF16));
       StableDiffusion exact = StableDiffusion.load(run, base);

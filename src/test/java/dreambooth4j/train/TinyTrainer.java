@@ -67,7 +67,7 @@ final class TinyTrainer implements AutoCloseable {
 
   /** Writes a checkpoint of the beginning, of fp16 with this loss scale and without averages. */
   void saveWithScale(Path checkpoint, double scale) {
-    Optimizer fresh = Recipe.of(config).updating(run, trainer.trained());
+    Optimizer fresh = Recipe.of(config).updating(run, Optimizer.Group.alike(trainer.trained()));
     Checkpoint.write(run, checkpoint, 0, 42, "%a 0".formatted(scale), null, Map.of(), fresh);
   }
 

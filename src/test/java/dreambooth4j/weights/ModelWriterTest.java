@@ -38,7 +38,7 @@ class ModelWriterTest {
       Arena run, ModelFolder base, Path output, Map<Component, Parameters> trained) {
     Export export = new ModelWriter(base);
     List<Group> groups = new ArrayList<>();
-    trained.forEach((component, weights) -> groups.add(new Group(component, weights, export)));
+    trained.forEach((component, weights) -> groups.add(new Group(component, weights, 1, export)));
     export.write(run, groups, Map.of("ss_clip_skip", "2"), output);
   }
 

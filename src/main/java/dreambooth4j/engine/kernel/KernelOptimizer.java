@@ -58,7 +58,7 @@ public final class KernelOptimizer extends Optimizer {
    * first step.
    */
   public KernelOptimizer(
-      Launcher device, Arena arena, UpdateRule rule, List<Parameters> groups, Options options) {
+      Launcher device, Arena arena, UpdateRule rule, List<Group> groups, Options options) {
     super(arena, rule, groups, options);
     this.device = device;
     this.arena = arena;
@@ -68,7 +68,7 @@ public final class KernelOptimizer extends Optimizer {
 
   /** By our kernels where this tree launches them, otherwise by libtorch's ops. */
   public static Optimizer orPlain(
-      Arena arena, UpdateRule rule, List<Parameters> groups, Options options) {
+      Arena arena, UpdateRule rule, List<Group> groups, Options options) {
     Launcher launcher = Kernels.of(arena);
     return launcher == null
         ? new PlainOptimizer(arena, rule, groups, options)
@@ -152,7 +152,8 @@ public final class KernelOptimizer extends Optimizer {
     now.stopped.zero_();
     now.norms.zero_();
     for (OptimizerState each : passing) {
-      kernels.begin(zero, learningRate, null, each.steps(), now.coefficients(each), 0);
+      kernels.begin(
+          zero, learningRate, each.rateFactor(), null, each.steps(), now.coefficients(each), 0);
     }
   }
 
@@ -189,7 +190,13 @@ public final class KernelOptimizer extends Optimizer {
     OptimizerKernels.norm(device, now.sums, norm);
     for (OptimizerState each : states) {
       kernels.begin(
-          norm, learningRate, lossScale, each.steps(), now.coefficients(each), options().maxNorm());
+          norm,
+          learningRate,
+          each.rateFactor(),
+          lossScale,
+          each.steps(),
+          now.coefficients(each),
+          options().maxNorm());
     }
     for (Gathered each : now.gathered) {
       Part part = each.part;

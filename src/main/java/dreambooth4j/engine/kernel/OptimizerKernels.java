@@ -154,18 +154,30 @@ public final class OptimizerKernels {
    * nothing, and the updates will only set the gradients to zero.
    *
    * @param norm of the gradients as they are, that is times the loss scale
+   * @param rateFactor what the rate is multiplied with for this group
    * @param lossScale what fp16's loss was multiplied with, or null
    * @param maxNorm the norm to clip to; 0 for no clipping
    */
   public void begin(
       Tensor norm,
       Tensor rate,
+      double rateFactor,
       @Nullable Tensor lossScale,
       Tensor steps,
       Tensor coefficients,
       double maxNorm) {
     Object scale = Launch.orNull(lossScale);
-    one("begin", List.of(norm, rate, scale, steps, constants, coefficients, (float) maxNorm));
+    one(
+        "begin",
+        List.of(
+            norm,
+            rate,
+            (float) rateFactor,
+            scale,
+            steps,
+            constants,
+            coefficients,
+            (float) maxNorm));
   }
 
   /**

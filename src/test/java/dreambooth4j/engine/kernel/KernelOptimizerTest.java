@@ -113,8 +113,10 @@ class KernelOptimizerTest {
       List<Parameters> ours = groups(run, dtype);
       float[] start = ours.get(0).masters().toFloats();
       Optimizer.Options options = new Optimizer.Options(1, in8Bits, 7);
-      Optimizer plain = new PlainOptimizer(run, rule(name), theirs, options);
-      Optimizer kernels = new KernelOptimizer(new Emulator(false), run, rule(name), ours, options);
+      Optimizer plain = new PlainOptimizer(run, rule(name), Optimizer.Group.alike(theirs), options);
+      Optimizer kernels =
+          new KernelOptimizer(
+              new Emulator(false), run, rule(name), Optimizer.Group.alike(ours), options);
       UpdateScalars scalars = new UpdateScalars(run).write(1e-3, lossScale);
       for (int step = 0; step < 6; step++) {
         draw(run, theirs, step);
@@ -187,6 +189,49 @@ class KernelOptimizerTest {
     }
   }
 
+  static Stream<Arguments> typesAndMoments() {
+    return ofEveryRule(
+        row(DType.F32, false), row(DType.F32, true), row(DType.BF16, false), row(DType.BF16, true));
+  }
+
+  /** As two optimizers would, one for each; gathered and arriving. */
+  @ParameterizedTest
+  @MethodSource("typesAndMoments")
+  void shouldLearnAtTheRateOfEachGroup(String name, DType dtype, boolean in8Bits) {
+    try (Arena run = Arena.open("run")) {
+      List<Parameters> apart = groups(run, dtype);
+      List<Parameters> gathered = groups(run, dtype);
+      List<Parameters> passed = groups(run, dtype, true, Parameters.Gradients.PASSED_ON);
+      Optimizer first = byKernels(run, rule(name), apart.subList(0, 1), in8Bits);
+      Optimizer second = byKernels(run, rule(name), apart.subList(1, 2), in8Bits);
+      Optimizer together = atQuarterRate(run, rule(name), gathered, in8Bits);
+      Optimizer arriving = atQuarterRate(run, rule(name), passed, in8Bits);
+      for (int step = 0; step < 3; step++) {
+        draw(run, apart, step);
+        draw(run, gathered, step);
+        UpdateScalars scalars = new UpdateScalars(run).write(1e-3, 1);
+        scalars.update(first);
+        scalars.update(together);
+        scalars.write(0.25 * 1e-3, 1).update(second);
+        arrive(run, arriving, passed, step, null);
+      }
+      for (int i = 0; i < 2; i++) {
+        float[] expected = wide(run, apart.get(i).masters());
+        assertThat(wide(run, gathered.get(i).masters())).isEqualTo(expected);
+        assertThat(wide(run, passed.get(i).masters())).isEqualTo(expected);
+      }
+    }
+  }
+
+  /** The second group learns at a quarter of the first one's rate. */
+  private static Optimizer atQuarterRate(
+      Arena run, UpdateRule rule, List<Parameters> groups, boolean in8Bits) {
+    List<Optimizer.Group> rated =
+        List.of(new Optimizer.Group(groups.get(0), 1), new Optimizer.Group(groups.get(1), 0.25));
+    Optimizer.Options options = new Optimizer.Options(0, in8Bits, 7);
+    return new KernelOptimizer(new Emulator(false), run, rule, rated, options);
+  }
+
   /** What came before it is updated, what comes after it is not, in both groups; it is named. */
   @ParameterizedTest
   @CsvSource({"F32,true", "BF16,false"})
@@ -219,7 +264,8 @@ class KernelOptimizerTest {
   private static Optimizer byKernels(
       Arena run, UpdateRule rule, List<Parameters> groups, boolean in8Bits) {
     Optimizer.Options options = new Optimizer.Options(0, in8Bits, 7);
-    return new KernelOptimizer(new Emulator(false), run, rule, groups, options);
+    return new KernelOptimizer(
+        new Emulator(false), run, rule, Optimizer.Group.alike(groups), options);
   }
 
   /** A step whose gradients, those of {@link #draw}, arrive one by one; its norm. */

@@ -130,7 +130,7 @@ final class OptimizerChecks {
     void begin() {
       OptimizerKernels.squares(device, gradients, partial);
       OptimizerKernels.norm(device, partial, norm);
-      kernels.begin(norm, rate, null, steps, coefficients, MAX_NORM);
+      kernels.begin(norm, rate, 1, null, steps, coefficients, MAX_NORM);
     }
 
     void update() {
@@ -154,7 +154,7 @@ final class OptimizerChecks {
       group.allocate(arena, true);
       parameter.weight().copyFrom(weights);
       Optimizer.Options options = new Optimizer.Options(MAX_NORM, false, 0);
-      optimizer = new PlainOptimizer(arena, rule, List.of(group), options);
+      optimizer = new PlainOptimizer(arena, rule, Optimizer.Group.alike(List.of(group)), options);
       scalars = new UpdateScalars(arena).write(RATE, 1);
     }
 
@@ -278,7 +278,7 @@ final class OptimizerChecks {
     Buffers ours = new Buffers(device, memory, DType.F32, n);
     Tensor stopped = memory.floats(0);
     ours.norm.zero_();
-    ours.kernels.begin(ours.norm, ours.rate, null, ours.steps, ours.coefficients, 0);
+    ours.kernels.begin(ours.norm, ours.rate, 1, null, ours.steps, ours.coefficients, 0);
     for (int i = 0; i < 3; i++) {
       ours.draw(memory, i);
       if (i == 1) {
