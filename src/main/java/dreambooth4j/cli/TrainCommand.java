@@ -1,5 +1,6 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.report.MemoryTable;
@@ -81,6 +82,8 @@ final class TrainCommand implements Callable<Integer> {
     boolean done = false;
     try (report) {
       done = new TrainingRun(config, report, main.interrupt::requested).run(force);
+    } catch (Problem e) {
+      throw report.explained(e);
     } finally {
       if (done || main.interrupt.requested() || report.outcome().checkpointSaved()) {
         List<String> args = spec.root().commandLine().getParseResult().originalArgs();

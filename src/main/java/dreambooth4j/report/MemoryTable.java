@@ -51,7 +51,7 @@ public final class MemoryTable {
     lines.add(
         line(
             "  %s; options: %s",
-            Precision.named(plan.compute()), MemoryForecast.named(plan.memory())));
+            Precision.named(plan.compute()), MemoryAdvice.named(plan.memory())));
     lines.add(
         line(
             "  trained weights %s%s%s, gradients %s, optimizer %s, what is frozen %s, caches %s",
@@ -72,7 +72,8 @@ public final class MemoryTable {
       lines.add("  gradient_checkpointing is on: without it the run would not fit into memory");
     }
     if (!forecast.fits()) {
-      lines.add(line("warning: the run does not fit into memory. %s", forecast.waysOut()));
+      lines.add(
+          line("warning: the run does not fit into memory. %s", MemoryAdvice.waysOut(forecast)));
     }
     return lines;
   }
@@ -92,7 +93,7 @@ public final class MemoryTable {
               shown(onCpu.get(i).total()),
               shown(onGpu.get(i).total()),
               shown(full.get(i).total()),
-              MemoryForecast.named(onCpu.get(i).memory())));
+              MemoryAdvice.named(onCpu.get(i).memory())));
     }
     lines.add(
         "CPU: computed in %s. GPU: --mixed_precision bf16, without and with --full_bf16; a forecast, never measured: CUDA's own context comes on top."

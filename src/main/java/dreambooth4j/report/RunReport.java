@@ -36,6 +36,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   private boolean metricsLost;
 
   private TrainingRun.@Nullable PeakMemory peak;
+  private @Nullable MemoryForecast forecast;
   private @Nullable TextEncoding encoding;
   private Outcome outcome = new Outcome("", "", false, false, false, false);
 
@@ -85,6 +86,14 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   /** What there is until now. */
   public Outcome outcome() {
     return outcome;
+  }
+
+  /**
+   * What ended the run, as its user is told: a problem of memory with how much the run needs, what
+   * there was and what would fit, once that was planned; another as it is.
+   */
+  public Problem explained(Problem problem) {
+    return forecast == null ? problem : MemoryAdvice.explained(problem, forecast);
   }
 
   @Override
@@ -179,6 +188,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
 
   @Override
   public void forecast(MemoryForecast memory) {
+    forecast = memory;
     MemoryTable.plan(memory, verbose).forEach(line -> say("%s", line));
   }
 

@@ -2,7 +2,6 @@ package dreambooth4j.train;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig;
-import dreambooth4j.config.ComputeConfig.FrozenType;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.ComputeConfig.Target;
 import dreambooth4j.config.Config;
@@ -13,7 +12,6 @@ import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.kernel.CudaDevice;
 import dreambooth4j.weights.ModelSource;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
 
@@ -81,19 +79,36 @@ public final class MemoryForecast {
   }
 
   private MemoryPlan planned(MemoryConfig memory) {
-    return planned(device, config.compute(), memory);
+    return planned(config.compute(), memory);
+  }
+
+  /** The plan of this run on its device, were it to compute so under these options. */
+  public MemoryPlan planned(ComputeConfig compute, MemoryConfig memory) {
+    return planned(device, compute, memory);
   }
 
   private MemoryPlan planned(Device on, ComputeConfig compute, MemoryConfig memory) {
     return MemoryPlan.of(base, config.with(compute).with(memory), load, on);
   }
 
-  private boolean fits(MemoryPlan of) {
+  /** Whether a run of such a plan fits into what is available. */
+  public boolean fits(MemoryPlan of) {
     return of.total() <= available.orElse(Long.MAX_VALUE);
   }
 
-  private boolean stepFits(MemoryPlan of) {
+  /** Whether its steps fit, whatever is drawn and encoded beside them takes. */
+  public boolean stepFits(MemoryPlan of) {
     return of.ofSteps() <= available.orElse(Long.MAX_VALUE);
+  }
+
+  /** The configuration of the run, as it was given. */
+  public Config config() {
+    return config;
+  }
+
+  /** The most sample pictures that the run draws at once. */
+  public int samples() {
+    return SamplePictures.most(config);
   }
 
   /** What the plans are for. */
@@ -147,7 +162,7 @@ public final class MemoryForecast {
   /**
    * Refuses a run that needs more than there is, swap included: it would be killed in its midst.
    *
-   * @throws Problem of kind MEMORY that says what would fit
+   * @throws Problem of kind MEMORY
    */
   void requireRoom() {
     OptionalLong room =
@@ -155,111 +170,17 @@ public final class MemoryForecast {
             ? ProcessMemory.limit(available.getAsLong())
             : available;
     if (room.isPresent() && plan.total() > room.getAsLong()) {
-      throw explained(
-          new Problem(
-              Problem.Kind.MEMORY,
-              "memory does not suffice, and nothing was begun (--force begins nevertheless)"));
+      throw new Problem(
+          Problem.Kind.MEMORY,
+          "memory does not suffice, and nothing was begun (--force begins nevertheless)");
     }
-  }
-
-  /** What to set so that it would fit, in one sentence. */
-  public String waysOut() {
-    List<String> ways = new ArrayList<>();
-    for (MemoryConfig each : allowed(config.compute())) {
-      addWay(ways, named(each), planned(each));
-    }
-    if (ways.isEmpty() && config.compute().frozen() == FrozenType.FP32) {
-      ComputeConfig frozen = config.compute().frozenInBf16();
-      MemoryConfig least = least(frozen);
-      addWay(ways, named(least) + " + frozen_dtype bf16", planned(device, frozen, least));
-    }
-    if (ways.isEmpty() && !config.compute().fullBf16()) {
-      ComputeConfig full = config.compute().inBf16(config.compute().device(), true);
-      MemoryConfig least = least(full);
-      addWay(
-          ways, named(least) + " + mixed_precision bf16 + full_bf16", planned(device, full, least));
-    }
-    if (!fits(plan) && stepFits(plan)) {
-      ways.add(fewerPictures());
-    }
-    if (!ways.isEmpty()) {
-      return "It would fit with " + String.join(", or ", ways) + ".";
-    }
-    MemoryConfig least = least(config.compute());
-    boolean pictures = !fits(plan) && stepFits(planned(least));
-    return "No memory option is enough: %s%s."
-        .formatted(
-            pictures
-                ? "set %s, and %s".formatted(named(least), fewerPictures())
-                : "lower train_batch_size or resolution",
-            config.ema().used() ? ", or leave out use_ema" : "");
-  }
-
-  /** What to set where steps would fit, but not what is drawn or encoded beside them. */
-  private String fewerPictures() {
-    List<String> keys = new ArrayList<>();
-    if (SamplePictures.most(config) > 0) {
-      keys.add("fewer samples at once (num_validation_images, n_save_sample)");
-    }
-    if (load.drawn().count() > 0) {
-      keys.add("no class images made anew (class_images_refresh_epochs 0)");
-    }
-    String lower = "a lower resolution";
-    return keys.isEmpty() ? lower : "%s or %s".formatted(String.join(" and ", keys), lower);
   }
 
   /** The options that can be set, from the fastest to the smallest: some rule others out. */
-  private List<MemoryConfig> allowed(ComputeConfig compute) {
+  public List<MemoryConfig> allowed(ComputeConfig compute) {
     boolean fused =
         compute.mixedPrecision() != MixedPrecision.FP16
             && config.training().gradientAccumulationSteps() == 1;
     return OPTIONS.stream().filter(each -> fused || !each.fusedBackwardPass()).toList();
-  }
-
-  /** Those of them with which a run takes the least. */
-  private MemoryConfig least(ComputeConfig compute) {
-    List<MemoryConfig> all = allowed(compute);
-    return all.get(all.size() - 1);
-  }
-
-  private void addWay(List<String> ways, String options, MemoryPlan with) {
-    boolean other = !with.memory().equals(plan.memory()) || !with.compute().equals(plan.compute());
-    if (fits(with) && other) {
-      ways.add("%s (%s)".formatted(options, ProcessMemory.shown(with.total())));
-    }
-  }
-
-  /** Options as they are set. */
-  public static String named(MemoryConfig memory) {
-    List<String> names = new ArrayList<>();
-    if (memory.gradientCheckpointing() == Checkpointing.TRUE) {
-      names.add("gradient_checkpointing");
-    }
-    if (memory.use8bitAdam()) {
-      names.add("use_8bit_adam");
-    }
-    if (memory.fusedBackwardPass()) {
-      names.add("fused_backward_pass with max_grad_norm 0");
-    }
-    return names.isEmpty() ? "none" : String.join(" + ", names);
-  }
-
-  /**
-   * Adds to a problem of memory how much the run needs, what there was, and what would fit; another
-   * stays as it is.
-   */
-  Problem explained(Problem outOfMemory) {
-    if (outOfMemory.kind() != Problem.Kind.MEMORY || available.isEmpty()) {
-      return outOfMemory;
-    }
-    return new Problem(
-        Problem.Kind.MEMORY,
-        "%s. The run needs %s by its plan, and %s were available before it. %s"
-            .formatted(
-                String.valueOf(outOfMemory.getMessage()).replaceAll("\\.$", ""),
-                ProcessMemory.shown(plan.total()),
-                ProcessMemory.shown(available.getAsLong()),
-                waysOut()),
-        outOfMemory);
   }
 }

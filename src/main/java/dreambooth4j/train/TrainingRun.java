@@ -181,8 +181,6 @@ public final class TrainingRun {
       } finally {
         listener.ended(peakOf(run));
       }
-    } catch (Problem e) {
-      throw memory.explained(e);
     }
   }
 

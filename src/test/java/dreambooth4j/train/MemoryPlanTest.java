@@ -3,7 +3,6 @@ package dreambooth4j.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
-import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
@@ -20,7 +19,6 @@ import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -55,23 +53,9 @@ class MemoryPlanTest {
             .with("max_train_steps", 4);
   }
 
-  private static MemoryPlan.Load load(Config config) {
-    List<Concept> concepts = Concept.scanAll(config);
-    return MemoryPlan.Load.of(config, concepts, ClassImagePlan.of(config, concepts));
-  }
-
   private static MemoryPlan plan(Config config) {
     ModelFolder base = ModelFolder.open(Path.of(config.model().required()), null);
-    return MemoryPlan.of(base, config, load(config), Device.CPU);
-  }
-
-  private static MemoryForecast forecast(Config config, long available) {
-    return new MemoryForecast(
-        ModelFolder.open(TinyRun.MODEL, null),
-        config,
-        load(config),
-        Device.CPU,
-        OptionalLong.of(available));
+    return MemoryPlan.of(base, config, TinyRun.load(config), Device.CPU);
   }
 
   @ParameterizedTest
@@ -157,53 +141,20 @@ class MemoryPlanTest {
   void shouldNotCheckpointForPictures() {
     tiny.with("validation_prompt", "a man").with("num_validation_images", 40);
     Config config = tiny.config();
-    MemoryPlan plan = forecast(config, GB).plan();
+    MemoryPlan plan = TinyRun.forecast(config, GB).plan();
     long steps = plan.ofSteps();
-    MemoryForecast tight = forecast(config, steps);
+    MemoryForecast tight = TinyRun.forecast(config, steps);
     assertThat(tight.fits()).isFalse();
     assertThat(tight.choseCheckpointing()).isFalse();
-    assertThat(forecast(config, steps - 1).choseCheckpointing()).isTrue();
+    assertThat(TinyRun.forecast(config, steps - 1).choseCheckpointing()).isTrue();
   }
 
   @Test
   @EnabledOnOs(OS.LINUX)
   void shouldLetARunHaveWhatItsPlanSaid() {
-    MemoryForecast forecast = forecast(tiny.config(), GB);
+    MemoryForecast forecast = TinyRun.forecast(tiny.config(), GB);
     assertThat(forecast.limit().orElseThrow())
         .isGreaterThanOrEqualTo(GB - forecast.plan().workspace());
-  }
-
-  @Test
-  void shouldNameWhatMakesPicturesWhereOnlyTheyDoNotFit() {
-    tiny.with("mixed_precision", "bf16").with("full_bf16", true);
-    tiny.with("validation_prompt", "a man").with("num_validation_images", 40);
-    MemoryForecast roomy = forecast(tiny.config(), GB);
-    String fewer = "fewer samples at once (num_validation_images, n_save_sample)";
-    assertThat(forecast(tiny.config(), roomy.plan().ofSteps()).waysOut())
-        .startsWith("It would fit with ")
-        .contains(fewer)
-        .doesNotContain("class_images", "train_batch_size");
-    long least = roomy.optionsOnCpu().get(4).ofSteps();
-    assertThat(forecast(tiny.config(), least).waysOut())
-        .contains("No memory option is enough: set gradient_checkpointing + use_8bit_adam + fused")
-        .contains(", and " + fewer + " or a lower resolution");
-    assertThat(forecast(tiny.config(), 1000).waysOut())
-        .contains("lower train_batch_size or resolution");
-    tiny.with("class_images_refresh_epochs", 1).with("num_class_images_per", 2);
-    assertThat(forecast(tiny.config(), least).waysOut())
-        .contains(fewer + " and no class images made anew (class_images_refresh_epochs 0) or ");
-  }
-
-  /** What the plan does not see, such as other programs, is no reason to blame the samples. */
-  @Test
-  void shouldNotBlamePicturesWhereThePlanFits() {
-    tiny.with("mixed_precision", "bf16").with("full_bf16", true);
-    tiny.with("gradient_checkpointing", true).with("use_8bit_adam", true);
-    tiny.with("fused_backward_pass", true);
-    long least = forecast(tiny.config(), GB).plan().total();
-    assertThat(forecast(tiny.config(), least).waysOut())
-        .contains("lower train_batch_size or resolution")
-        .doesNotContain("samples");
   }
 
   private static long elements(TinyTrainer of) {
@@ -271,7 +222,7 @@ class MemoryPlanTest {
           MemoryPlan.of(
               ModelFolder.open(TinyRun.MODEL, null),
               trainer.config,
-              load(trainer.config),
+              TinyRun.load(trainer.config),
               Device.CUDA);
       assertThat((double) plan.always())
           .isCloseTo((double) trainer.run.meter().liveBytes(), withinPercentage(2));
@@ -286,69 +237,27 @@ class MemoryPlanTest {
   void shouldSayThatThereIsNoGpuToCompareWith() {
     Config config = tiny.with("device", "cuda").with("mixed_precision", "bf16").config();
     MemoryForecast forecast =
-        new MemoryForecast(ModelFolder.open(TinyRun.MODEL, null), config, load(config));
+        new MemoryForecast(ModelFolder.open(TinyRun.MODEL, null), config, TinyRun.load(config));
     assertThat(forecast.plan().device()).isEqualTo(Device.CUDA);
     assertThat(forecast.available()).isEmpty();
     assertThat(forecast.fits()).isTrue();
     assertThat(forecast.choseCheckpointing()).isFalse();
-    Problem problem = new Problem(Problem.Kind.MEMORY, "conv2d: out of memory: 8 bytes");
-    assertThat(forecast.explained(problem)).isSameAs(problem);
-  }
-
-  @Test
-  void shouldSayThatCoarserWeightsWouldFit() {
-    MemoryForecast roomy = forecast(tiny.config(), GB);
-    long least = roomy.optionsOnCpu().get(4).total();
-    assertThat(forecast(tiny.config(), least - 1).waysOut())
-        .contains("fused_backward_pass with max_grad_norm 0 + frozen_dtype bf16 (")
-        .doesNotContain("full_bf16");
-    Config coarse = tiny.with("frozen_dtype", "bf16").config();
-    assertThat(forecast(coarse, forecast(coarse, GB).optionsOnCpu().get(4).total() - 1).waysOut())
-        .contains("fused_backward_pass with max_grad_norm 0 + mixed_precision bf16 + full_bf16 (");
-  }
-
-  /** It passes gradients on at once, which neither waits for others nor for fp16's verdict. */
-  @ParameterizedTest
-  @CsvSource({"mixed_precision, fp16", "gradient_accumulation_steps, 2"})
-  void shouldNotAdviseWhatTheConfigurationRefuses(String key, String value) {
-    Config config = tiny.with(key, value).config();
-    long least = forecast(config, GB).optionsOnCpu().get(4).total();
-    assertThat(forecast(config, least).waysOut())
-        .doesNotContain("fused_backward_pass with max_grad_norm 0 (");
   }
 
   @Test
   void shouldChooseCheckpointingWhereTheRunWouldNotFitWithout() {
     tiny.with("use_8bit_adam", true);
     Config config = tiny.config();
-    MemoryForecast roomy = forecast(config, GB);
+    MemoryForecast roomy = TinyRun.forecast(config, GB);
     assertThat(roomy.plan().memory().gradientCheckpointing()).isEqualTo(Checkpointing.FALSE);
     assertThat(roomy.choseCheckpointing()).isFalse();
     assertThat(roomy.fits()).isTrue();
     long little = roomy.plan().total() - 1;
-    MemoryForecast tight = forecast(config, little);
+    MemoryForecast tight = TinyRun.forecast(config, little);
     assertThat(tight.plan().memory()).isEqualTo(new MemoryConfig(Checkpointing.TRUE, true, false));
     assertThat(tight.choseCheckpointing()).isTrue();
     assertThat(tight.fits()).isTrue();
-    MemoryForecast hopeless = forecast(config, 1000);
+    MemoryForecast hopeless = TinyRun.forecast(config, 1000);
     assertThat(hopeless.fits()).isFalse();
-    assertThat(hopeless.waysOut()).contains("lower train_batch_size or resolution");
-  }
-
-  @Test
-  void shouldSayWhatWasWantedAndWhatWouldFit() {
-    Config config = tiny.with("gradient_checkpointing", false).config();
-    MemoryForecast roomy = forecast(config, GB);
-    MemoryForecast tight = forecast(config, roomy.plan().total() - 1);
-    Problem problem =
-        tight.explained(new Problem(Problem.Kind.MEMORY, "conv2d: out of memory: 8 bytes"));
-    assertThat(problem.kind()).isEqualTo(Problem.Kind.MEMORY);
-    assertThat(problem)
-        .hasMessageContaining("out of memory: 8 bytes. The run needs ")
-        .hasMessageContaining("were available")
-        .hasMessageContaining("It would fit with use_8bit_adam (")
-        .hasMessageContaining("gradient_checkpointing + use_8bit_adam (");
-    Problem other = new Problem(Problem.Kind.DEVICE, "CUDA: launch: an illegal address");
-    assertThat(tight.explained(other)).isSameAs(other);
   }
 }

@@ -2,7 +2,11 @@ package dreambooth4j.train;
 
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
+import dreambooth4j.data.Concept;
 import dreambooth4j.data.TestPictures;
+import dreambooth4j.engine.Device;
+import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -10,6 +14,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 
 /**
  * A training run of a second: the goldens' model of random weights and five small pictures of two
@@ -42,6 +47,22 @@ public final class TinyRun {
     with("n_save_sample", "1");
     with("validation_steps", "0");
     with("learning_rate", "0.001");
+  }
+
+  /** What the memory of a run is planned for. */
+  public static MemoryPlan.Load load(Config config) {
+    List<Concept> concepts = Concept.scanAll(config);
+    return MemoryPlan.Load.of(config, concepts, ClassImagePlan.of(config, concepts));
+  }
+
+  /** The memory plan of a run of {@link #MODEL} on the CPU, which could give so many bytes. */
+  public static MemoryForecast forecast(Config config, long available) {
+    return new MemoryForecast(
+        ModelFolder.open(MODEL, null),
+        config,
+        load(config),
+        Device.CPU,
+        OptionalLong.of(available));
   }
 
   /** Where the instance pictures lie. */
