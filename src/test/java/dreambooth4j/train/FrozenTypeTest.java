@@ -65,7 +65,7 @@ class FrozenTypeTest {
       coarse.run.meter().resetPeak();
       coarse.train();
       MemoryPlan plan = plan(coarse.config);
-      assertThat((double) plan.always() + plan.activationBytes())
+      assertThat((double) (plan.always() + plan.activationBytes()))
           .isCloseTo(coarse.run.meter().peakBytes(), withinPercentage(5));
       exact.train();
       assertThat(coarse.reports).hasSameSizeAs(exact.reports).isNotEmpty();
