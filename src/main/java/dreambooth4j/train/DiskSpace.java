@@ -61,8 +61,8 @@ final class DiskSpace {
   }
 
   private static long checkpointBytes(Parameters weights, Config config) {
-    int moments = config.memory().use8bitAdam() ? SMALL_MOMENT_BYTES : MOMENT_BYTES;
-    int average = weights.average() == null ? 0 : F32_BYTES;
+    long moments = config.memory().use8bitAdam() ? SMALL_MOMENT_BYTES : MOMENT_BYTES;
+    long average = weights.average() == null ? 0 : F32_BYTES;
     return weights.flatCount() * (weights.masters().dtype().bytes() + moments + average);
   }
 
@@ -75,6 +75,7 @@ final class DiskSpace {
       written++;
     }
     Integer limit = session.config().output().checkpointsTotalLimit();
-    return limit == null ? Math.max(0, written) : Math.min(limit + 1L, Math.max(0, written));
+    long most = limit == null ? Long.MAX_VALUE : 1L + limit;
+    return Math.min(most, Math.max(0, written));
   }
 }
