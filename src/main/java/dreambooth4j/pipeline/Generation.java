@@ -181,7 +181,10 @@ public final class Generation {
           throw Problem.data(
               "%s: expected %s of shape [n, %d, height, width], found %s"
                   .formatted(
-                      wanted.latents, LATENTS, shape[1], info == null ? "none" : info.dtype() + info.shape().toString()));
+                      wanted.latents,
+                      LATENTS,
+                      shape[1],
+                      info == null ? "none" : info.dtype() + info.shape().toString()));
         }
         shape = found;
       }

@@ -86,7 +86,8 @@ public record ClassImagePlan(List<Need> needs, Map<String, Integer> skipped) {
     for (Picture picture : concept.pictures()) {
       picture.variants().forEach(variant -> pictures.merge(variant.pool(), 1, Integer::sum));
     }
-    Map<ClassPool, List<ClassImage>> present = ClassFolder.sort(config, folders, concept, skipped, refusals);
+    Map<ClassPool, List<ClassImage>> present =
+        ClassFolder.sort(config, folders, concept, skipped, refusals);
     ClassImagesConfig how = concept.config().classImages();
     int per = how.unmatched() ? 0 : how.per(concept.pictures().size());
     List<Need> needs = new ArrayList<>();

@@ -12,7 +12,6 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
-import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.Conditioning;
@@ -260,8 +259,7 @@ public record MemoryPlan(
     private long pictures(Load load) {
       long encoding = drawing().encoding(load.bucket);
       long missing = load.draws ? drawing().drawing(load.bucket, 1, true) : 0;
-      return Math.max(
-          Math.max(samples(), freshClassImages(load)), Math.max(encoding, missing));
+      return Math.max(Math.max(samples(), freshClassImages(load)), Math.max(encoding, missing));
     }
 
     private long samples() {
@@ -278,7 +276,9 @@ public record MemoryPlan(
       try (Arena beside = run.child("class images");
           StableDiffusion drawing = StableDiffusion.load(beside, base)) {
         Dry dry = new Dry(beside, base, config, drawing);
-        return run.meter().liveBytes() - before + dry.drawing().drawing(load.drawn.size, load.drawn.count, true);
+        return run.meter().liveBytes()
+            - before
+            + dry.drawing().drawing(load.drawn.size, load.drawn.count, true);
       }
     }
 
