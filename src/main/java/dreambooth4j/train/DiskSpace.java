@@ -70,7 +70,7 @@ final class DiskSpace {
   private static long checkpoints(Session session) {
     Trainer trainer = session.trainer();
     Schedule saving = session.saving();
-    long written = saving.times(trainer.steps() - 1) - saving.times(trainer.done());
+    long written = (long) saving.times(trainer.steps() - 1) - saving.times(trainer.done());
     if (session.config().output().saveStateAfter()) {
       written++;
     }
