@@ -38,8 +38,8 @@ final class ModelLookup {
     Path parent = path.getParent();
     if (parent != null && Files.isDirectory(parent)) {
       throw Problem.data(
-          "%s: expected a model folder, found nothing of that name in %s%s"
-              .formatted(path, parent, modelsIn(parent)));
+          "%s: expected a model folder, found nothing of that name in %s%s. %s"
+              .formatted(path, parent, modelsIn(parent), ModelFolder.SEE));
     }
     Path expected = cache.folder(nameOrPath);
     throw Problem.data(

@@ -82,7 +82,7 @@ class OutputFolderTest {
     trains("--save_state_after=true");
     Path state = tiny.output().resolve("checkpoint-2/training_state.safetensors");
     byte[] sound = Files.readAllBytes(state);
-    int header = sound[0] & 0xff | (sound[1] & 0xff) << 8;
+    int header = (sound[0] & 0xff) | ((sound[1] & 0xff) << 8);
     for (int place : new int[] {sound.length - 3, 8 + header + 100}) {
       flip(state, place);
       fails(3, tiny.arguments("train", LATEST), "is damaged: the checksum of the numbers of ");

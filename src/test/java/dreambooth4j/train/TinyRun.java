@@ -82,7 +82,7 @@ public final class TinyRun {
 
   /** Sets keys of the configuration: {@code key=value key=value}. */
   public TinyRun withOptions(String options) {
-    for (String each : options.split(" ")) {
+    for (String each : options.split(" ", -1)) {
       with(each.substring(0, each.indexOf('=')), each.substring(each.indexOf('=') + 1));
     }
     return this;
