@@ -134,8 +134,12 @@ class PrecedenceTest extends ConfigFile {
                 + " set train_text_encoder: true, or leave it out");
     assertThat(
             problem(
-                "instance_data_dir: a\ntrain_text_encoder: true\nlearning_rate: 0\n"
-                    + "text_encoder_learning_rate: 1e-6\n"))
+                """
+                instance_data_dir: a
+                train_text_encoder: true
+                learning_rate: 0
+                text_encoder_learning_rate: 1e-6
+                """))
         .endsWith(
             ":4: text_encoder_learning_rate: 1.0E-6 is too many times learning_rate: 0.0; raise"
                 + " learning_rate");
