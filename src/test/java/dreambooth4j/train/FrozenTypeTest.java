@@ -66,7 +66,7 @@ class FrozenTypeTest {
       coarse.train();
       MemoryPlan plan = plan(coarse.config);
       assertThat((double) (plan.always() + plan.activationBytes()))
-          .isCloseTo(coarse.run.meter().peakBytes(), withinPercentage(5));
+          .isCloseTo((double) coarse.run.meter().peakBytes(), withinPercentage(5));
       exact.train();
       assertThat(coarse.reports).hasSameSizeAs(exact.reports).isNotEmpty();
       for (int i = 0; i < coarse.reports.size(); i++) {
