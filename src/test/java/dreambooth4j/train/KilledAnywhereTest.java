@@ -19,6 +19,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -77,8 +78,8 @@ class KilledAnywhereTest {
   }
 
   /** All files of a folder by name, with what tells the content of models and checkpoints. */
-  private static TreeMap<String, String> content(Path output) throws IOException {
-    TreeMap<String, String> content = new TreeMap<>();
+  private static Map<String, String> content(Path output) throws IOException {
+    Map<String, String> content = new TreeMap<>();
     try (Stream<Path> files = Files.walk(output)) {
       for (Path file : files.filter(Files::isRegularFile).toList()) {
         String name = output.relativize(file).toString();
@@ -177,7 +178,7 @@ class KilledAnywhereTest {
       String old = model(output);
       FailingFiles counting = new FailingFiles(how, 0);
       changes(trained, through(counting, config, false));
-      TreeMap<String, String> expected = content(output);
+      Map<String, String> expected = content(output);
       String fresh = model(output);
       assertThat(fresh).isNotEqualTo(old);
       assertThat(counting.calls()).isGreaterThan(60);
@@ -222,7 +223,7 @@ class KilledAnywhereTest {
             .with("ema_warmup", "ratio");
     FailingFiles counting = new FailingFiles(FailingFiles.How.KILLED, 0);
     assertThat(run(through(counting, tiny.config(), false))).isTrue();
-    TreeMap<String, String> expected = content(tiny.output());
+    Map<String, String> expected = content(tiny.output());
     int points = 7;
     for (int i = 1; i <= points; i++) {
       clear(tiny.output());

@@ -97,9 +97,11 @@ class OptimizersTest {
   /** How far the weight has moved that has moved farthest. */
   private static double farthest(Map<String, List<Float>> now, Map<String, List<Float>> before) {
     double most = 0;
-    for (String name : before.keySet()) {
-      for (int i = 0; i < before.get(name).size(); i++) {
-        most = Math.max(most, Math.abs(now.get(name).get(i) - (double) before.get(name).get(i)));
+    assertThat(now.keySet()).isEqualTo(before.keySet());
+    for (Map.Entry<String, List<Float>> each : now.entrySet()) {
+      List<Float> then = before.getOrDefault(each.getKey(), List.of());
+      for (int i = 0; i < each.getValue().size(); i++) {
+        most = Math.max(most, Math.abs(each.getValue().get(i) - (double) then.get(i)));
       }
     }
     return most;

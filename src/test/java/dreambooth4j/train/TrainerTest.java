@@ -91,9 +91,10 @@ class TrainerTest {
       assertThat(trained.reports)
           .allSatisfy(
               r -> {
-                assertThat(r.losses().prior()).isPositive();
+                double prior = Objects.requireNonNull(r.losses().prior());
+                assertThat(prior).isPositive();
                 assertThat(r.losses().total())
-                    .isCloseTo(r.losses().instance() + 0.4 * r.losses().prior(), within(1e-6));
+                    .isCloseTo(r.losses().instance() + 0.4 * prior, within(1e-6));
               });
     }
   }
