@@ -86,11 +86,17 @@ final class ConceptReader {
     }
   }
 
-  /** On if somebody says so, else if a concept says anything about its class. */
+  /**
+   * On if somebody says so, else if a concept says anything about its class and the prior loss
+   * counts: class images that nothing is learnt from are made only where they are asked for.
+   */
   boolean withPriorPreservation(Values run, List<ConceptConfig> concepts) {
     Boolean said = run.orNull(PriorConfig.WITH_PRIOR_PRESERVATION);
     boolean asked =
-        said == null ? conceptValues.stream().anyMatch(ClassImagesConfig::isMentioned) : said;
+        said == null
+            ? PriorConfig.counts(run)
+                && conceptValues.stream().anyMatch(ClassImagesConfig::isMentioned)
+            : said;
     if (!asked) {
       return false;
     }

@@ -24,11 +24,14 @@ public record PriorConfig(
   static final Key<PriorConfig, Boolean> WITH_PRIOR_PRESERVATION =
       KEYS.key("with_prior_preservation", ValueType.flag(), PriorConfig::withPriorPreservation)
           .otherwise(
-              "on where class_token, class_prompt or another key of the class images is given")
+              "on where class_token, class_prompt or another key of the class images is given and"
+                  + " prior_loss_weight is not 0")
           .diffusers(false)
           .help(
               "Make class images, pictures that the base model draws of the subject's class, and"
-                  + " train on them beside the subject's, so that the class stays what it was.");
+                  + " train on them beside the subject's, so that the class stays what it was."
+                  + " With prior_loss_weight 0, true measures their loss without learning from"
+                  + " it.");
   static final Key<PriorConfig, Double> PRIOR_LOSS_WEIGHT =
       KEYS.key("prior_loss_weight", ValueType.upTo(1e6), PriorConfig::priorLossWeight)
           .standard(0.4)
@@ -88,6 +91,12 @@ public record PriorConfig(
         run.get(PRIOR_LOSS_WEIGHT_MIN),
         run.get(SAMPLE_BATCH_SIZE),
         run.get(REFRESH_EPOCHS));
+  }
+
+  /** Whether the prior loss counts in any epoch. */
+  static boolean counts(Values run) {
+    boolean grows = run.get(PRIOR_LOSS_SCALE) && run.get(PRIOR_LOSS_WEIGHT_MIN) > 0;
+    return run.get(PRIOR_LOSS_WEIGHT) > 0 || grows;
   }
 
   /** The weight of the prior loss in an epoch, counted from 0 (the extension's linear fall). */

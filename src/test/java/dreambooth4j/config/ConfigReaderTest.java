@@ -22,6 +22,21 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class ConfigReaderTest extends ConfigFile {
+  @ParameterizedTest
+  @CsvSource({
+    "prior_loss_weight: 0.4, true",
+    "prior_loss_weight: 0, false",
+    "'prior_loss_weight: 0, with_prior_preservation: true', true",
+    "'prior_loss_weight: 0, prior_loss_scale: true', true", // it rises to prior_loss_weight_min
+    "'prior_loss_weight: 0, prior_loss_scale: true, prior_loss_weight_min: 0', false"
+  })
+  void shouldMakeNoClassImagesThatNothingIsLearntFromUnlessAsked(String keys, boolean made)
+      throws IOException {
+    Config config =
+        read("{instance_data_dir: a, instance_token: sks, class_token: man, " + keys + "}");
+    assertThat(config.prior().withPriorPreservation()).isEqualTo(made);
+  }
+
   @Test
   void shouldHaveTheDefaultsOfTheDesign() throws IOException {
     Config config = read("instance_data_dir: pictures");
