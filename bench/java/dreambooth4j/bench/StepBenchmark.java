@@ -1,7 +1,7 @@
 package dreambooth4j.bench;
 
 import dreambooth4j.engine.Arena;
-import dreambooth4j.verify.MadeUpTraining;
+import dreambooth4j.train.MadeUpTraining;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
@@ -51,7 +51,7 @@ public class StepBenchmark {
     run = Arena.open("bench");
     training =
         new MadeUpTraining(
-            run, StepRun.config(Path.of(unet)), new MadeUpTraining.Batch(pairs, side / 8, 77));
+            run, StepRun.config(Path.of(unet)), new MadeUpTraining.Sizes(pairs, side / 8, 77));
   }
 
   /** Frees it. */

@@ -16,7 +16,7 @@ import dreambooth4j.engine.kernel.CudaRecorder;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.UNetConfig;
 import dreambooth4j.pipeline.Devices;
-import dreambooth4j.verify.MadeUpTraining;
+import dreambooth4j.train.MadeUpTraining;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -43,8 +43,8 @@ public final class StepRun {
    */
   public static void main(String[] args) throws IOException {
     UNetConfig config = config(Path.of(args[0]));
-    MadeUpTraining.Batch batch =
-        new MadeUpTraining.Batch(
+    MadeUpTraining.Sizes batch =
+        new MadeUpTraining.Sizes(
             Integer.parseInt(args[1]), Integer.parseInt(args[2]) / 8, Integer.parseInt(args[3]));
     try {
       Set<String> options = Set.copyOf(List.of(args).subList(5, args.length));
@@ -56,7 +56,7 @@ public final class StepRun {
   }
 
   private static ObjectNode run(
-      UNetConfig config, MadeUpTraining.Batch batch, int steps, Set<String> options) {
+      UNetConfig config, MadeUpTraining.Sizes batch, int steps, Set<String> options) {
     MadeUpTraining.Manner manner = manner(options);
     boolean cuda = options.contains("--device=cuda");
     Device device = Devices.choose(cuda ? Target.CUDA : Target.CPU, options.contains("--tf32"));
@@ -99,7 +99,7 @@ public final class StepRun {
 
   /** What a dry step says that tensors need at their peak. */
   private static long planned(
-      UNetConfig config, MadeUpTraining.Batch batch, MadeUpTraining.Manner manner) {
+      UNetConfig config, MadeUpTraining.Sizes batch, MadeUpTraining.Manner manner) {
     try (Arena dry = Arena.open("plan", OpBackend.dry(Device.CUDA));
         MadeUpTraining training = new MadeUpTraining(dry, config, batch, manner)) {
       training.step();

@@ -50,18 +50,18 @@ public final class PairSampler {
   private record Shape(Bucket bucket, boolean hasClassImages) {}
 
   /** A place in the epoch: a picture as often as it repeats, in each of its wordings. */
-  private record Row(int number, List<Picture> variants) {}
+  private record PictureRow(int number, List<Picture> variants) {}
 
   /** A row that may draw from a pool: it does so in the epochs in which it has this variant. */
-  private record Member(Row row, int variant) {}
+  private record Member(PictureRow row, int variant) {}
 
   /** A row and how far through the epoch it comes, from 0 to 1. */
-  private record Placed(Row row, double place) {}
+  private record Placed(PictureRow row, double place) {}
 
   private record PlacedBatch(Batch batch, double place) {}
 
-  private final List<Row> rows = new ArrayList<>();
-  private final Map<Integer, List<Row>> concepts = new LinkedHashMap<>();
+  private final List<PictureRow> rows = new ArrayList<>();
+  private final Map<Integer, List<PictureRow>> concepts = new LinkedHashMap<>();
   private final Map<ClassPool, List<ClassImage>> classImages = new LinkedHashMap<>();
   private final Map<ClassPool, List<Member>> members = new LinkedHashMap<>();
   private final int batchSize;
@@ -106,7 +106,7 @@ public final class PairSampler {
     for (Picture picture : pictures) {
       List<Picture> variants = picture.variants();
       for (int i = 0; i < picture.repeats(); i++) {
-        add(new Row(rows.size(), variants));
+        add(new PictureRow(rows.size(), variants));
       }
     }
     if (!pictures.isEmpty() && batchesPerEpoch() == 0) {
@@ -116,7 +116,7 @@ public final class PairSampler {
     }
   }
 
-  private void add(Row row) {
+  private void add(PictureRow row) {
     rows.add(row);
     concepts.computeIfAbsent(row.variants.get(0).concept(), concept -> new ArrayList<>()).add(row);
     for (int i = 0; i < row.variants.size(); i++) {
@@ -131,7 +131,7 @@ public final class PairSampler {
    */
   public Map<String, String> contents() {
     Digest instances = new Digest();
-    for (Row row : rows) {
+    for (PictureRow row : rows) {
       for (Picture each : row.variants) {
         instances.add(each.file(), each.bucket() + "\n" + each.instancePrompt());
       }
@@ -218,7 +218,7 @@ public final class PairSampler {
     List<Pair> pairs = new ArrayList<>();
     double place = 0;
     for (Placed each : placed) {
-      Row row = each.row;
+      PictureRow row = each.row;
       ClassImage prior = shape.hasClassImages ? chosen[row.number] : null;
       pairs.add(new Pair(row.variants.get(variant(row, epoch)), prior));
       place += each.place / placed.size();
@@ -227,12 +227,12 @@ public final class PairSampler {
   }
 
   /** Which wording a row has in an epoch: all of them come before one comes again. */
-  private int variant(Row row, int epoch) {
+  private int variant(PictureRow row, int epoch) {
     int count = row.variants.size();
     return count == 1 ? 0 : wordings(row, epoch / count)[epoch % count];
   }
 
-  private int[] wordings(Row row, int pass) {
+  private int[] wordings(PictureRow row, int pass) {
     return CounterRandom.at(seed, "captions", pass, row.number).permutation(row.variants.size());
   }
 
@@ -249,7 +249,7 @@ public final class PairSampler {
     return uses;
   }
 
-  private Shape shape(Row row) {
+  private Shape shape(PictureRow row) {
     // Not by this epoch's wording: every epoch has as many batches.
     boolean all = row.variants.stream().noneMatch(each -> imagesOf(each.pool()).isEmpty());
     return new Shape(row.variants.get(0).bucket(), all);

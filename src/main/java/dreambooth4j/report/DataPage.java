@@ -173,7 +173,7 @@ final class DataPage {
   }
 
   /** A word and the part of the prompts that have it, in percent. */
-  record Row(WordTable.Row word, long instancePart, long classPart, String note) {}
+  record WordRow(WordTable.WordCount word, long instancePart, long classPart, String note) {}
 
   private DataPage(DataReport report) {
     this.report = report;
@@ -376,13 +376,13 @@ final class DataPage {
     return (file.startsWith(folder) ? folder.relativize(file) : file).toString();
   }
 
-  List<Row> words() {
+  List<WordRow> words() {
     return words.rows().stream()
         .map(
             each -> {
               boolean only = each.inInstances() > 0 && each.inClassImages() == 0;
               String note = each.isToken() ? "name" : only && hasPools() ? "subject only" : "";
-              return new Row(
+              return new WordRow(
                   each,
                   percent(each.inInstances(), words.instances()),
                   percent(each.inClassImages(), words.classImages()),

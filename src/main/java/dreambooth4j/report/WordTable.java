@@ -24,7 +24,7 @@ import java.util.regex.Pattern;
  * @param rows the most frequent, those of the instance pictures first
  * @param left how many rarer ones are not among them
  */
-record WordTable(int instances, int classImages, List<Row> rows, int left) {
+record WordTable(int instances, int classImages, List<WordCount> rows, int left) {
   private static final int MOST_ROWS = 500;
   private static final Pattern WORD =
       Pattern.compile("[\\p{L}\\p{M}\\p{N}][\\p{L}\\p{M}\\p{N}'’_-]*");
@@ -35,7 +35,8 @@ record WordTable(int instances, int classImages, List<Row> rows, int left) {
    * @param isTag whether it is a tag of several words
    * @param isToken whether it is part of the subject's or the class's name
    */
-  record Row(String text, boolean isTag, boolean isToken, int inInstances, int inClassImages) {}
+  record WordCount(
+      String text, boolean isTag, boolean isToken, int inInstances, int inClassImages) {}
 
   private static final class Counts {
     private final Map<String, Integer> instances = new HashMap<>();
@@ -80,20 +81,20 @@ record WordTable(int instances, int classImages, List<Row> rows, int left) {
     }
     Set<String> all = new LinkedHashSet<>(counts.instances.keySet());
     all.addAll(counts.classImages.keySet());
-    List<Row> rows =
+    List<WordCount> rows =
         all.stream()
             .map(
                 text ->
-                    new Row(
+                    new WordCount(
                         text,
                         counts.tags.contains(text),
                         isToken(text, concepts),
                         counts.instances.getOrDefault(text, 0),
                         counts.classImages.getOrDefault(text, 0)))
             .sorted(
-                Comparator.comparingInt((Row row) -> -row.inInstances)
+                Comparator.comparingInt((WordCount row) -> -row.inInstances)
                     .thenComparingInt(row -> -row.inClassImages)
-                    .thenComparing(Row::text))
+                    .thenComparing(WordCount::text))
             .limit(MOST_ROWS)
             .toList();
     return new WordTable(instances, classImages, rows, all.size() - rows.size());

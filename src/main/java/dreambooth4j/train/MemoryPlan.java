@@ -89,7 +89,7 @@ public record MemoryPlan(
    *     more only as memory allows
    */
   public record Load(
-      Bucket bucket, int rows, int pictures, int prompts, boolean draws, Drawn drawn) {
+      Bucket bucket, int rows, int pictures, int prompts, boolean draws, DrawnAtOnce drawn) {
     static Load of(Config config, List<Concept> concepts, ClassImagePlan plan) {
       List<Picture> pictures = concepts.stream().flatMap(c -> c.pictures().stream()).toList();
       Map<Bucket, Integer> sizes = new HashMap<>();
@@ -113,7 +113,7 @@ public record MemoryPlan(
           inMemory ? pictures.size() + classImages : 0,
           inMemory ? 2 * pictures.size() : 0,
           plan.missing() > 0,
-          config.prior().refreshEpochs() == 0 ? Drawn.NOTHING : Drawn.of(config, plan));
+          config.prior().refreshEpochs() == 0 ? DrawnAtOnce.NOTHING : DrawnAtOnce.of(config, plan));
     }
 
     private static long pixels(Bucket bucket) {
@@ -122,14 +122,14 @@ public record MemoryPlan(
   }
 
   /** So many pictures of one size, drawn at once. */
-  public record Drawn(Bucket size, int count) {
-    static final Drawn NOTHING = new Drawn(new Bucket(0, 0), 0);
+  public record DrawnAtOnce(Bucket size, int count) {
+    static final DrawnAtOnce NOTHING = new DrawnAtOnce(new Bucket(0, 0), 0);
 
     /** The most that a concept, size and caption needs at once, by pixels. */
-    static Drawn of(Config config, ClassImagePlan plan) {
+    static DrawnAtOnce of(Config config, ClassImagePlan plan) {
       int atOnce = Math.max(1, config.prior().sampleBatchSize());
       return plan.needs().stream()
-          .map(need -> new Drawn(need.pool().bucket(), Math.min(atOnce, need.needed())))
+          .map(need -> new DrawnAtOnce(need.pool().bucket(), Math.min(atOnce, need.needed())))
           .max(Comparator.comparingLong(each -> each.count * Load.pixels(each.size)))
           .orElse(NOTHING);
     }
@@ -164,12 +164,12 @@ public record MemoryPlan(
   static MemoryPlan of(ModelSource base, Config config, Load load, Device device) {
     try (Arena run = Arena.open("plan", OpBackend.dry(device));
         StableDiffusion model = Trainer.load(run, base, config)) {
-      return new Dry(run, base, config, model).plan(load);
+      return new DryRun(run, base, config, model).plan(load);
     }
   }
 
   /** A model without content, and its step. */
-  private static final class Dry {
+  private static final class DryRun {
     private final Arena run;
     private final ModelSource base;
     private final Config config;
@@ -177,7 +177,7 @@ public record MemoryPlan(
     private final StableDiffusion model;
     private final PromptEncoder prompts;
 
-    Dry(Arena run, ModelSource base, Config config, StableDiffusion model) {
+    DryRun(Arena run, ModelSource base, Config config, StableDiffusion model) {
       this.run = run;
       this.base = base;
       this.config = config;
@@ -275,7 +275,7 @@ public record MemoryPlan(
       long before = run.meter().liveBytes();
       try (Arena beside = run.child("class images");
           StableDiffusion drawing = StableDiffusion.load(beside, base)) {
-        Dry dry = new Dry(beside, base, config, drawing);
+        DryRun dry = new DryRun(beside, base, config, drawing);
         return run.meter().liveBytes()
             - before
             + dry.drawing().drawing(load.drawn.size, load.drawn.count, true);

@@ -28,7 +28,7 @@ import java.util.Set;
  */
 final class PairBatches {
   /** One row of a batch before it is tensors. */
-  private record Row(Path file, String prompt, Crop crop, double lossWeight, int index) {}
+  private record BatchRow(Path file, String prompt, Crop crop, double lossWeight, int index) {}
 
   private final Config config;
   private final StableDiffusion model;
@@ -55,7 +55,7 @@ final class PairBatches {
    */
   TrainingBatch batch(
       Arena arena, PairSampler.Batch batch, int step, int firstPair, boolean textEncoderTrains) {
-    List<Row> rows = rows(batch, step, firstPair);
+    List<BatchRow> rows = rows(batch, step, firstPair);
     float[] lossWeights = new float[rows.size()];
     for (int i = 0; i < lossWeights.length; i++) {
       lossWeights[i] = (float) rows.get(i).lossWeight;
@@ -64,13 +64,13 @@ final class PairBatches {
         latents(arena, rows, batch.bucket(), step),
         prompts(arena, rows, textEncoderTrains),
         batch.pairs().size(),
-        rows.stream().mapToInt(Row::index).toArray(),
+        rows.stream().mapToInt(BatchRow::index).toArray(),
         lossWeights,
         null);
   }
 
   /** A draw of each row's moments: F32 [B, h, w, channels]. */
-  private Tensor latents(Arena arena, List<Row> rows, Bucket bucket, int step) {
+  private Tensor latents(Arena arena, List<BatchRow> rows, Bucket bucket, int step) {
     int factor = model.vae().config().factor();
     int channels = model.vae().config().latentChannels();
     int height = bucket.height() / factor;
@@ -79,7 +79,7 @@ final class PairBatches {
     float[] z = new float[rows.size() * each];
     float[] draw = new float[each];
     for (int i = 0; i < rows.size(); i++) {
-      Row row = rows.get(i);
+      BatchRow row = rows.get(i);
       random("latents", step, row).normal(draw, 0, each);
       Tensor moments = moments(arena, row, bucket, step);
       caches.latents().draw(moments, draw, z, i * each);
@@ -88,14 +88,14 @@ final class PairBatches {
     return arena.floats("latents", z, rows.size(), height, width, channels);
   }
 
-  private CounterRandom random(String purpose, int step, Row row) {
+  private CounterRandom random(String purpose, int step, BatchRow row) {
     return CounterRandom.at(config.training().seed(), purpose, step, row.index);
   }
 
   /** Instance rows, then prior rows. */
-  private List<Row> rows(PairSampler.Batch batch, int step, int firstPair) {
-    List<Row> instances = new ArrayList<>();
-    List<Row> priors = new ArrayList<>();
+  private List<BatchRow> rows(PairSampler.Batch batch, int step, int firstPair) {
+    List<BatchRow> instances = new ArrayList<>();
+    List<BatchRow> priors = new ArrayList<>();
     int number = 2 * firstPair;
     for (PairSampler.Pair pair : batch.pairs()) {
       Picture picture = pair.instance();
@@ -113,24 +113,24 @@ final class PairBatches {
     return instances;
   }
 
-  private Row row(int concept, Path file, String prompt, Crop crop, int step, int number) {
+  private BatchRow row(int concept, Path file, String prompt, Crop crop, int step, int number) {
     double lossWeight = config.concepts().get(concept).lossWeight();
-    Row row = new Row(file, prompt, crop, lossWeight, number);
+    BatchRow row = new BatchRow(file, prompt, crop, lossWeight, number);
     if (!config.data().captions().varies()) {
       return row;
     }
     String drawn = draws.get(concept).draw(prompt, random("tags", step, row));
-    return new Row(file, drawn, crop, lossWeight, number);
+    return new BatchRow(file, drawn, crop, lossWeight, number);
   }
 
-  private View view(Row row, Bucket bucket, int step) {
+  private View view(BatchRow row, Bucket bucket, int step) {
     boolean mirrored = config.data().hflip() && random("hflip", step, row).uniform() < 0.5;
     CounterRandom place = random("crop", step, row);
     return new View(row.file, bucket, row.crop.drawn(place.uniform(), place.uniform()), mirrored);
   }
 
   /** A picture that is cropped anew each time is encoded anew; the others' moments are kept. */
-  private Tensor moments(Arena arena, Row row, Bucket bucket, int step) {
+  private Tensor moments(Arena arena, BatchRow row, Bucket bucket, int step) {
     View view = view(row, bucket, step);
     return row.crop.random()
         ? caches.latents().encode(arena, view.read())
@@ -140,7 +140,7 @@ final class PairBatches {
   /** Adds what a batch will ask the caches for; arguments as for {@link #batch}. */
   void collect(
       PairSampler.Batch batch, int step, int firstPair, Set<View> views, Set<String> texts) {
-    for (Row row : rows(batch, step, firstPair)) {
+    for (BatchRow row : rows(batch, step, firstPair)) {
       if (!row.crop.random()) {
         views.add(view(row, batch.bucket(), step));
       }
@@ -151,8 +151,9 @@ final class PairBatches {
   }
 
   /** Token ids where the text encoder trains, otherwise its hidden states. */
-  private Conditioning<Tensor> prompts(Arena arena, List<Row> rows, boolean textEncoderTrains) {
-    List<String> texts = rows.stream().map(Row::prompt).toList();
+  private Conditioning<Tensor> prompts(
+      Arena arena, List<BatchRow> rows, boolean textEncoderTrains) {
+    List<String> texts = rows.stream().map(BatchRow::prompt).toList();
     if (textEncoderTrains) {
       return encoder.tokens(arena, texts);
     }

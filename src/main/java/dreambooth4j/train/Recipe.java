@@ -6,6 +6,7 @@ import dreambooth4j.config.EmaConfig;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.config.OptimizerConfig;
+import dreambooth4j.config.TrainingConfig;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
 import dreambooth4j.engine.Arena;
@@ -17,6 +18,7 @@ import dreambooth4j.engine.UpdateRules;
 import dreambooth4j.engine.kernel.KernelOptimizer;
 import dreambooth4j.engine.kernel.Kernels;
 import java.util.List;
+import java.util.function.Function;
 
 /**
  * How a step learns, whatever the pictures: what of a configuration decides its arithmetic.
@@ -24,7 +26,7 @@ import java.util.List;
  * @param optimizer the rule, its constants and the norm to clip to
  * @param memory checkpointing must be decided: auto counts as not
  * @param ema the averaged weights
- * @param snrGamma min-SNR's gamma; 0 leaves all timesteps their weight
+ * @param objective what is predicted and what each timestep counts, of a schedule
  * @param offsetNoise standard deviation of the noise added to whole channels; 0 adds none
  * @param seed decides every random draw
  */
@@ -32,7 +34,7 @@ public record Recipe(
     OptimizerConfig optimizer,
     MemoryConfig memory,
     EmaConfig ema,
-    double snrGamma,
+    Function<NoiseSchedule, Objective> objective,
     double offsetNoise,
     long seed) {
   /** As a run is configured. */
@@ -41,7 +43,7 @@ public record Recipe(
         config.optimizer(),
         config.memory(),
         config.ema(),
-        config.training().snrGamma(),
+        schedule -> objective(schedule, config.training()),
         config.training().offsetNoise(),
         config.training().seed());
   }
@@ -76,9 +78,10 @@ public record Recipe(
     return made;
   }
 
-  /** Target and weights of the timesteps. */
-  Objective objective(NoiseSchedule schedule) {
-    return snrGamma == 0 ? Objective.plain(schedule) : Objective.minSnr(schedule, snrGamma);
+  private static Objective objective(NoiseSchedule schedule, TrainingConfig training) {
+    return training.snrGamma() == 0
+        ? Objective.plain(schedule)
+        : Objective.minSnr(schedule, training.snrGamma());
   }
 
   /** Whether activations are computed again in backward. */

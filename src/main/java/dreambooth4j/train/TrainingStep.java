@@ -59,7 +59,7 @@ final class TrainingStep {
     this.scalars = scalars;
     this.optimizer = optimizer;
     this.ema = ema;
-    objective = recipe.objective(model.schedule());
+    objective = recipe.objective().apply(model.schedule());
     offsetNoise = recipe.offsetNoise();
     saving = new Tape.Saving(recipe.checkpoints(), optimizer::updateArrived);
     roots = model.schedule().roots(run);

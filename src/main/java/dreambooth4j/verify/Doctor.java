@@ -10,6 +10,7 @@ import dreambooth4j.engine.Platform.Fact;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.UNetConfig;
+import dreambooth4j.train.MadeUpTraining;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -76,7 +77,7 @@ public final class Doctor {
     long start = System.nanoTime();
     try (Arena run = Arena.open("doctor", OpBackend.on(device))) {
       MadeUpTraining training =
-          new MadeUpTraining(run, smallUNet(), new MadeUpTraining.Batch(1, 8, 7));
+          new MadeUpTraining(run, smallUNet(), new MadeUpTraining.Sizes(1, 8, 7));
       double first = training.step();
       double last = first;
       for (int i = 1; i < STEPS; i++) {

@@ -8,6 +8,7 @@ import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.config.OptimizerName;
 import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.diffusion.Objective;
 import dreambooth4j.diffusion.Prediction;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
@@ -115,7 +116,10 @@ final class TrainCase {
             golden.setting("max_grad_norm").asDouble()),
         new MemoryConfig(Checkpointing.FALSE, false, false),
         EmaConfig.NONE,
-        gamma.isNull() ? 0 : gamma.asDouble(),
+        schedule ->
+            gamma.isNull()
+                ? Objective.plain(schedule)
+                : Objective.minSnr(schedule, gamma.asDouble()),
         golden.setting("offset_noise").asDouble(),
         0);
   }

@@ -7,7 +7,7 @@ import dreambooth4j.model.UNetConfig;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
-import dreambooth4j.verify.MadeUpTraining;
+import dreambooth4j.train.MadeUpTraining;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
@@ -70,7 +70,7 @@ final class LeakRun {
     return new MadeUpTraining(
         run,
         UNetConfig.of(new ObjectMapper().readTree(config.toFile()), config.toString()),
-        new MadeUpTraining.Batch(1, 8, 7));
+        new MadeUpTraining.Sizes(1, 8, 7));
   }
 
   /** Every sampler once. */

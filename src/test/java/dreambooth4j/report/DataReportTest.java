@@ -268,7 +268,8 @@ class DataReportTest {
     WordTable words = WordTable.of(scan().pictures(), scan().plan(), scan().config().concepts());
     assertThat(words.instances()).isEqualTo(2);
     assertThat(words.rows())
-        .extracting(WordTable.Row::text, WordTable.Row::isTag, WordTable.Row::inInstances)
+        .extracting(
+            WordTable.WordCount::text, WordTable.WordCount::isTag, WordTable.WordCount::inInstances)
         .containsExactly(
             tuple("hat", false, 2),
             tuple("man", false, 2),

@@ -1,4 +1,4 @@
-package dreambooth4j.verify;
+package dreambooth4j.train;
 
 import dreambooth4j.config.EmaConfig;
 import dreambooth4j.config.LrScheduler;
@@ -7,6 +7,7 @@ import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.config.OptimizerName;
 import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.diffusion.Objective;
 import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
@@ -21,11 +22,6 @@ import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.UNet;
 import dreambooth4j.model.UNetConfig;
 import dreambooth4j.random.CounterRandom;
-import dreambooth4j.train.LearningModel;
-import dreambooth4j.train.Recipe;
-import dreambooth4j.train.StepSettings;
-import dreambooth4j.train.Training;
-import dreambooth4j.train.TrainingBatch;
 import java.nio.FloatBuffer;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -44,7 +40,7 @@ public final class MadeUpTraining implements AutoCloseable {
    * @param side of the square latents
    * @param tokens of a prompt
    */
-  public record Batch(int pairs, int side, int tokens) {}
+  public record Sizes(int pairs, int side, int tokens) {}
 
   /**
    * How the step is computed.
@@ -88,20 +84,20 @@ public final class MadeUpTraining implements AutoCloseable {
 
   private static final double PRIOR_LOSS_WEIGHT = 0.4;
 
-  private final Batch batch;
+  private final Sizes batch;
   private final Training training;
   private final double learningRate;
   private final Tensor latents;
   private final Tensor prompts;
   private int done;
 
-  /** As {@link #MadeUpTraining(Arena, UNetConfig, Batch, Manner)}, exactly. */
-  public MadeUpTraining(Arena run, UNetConfig config, Batch batch) {
+  /** As {@link #MadeUpTraining(Arena, UNetConfig, Sizes, Manner)}, exactly. */
+  public MadeUpTraining(Arena run, UNetConfig config, Sizes batch) {
     this(run, config, batch, Manner.EXACT);
   }
 
   /** Weights, optimizer states, latents and prompts are allocated in {@code run}. */
-  public MadeUpTraining(Arena run, UNetConfig config, Batch batch, Manner manner) {
+  public MadeUpTraining(Arena run, UNetConfig config, Sizes batch, Manner manner) {
     this.batch = batch;
     MemoryConfig memory = manner.memory;
     Parameters parameters = new Parameters(manner.dtype);
@@ -117,7 +113,7 @@ public final class MadeUpTraining implements AutoCloseable {
         Training.assemble(
             run,
             new LearningModel(unet, null, schedule, Optimizer.Group.alike(List.of(parameters))),
-            new Recipe(manner.optimizer(), memory, EmaConfig.NONE, 0, 0, SEED));
+            new Recipe(manner.optimizer(), memory, EmaConfig.NONE, Objective::plain, 0, SEED));
     learningRate = manner.learningRate;
     int rows = 2 * batch.pairs;
     latents = normal(run, "latents", rows, batch.side, batch.side, config.inChannels());

@@ -1,4 +1,4 @@
-package dreambooth4j.verify;
+package dreambooth4j.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 class MadeUpTrainingTest {
-  private static final MadeUpTraining.Batch BATCH = new MadeUpTraining.Batch(1, 4, 3);
+  private static final MadeUpTraining.Sizes BATCH = new MadeUpTraining.Sizes(1, 4, 3);
 
   /** Stands in for CUDA's graphs. */
   private static final class Again implements Recorder {
