@@ -1,6 +1,5 @@
 package dreambooth4j.train;
 
-import dreambooth4j.config.Config;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameters;
@@ -9,10 +8,6 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.UNet;
-import dreambooth4j.pipeline.PromptEncoder;
-import dreambooth4j.pipeline.StableDiffusion;
-import dreambooth4j.pipeline.TextEncoding;
-import dreambooth4j.weights.Group;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -29,17 +24,6 @@ public record LearningModel(
   public interface Encoder {
     /** What the UNet is told, of {@link Conditioning#TOKENS}, on the tape. */
     Conditioning<Var> encode(Tape tape, Conditioning<Tensor> tokens);
-  }
-
-  /** A loaded model, as a run is configured; what no prompt reaches is frozen. */
-  static LearningModel of(StableDiffusion model, Config config) {
-    TextEncoding how = TextEncoding.of(config.model());
-    model.freezeUnused(how);
-    return new LearningModel(
-        model.unet(),
-        new PromptEncoder(model, how)::encode,
-        NoiseSchedule.of(model.scheduler()),
-        model.trained().stream().map(Group::learning).toList());
   }
 
   /** The weights of its groups. */

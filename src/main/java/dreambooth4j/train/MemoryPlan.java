@@ -198,8 +198,7 @@ public record MemoryPlan(
       long gathered = memory.fusedBackwardPass() ? 0 : weights;
       long held = run.meter().liveBytes();
       run.meter().part(TrainingStep.BATCH);
-      Training training =
-          Training.assemble(run, LearningModel.of(model, config), Recipe.of(config));
+      Training training = Training.assemble(run, model, config);
       long moments =
           training.optimizer().states().stream()
               .flatMap(each -> each.tensors().values().stream())

@@ -84,6 +84,11 @@ public record Recipe(
         : Objective.minSnr(schedule, training.snrGamma());
   }
 
+  /** What a step draws at random. */
+  TrainingStep.Draws draws() {
+    return new TrainingStep.Draws(seed, offsetNoise);
+  }
+
   /** Whether activations are computed again in backward. */
   boolean checkpoints() {
     return memory.gradientCheckpointing() == Checkpointing.TRUE;

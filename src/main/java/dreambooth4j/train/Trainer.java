@@ -86,7 +86,7 @@ public final class Trainer implements AutoCloseable {
     this.pairs = pairs;
     this.caches = caches;
     batches = new PairBatches(config, model, caches);
-    training = Training.assemble(run, LearningModel.of(model, config), Recipe.of(config));
+    training = Training.assemble(run, model, config);
     int batchesPerStep = config.training().gradientAccumulationSteps();
     stepsPerEpoch = (pairs.batchesPerEpoch() + batchesPerStep - 1) / batchesPerStep;
     Integer most = config.training().maxTrainSteps();

@@ -1,9 +1,15 @@
 package dreambooth4j.train;
 
+import dreambooth4j.config.Config;
+import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.kernel.Recorder;
+import dreambooth4j.pipeline.PromptEncoder;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.weights.Group;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,12 +39,36 @@ public final class Training implements AutoCloseable {
     scalars = new StepScalars(run);
     optimizer = recipe.updating(run, model.groups());
     ema = recipe.ema().used() ? new Ema(run, recipe.ema(), groups) : null;
-    step = new TrainingStep(run, model, recipe, scalars, optimizer, ema);
+    step =
+        new TrainingStep(
+            run,
+            model,
+            recipe.objective().apply(model.schedule()),
+            recipe.draws(),
+            recipe.checkpoints(),
+            scalars,
+            optimizer,
+            ema);
   }
 
   /** Moments, averages and fixed places are allocated in {@code run}, which may be dry. */
   public static Training assemble(Arena run, LearningModel model, Recipe recipe) {
     return new Training(run, model, recipe);
+  }
+
+  /**
+   * As {@link #assemble(Arena, LearningModel, Recipe)}, of a loaded model, as a run is configured.
+   */
+  static Training assemble(Arena run, StableDiffusion model, Config config) {
+    TextEncoding how = TextEncoding.of(config.model());
+    model.freezeUnused(how);
+    LearningModel learning =
+        new LearningModel(
+            model.unet(),
+            new PromptEncoder(model, how)::encode,
+            NoiseSchedule.of(model.scheduler()),
+            model.trained().stream().map(Group::learning).toList());
+    return assemble(run, learning, Recipe.of(config));
   }
 
   /** What updates the weights. */

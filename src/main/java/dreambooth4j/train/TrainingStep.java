@@ -30,6 +30,14 @@ final class TrainingStep {
   /** The part of a memory plan that is neither the model's nor the update's. */
   static final String BATCH = "batch";
 
+  /**
+   * What it draws at random.
+   *
+   * @param seed decides every draw
+   * @param offsetNoise standard deviation of the noise added to whole channels; 0 adds none
+   */
+  record Draws(long seed, double offsetNoise) {}
+
   private final LearningModel model;
   private final Objective objective;
   private final double offsetNoise;
@@ -50,7 +58,9 @@ final class TrainingStep {
   TrainingStep(
       Arena run,
       LearningModel model,
-      Recipe recipe,
+      Objective objective,
+      Draws draws,
+      boolean checkpoints,
       StepScalars scalars,
       Optimizer optimizer,
       @Nullable Ema ema) {
@@ -59,14 +69,14 @@ final class TrainingStep {
     this.scalars = scalars;
     this.optimizer = optimizer;
     this.ema = ema;
-    objective = recipe.objective().apply(model.schedule());
-    offsetNoise = recipe.offsetNoise();
-    saving = new Tape.Saving(recipe.checkpoints(), optimizer::updateArrived);
+    this.objective = objective;
+    offsetNoise = draws.offsetNoise;
+    saving = new Tape.Saving(checkpoints, optimizer::updateArrived);
     roots = model.schedule().roots(run);
     timestepWeights = objective.timestepWeights(run);
-    noiseKey = CounterRandom.key(recipe.seed(), "noise");
-    offsetKey = CounterRandom.key(recipe.seed(), "offset noise");
-    timestepKey = CounterRandom.key(recipe.seed(), "timesteps");
+    noiseKey = CounterRandom.key(draws.seed, "noise");
+    offsetKey = CounterRandom.key(draws.seed, "offset noise");
+    timestepKey = CounterRandom.key(draws.seed, "timesteps");
   }
 
   /** Begins a step: its losses are 0. */
