@@ -39,7 +39,7 @@ class AveragedRunTest {
             .with("train_text_encoder", true)
             .with("save_state_after", true)
             .with("use_ema", true);
-    Ran ran = Ran.of(tiny.arguments("train"));
+    Ran ran = Ran.of(tiny.arguments("train", "-v"));
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(ran.err())
         .containsPattern("trained weights .* and their average \\d+")

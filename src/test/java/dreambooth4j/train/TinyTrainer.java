@@ -67,8 +67,17 @@ final class TinyTrainer implements AutoCloseable {
 
   /** Writes a checkpoint of the beginning, of fp16 with this loss scale and without averages. */
   void saveWithScale(Path checkpoint, double scale) {
+    save(checkpoint, "%a 0".formatted(scale), Map.of());
+  }
+
+  /** Writes a checkpoint of the beginning that was made with these settings. */
+  void saveWith(Path checkpoint, Map<String, String> settings) {
+    save(checkpoint, "none", settings);
+  }
+
+  private void save(Path checkpoint, String scale, Map<String, String> settings) {
     Optimizer fresh = Recipe.of(config).updating(run, Optimizer.Group.alike(trainer.trained()));
-    Checkpoint.write(run, checkpoint, 0, 42, "%a 0".formatted(scale), null, Map.of(), fresh);
+    Checkpoint.write(run, checkpoint, 0, 42, scale, null, settings, fresh);
   }
 
   /** What each step said, but for its time. */

@@ -14,7 +14,6 @@ import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.Component;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -259,18 +258,13 @@ class TrainerTest {
 
   /** Libraries round each in its way, so going on with another is not going on exactly. */
   @Test
-  void shouldSayThatAnotherLibraryMultipliedMatrices() throws IOException {
+  void shouldSayThatAnotherLibraryMultipliedMatrices() {
     Path checkpoint = folder.resolve("checkpoint");
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {
-      trainer.trainer.save(checkpoint);
-      Path file = checkpoint.resolve("training_state.safetensors");
-      String now = Platform.blas();
-      String then = "X" + now.substring(1);
-      String bytes = Files.readString(file, StandardCharsets.ISO_8859_1);
-      assertThat(bytes).contains(now);
-      Files.writeString(file, bytes.replace(now, then), StandardCharsets.ISO_8859_1);
+      trainer.saveWith(checkpoint, Map.of("library of matrix products", "Xopenblas"));
       assertThat(trainer.trainer.resume(checkpoint))
-          .containsExactly("library of matrix products was '%s', is '%s'".formatted(then, now));
+          .containsExactly(
+              "library of matrix products was 'Xopenblas', is '%s'".formatted(Platform.blas()));
     }
   }
 

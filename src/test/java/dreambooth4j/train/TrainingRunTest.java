@@ -33,15 +33,13 @@ class TrainingRunTest {
   }
 
   @Test
-  void shouldSaveItsStepsAndSayWhatWouldFitWhereMemoryRunsOut() throws IOException {
+  void shouldSaveItsStepsWhereMemoryRunsOut() throws IOException {
     TinyRun tiny = new TinyRun(folder).withoutClass().with("n_save_sample", 0);
     TrainingRun run =
         new TrainingRun(tiny.with("max_train_steps", 4).config(), leavingNothing(), () -> false);
     Problem problem = catchThrowableOfType(Problem.class, () -> run.run(false));
     assertThat(problem.kind()).isEqualTo(Problem.Kind.MEMORY);
-    assertThat(problem)
-        .hasMessageContaining("out of memory (")
-        .hasMessageContaining("The run needs ");
+    assertThat(problem).hasMessageContaining("out of memory (");
     assertThat(Checkpoint.isComplete(tiny.output().resolve("checkpoint-2"))).isTrue();
   }
 }
