@@ -3,7 +3,7 @@ package dreambooth4j.diffusion;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
-import java.util.OptionalDouble;
+import java.util.function.DoubleUnaryOperator;
 
 /**
  * What the network is to answer in training, and how much the error of each timestep counts: the
@@ -11,20 +11,21 @@ import java.util.OptionalDouble;
  */
 public final class Objective {
   private final NoiseSchedule schedule;
-  private final OptionalDouble snrGamma;
+  private final DoubleUnaryOperator weightOfSnr;
 
-  private Objective(NoiseSchedule schedule, OptionalDouble snrGamma) {
+  private Objective(NoiseSchedule schedule, DoubleUnaryOperator weightOfSnr) {
     this.schedule = schedule;
-    this.snrGamma = snrGamma;
+    this.weightOfSnr = weightOfSnr;
   }
 
   /** Every timestep counts the same. */
   public static Objective plain(NoiseSchedule schedule) {
-    return new Objective(schedule, OptionalDouble.empty());
+    return new Objective(schedule, snr -> 1);
   }
 
   /**
-   * Timesteps count by their signal to noise ratio, which {@code gamma} caps (Hang et al., 2023).
+   * Timesteps count by their signal to noise ratio, which {@code gamma} caps (Hang et al., 2023):
+   * min(snr, γ)/snr for the noise, min(snr, γ)/(snr + 1) for the velocity.
    *
    * @throws Problem if gamma is not above 0
    */
@@ -32,7 +33,13 @@ public final class Objective {
     if (!(gamma > 0)) {
       throw Problem.usage("snr_gamma must be above 0, found " + gamma);
     }
-    return new Objective(schedule, OptionalDouble.of(gamma));
+    // Written so that an snr of 0 or infinity gives the limit instead of 0/0 or ∞/∞.
+    return new Objective(
+        schedule,
+        switch (schedule.prediction()) {
+          case EPSILON -> snr -> Math.min(1, gamma / snr);
+          case VELOCITY -> snr -> snr < gamma ? snr / (snr + 1) : gamma / (snr + 1);
+        });
   }
 
   /** Number of timesteps; they are 0 to this less one. */
@@ -45,21 +52,9 @@ public final class Objective {
     return schedule.prediction();
   }
 
-  /**
-   * What a timestep's error counts: min(snr, γ)/snr for the noise, min(snr, γ)/(snr + 1) for the
-   * velocity; 1 where all count the same.
-   */
+  /** What a timestep's error counts, a function of its signal to noise ratio. */
   public double timestepWeight(long timestep) {
-    if (snrGamma.isEmpty()) {
-      return 1;
-    }
-    double gamma = snrGamma.getAsDouble();
-    double snr = schedule.snr(timestep);
-    // Written so that an snr of 0 or infinity gives the limit instead of 0/0 or ∞/∞.
-    return switch (schedule.prediction()) {
-      case EPSILON -> Math.min(1, gamma / snr);
-      case VELOCITY -> snr < gamma ? snr / (snr + 1) : gamma / (snr + 1);
-    };
+    return weightOfSnr.applyAsDouble(schedule.snr(timestep));
   }
 
   /** {@link #timestepWeight} of every timestep: F32 [timesteps] in {@code arena}. */
