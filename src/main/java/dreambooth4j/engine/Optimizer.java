@@ -86,6 +86,14 @@ public abstract class Optimizer {
     return List.copyOf(states);
   }
 
+  /** Bytes of all that it remembers. */
+  public final long stateBytes() {
+    return states().stream()
+        .flatMap(each -> each.tensors().values().stream())
+        .mapToLong(Tensor::ownedBytes)
+        .sum();
+  }
+
   /** The groups that train, in their order. */
   protected final List<OptimizerState> active() {
     return List.copyOf(active);

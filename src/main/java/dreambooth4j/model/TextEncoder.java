@@ -71,7 +71,7 @@ public final class TextEncoder {
         });
   }
 
-  /** Caches and other models take F32; the way there and back loses nothing. */
+  /** Caches and other models take F32; conversion loses nothing in either direction. */
   private static Var widened(Tape tape, Var states) {
     DType type = states.value().dtype();
     return Convert.apply(tape, states, type.isHalf() ? DType.F32 : type);

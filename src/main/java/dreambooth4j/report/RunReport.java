@@ -7,9 +7,9 @@ import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.train.MemoryForecast;
+import dreambooth4j.train.RunListener;
 import dreambooth4j.train.SamplePictures;
 import dreambooth4j.train.Trainer;
-import dreambooth4j.train.TrainingRun;
 import dreambooth4j.web.ReviewFile;
 import dreambooth4j.weights.StagedFiles;
 import java.io.PrintStream;
@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Shows a training run on standard error and keeps its metrics and samples in the output folder.
  */
-public final class RunReport implements TrainingRun.Listener, AutoCloseable {
+public final class RunReport implements RunListener, AutoCloseable {
   private final PrintStream err;
   private final Path output;
   private final ProgressLine.@Nullable Terminal terminal;
@@ -35,7 +35,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   /** Whether the last line of the metrics could not be written. */
   private boolean metricsLost;
 
-  private TrainingRun.@Nullable PeakMemory peak;
+  private RunListener.@Nullable PeakMemory peak;
   private @Nullable MemoryForecast forecast;
   private @Nullable TextEncoding encoding;
   private Outcome outcome = new Outcome("", "", false, false, false, false);
@@ -193,7 +193,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   }
 
   @Override
-  public void ready(TrainingRun.Beginning beginning) {
+  public void ready(RunListener.Beginning beginning) {
     endMaking();
     say(
         "Training: %d steps, %d an epoch, from step %d",
@@ -207,7 +207,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
   }
 
   @Override
-  public void ended(TrainingRun.PeakMemory memory) {
+  public void ended(RunListener.PeakMemory memory) {
     peak = memory;
   }
 
@@ -291,7 +291,7 @@ public final class RunReport implements TrainingRun.Listener, AutoCloseable {
     }
   }
 
-  private String beside(TrainingRun.PeakMemory of) {
+  private String beside(RunListener.PeakMemory of) {
     if (of.gpuBytes().isPresent()) {
       return ", of the GPU " + ProcessMemory.shown(of.gpuBytes().getAsLong());
     }

@@ -53,7 +53,7 @@ final class Checkpoints {
       return Files.isDirectory(own) ? own : Path.of(wanted);
     }
     List<Path> all = all();
-    if (all.isEmpty() && OutputFolder.isUnfinished(config.outputDir())) {
+    if (all.isEmpty() && Unfinished.isIn(config.outputDir())) {
       return null;
     }
     if (all.isEmpty()) {

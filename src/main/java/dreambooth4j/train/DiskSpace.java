@@ -1,7 +1,6 @@
 package dreambooth4j.train;
 
 import dreambooth4j.Problem;
-import dreambooth4j.config.Config;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.weights.Group;
@@ -13,12 +12,6 @@ import org.jspecify.annotations.Nullable;
 /** Compares what a run is going to write with the room on its disk, before its first step. */
 final class DiskSpace {
   private static final int F32_BYTES = 4;
-
-  /** Two moments of a weight, which is what AdamW keeps; other rules keep no more. */
-  private static final int MOMENT_BYTES = 2 * F32_BYTES;
-
-  /** Two moments in 8 bits; their scales are few. */
-  private static final int SMALL_MOMENT_BYTES = 2;
 
   private DiskSpace() {}
 
@@ -40,10 +33,10 @@ final class DiskSpace {
 
   static @Nullable String note(Session session, Path output, long free) {
     long model = 0;
-    long checkpoint = 0;
+    long checkpoint = session.trainer().training().optimizer().stateBytes();
     for (Group group : session.model().trained()) {
       model += F32_BYTES * group.parameters().count();
-      checkpoint += checkpointBytes(group.parameters(), session.config());
+      checkpoint += weightBytes(group.parameters());
     }
     if (free < model) {
       throw new Problem(
@@ -60,10 +53,10 @@ final class DiskSpace {
                 output, ProcessMemory.shown(free), fit, wanted, ProcessMemory.shown(checkpoint));
   }
 
-  private static long checkpointBytes(Parameters weights, Config config) {
-    long moments = config.memory().use8bitAdam() ? SMALL_MOMENT_BYTES : MOMENT_BYTES;
+  /** What a checkpoint has of the weights themselves: what trains, and its average. */
+  private static long weightBytes(Parameters weights) {
     long average = weights.average() == null ? 0 : F32_BYTES;
-    return weights.flatCount() * (weights.masters().dtype().bytes() + moments + average);
+    return weights.flatCount() * (weights.masters().dtype().bytes() + average);
   }
 
   /** How many are on the disk at once: one is written before the oldest is deleted. */

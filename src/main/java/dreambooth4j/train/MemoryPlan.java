@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.config.BucketConfig.Remainder;
 import dreambooth4j.config.ComputeConfig;
+import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.data.Bucket;
@@ -50,6 +51,8 @@ import java.util.Objects;
  *     peak instead
  * @param workspace what libtorch's own kernels hold besides: {@link #WORKSPACE_TENSORS}, {@link
  *     #CUBLAS_BYTES}
+ * @param captured whether steps are captured: then a graph keeps the memory of its activations
+ *     while pictures are drawn
  */
 public record MemoryPlan(
     Device device,
@@ -64,7 +67,8 @@ public record MemoryPlan(
     long caches,
     Map<String, Long> activations,
     long pictures,
-    long workspace) {
+    long workspace,
+    boolean captured) {
   /**
    * A convolution's backward holds the weight's gradient as it was computed, and oneDNN both in an
    * order of its own: so many times the largest weight were measured.
@@ -142,7 +146,8 @@ public record MemoryPlan(
 
   /** Tensors alive at the peak: all but the workspace. */
   public long tensors() {
-    return always() + Math.max(activationBytes(), pictures);
+    long beside = captured ? activationBytes() + pictures : Math.max(activationBytes(), pictures);
+    return always() + beside;
   }
 
   /** All of it. */
@@ -199,11 +204,7 @@ public record MemoryPlan(
       long held = run.meter().liveBytes();
       run.meter().part(TrainingStep.BATCH);
       Training training = Training.assemble(run, model, config);
-      long moments =
-          training.optimizer().states().stream()
-              .flatMap(each -> each.tensors().values().stream())
-              .mapToLong(Tensor::ownedBytes)
-              .sum();
+      long moments = training.optimizer().stateBytes();
       long average =
           trained.stream()
               .map(Parameters::average)
@@ -223,7 +224,13 @@ public record MemoryPlan(
           caches(load, textTrains),
           step(load, training, moments + average, textTrains),
           pictures(load),
-          run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(trained));
+          run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(trained),
+          captures());
+    }
+
+    private boolean captures() {
+      return config.compute().cudaGraph() != CudaGraph.FALSE
+          && CapturedStep.refusal(config, run.device(), true) == null;
     }
 
     private static long bytes(Tensor tensor) {

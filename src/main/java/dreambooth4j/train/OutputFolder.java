@@ -28,12 +28,6 @@ final class OutputFolder implements AutoCloseable {
   private static final String METRICS = "metrics.jsonl";
   private static final String INDEX = "model_index.json";
 
-  /** Is there from when a run begins until it has saved its model and drawn its last samples. */
-  private static final String UNFINISHED = ".unfinished";
-
-  private static final String UNFINISHED_SAYS =
-      "A run has begun here and is not at its end; train with resume_from_checkpoint latest goes on.\n";
-
   /** What a run leaves of itself beside the model: name and ending. */
   private static final List<List<String>> TRACES =
       List.of(List.of("metrics", ".jsonl"), List.of("config", ".yaml"), List.of("samples", ""));
@@ -69,11 +63,6 @@ final class OutputFolder implements AutoCloseable {
         throw unwritable(path, e);
       }
     }
-  }
-
-  /** Whether a run has begun in the folder that is not at its end. */
-  static boolean isUnfinished(Path path) {
-    return Files.exists(path.resolve(UNFINISHED));
   }
 
   /**
@@ -118,13 +107,13 @@ final class OutputFolder implements AutoCloseable {
           concept.instanceDataDir(),
           "is the instance_data_dir of a concept: its samples would be trained on");
     }
-    boolean ours = isOurConfig(path.resolve(ConfigWriter.FILE)) || isUnfinished(path);
+    boolean ours = isOurConfig(path.resolve(ConfigWriter.FILE)) || Unfinished.isIn(path);
     if (Files.exists(path.resolve(INDEX)) && !ours) {
       throw Problem.usage(
           "output_dir %s holds a model that no run of train left there, for it has no %s: it would be overwritten. Give another output_dir."
               .formatted(path, ConfigWriter.FILE));
     }
-    for (String name : List.of(METRICS, INDEX, UNFINISHED)) {
+    for (String name : List.of(METRICS, INDEX, Unfinished.FILE)) {
       Path file = path.resolve(name);
       if (Files.exists(file) && !Files.isRegularFile(file)) {
         throw Problem.usage(
@@ -188,6 +177,7 @@ final class OutputFolder implements AutoCloseable {
 
   /** Removes the parts of files that killed runs left, here and in the cache. */
   private void sweep() throws IOException {
+    FolderChanges.finish(path);
     StagedFiles.sweep(path);
     try (Stream<Path> files = Files.list(path)) {
       for (Path each : files.filter(Files::isDirectory).toList()) {
@@ -228,9 +218,7 @@ final class OutputFolder implements AutoCloseable {
         }
         setAside(changes, number, checkpoints);
       }
-      changes.add(
-          path.resolve(UNFINISHED),
-          StagedFiles.Body.of(UNFINISHED_SAYS.getBytes(StandardCharsets.UTF_8)));
+      changes.add(path.resolve(Unfinished.FILE), StagedFiles.Body.of(Unfinished.content()));
       changes.commit();
       return trained || !checkpoints.isEmpty()
           ? "%s holds an earlier run: its metrics, configuration, samples and checkpoints are kept as metrics-%d.jsonl and so on; its model is replaced at the end"
@@ -273,7 +261,7 @@ final class OutputFolder implements AutoCloseable {
   /** Notes that the run is at its end. */
   void end() {
     try {
-      Files.deleteIfExists(path.resolve(UNFINISHED));
+      Files.deleteIfExists(path.resolve(Unfinished.FILE));
     } catch (IOException e) {
       // resume_from_checkpoint latest then does again what is done, to the same end.
     }

@@ -137,7 +137,11 @@ final class Saver {
     } else if (session.model().firstBadWeight() != null) {
       session.warn("nothing is written: the weights hold numbers that are not finite");
     } else {
-      saveModel();
+      Problem failed = failure(this::saveModel);
+      if (failed != null) {
+        session.warn("what was learnt could not be saved: " + failed.getMessage());
+        return;
+      }
       boolean midst =
           session.config().memory().fusedBackwardPass() && !session.trainer().averages();
       session.warn(

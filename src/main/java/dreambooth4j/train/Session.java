@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  */
 record Session(
     Config config,
-    TrainingRun.Listener listener,
+    RunListener listener,
     BooleanSupplier stop,
     Arena arena,
     StableDiffusion model,

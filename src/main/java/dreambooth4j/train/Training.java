@@ -57,7 +57,8 @@ public final class Training implements AutoCloseable {
   }
 
   /**
-   * As {@link #assemble(Arena, LearningModel, Recipe)}, of a loaded model, as a run is configured.
+   * As {@link #assemble(Arena, LearningModel, Recipe)}, of a loaded model, as a run is configured;
+   * what no prompt reaches is frozen in it.
    */
   static Training assemble(Arena run, StableDiffusion model, Config config) {
     TextEncoding how = TextEncoding.of(config.model());
@@ -115,8 +116,8 @@ public final class Training implements AutoCloseable {
   }
 
   /**
-   * The gradients of a step without its update, with the settings of the last {@link #write}: to
-   * look for the one that is not finite.
+   * The gradients of a step without its update (with fused_backward_pass, with it), with the
+   * settings of the last {@link #write}: to look for the one that is not finite.
    */
   void gradients(List<Function<Arena, TrainingBatch>> batches) {
     step.begin();

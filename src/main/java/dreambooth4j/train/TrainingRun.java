@@ -29,63 +29,13 @@ import org.jspecify.annotations.Nullable;
  * the end, or where it was interrupted, or before it diverged.
  */
 public final class TrainingRun {
-  /** Is told what happens, on the training thread. */
-  public interface Listener
-      extends Trainer.Listener, ClassImageGenerator.Listener, Caches.Listener {
-    /** What will be trained, after the pictures were looked through. */
-    void planned(Config config, List<Concept> concepts, ClassImagePlan plan);
-
-    /** The class images are made; {@code plan} has those that will be trained with. */
-    void paired(Config config, List<Concept> concepts, ClassImagePlan plan);
-
-    /** How much memory it will need, before any is used. */
-    void forecast(MemoryForecast memory);
-
-    /** All is in memory; training begins. */
-    void ready(Beginning beginning);
-
-    /** Training has ended, as it should or not: the most memory that it took. */
-    void ended(PeakMemory peak);
-
-    /** So many samples are about to be drawn, which can take a while. */
-    void sampling(int step, int pictures);
-
-    /** Samples were drawn after so many steps. */
-    void sampled(int step, List<SamplePictures.Sample> samples);
-
-    /** A model folder or a checkpoint is complete on disk. */
-    void saved(Path path, int step);
-
-    /** Something to know that stops nothing. */
-    void warning(String message);
-  }
-
-  /**
-   * A training that is about to begin.
-   *
-   * @param done steps that an earlier run has done
-   * @param steps of the whole training
-   * @param precision what it computes in, in words
-   * @param averages whether the average of the weights is what is sampled and saved
-   */
-  public record Beginning(
-      int done, int steps, int stepsPerEpoch, String precision, boolean averages) {}
-
-  /**
-   * The most memory that was held at once.
-   *
-   * @param tensorBytes in tensors
-   * @param gpuBytes of the GPU, where it trained on one
-   */
-  public record PeakMemory(long tensorBytes, OptionalLong gpuBytes) {}
-
   private final Config config;
-  private final Listener listener;
+  private final RunListener listener;
   private final BooleanSupplier stop;
   private final Path output;
 
   /** {@code stop} is looked at after each step; true saves what was learnt and ends the run. */
-  public TrainingRun(Config config, Listener listener, BooleanSupplier stop) {
+  public TrainingRun(Config config, RunListener listener, BooleanSupplier stop) {
     this.config = config;
     this.listener = listener;
     this.stop = stop;
@@ -159,7 +109,7 @@ public final class TrainingRun {
       }
       folder.write(config);
       listener.ready(
-          new Beginning(
+          new RunListener.Beginning(
               trainer.done(),
               trainer.steps(),
               trainer.stepsPerEpoch(),
@@ -184,8 +134,8 @@ public final class TrainingRun {
     }
   }
 
-  private static PeakMemory peakOf(Arena run) {
-    return new PeakMemory(
+  private static RunListener.PeakMemory peakOf(Arena run) {
+    return new RunListener.PeakMemory(
         run.meter().peakBytes(),
         run.device() == Device.CUDA
             ? OptionalLong.of(CudaDevice.peakBytes())

@@ -141,7 +141,10 @@ final class TrainingStep {
     times.copyFrom(in.timesteps);
     Var prediction =
         model.unet().forward(tape, tape.constant(noised.noisy()), times, model.prompts(tape, in));
-    return RowLoss.apply(tape, prediction, noised.target(), weights(in), scalars.losses);
+    Var loss = RowLoss.apply(tape, prediction, noised.target(), weights(in), scalars.losses);
+    noised.target().release();
+    times.release();
+    return loss;
   }
 
   private LossKernels.Weights weights(BatchPlaces in) {

@@ -15,11 +15,11 @@ class DiskSpaceTest {
   @TempDir Path folder;
 
   private static Session session(TinyTrainer tiny) {
-    TrainingRun.Listener nobody =
-        (TrainingRun.Listener)
+    RunListener nobody =
+        (RunListener)
             Proxy.newProxyInstance(
                 DiskSpaceTest.class.getClassLoader(),
-                new Class<?>[] {TrainingRun.Listener.class},
+                new Class<?>[] {RunListener.class},
                 (proxy, method, arguments) -> null);
     return new Session(tiny.config, nobody, () -> false, tiny.run, tiny.model, tiny.trainer);
   }
@@ -31,7 +31,8 @@ class DiskSpaceTest {
     try (TinyTrainer tiny = new TinyTrainer(run)) {
       Session session = session(tiny);
       long weights = 4 * tiny.model.trained().get(0).parameters().count();
-      long checkpoint = 4 * 4 * tiny.model.trained().get(0).parameters().flatCount();
+      long flat = tiny.model.trained().get(0).parameters().flatCount();
+      long checkpoint = 4 * 4 * flat + 4; // weights, two moments, average; the count of steps
       assertThat(DiskSpace.note(session, folder, weights + 4 * checkpoint)).isNull();
       assertThat(DiskSpace.note(session, folder, weights + 4 * checkpoint - 1))
           .contains("beside the model 3 of the 4 checkpoints", "checkpoints_total_limit");

@@ -139,7 +139,7 @@ class KilledAnywhereTest {
     Checkpoints checkpoints = new Checkpoints(config.output());
     Path resumed = checkpoints.toResume();
     boolean latest = config.output().resumeFromCheckpoint() != null;
-    boolean begun = latest && OutputFolder.isUnfinished(config.output().outputDir());
+    boolean begun = latest && Unfinished.isIn(config.output().outputDir());
     assertThat(latest && resumed == null && !begun).isFalse();
     Path metricsFile = config.output().outputDir().resolve("metrics.jsonl");
     try (OutputFolder output = OutputFolder.take(config, base)) {
@@ -191,8 +191,7 @@ class KilledAnywhereTest {
         FailingFiles failing = new FailingFiles(how, call);
         String what = "call %d, ".formatted(call) + fails(failing, trained, config);
         assertThat(model(output)).as(what).isIn(old, fresh, "refused", "none");
-        boolean begun =
-            OutputFolder.isUnfinished(output) || Files.exists(output.resolve(".changes"));
+        boolean begun = Unfinished.isIn(output) || Files.exists(output.resolve(".changes"));
         if (model(output).equals("none")) {
           assertThat(output.resolve(".changes")).as(what).exists();
         }
@@ -235,7 +234,7 @@ class KilledAnywhereTest {
       } catch (FailingFiles.Killed e) {
         what += ", " + e.getMessage();
       }
-      boolean begun = OutputFolder.isUnfinished(tiny.output());
+      boolean begun = Unfinished.isIn(tiny.output());
       FailingFiles sound = new FailingFiles(FailingFiles.How.KILLED, 0);
       assertThat(run(through(sound, tiny.config(), begun))).as(what).isTrue();
       assertThat(content(tiny.output())).as(what).isEqualTo(expected);

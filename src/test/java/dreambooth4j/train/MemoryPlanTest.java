@@ -16,6 +16,7 @@ import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -86,6 +87,22 @@ class MemoryPlanTest {
       assertThat(plan.always() + plan.activationBytes())
           .isBetween((long) (0.95 * measured), (long) (1.05 * measured));
     }
+  }
+
+  /** A captured graph keeps its activations' memory while pictures are drawn. */
+  @Test
+  void shouldPlanPicturesBesideTheActivationsOfCapturedSteps() {
+    tiny.with("validation_prompt", "a man").with("num_validation_images", 4);
+    ModelSource base = ModelFolder.open(TinyRun.MODEL, null);
+    Config plain = tiny.config();
+    MemoryPlan one = MemoryPlan.of(base, plain, TinyRun.load(plain), Device.CUDA);
+    Config graphs = tiny.with("cuda_graph", true).config();
+    MemoryPlan captured = MemoryPlan.of(base, graphs, TinyRun.load(graphs), Device.CUDA);
+    assertThat(captured.tensors() - one.tensors())
+        .isEqualTo(Math.min(one.activationBytes(), one.pictures()))
+        .isPositive();
+    MemoryPlan onCpu = MemoryPlan.of(base, plain, TinyRun.load(plain), Device.CPU);
+    assertThat(onCpu.captured()).isFalse();
   }
 
   /** Of one prompt's pictures the UNet sees all at once, twice; the VAE as many as it can. */

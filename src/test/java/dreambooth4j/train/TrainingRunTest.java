@@ -16,11 +16,11 @@ class TrainingRunTest {
   @TempDir Path folder;
 
   /** Takes a run's memory away after its second step, as an arena that is full does. */
-  private static TrainingRun.Listener leavingNothing() {
-    return (TrainingRun.Listener)
+  private static RunListener leavingNothing() {
+    return (RunListener)
         Proxy.newProxyInstance(
-            TrainingRun.Listener.class.getClassLoader(),
-            new Class<?>[] {TrainingRun.Listener.class},
+            RunListener.class.getClassLoader(),
+            new Class<?>[] {RunListener.class},
             (proxy, method, arguments) -> {
               if (arguments[0] instanceof Trainer.StepReport report && report.step() == 2) {
                 try (Arena full = Arena.open("run")) {

@@ -41,7 +41,14 @@ public final class KernelOptimizer extends Optimizer {
   }
 
   /** Gathered gradients of a part, and where the sums of their squares go. */
-  private record Gathered(OptimizerState state, Part part, Tensor partial) {}
+  private record Gathered(OptimizerState state, Part part, Tensor partial) {
+    /** Lets go of the views. */
+    void release() {
+      part.gradients.release();
+      part.release();
+      partial.release();
+    }
+  }
 
   /** Elements from one F32 scalar to the next, so that each begins on 16 bytes. */
   private static final int SLOT = 4;
@@ -133,6 +140,7 @@ public final class KernelOptimizer extends Optimizer {
       return known;
     }
     if (known != null) {
+      known.gathered.forEach(Gathered::release);
       known.own.close();
     }
     Work made = new Work();

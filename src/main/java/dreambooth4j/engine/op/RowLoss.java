@@ -69,7 +69,8 @@ public final class RowLoss {
   }
 
   private static Tensor scaled(Arena arena, Tensor gradient, Tensor dy) {
-    return arena.compute("row_loss.dprediction", () -> gradient.handle().mul(dy.handle()));
+    return arena.compute(
+        "row_loss.dprediction", () -> gradient.handle().mul(dy.handle().squeeze()));
   }
 
   private static Tensor compared(

@@ -1,0 +1,59 @@
+package dreambooth4j.train;
+
+import dreambooth4j.config.Config;
+import dreambooth4j.data.Concept;
+import dreambooth4j.pipeline.Caches;
+import dreambooth4j.prior.ClassImageGenerator;
+import dreambooth4j.prior.ClassImagePlan;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.OptionalLong;
+
+/** Is told what happens, on the training thread. */
+public interface RunListener
+    extends Trainer.Listener, ClassImageGenerator.Listener, Caches.Listener {
+  /** What will be trained, after the pictures were looked through. */
+  void planned(Config config, List<Concept> concepts, ClassImagePlan plan);
+
+  /** The class images are made; {@code plan} has those that will be trained with. */
+  void paired(Config config, List<Concept> concepts, ClassImagePlan plan);
+
+  /** How much memory it will need, before any is used. */
+  void forecast(MemoryForecast memory);
+
+  /** All is in memory; training begins. */
+  void ready(Beginning beginning);
+
+  /** Training has ended, as it should or not: the most memory that it took. */
+  void ended(PeakMemory peak);
+
+  /** So many samples are about to be drawn, which can take a while. */
+  void sampling(int step, int pictures);
+
+  /** Samples were drawn after so many steps. */
+  void sampled(int step, List<SamplePictures.Sample> samples);
+
+  /** A model folder or a checkpoint is complete on disk. */
+  void saved(Path path, int step);
+
+  /** Something to know that stops nothing. */
+  void warning(String message);
+
+  /**
+   * A training that is about to begin.
+   *
+   * @param done steps that an earlier run has done
+   * @param steps of the whole training
+   * @param precision what it computes in, in words
+   * @param averages whether the average of the weights is what is sampled and saved
+   */
+  record Beginning(int done, int steps, int stepsPerEpoch, String precision, boolean averages) {}
+
+  /**
+   * The most memory that was held at once.
+   *
+   * @param tensorBytes in tensors
+   * @param gpuBytes of the GPU, where it trained on one
+   */
+  record PeakMemory(long tensorBytes, OptionalLong gpuBytes) {}
+}
