@@ -14,10 +14,14 @@ final class OptionNames {
    * the command stays as it is.
    */
   static String[] normalized(CommandLine line, String... args) {
-    CommandLine command = args.length == 0 ? null : line.getSubcommands().get(args[0]);
-    if (command == null) {
+    int first = 0;
+    while (first < args.length && !line.getSubcommands().containsKey(args[first])) {
+      first++;
+    }
+    if (first == args.length) {
       return args;
     }
+    CommandLine command = line.getSubcommands().get(args[first]);
     Map<String, String> names = new HashMap<>();
     command
         .getCommandSpec()
@@ -25,7 +29,7 @@ final class OptionNames {
         .keySet()
         .forEach(name -> names.putIfAbsent(plain(name), name));
     String[] normalized = args.clone();
-    for (int i = 1; i < args.length && !args[i].equals("--"); i++) {
+    for (int i = first + 1; i < args.length && !args[i].equals("--"); i++) {
       int equals = args[i].indexOf('=');
       String name = equals < 0 ? args[i] : args[i].substring(0, equals);
       String known = names.get(plain(name));

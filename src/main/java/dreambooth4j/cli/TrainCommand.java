@@ -80,12 +80,15 @@ final class TrainCommand implements Callable<Integer> {
         new RunReport(
             err, config.output().outputDir(), ProgressLine.Terminal.current(), main.verbose);
     boolean done = false;
+    boolean diverged = false;
     try (report) {
       done = new TrainingRun(config, report, main.interrupt::requested).run(force);
     } catch (Problem e) {
+      diverged = e.kind() == Problem.Kind.DIVERGED; // and would again: a run repeats itself
       throw report.explained(e);
     } finally {
-      if (done || main.interrupt.requested() || report.outcome().checkpointSaved()) {
+      boolean saved = main.interrupt.requested() || report.outcome().checkpointSaved();
+      if (done || (saved && !diverged)) {
         List<String> args = spec.root().commandLine().getParseResult().originalArgs();
         NextSteps.print(spec.commandLine().getErr(), config, report.outcome(), args, done);
       }

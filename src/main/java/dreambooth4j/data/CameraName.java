@@ -20,12 +20,13 @@ final class CameraName {
 
   private static final Pattern PROGRAM =
       Pattern.compile(
-          "(photo|image|picture|unnamed|untitled|download|frame|scan)" + REST,
+          "(photo|image|picture|unnamed|untitled|download|frame|scan)"
+              + "([\\d\\p{Punct}\\s]*|[\\d\\p{Punct}\\s]+copy[\\d\\p{Punct}\\s]*)",
           Pattern.CASE_INSENSITIVE);
 
   private static final Pattern DATED =
       Pattern.compile(
-          "(whatsapp (image|photo)|(screenshot|screen shot)([\\s_-]*(from))?)[\\s_-]*\\d.*",
+          "(whatsapp (image|photo)|(screenshot|screen shot)([\\s_-]*(from))?)[\\s_-]*(\\d{4}[-_.]?\\d{2}.*|[\\d\\p{Punct}\\s]+)",
           Pattern.CASE_INSENSITIVE);
 
   private static final Pattern HASH =

@@ -114,7 +114,8 @@ final class TrainingLoop {
   }
 
   private void end() {
-    if (trainer.done() > begun && !learnt) {
+    // Of a run that goes on the weights of its checkpoint are worth saving all the same.
+    if (begun == 0 && trainer.done() > 0 && !learnt) {
       if (session.isFinished()) {
         throw nothingLearnt();
       }

@@ -19,17 +19,18 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Changes of the files in one folder that all happen, or none, wherever the process is killed. New
- * files are written to {@code .changes.part} there, beside a list of what is to be done; renaming
- * that folder to {@code .changes} decides that it will be done. From then on {@link #finish} does
- * it, now or in a later process, and nobody reads a model from the folder before.
+ * files are written to {@code .dreambooth-changes.part} there, beside a list of what is to be done;
+ * renaming that folder to {@code .dreambooth-changes} decides that it will be done. From then on
+ * {@link #finish} does it, now or in a later process, and nobody reads a model from the folder
+ * before.
  *
  * <p>The place of the file added last stays empty while the changes are made: who knows nothing of
  * all this finds no model there rather than half of one, if that file is the model's index. Only
  * one process at a time may change a folder; its callers hold a lock.
  */
 public final class FolderChanges implements AutoCloseable {
-  private static final String STAGED = ".changes.part";
-  private static final String PENDING = ".changes";
+  private static final String STAGED = ".dreambooth-changes.part";
+  private static final String PENDING = ".dreambooth-changes";
   private static final String LIST = "list.json";
   private static final ObjectMapper JSON = new ObjectMapper();
 

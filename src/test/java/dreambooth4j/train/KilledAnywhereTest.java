@@ -191,9 +191,10 @@ class KilledAnywhereTest {
         FailingFiles failing = new FailingFiles(how, call);
         String what = "call %d, ".formatted(call) + fails(failing, trained, config);
         assertThat(model(output)).as(what).isIn(old, fresh, "refused", "none");
-        boolean begun = Unfinished.isIn(output) || Files.exists(output.resolve(".changes"));
+        boolean begun =
+            Unfinished.isIn(output) || Files.exists(output.resolve(".dreambooth-changes"));
         if (model(output).equals("none")) {
-          assertThat(output.resolve(".changes")).as(what).exists();
+          assertThat(output.resolve(".dreambooth-changes")).as(what).exists();
         }
         if (!model(output).equals(fresh) || begun) {
           changes(trained, through(new FailingFiles(how, 0), config, begun));
