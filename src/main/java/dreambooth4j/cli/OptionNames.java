@@ -2,6 +2,7 @@ package dreambooth4j.cli;
 
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 import picocli.CommandLine;
 
 /** Takes hyphens for underscores in the names of options, and the other way round. */
@@ -21,7 +22,7 @@ final class OptionNames {
     if (first == args.length) {
       return args;
     }
-    CommandLine command = line.getSubcommands().get(args[first]);
+    CommandLine command = Objects.requireNonNull(line.getSubcommands().get(args[first]));
     Map<String, String> names = new HashMap<>();
     command
         .getCommandSpec()
