@@ -24,8 +24,8 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * Each op at the sizes of Stable Diffusion 1.5's UNet, forward alone and forward with backward, in
- * F32. Beside the time stand GFLOP/s and GB/s: the operations of backward are twice those of the
- * way there, and bytes are those of inputs, weights, results and gradients, each read or written
+ * F32. Beside the time stand GFLOP/s and GB/s: the operations of backward are twice those of
+ * forward, and bytes are those of inputs, weights, results and gradients, each read or written
  * once. Tensors that fit into a cache stay there from one run to the next. {@code bench/run ops}
  * starts it.
  */

@@ -51,8 +51,8 @@ final class TrainCommand implements Callable<Integer> {
   @Option(
       names = "--force",
       description =
-          "Begin even if the run needs more memory by its plan than there is; the system may end it"
-              + " in its midst.")
+          "Begin even if the run needs more memory by its plan than there is; the operating system"
+              + " may kill it halfway.")
   boolean force;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it

@@ -160,7 +160,7 @@ public final class MemoryForecast {
   }
 
   /**
-   * Refuses a run that needs more than there is, swap included: it would be killed in its midst.
+   * Refuses a run that needs more than there is, swap included: it would be killed halfway.
    *
    * @throws Problem of kind MEMORY
    */
