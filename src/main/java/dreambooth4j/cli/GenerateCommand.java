@@ -84,6 +84,15 @@ final class GenerateCommand implements Callable<Integer> {
   private double guidance;
 
   @Option(
+      names = {"--guidance-rescale", "--guidance_rescale"},
+      paramLabel = "X",
+      defaultValue = "0",
+      description =
+          "From 0 to 1: how far guidance is kept from making pictures too bright and contrasty"
+              + " (${DEFAULT-VALUE}, as it is; 0.7 is usual for models of zero terminal SNR).")
+  private double rescale;
+
+  @Option(
       names = "--sampler",
       completionCandidates = SamplerNames.class,
       description =
@@ -99,10 +108,9 @@ final class GenerateCommand implements Callable<Integer> {
   @Option(
       names = {"--negative", "--negative_prompt"},
       paramLabel = "PROMPT",
-      defaultValue = "",
-      description = "What not to draw; needs guidance above 1.")
-  @SuppressWarnings("NullAway.Init")
-  private String negative;
+      description =
+          "What not to draw; needs guidance above 1. SDXL tells an empty one from none (none).")
+  private @Nullable String negative;
 
   @Option(
       names = "--latents",
@@ -156,6 +164,7 @@ final class GenerateCommand implements Callable<Integer> {
             height,
             steps,
             guidance,
+            rescale,
             sampler == null ? null : SamplerKind.named(sampler),
             encoding(folder),
             chosenSeed,

@@ -11,19 +11,32 @@ import java.util.function.BiFunction;
 
 /**
  * What a UNet is told of a picture beside its noisy latents and its timestep, by name; the first
- * axis of each is the batch. Stable Diffusion 1 and 2 have {@link #HIDDEN_STATES} alone.
+ * axis of each is the batch. Stable Diffusion 1 and 2 have {@link #HIDDEN_STATES} alone, SDXL has
+ * {@link #POOLED} and {@link #SIZES} too.
  *
  * @param <T> tensors in caches and batches, variables on a tape, shapes in a plan
  */
 public record Conditioning<T>(Map<String, T> named) {
-  /** What the text encoder makes of prompts: [B, tokens, cross_attention_dim]. */
+  /** What the text encoders make of prompts, side by side: [B, tokens, cross_attention_dim]. */
   public static final String HIDDEN_STATES = "hidden states";
 
+  /** One vector for each prompt, of the text encoder with a projection: [B, width]. */
+  public static final String POOLED = "pooled text";
+
   /**
-   * Token ids, I64 [B · windows, length]: what a batch has in place of hidden states where the text
-   * encoder trains.
+   * What was done to a picture, in pixels: [B, 6], height and width of the file, top and left of
+   * the crop, height and width that is trained.
+   */
+  public static final String SIZES = "picture sizes";
+
+  /**
+   * Token ids, I64 [B · windows, length]: what a batch has in place of hidden states and pooled
+   * text where a text encoder trains.
    */
   public static final String TOKENS = "token ids";
+
+  /** Those of a second text encoder. */
+  public static final String TOKENS_2 = "token ids of text_encoder_2";
 
   /** Copies the map, in its order. */
   public Conditioning {
@@ -54,6 +67,20 @@ public record Conditioning<T>(Map<String, T> named) {
       throw new IllegalStateException("expected " + name + ", found " + named.keySet());
     }
     return value;
+  }
+
+  /** These and one more, behind them. */
+  public Conditioning<T> with(String name, T value) {
+    Map<String, T> more = new LinkedHashMap<>(named);
+    more.put(name, value);
+    return new Conditioning<>(more);
+  }
+
+  /** These without some, of which there may be none. */
+  public Conditioning<T> without(String... names) {
+    Map<String, T> fewer = new LinkedHashMap<>(named);
+    fewer.keySet().removeAll(List.of(names));
+    return new Conditioning<>(fewer);
   }
 
   /** As {@link #HIDDEN_STATES} says. */

@@ -10,19 +10,36 @@ import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.Add;
 import dreambooth4j.engine.op.Convert;
 import dreambooth4j.engine.op.Embedding;
+import dreambooth4j.engine.op.EndPlaces;
 import dreambooth4j.engine.op.Gelu;
+import dreambooth4j.engine.op.IndexSelect;
 import dreambooth4j.engine.op.LayerNorm.Normed;
 import dreambooth4j.engine.op.QuickGelu;
+import dreambooth4j.engine.op.Reshape;
+import dreambooth4j.model.TextEncoderConfig.Use;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
-/** transformers' {@code CLIPTextModel}: token numbers to hidden states. */
+/**
+ * transformers' {@code CLIPTextModel}, with a projection or without: token numbers to hidden states
+ * and perhaps a pooled vector.
+ */
 public final class TextEncoder {
+  /**
+   * What it says of prompts, of the weights' type but F32 where that has 16 bits.
+   *
+   * @param states [B, N, width]
+   * @param pooled [B, pooled width]; null for an encoder without a projection
+   */
+  public record Said(Var states, @Nullable Var pooled) {}
+
   private final TextEncoderConfig config;
   private final Parameter tokens;
   private final Parameter positions;
   private final List<Layer> layers = new ArrayList<>();
   private final TokenNorm finalNorm;
+  private final @Nullable Dense projection;
   private final Parameters parameters;
 
   /** Declares its weights under transformers' names, without the old {@code text_model.} prefix. */
@@ -37,6 +54,10 @@ public final class TextEncoder {
       layers.add(new Layer(scope.in("encoder.layers", i), config));
     }
     finalNorm = scope.tokenNorm("final_layer_norm", config.width(), config.normEpsilon());
+    projection =
+        config.use() == Use.POOLED
+            ? scope.dense("text_projection", config.width(), config.pooledWidth(), false)
+            : null;
   }
 
   /** Its settings. */
@@ -48,15 +69,45 @@ public final class TextEncoder {
    * Encodes prompts.
    *
    * @param ids I64 [B, N], N at most {@code length}
-   * @param clipSkip 1 takes the last layer's output, k the k-th from the last; the final
-   *     normalisation follows in either case
-   * @return [B, N, width], of the weights' type but F32 where that has 16 bits
+   * @param clipSkip 1 for the layer that the UNet is usually given, k for the one k − 1 before it;
+   *     the final normalisation follows where the UNet is usually given its output
    */
-  public Var forward(Tape tape, Tensor ids, int clipSkip) {
+  public Said forward(Tape tape, Tensor ids, int clipSkip) {
     int used = used(clipSkip);
+    tape.part("text encoder");
+    if (config.use() == Use.NORMED) {
+      return new Said(tape.block(() -> widened(tape, normed(tape, embedded(tape, ids), 0, used))), null);
+    }
+    Var states = tape.block(() -> through(tape, embedded(tape, ids), 0, used));
+    Var pooled = projection == null ? null : pooled(tape, projection, states, used, ids);
+    return new Said(widened(tape, states), pooled);
+  }
+
+  /** All layers and the final normalisation: [B, N, width], of the weights' type. */
+  public Var last(Tape tape, Tensor ids) {
+    return tape.block(() -> normed(tape, embedded(tape, ids), 0, layers.size()));
+  }
+
+  private Var normed(Tape tape, Var states, int from, int to) {
+    return finalNorm.forward(tape, through(tape, states, from, to));
+  }
+
+  private Var pooled(Tape tape, Dense projection, Var states, int done, Tensor ids) {
     return tape.block(
         () -> {
-          tape.part("text encoder");
+          Var last = normed(tape, states, done, layers.size());
+          Tensor places = EndPlaces.of(tape.arena(), ids, config.endToken());
+          long[] all = {1, ids.count(), config.width()};
+          Var rows = IndexSelect.apply(tape, Reshape.apply(tape, last, all), places);
+          places.release();
+          Var ends = Reshape.apply(tape, rows, ids.size(0), config.width());
+          return widened(tape, projection.forward(tape, ends));
+        });
+  }
+
+  private Var embedded(Tape tape, Tensor ids) {
+    return tape.block(
+        () -> {
           Tensor places = places(tape, ids);
           Var x =
               Add.apply(
@@ -64,11 +115,17 @@ public final class TextEncoder {
                   Embedding.apply(tape, ids, tokens),
                   Embedding.apply(tape, places, positions));
           places.release();
-          for (Layer layer : layers.subList(0, used)) {
-            x = layer.forward(tape, x);
-          }
-          return widened(tape, finalNorm.forward(tape, x));
+          return x;
         });
+  }
+
+  /** What the layers from one to before another make of states. */
+  private Var through(Tape tape, Var states, int from, int to) {
+    Var x = states;
+    for (Layer layer : layers.subList(from, to)) {
+      x = layer.forward(tape, x);
+    }
+    return x;
   }
 
   /** Caches and other models take F32; conversion loses nothing in either direction. */
@@ -78,25 +135,37 @@ public final class TextEncoder {
   }
 
   /**
-   * Takes the layers that {@code clipSkip} passes over out of training: no gradient reaches them,
-   * and as with torch's optimizers what has no gradient does not decay either.
+   * Takes out of training what is not computed: the layers that are passed over, and where no layer
+   * follows what the UNet is given, the final normalisation. No gradient reaches them, and as with
+   * torch's optimizers what has no gradient does not decay either.
    */
-  public void freezeSkipped(int clipSkip) {
+  public void freezeUnused(int clipSkip) {
+    if (config.use() == Use.POOLED) {
+      return; // the pooled vector comes from the last layer
+    }
     for (int i = used(clipSkip); i < layers.size(); i++) {
-      String prefix = "encoder.layers." + i + ".";
-      parameters.all().stream()
-          .filter(each -> each.name().startsWith(prefix))
-          .forEach(Parameter::freeze);
+      freeze("encoder.layers." + i + ".");
+    }
+    if (config.use() == Use.PENULTIMATE) {
+      freeze("final_layer_norm.");
     }
   }
 
+  private void freeze(String prefix) {
+    parameters.all().stream()
+        .filter(each -> each.name().startsWith(prefix))
+        .forEach(Parameter::freeze);
+  }
+
+  /** How many layers are run for the states that the UNet is given. */
   private int used(int clipSkip) {
-    if (clipSkip < 1 || clipSkip > layers.size()) {
+    int most = layers.size() - (config.use() == Use.NORMED ? 0 : 1);
+    if (clipSkip < 1 || clipSkip > most) {
       throw Problem.usage(
-          "clip_skip is %d, but this text encoder has %d layers"
-              .formatted(clipSkip, layers.size()));
+          "clip_skip is %d, but with this text encoder it is from 1 to %d"
+              .formatted(clipSkip, most));
     }
-    return layers.size() - clipSkip + 1;
+    return most - clipSkip + 1;
   }
 
   /** 0, 1, 2 … for each prompt: I64 [B, N]. */

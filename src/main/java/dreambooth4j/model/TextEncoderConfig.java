@@ -4,12 +4,16 @@ import static dreambooth4j.model.ComponentConfig.MOST_CHANNELS;
 import static dreambooth4j.model.ComponentConfig.MOST_LAYERS;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dreambooth4j.engine.op.EndPlaces;
 
 /**
  * The settings of a {@code CLIPTextModel} that we build, from its config.json.
  *
  * @param quickGelu whether the feed-forward uses CLIP's quick GELU rather than GELU
  * @param length positions, that is tokens of a prompt
+ * @param use what the UNet is told of what it says
+ * @param pooledWidth of the pooled vector; 0 where there is none
+ * @param endToken the token whose state is pooled; {@link EndPlaces#LARGEST} for the largest in a prompt
  */
 public record TextEncoderConfig(
     int vocabulary,
@@ -19,10 +23,26 @@ public record TextEncoderConfig(
     int heads,
     int length,
     boolean quickGelu,
-    double normEpsilon) {
+    double normEpsilon,
+    Use use,
+    int pooledWidth,
+    int endToken) {
+  /** What a UNet is told of what a text encoder says. */
+  public enum Use {
+    /** The last layer's states, normalised: in Stable Diffusion 1 and 2. */
+    NORMED,
+    /** The last layer but one's states as they are: of SDXL's first. */
+    PENULTIMATE,
+    /** That, and the last layer's normalised state of one token, projected: of SDXL's second. */
+    POOLED
+  }
 
-  /** Reads it; {@code where} names the file in errors. An unsupported value is refused by name. */
-  public static TextEncoderConfig of(JsonNode json, String where) {
+  /**
+   * Reads it. An unsupported value is refused by name.
+   *
+   * @param where names the file in errors
+   */
+  public static TextEncoderConfig of(JsonNode json, String where, Use use) {
     ComponentConfig c = new ComponentConfig(json, where);
     c.only("model_type", "\"clip_text_model\"");
     c.only("hidden_act", "\"quick_gelu\"", "\"gelu\"");
@@ -37,11 +57,19 @@ public record TextEncoderConfig(
             c.integer("num_attention_heads", 8, MOST_CHANNELS),
             c.integer("max_position_embeddings", 77, 1 << 12),
             c.text("hidden_act", "quick_gelu").equals("quick_gelu"),
-            c.number("layer_norm_eps", 1e-5, 1e-12, 1));
+            c.number("layer_norm_eps", 1e-5, 1e-12, 1),
+            use,
+            use == Use.POOLED ? c.integer("projection_dim", 512, MOST_CHANNELS) : 0,
+            c.integer("eos_token_id", 49407, 1 << 20));
     if (config.width % config.heads != 0) {
       throw c.wrong(
           "num_attention_heads %d does not divide hidden_size %d"
               .formatted(config.heads, config.width));
+    }
+    if (use != Use.NORMED && config.layers < 2) {
+      throw c.wrong(
+          "num_hidden_layers is %d, but the UNet is given the last layer but one"
+              .formatted(config.layers));
     }
     // transformers records much that decides nothing here: token numbers (the tokenizer's affair),
     // generation defaults, initialisation. Older versions write dozens of such keys.

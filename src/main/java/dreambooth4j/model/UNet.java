@@ -5,8 +5,10 @@ import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.Add;
 import dreambooth4j.engine.op.Concat;
 import dreambooth4j.engine.op.Convert;
+import dreambooth4j.engine.op.Reshape;
 import dreambooth4j.engine.op.Silu;
 import dreambooth4j.engine.op.Sinusoidal;
 import dreambooth4j.engine.op.UpsampleNearest;
@@ -17,13 +19,14 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * diffusers' {@code UNet2DConditionModel} of the Stable Diffusion 1 and 2 families: predicts noise
- * or velocity from noisy latents, a timestep and a prompt.
+ * diffusers' {@code UNet2DConditionModel} of the Stable Diffusion 1, 2 and XL families: predicts
+ * noise or velocity from noisy latents, a timestep and a prompt.
  */
 public final class UNet {
   private final UNetConfig config;
   private final Dense time1;
   private final Dense time2;
+  private final @Nullable AddedEmbedding added;
   private final Parameters parameters;
   private final Conv convIn;
   private final List<Level> down = new ArrayList<>();
@@ -60,6 +63,10 @@ public final class UNet {
     convIn = scope.conv("conv_in", config.inChannels(), first, 3, 1, 1);
     time1 = scope.dense("time_embedding.linear_1", first, timeWidth, true);
     time2 = scope.dense("time_embedding.linear_2", timeWidth, timeWidth, true);
+    added =
+        config.added() == null
+            ? null
+            : new AddedEmbedding(scope.in("add_embedding"), config, config.added(), timeWidth);
     for (int i = 0; i < levels; i++) {
       down.add(downLevel(scope.in("down_blocks", i), i, timeWidth));
     }
@@ -137,7 +144,7 @@ public final class UNet {
    *
    * @param latents [B, H, W, in_channels]; H and W need not be multiples of anything
    * @param timesteps [B], of the latents' type; may be fractional
-   * @param conditioning of which it reads the hidden states
+   * @param conditioning as {@link UNetConfig#conditioning} has it
    * @return [B, H, W, out_channels]
    */
   public Var forward(Tape tape, Var latents, Tensor timesteps, Conditioning<Var> conditioning) {
@@ -146,7 +153,7 @@ public final class UNet {
           // 1. time
           tape.part("UNet in");
           DType type = parameters.computeType();
-          Var time = tape.block(() -> timeEmbedding(tape, timesteps, type));
+          Var time = tape.block(() -> timeEmbedding(tape, timesteps, conditioning, type));
           Var context = Convert.apply(tape, conditioning.hiddenStates(), type);
 
           // 2. down, keeping what the way up joins
@@ -209,7 +216,8 @@ public final class UNet {
   }
 
   /** SiLU of the time embedding, [B, 4 · first channels]: every residual block begins with it. */
-  private Var timeEmbedding(Tape tape, Tensor timesteps, DType type) {
+  private Var timeEmbedding(
+      Tape tape, Tensor timesteps, Conditioning<Var> conditioning, DType type) {
     Tensor waves =
         Sinusoidal.of(
             tape.arena(),
@@ -219,6 +227,42 @@ public final class UNet {
             config.frequencyShift());
     Var embedded =
         time1.forward(tape, Convert.apply(tape, tape.constantOf("timesteps", waves), type));
-    return Silu.apply(tape, time2.forward(tape, Silu.apply(tape, embedded)));
+    Var time = time2.forward(tape, Silu.apply(tape, embedded));
+    return Silu.apply(
+        tape,
+        added == null ? time : Add.apply(tape, time, added.forward(tape, conditioning, type)));
+  }
+
+  /** SDXL's pooled text and picture sizes, embedded as the timestep is. */
+  private static final class AddedEmbedding {
+    private final UNetConfig config;
+    private final int sizeWidth;
+    private final Dense first;
+    private final Dense second;
+
+    AddedEmbedding(Scope scope, UNetConfig config, UNetConfig.Added added, int width) {
+      this.config = config;
+      sizeWidth = added.sizeWidth();
+      first = scope.dense("linear_1", added.width(), width, true);
+      second = scope.dense("linear_2", width, width, true);
+    }
+
+    Var forward(Tape tape, Conditioning<Var> conditioning, DType type) {
+      Var sizes = conditioning.get(Conditioning.SIZES);
+      long rows = sizes.size(0);
+      Tensor numbers = sizes.value().reshaped(sizes.value().count());
+      Tensor waves =
+          Sinusoidal.of(
+              tape.arena(), numbers, sizeWidth, config.cosineFirst(), config.frequencyShift());
+      numbers.release();
+      Var embedded = tape.constantOf("picture sizes", waves);
+      Var x =
+          Concat.apply(
+              tape,
+              Convert.apply(tape, conditioning.get(Conditioning.POOLED), type),
+              Convert.apply(
+                  tape, Reshape.apply(tape, embedded, rows, sizes.size(1) * sizeWidth), type));
+      return second.forward(tape, Silu.apply(tape, first.forward(tape, x)));
+    }
   }
 }

@@ -6,6 +6,7 @@ import static dreambooth4j.model.ComponentConfig.MOST_LAYERS;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The settings of a {@code UNet2DConditionModel} that we build, from its config.json. Lists run
@@ -18,6 +19,7 @@ import java.util.List;
  * @param downAttention whether a level attends on the way down
  * @param upAttention whether a level attends on the way up, in the order of the way up
  * @param cosineFirst {@code flip_sin_to_cos}
+ * @param added what it is told beside the prompt's states; null in Stable Diffusion 1 and 2
  */
 public record UNetConfig(
     int inChannels,
@@ -34,7 +36,24 @@ public record UNetConfig(
     boolean linearProjection,
     boolean cosineFirst,
     double frequencyShift,
-    int sampleSize) {
+    int sampleSize,
+    @Nullable Added added) {
+  /**
+   * SDXL's {@code text_time}: a pooled vector of the prompt and six numbers on the picture's size.
+   *
+   * @param pooledWidth of the pooled vector
+   * @param sizeWidth of each number's embedding
+   */
+  public record Added(int pooledWidth, int sizeWidth) {
+    /** How many numbers say a picture's size. */
+    public static final int SIZES = 6;
+
+    /** Of the two together, as they enter the network. */
+    int width() {
+      return pooledWidth + SIZES * sizeWidth;
+    }
+  }
+
   /** Latents of a picture that is larger than any is made. */
   private static final int MOST_SIDE = 1024;
 
@@ -80,9 +99,39 @@ public record UNetConfig(
             c.flag("use_linear_projection", false),
             c.flag("flip_sin_to_cos", true),
             c.number("freq_shift", 0, 0, 1),
-            c.integer("sample_size", 64, MOST_SIDE));
+            c.integer("sample_size", 64, MOST_SIDE),
+            added(c));
     c.finish();
     return config;
+  }
+
+  private static @Nullable Added added(ComponentConfig c) {
+    c.only("addition_embed_type", "null", "\"text_time\"");
+    if (!c.isSet("addition_embed_type")) {
+      return null;
+    }
+    int size = c.integer("addition_time_embed_dim", 256, MOST_CHANNELS);
+    int width = c.integer("projection_class_embeddings_input_dim", 2816, MOST_CHANNELS);
+    if (size % 2 != 0 || width <= Added.SIZES * size) {
+      throw c.wrong(
+          "projection_class_embeddings_input_dim %d has no room for %d times addition_time_embed_dim %d, which must be even, and a pooled vector"
+              .formatted(width, Added.SIZES, size));
+    }
+    return new Added(width - Added.SIZES * size, size);
+  }
+
+  /**
+   * The shapes of what it is told of so many pictures, by name; F32 all.
+   *
+   * @param tokens of each prompt
+   */
+  public Conditioning<long[]> conditioning(long rows, long tokens) {
+    Conditioning<long[]> states = Conditioning.of(new long[] {rows, tokens, crossAttentionDim});
+    return added == null
+        ? states
+        : states
+            .with(Conditioning.POOLED, new long[] {rows, added.pooledWidth})
+            .with(Conditioning.SIZES, new long[] {rows, Added.SIZES});
   }
 
   private static List<Boolean> attention(

@@ -11,6 +11,7 @@ import java.util.List;
  * The settings of an {@code AutoencoderKL} that we build, from its config.json.
  *
  * @param scalingFactor what latents are multiplied with before they are diffused
+ * @param forceUpcast whether 16 bits do not suffice to compute with it
  */
 public record VaeConfig(
     int inChannels,
@@ -23,14 +24,14 @@ public record VaeConfig(
     boolean middleAttention,
     boolean quantConv,
     boolean postQuantConv,
-    int sampleSize) {
+    int sampleSize,
+    boolean forceUpcast) {
 
   /** Reads it; {@code where} names the file in errors. An unsupported value is refused by name. */
   public static VaeConfig of(JsonNode json, String where) {
     ComponentConfig c = new ComponentConfig(json, where);
     c.only("act_fn", "\"silu\"", "\"swish\"");
     c.only("shift_factor", "null", "0", "0.0");
-    c.ignore("force_upcast");
     List<Integer> channels = c.integers("block_out_channels", MOST_CHANNELS);
     levels(c, "down_block_types", "DownEncoderBlock2D", channels.size());
     levels(c, "up_block_types", "UpDecoderBlock2D", channels.size());
@@ -46,7 +47,8 @@ public record VaeConfig(
             c.flag("mid_block_add_attention", true),
             c.flag("use_quant_conv", true),
             c.flag("use_post_quant_conv", true),
-            c.integer("sample_size", 512, MOST_CHANNELS));
+            c.integer("sample_size", 512, MOST_CHANNELS),
+            c.flag("force_upcast", true));
     c.requireGroups(channels, config.normGroups);
     if (config.inChannels != 3 || config.outChannels != 3) {
       throw c.wrong(

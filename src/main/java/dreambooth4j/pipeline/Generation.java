@@ -36,9 +36,11 @@ public final class Generation {
   /**
    * What is asked for.
    *
+   * @param negative what not to draw; null for none
    * @param count pictures, made together; null for as many as there are latents, or one
    * @param width pixels; null for what the model was trained on, or the latents' width. Height
    *     likewise
+   * @param rescale how far the guided output is scaled to the deviation of the unguided one
    * @param sampler null for the model's own
    * @param latents a safetensors file whose tensor {@code latents} [n, channels, height, width]
    *     takes the place of the first draw; null to draw it
@@ -46,12 +48,13 @@ public final class Generation {
    */
   public record ImageRequest(
       String prompt,
-      String negative,
+      @Nullable String negative,
       @Nullable Integer count,
       @Nullable Integer width,
       @Nullable Integer height,
       int steps,
       double guidance,
+      double rescale,
       @Nullable SamplerKind sampler,
       TextEncoding encoding,
       long seed,
@@ -91,7 +94,7 @@ public final class Generation {
         StableDiffusion model = StableDiffusion.load(run, folder)) {
       LongPrompts prompts = new LongPrompts(model.tokenizer(), wanted.encoding);
       prompts.add("the prompt", wanted.prompt);
-      prompts.add("the negative prompt", wanted.negative);
+      prompts.add("the negative prompt", wanted.negative == null ? "" : wanted.negative);
       prompts.notes("--max-token-length ", 2).forEach(notes);
       return new Generation(run, model, wanted).draw(progress);
     }
@@ -114,6 +117,10 @@ public final class Generation {
         "the guidance must be a number up to %d, found %s",
         MOST_GUIDANCE,
         wanted.guidance);
+    require(
+        wanted.rescale >= 0 && wanted.rescale <= 1,
+        "the rescaling of the guidance must be a number from 0 to 1, found %s",
+        wanted.rescale);
     long side = DataConfig.MOST_RESOLUTION;
     long width = wanted.width == null ? 1 : wanted.width;
     long height = wanted.height == null ? 1 : wanted.height;
@@ -218,14 +225,20 @@ public final class Generation {
   }
 
   private TextToImage.Request request(int usualWidth, int usualHeight) {
+    int width = wanted.width == null ? usualWidth : wanted.width;
+    int height = wanted.height == null ? usualHeight : wanted.height;
+    PictureSizes sizes = PictureSizes.whole(width, height);
     return new TextToImage.Request(
         wanted.prompt,
         wanted.negative,
-        wanted.width == null ? usualWidth : wanted.width,
-        wanted.height == null ? usualHeight : wanted.height,
+        width,
+        height,
         wanted.steps,
         wanted.guidance,
-        wanted.sampler);
+        wanted.rescale,
+        wanted.sampler,
+        sizes,
+        sizes);
   }
 
   /** The given latents: F32 [n, h, w, channels]. */

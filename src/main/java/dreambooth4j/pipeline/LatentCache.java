@@ -104,10 +104,11 @@ public final class LatentCache implements Encoded<View> {
    * @param noise one normal draw an element of the latents
    * @param out where they go, in the order [h, w, channels], from {@code offset} on
    */
-  public void draw(Tensor moments, float[] noise, float[] out, int offset) {
+  public static void draw(
+      VaeConfig vae, Tensor moments, float[] noise, float[] out, int offset) {
     float[] values = moments.toFloats();
-    int channels = (int) moments.size(-1) / 2;
-    double scale = model.vae().config().scalingFactor();
+    int channels = vae.latentChannels();
+    double scale = vae.scalingFactor();
     for (int i = 0; i < noise.length; i++) {
       int at = i / channels * 2 * channels + i % channels;
       double logVariance =

@@ -40,7 +40,7 @@ public final class PictureMemory {
     long before = run.meter().liveBytes();
     try (Arena drawing = run.child("pictures")) {
       Conditioning<Tensor> told =
-          prompts.shapes(rows).map((name, shape) -> drawing.allocate(name, DType.F32, shape));
+          prompts.allShapes(rows).map((name, shape) -> drawing.allocate(name, DType.F32, shape));
       latents(drawing, size, 2 * count); // noise, and what becomes a picture
       long held = run.meter().liveBytes() - before;
       long decoding =

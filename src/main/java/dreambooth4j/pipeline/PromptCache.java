@@ -60,14 +60,16 @@ public final class PromptCache implements Encoded<String> {
         (name, shape) -> cache.get(content(name, prompt), shape, () -> encode(name, prompt)));
   }
 
+  /** Encodes a prompt once for all names: what the others become is put into the cache too. */
   private Tensor encode(String wanted, String prompt) {
     Conditioning<Tensor> all = encoder.encode(cache.arena(), List.of(prompt));
-    all.forEach(
-        (name, tensor) -> {
+    shapes.forEach(
+        (name, shape) -> {
           if (!name.equals(wanted)) {
-            tensor.release();
+            cache.get(content(name, prompt), shape, () -> all.get(name).retain()).release();
           }
         });
+    all.without(wanted).forEach((name, tensor) -> tensor.release());
     return all.get(wanted);
   }
 

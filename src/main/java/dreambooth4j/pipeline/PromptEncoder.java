@@ -1,24 +1,36 @@
 package dreambooth4j.pipeline;
 
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.Concat;
 import dreambooth4j.engine.op.IndexSelect;
 import dreambooth4j.engine.op.Reshape;
 import dreambooth4j.model.Conditioning;
+import dreambooth4j.model.TextEncoder;
+import dreambooth4j.model.TextEncoderConfig;
+import dreambooth4j.model.TextEncoderConfig.Use;
 import dreambooth4j.model.Tokenizer;
+import dreambooth4j.pipeline.StableDiffusion.Reader;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Prompts to what the UNet is told of them: of a model, this alone knows which text encoders read
- * them. A prompt of several windows is read one window at a time, each from position 0, and the
- * results are joined as kohya's trainer joins them: the begin token of the first, what lies between
- * begin and end of each, the end token of the last.
+ * them. What several say of a token lies side by side. A prompt of several windows is read one
+ * window at a time, each from position 0, and the results are joined as kohya's trainer joins them:
+ * the begin token of the first, what lies between begin and end of each, the end token of the last;
+ * the pooled vector is the first window's.
  */
 public final class PromptEncoder {
   private final StableDiffusion model;
@@ -32,9 +44,12 @@ public final class PromptEncoder {
 
   /** Names what the text encoders of a model have learnt, and how they read. */
   static String fingerprint(ModelSource source) {
-    return "%s, tokenizer %s"
-        .formatted(
-            source.fingerprint(Component.TEXT_ENCODER), source.fingerprint(Component.TOKENIZER));
+    return source.pipeline().textEncoders().stream()
+        .map(
+            each ->
+                "%s, tokenizer %s"
+                    .formatted(source.fingerprint(each), source.fingerprint(each.tokenizer())))
+        .collect(Collectors.joining(", and "));
   }
 
   /**
@@ -43,50 +58,103 @@ public final class PromptEncoder {
    * @param weights a name of the weights, or nothing
    */
   String described(String weights) {
-    return "%s by %s %s, clip_skip %d, %d tokens"
-        .formatted(
-            model.parameters(Component.TEXT_ENCODER).dtype(),
-            model.textEncoder().config(),
-            weights,
-            how.clipSkip(),
-            tokens());
+    String encoders =
+        model.readers().stream()
+            .map(each -> model.parameters(each.component()).dtype() + " by " + config(each))
+            .collect(Collectors.joining(" and "));
+    return "%s %s, clip_skip %d, %d tokens"
+        .formatted(encoders, weights, how.clipSkip(), tokens());
+  }
+
+  private static TextEncoderConfig config(Reader reader) {
+    return reader.encoder().config();
   }
 
   /** The shapes of what so many prompts become, F32 all; those of a model in a dry arena too. */
   public Conditioning<long[]> shapes(long prompts) {
-    return Conditioning.of(new long[] {prompts, tokens(), model.textEncoder().config().width()});
+    return allShapes(prompts).without(Conditioning.SIZES);
+  }
+
+  /** As {@link #shapes}, with what is told of the pictures too. */
+  public Conditioning<long[]> allShapes(long prompts) {
+    return model.unet().config().conditioning(prompts, tokens());
   }
 
   /** What a prompt becomes, however long it is: 77, 152 or 227 tokens. */
   private int tokens() {
-    return how.windows() * (model.promptLength() - 2) + 2;
+    return how.windows() * (model.readers().get(0).length() - 2) + 2;
   }
 
-  /** The shape of {@link #tokens(Arena, List)} of so many prompts, I64. */
+  private static String tokensOf(Reader reader) {
+    return reader.component() == Component.TEXT_ENCODER
+        ? Conditioning.TOKENS
+        : Conditioning.TOKENS_2;
+  }
+
+  /** The shapes of {@link #tokens(Arena, List)} of so many prompts, I64. */
   public Conditioning<long[]> tokenShapes(long prompts) {
-    return new Conditioning<>(
-        Map.of(Conditioning.TOKENS, new long[] {prompts * how.windows(), model.promptLength()}));
+    return ofReaders(each -> new long[] {prompts * how.windows(), each.length()});
+  }
+
+  private <T> Conditioning<T> ofReaders(Function<Reader, T> what) {
+    Map<String, T> named = new LinkedHashMap<>();
+    model.readers().forEach(each -> named.put(tokensOf(each), what.apply(each)));
+    return new Conditioning<>(named);
   }
 
   /** Token ids of prompts: I64 [B · windows, length] in {@code arena}, held by the caller. */
   public Conditioning<Tensor> tokens(Arena arena, List<String> prompts) {
-    Tokenizer tokenizer = model.tokenizer();
+    return ofReaders(
+        each -> tokens(arena, Objects.requireNonNull(each.tokenizer(), "a dry model"), prompts));
+  }
+
+  private Tensor tokens(Arena arena, Tokenizer tokenizer, List<String> prompts) {
     int windows = how.windows();
     int each = windows * tokenizer.length();
     long[] ids = new long[prompts.size() * each];
     for (int i = 0; i < prompts.size(); i++) {
       System.arraycopy(tokenizer.encode(prompts.get(i), windows), 0, ids, i * each, each);
     }
-    Tensor rows =
-        arena.longs("token ids", ids, (long) prompts.size() * windows, tokenizer.length());
-    return new Conditioning<>(Map.of(Conditioning.TOKENS, rows));
+    return arena.longs("token ids", ids, (long) prompts.size() * windows, tokenizer.length());
   }
 
-  /** Encodes {@link #tokens} on a tape, so that gradients may reach the text encoder. */
-  public Conditioning<Var> encode(Tape tape, Conditioning<Tensor> tokens) {
-    Tensor ids = tokens.get(Conditioning.TOKENS);
-    Var states = model.textEncoder().forward(tape, ids, how.clipSkip());
-    return Conditioning.of(joined(tape, states, how.windows()));
+  /**
+   * Encodes {@link #tokens} on a tape, so that gradients may reach the text encoders; what else is
+   * told, such as sizes, is passed on.
+   */
+  public Conditioning<Var> encode(Tape tape, Conditioning<Tensor> told) {
+    Var states = null;
+    Var pooled = null;
+    for (Reader each : model.readers()) {
+      TextEncoder.Said said =
+          each.encoder().forward(tape, told.get(tokensOf(each)), how.clipSkip());
+      Var joined = joined(tape, said.states(), how.windows());
+      states = states == null ? joined : Concat.apply(tape, states, joined);
+      pooled = said.pooled() == null ? pooled : firsts(tape, said.pooled(), how.windows());
+    }
+    Conditioning<Var> encoded = Conditioning.of(Objects.requireNonNull(states, "no text encoder"));
+    if (pooled != null) {
+      encoded = encoded.with(Conditioning.POOLED, pooled);
+    }
+    for (Map.Entry<String, Tensor> other :
+        told.without(Conditioning.TOKENS, Conditioning.TOKENS_2).named().entrySet()) {
+      encoded = encoded.with(other.getKey(), tape.constant(other.getValue()));
+    }
+    return encoded;
+  }
+
+  /** Of the vectors of each prompt's windows, [B · windows, width], the first: [B, width]. */
+  private static Var firsts(Tape tape, Var vectors, int windows) {
+    if (windows == 1) {
+      return vectors;
+    }
+    long rows = vectors.size(0);
+    long[] kept = LongStream.range(0, rows / windows).map(i -> i * windows).toArray();
+    Tensor places = tape.arena().longs("places", kept, kept.length);
+    Var inLine = Reshape.apply(tape, vectors, 1, rows, vectors.size(1));
+    Var first = IndexSelect.apply(tape, inLine, places);
+    places.release();
+    return Reshape.apply(tape, first, kept.length, vectors.size(1));
   }
 
   /** Encodes prompts on a tape, to {@link #shapes}. */
@@ -95,6 +163,22 @@ public final class PromptEncoder {
     Conditioning<Var> encoded = encode(tape, tokens);
     Conditioning.release(tokens);
     return encoded;
+  }
+
+  /**
+   * What a picture is drawn against, as {@link #encode(Arena, List)} of one prompt. As in diffusers,
+   * SDXL's is given the usual layers whatever {@code clip_skip} says.
+   *
+   * @param prompt null for none: zeros or an empty prompt, as the model says
+   */
+  public Conditioning<Tensor> encodeNegative(Arena arena, @Nullable String prompt) {
+    if (prompt == null && model.hasZeroNegative()) {
+      return shapes(1).map((name, shape) -> arena.zeros(name, DType.F32, shape));
+    }
+    TextEncoding usual = new TextEncoding(TextEncoding.USUAL.clipSkip(), how.maxTokenLength());
+    PromptEncoder encoder =
+        config(model.readers().get(0)).use() == Use.NORMED ? this : new PromptEncoder(model, usual);
+    return encoder.encode(arena, List.of(prompt == null ? "" : prompt));
   }
 
   /** [B·windows, length, width] to [B, windows·(length − 2) + 2, width]. */

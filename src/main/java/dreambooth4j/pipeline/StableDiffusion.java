@@ -16,6 +16,7 @@ import dreambooth4j.weights.Export;
 import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.ModelWriter;
+import dreambooth4j.weights.Pipeline;
 import dreambooth4j.weights.TensorSource;
 import dreambooth4j.weights.WeightLoader;
 import java.nio.file.Path;
@@ -29,7 +30,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A Stable Diffusion model in memory. Its weights are the arena's; close it for its tokenizer. What
+ * A Stable Diffusion model in memory. Its weights are the arena's; close it for its tokenizers. What
  * goes into its parts and comes out of them is F32 whatever they are held in.
  */
 public final class StableDiffusion implements AutoCloseable {
@@ -46,6 +47,11 @@ public final class StableDiffusion implements AutoCloseable {
       return new Types(type, true, DType.F32);
     }
 
+    /** The same, but that what does not train is held in F32. */
+    Types withFrozenF32() {
+      return new Types(trained, masters, DType.F32);
+    }
+
     /** Weights that will be allocated with these gradients. */
     public Parameters of(Gradients gradients) {
       return gradients == Gradients.NONE
@@ -54,16 +60,25 @@ public final class StableDiffusion implements AutoCloseable {
     }
   }
 
-  /** Its components that have weights, in the order of its groups. */
-  public static final List<Component> COMPONENTS =
-      List.of(Component.UNET, Component.TEXT_ENCODER, Component.VAE);
+  /**
+   * A text encoder, and its tokenizer.
+   *
+   * @param tokenizer null in a dry arena, where no prompts are read
+   */
+  public record Reader(
+      Component component, TextEncoder encoder, @Nullable Tokenizer tokenizer) {
+    /** Tokens that it reads at once, begin and end among them. */
+    int length() {
+      return tokenizer == null ? encoder.config().length() : tokenizer.length();
+    }
+  }
 
   private final List<Group> groups;
   private final UNet unet;
-  private final TextEncoder textEncoder;
+  private final List<Reader> readers = new ArrayList<>();
   private final Vae vae;
   private final SchedulerConfig scheduler;
-  private final @Nullable Tokenizer tokenizer;
+  private final boolean zeroNegative;
 
   private StableDiffusion(
       Arena arena,
@@ -71,26 +86,42 @@ public final class StableDiffusion implements AutoCloseable {
       Map<Component, Double> trained,
       Gradients gradients,
       Types types) {
+    ModelConfigs configs = ModelConfigs.read(source);
     Export export = new ModelWriter(source);
     List<Group> made = new ArrayList<>();
-    for (Component each : COMPONENTS) {
-      Parameters parameters = types.of(trained.containsKey(each) ? gradients : Gradients.NONE);
+    for (Component each : source.pipeline().components()) {
+      Types own = each == Component.VAE && isWide(source, configs) ? types.withFrozenF32() : types;
+      Parameters parameters = own.of(trained.containsKey(each) ? gradients : Gradients.NONE);
       made.add(new Group(each, parameters, trained.getOrDefault(each, 1.0), export));
     }
     groups = List.copyOf(made);
-    ModelConfigs configs = ModelConfigs.read(source);
     unet = new UNet(configs.unet(), parameters(Component.UNET));
-    textEncoder = new TextEncoder(configs.textEncoder(), parameters(Component.TEXT_ENCODER));
     vae = new Vae(configs.vae(), parameters(Component.VAE));
     scheduler = SchedulerConfig.of(source.config(Component.SCHEDULER));
+    zeroNegative = source.hasZeroNegative();
+    configs
+        .textEncoders()
+        .forEach(
+            (component, config) ->
+                readers.add(
+                    new Reader(
+                        component, new TextEncoder(config, parameters(component)), null)));
     if (!arena.isDry()) {
       groups.forEach(group -> requireFit(source, group));
+      readers.replaceAll(
+          each ->
+              new Reader(
+                  each.component, each.encoder, configs.tokenizer(source, each.component)));
     }
-    tokenizer = arena.isDry() ? null : configs.tokenizer(source);
     for (Group group : groups) {
       boolean trains = trained.containsKey(group.component());
       group.parameters().allocate(arena, trains ? gradients : Gradients.NONE);
     }
+  }
+
+  /** SDXL's first VAE overflows in 16 bits. Others say so too, for that is diffusers' default. */
+  private static boolean isWide(ModelSource source, ModelConfigs configs) {
+    return source.pipeline() == Pipeline.STABLE_DIFFUSION_XL && configs.vae().forceUpcast();
   }
 
   /** Found out before memory is taken. */
@@ -160,12 +191,14 @@ public final class StableDiffusion implements AutoCloseable {
   }
 
   /**
-   * Takes out of training what this use of the text encoder never computes: no gradient would reach
-   * it, and as with torch's optimizers what has no gradient does not decay either.
+   * Takes out of training what this use of the text encoders never computes: no gradient would
+   * reach it, and as with torch's optimizers what has no gradient does not decay either.
    */
   public void freezeUnused(TextEncoding how) {
-    if (parameters(Component.TEXT_ENCODER).isTrainable()) {
-      textEncoder.freezeSkipped(how.clipSkip());
+    for (Reader each : readers) {
+      if (parameters(each.component).isTrainable()) {
+        each.encoder.freezeUnused(how.clipSkip());
+      }
     }
   }
 
@@ -201,9 +234,9 @@ public final class StableDiffusion implements AutoCloseable {
     return unet;
   }
 
-  /** Token numbers to hidden states. */
-  public TextEncoder textEncoder() {
-    return textEncoder;
+  /** What reads prompts, in the order in which the UNet is given what they say. */
+  public List<Reader> readers() {
+    return List.copyOf(readers);
   }
 
   /** Pictures to latents and back. */
@@ -211,14 +244,17 @@ public final class StableDiffusion implements AutoCloseable {
     return vae;
   }
 
-  /** Prompts to token numbers; a model in a dry arena has none. */
+  /**
+   * Prompts to token numbers, as the first text encoder is given them; a second one's differ in the
+   * padding alone. A model in a dry arena has none.
+   */
   public Tokenizer tokenizer() {
-    return Objects.requireNonNull(tokenizer, "a dry model reads no prompts");
+    return Objects.requireNonNull(readers.get(0).tokenizer, "a dry model reads no prompts");
   }
 
-  /** Tokens that the text encoder reads at once, begin and end among them. */
-  int promptLength() {
-    return tokenizer == null ? textEncoder.config().length() : tokenizer.length();
+  /** Whether no negative prompt is zeros rather than an empty prompt. */
+  boolean hasZeroNegative() {
+    return zeroNegative;
   }
 
   /** The model's scheduler_config.json. */
@@ -240,8 +276,9 @@ public final class StableDiffusion implements AutoCloseable {
 
   @Override
   public void close() {
-    if (tokenizer != null) {
-      tokenizer.close();
-    }
+    readers.stream()
+        .map(Reader::tokenizer)
+        .filter(Objects::nonNull)
+        .forEach(Tokenizer::close);
   }
 }

@@ -31,18 +31,60 @@ public final class TextToImage {
   /**
    * What is asked for.
    *
+   * @param negative what not to draw; null for none
    * @param width pixels, a multiple of the VAE's factor; height likewise
    * @param guidance classifier-free guidance; 1 or less is without
+   * @param rescale how far the guided output is scaled to the deviation of the unguided one, from 0
+   *     to 1
    * @param sampler null for the model's own
+   * @param sizes of the pictures, as SDXL is told them
+   * @param negativeSizes of what they are guided away from
    */
   public record Request(
       String prompt,
-      String negative,
+      @Nullable String negative,
       int width,
       int height,
       int steps,
       double guidance,
-      @Nullable SamplerKind sampler) {}
+      double rescale,
+      @Nullable SamplerKind sampler,
+      PictureSizes sizes,
+      PictureSizes negativeSizes) {
+    /** Told the size that it has, and not rescaled. */
+    public Request(
+        String prompt,
+        @Nullable String negative,
+        int width,
+        int height,
+        int steps,
+        double guidance,
+        @Nullable SamplerKind sampler) {
+      this(
+          prompt,
+          negative,
+          width,
+          height,
+          steps,
+          guidance,
+          0,
+          sampler,
+          PictureSizes.whole(width, height),
+          PictureSizes.whole(width, height));
+    }
+  }
+
+  /** Is told of each step of the sampler; what it throws ends the work. */
+  @FunctionalInterface
+  public interface Steps {
+    /**
+     * A step is done.
+     *
+     * @param number from 1
+     * @param latents F32 [n, h, w, channels] after it, lent for the call
+     */
+    void done(int number, Tensor latents);
+  }
 
   private final StableDiffusion model;
   private final PromptEncoder encoder;
@@ -51,6 +93,11 @@ public final class TextToImage {
   public TextToImage(StableDiffusion model, TextEncoding encoding) {
     this.model = model;
     this.encoder = new PromptEncoder(model, encoding);
+  }
+
+  /** A configured negative prompt, of which an empty one means none. */
+  public static @Nullable String unlessEmpty(String negative) {
+    return negative.isEmpty() ? null : negative;
   }
 
   /**
@@ -99,8 +146,19 @@ public final class TextToImage {
    */
   public List<Pixels> generate(
       Arena run, Request request, Tensor latents, TorchNoise noise, IntConsumer progress) {
-    try (Arena arena = run.child("sample");
-        Sampler sampler = SamplerKind.forModel(model.scheduler(), request.sampler)) {
+    try (Arena arena = run.child("sample")) {
+      Steps steps = (number, after) -> progress.accept(number);
+      return decode(arena, sample(arena, request, latents, noise, steps));
+    }
+  }
+
+  /**
+   * Latents of pictures, as {@link #generate(Arena, Request, Tensor, TorchNoise, IntConsumer)}
+   * decodes them: as {@code latents}, in {@code arena}.
+   */
+  public Tensor sample(
+      Arena arena, Request request, Tensor latents, TorchNoise noise, Steps steps) {
+    try (Sampler sampler = SamplerKind.forModel(model.scheduler(), request.sampler)) {
       sampler.begin(request.steps);
       Conditioning<Tensor> conditioning = conditioning(arena, request, (int) latents.size(0));
       Tensor x = WeightedSum.of(arena, new double[] {sampler.initNoiseSigma()}, latents);
@@ -119,9 +177,9 @@ public final class TextToImage {
                         arena, before.size(0), before.size(1), before.size(2), before.size(3)));
         output.release();
         before.release();
-        progress.accept(i + 1);
+        steps.done(i + 1, x);
       }
-      return decode(arena, x);
+      return x;
     }
   }
 
@@ -129,16 +187,22 @@ public final class TextToImage {
     return request.guidance > 1;
   }
 
-  /** Of n pictures, or of 2n with those of the negative prompt first. */
+  /** What is told of n pictures, or of 2n with those that they are guided away from first. */
   private Conditioning<Tensor> conditioning(Arena arena, Request request, int count) {
     List<Conditioning<Tensor>> rows = new ArrayList<>();
+    List<PictureSizes> sizes = new ArrayList<>();
     if (isGuided(request)) {
-      Conditioning<Tensor> negative = encoder.encode(arena, List.of(request.negative));
-      rows.addAll(Collections.nCopies(count, negative));
+      rows.addAll(
+          Collections.nCopies(count, encoder.encodeNegative(arena, request.negative)));
+      sizes.addAll(Collections.nCopies(count, request.negativeSizes));
     }
     Conditioning<Tensor> positive = encoder.encode(arena, List.of(request.prompt));
     rows.addAll(Collections.nCopies(count, positive));
-    return Conditioning.stack(arena, rows);
+    sizes.addAll(Collections.nCopies(count, request.sizes));
+    Conditioning<Tensor> told = Conditioning.stack(arena, rows);
+    return model.unet().config().added() == null
+        ? told
+        : told.with(Conditioning.SIZES, PictureSizes.tensor(arena, sizes));
   }
 
   /** What the network says of x at a timestep, after guidance: as x, held by the caller. */
@@ -169,7 +233,7 @@ public final class TextToImage {
       batch.release();
       seen.release();
       return guided
-          ? Guidance.combine(arena, output.value(), request.guidance)
+          ? Guidance.combine(arena, output.value(), request.guidance, request.rescale)
           : output.value().retain();
     }
   }

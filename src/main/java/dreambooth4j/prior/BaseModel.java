@@ -3,7 +3,6 @@ package dreambooth4j.prior;
 import dreambooth4j.Sha256;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.Parallel;
-import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.ModelSource;
 import java.util.List;
 import java.util.Optional;
@@ -21,7 +20,7 @@ public final class BaseModel {
    */
   public static String fingerprint(ModelSource model) {
     return Sha256.of(
-        StableDiffusion.COMPONENTS.stream()
+        model.pipeline().components().stream()
             .map(model::fingerprint)
             .collect(Collectors.joining("\n")));
   }

@@ -207,7 +207,7 @@ public final class ClassImageGenerator {
     ClassImagesConfig how = need.concept().classImages();
     return new TextToImage.Request(
         need.pool().caption(),
-        how.negativePrompt(),
+        TextToImage.unlessEmpty(how.negativePrompt()),
         need.pool().bucket().width(),
         need.pool().bucket().height(),
         steps,

@@ -34,12 +34,16 @@ public record PictureParameters(
 
   private Map<String, String> texts(Pixels picture, String batch) {
     StringBuilder text = new StringBuilder(request.prompt());
-    if (!request.negative().isEmpty()) {
-      text.append("\nNegative prompt: ").append(request.negative());
+    String negative = request.negative();
+    if (negative != null && !negative.isEmpty()) {
+      text.append("\nNegative prompt: ").append(negative);
     }
     text.append("\nSteps: ").append(request.steps());
     text.append(", Sampler: ").append(webName(sampler));
     text.append(", CFG scale: ").append(request.guidance());
+    if (request.rescale() != 0) {
+      text.append(", CFG rescale: ").append(request.rescale());
+    }
     text.append(", Seed: ").append(seed);
     text.append(", Size: %dx%d".formatted(picture.width(), picture.height()));
     text.append(", Model: ").append(model.replaceAll("[,:\"\\p{Cntrl}]", "_"));

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * <caption>Places; B rows; all owned by the given arena</caption>
  * <tr><th>place</th><th>shape</th><th>dtype</th></tr>
  * <tr><td>latents</td><td>[B, h, w, channels]</td><td>F32</td></tr>
- * <tr><td>prompts</td><td>each as given: hidden states, token ids</td><td>as given</td></tr>
+ * <tr><td>prompts</td><td>each as given: hidden states, token ids, sizes</td><td>as given</td></tr>
  * <tr><td>rowIndex, lossWeights</td><td>[B]</td><td>I32, F32</td></tr>
  * <tr><td>timesteps</td><td>[B]; drawn by the step unless given</td><td>I64</td></tr>
  * <tr><td>noise, shifts</td><td>as latents, [B, channels]; only where given</td><td>F32</td></tr>

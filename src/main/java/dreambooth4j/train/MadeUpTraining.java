@@ -88,7 +88,7 @@ public final class MadeUpTraining implements AutoCloseable {
   private final Training training;
   private final double learningRate;
   private final Tensor latents;
-  private final Tensor prompts;
+  private final Conditioning<Tensor> told;
   private int done;
 
   /** As {@link #MadeUpTraining(Arena, UNetConfig, Sizes, Manner)}, exactly. */
@@ -117,7 +117,8 @@ public final class MadeUpTraining implements AutoCloseable {
     learningRate = manner.learningRate;
     int rows = 2 * batch.pairs;
     latents = normal(run, "latents", rows, batch.side, batch.side, config.inChannels());
-    prompts = normal(run, "prompts", rows, batch.tokens, config.crossAttentionDim());
+    told =
+        config.conditioning(rows, batch.tokens).map((name, shape) -> normal(run, name, shape));
   }
 
   /** Norms scale by 1, biases add 0, the rest keeps the variance of what goes in. */
@@ -174,7 +175,7 @@ public final class MadeUpTraining implements AutoCloseable {
     Tensor noise = normal(arena, "noise", latents.shape());
     return TrainingBatch.of(
         latents,
-        Conditioning.of(prompts),
+        told,
         batch.pairs,
         new TrainingBatch.Given(noise, timesteps, null));
   }

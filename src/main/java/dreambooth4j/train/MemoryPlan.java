@@ -325,13 +325,20 @@ public record MemoryPlan(
           latents(arena, load.bucket, load.rows), told(arena, load, textTrains), load.rows, null);
     }
 
-    /** What the UNet is told, or the token ids of it. */
+    /** What the UNet is told, or the token ids in place of what they become. */
     private Conditioning<Tensor> told(Arena batch, Load load, boolean textTrains) {
-      return textTrains
-          ? prompts
-              .tokenShapes(load.rows)
-              .map((name, shape) -> batch.allocate(name, DType.I64, shape))
-          : prompts.shapes(load.rows).map((name, shape) -> batch.allocate(name, DType.F32, shape));
+      Conditioning<long[]> tokens = prompts.tokenShapes(load.rows);
+      Conditioning<long[]> told = prompts.allShapes(load.rows);
+      if (textTrains) {
+        told = told.without(Conditioning.HIDDEN_STATES, Conditioning.POOLED);
+        for (Map.Entry<String, long[]> each : tokens.named().entrySet()) {
+          told = told.with(each.getKey(), each.getValue());
+        }
+      }
+      return told.map(
+          (name, shape) ->
+              batch.allocate(
+                  name, tokens.named().containsKey(name) ? DType.I64 : DType.F32, shape));
     }
   }
 }

@@ -3,6 +3,7 @@ package dreambooth4j.train;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.Crop;
 import dreambooth4j.data.Bucket;
+import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
 import dreambooth4j.data.PromptDraw;
@@ -11,13 +12,17 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.Caches;
+import dreambooth4j.pipeline.LatentCache;
+import dreambooth4j.pipeline.PictureSizes;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.random.CounterRandom;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 
 /**
@@ -35,6 +40,7 @@ final class PairBatches {
   private final Caches caches;
   private final PromptEncoder encoder;
   private final List<PromptDraw> draws;
+  private final Map<Path, ImageReader.Size> files = new HashMap<>();
 
   /** Batches of pictures that these caches read or encode. */
   PairBatches(Config config, StableDiffusion model, Caches caches) {
@@ -62,7 +68,7 @@ final class PairBatches {
     }
     return new TrainingBatch(
         latents(arena, rows, batch.bucket(), step),
-        prompts(arena, rows, textEncoderTrains),
+        told(arena, rows, batch.bucket(), step, textEncoderTrains),
         batch.pairs().size(),
         rows.stream().mapToInt(BatchRow::index).toArray(),
         lossWeights,
@@ -82,7 +88,7 @@ final class PairBatches {
       BatchRow row = rows.get(i);
       random("latents", step, row).normal(draw, 0, each);
       Tensor moments = moments(arena, row, bucket, step);
-      caches.latents().draw(moments, draw, z, i * each);
+      LatentCache.draw(model.vae().config(), moments, draw, z, i * each);
       moments.release();
     }
     return arena.floats("latents", z, rows.size(), height, width, channels);
@@ -150,7 +156,22 @@ final class PairBatches {
     }
   }
 
-  /** Token ids where the text encoder trains, otherwise its hidden states. */
+  /** What the UNet is told of each row: of its prompt, and where it wants to know, of its size. */
+  private Conditioning<Tensor> told(
+      Arena arena, List<BatchRow> rows, Bucket bucket, int step, boolean textEncoderTrains) {
+    Conditioning<Tensor> prompts = prompts(arena, rows, textEncoderTrains);
+    if (model.unet().config().added() == null) {
+      return prompts;
+    }
+    List<PictureSizes> sizes = new ArrayList<>();
+    for (BatchRow row : rows) {
+      ImageReader.Size file = files.computeIfAbsent(row.file, ImageReader::size);
+      sizes.add(PictureSizes.of(view(row, bucket, step), file));
+    }
+    return prompts.with(Conditioning.SIZES, PictureSizes.tensor(arena, sizes));
+  }
+
+  /** Token ids where the text encoders train, otherwise what they say. */
   private Conditioning<Tensor> prompts(
       Arena arena, List<BatchRow> rows, boolean textEncoderTrains) {
     List<String> texts = rows.stream().map(BatchRow::prompt).toList();

@@ -92,7 +92,13 @@ public final class SamplePictures {
       @Nullable SamplerKind sampler) {
     Bucket size = size(config);
     return new TextToImage.Request(
-        prompt, negative, size.width(), size.height(), steps, guidance, sampler);
+        prompt,
+        TextToImage.unlessEmpty(negative),
+        size.width(),
+        size.height(),
+        steps,
+        guidance,
+        sampler);
   }
 
   /** The size of every sample. */

@@ -19,6 +19,7 @@ import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -76,7 +77,7 @@ public final class Trainer implements AutoCloseable {
    * Prepares a run.
    *
    * @param run where the optimizer's moments and the averaged weights are held
-   * @param model with the UNet trainable, and the text encoder if it trains too
+   * @param model with the UNet trainable, and the text encoders if they train too
    */
   public Trainer(
       Arena run, Config config, StableDiffusion model, PairSampler pairs, Caches caches) {
@@ -98,16 +99,17 @@ public final class Trainer implements AutoCloseable {
 
   /** Reads a model to train as the configuration says; in a dry arena, its sizes. */
   public static StableDiffusion load(Arena run, ModelSource base, Config config) {
+    Map<Component, Double> trained = new EnumMap<>(Component.class);
+    trained.put(Component.UNET, 1.0);
+    if (config.training().trainTextEncoder()) {
+      for (Component each : base.pipeline().textEncoders()) {
+        trained.put(each, config.optimizer().textEncoderRateFactor());
+      }
+    }
     return StableDiffusion.load(
         run,
         base,
-        config.training().trainTextEncoder()
-            ? Map.of(
-                Component.UNET,
-                1.0,
-                Component.TEXT_ENCODER,
-                config.optimizer().textEncoderRateFactor())
-            : Map.of(Component.UNET, 1.0),
+        trained,
         config.memory().fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED,
         Precision.of(config.compute()));
   }
@@ -156,7 +158,7 @@ public final class Trainer implements AutoCloseable {
     return training;
   }
 
-  /** What trains: the UNet, and the text encoder if it does. */
+  /** What trains: the UNet, and the text encoders if they do. */
   public List<Parameters> trained() {
     return training.groups();
   }
@@ -237,7 +239,7 @@ public final class Trainer implements AutoCloseable {
     while (done < Math.min(until, steps) && !stop.getAsBoolean()) {
       int epoch = done / stepsPerEpoch;
       List<PairSampler.Batch> all = pairs.epoch(epoch);
-      freezeTextEncoder(epoch);
+      freezeTextEncoders(epoch);
       for (int at = done % stepsPerEpoch;
           at < stepsPerEpoch && done < Math.min(until, steps) && !stop.getAsBoolean();
           at++) {
@@ -363,17 +365,19 @@ public final class Trainer implements AutoCloseable {
     return made;
   }
 
-  /** Whether the text encoder still trains: it stops after its part of the epochs. */
+  /** Whether the text encoders still train: they stop after their part of the epochs. */
   private boolean textEncoderTrains(int epoch) {
     double part = config.training().stopTextEncoder();
     int epochs = Math.max(1, (steps + stepsPerEpoch - 1) / stepsPerEpoch);
     return epoch < Math.ceil(part * epochs);
   }
 
-  /** Takes the text encoder out of training once its part is over; what it has learnt stays. */
-  private void freezeTextEncoder(int epoch) {
+  /** Takes the text encoders out of training once their part is over; what they learnt stays. */
+  private void freezeTextEncoders(int epoch) {
     if (config.training().trainTextEncoder() && !textEncoderTrains(epoch)) {
-      training.optimizer().freeze(model.parameters(Component.TEXT_ENCODER));
+      for (StableDiffusion.Reader each : model.readers()) {
+        training.optimizer().freeze(model.parameters(each.component()));
+      }
     }
   }
 }

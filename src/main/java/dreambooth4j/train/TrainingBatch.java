@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
  * What one batch is trained on: instance rows first, then as many or fewer prior rows. B rows.
  *
  * @param latents F32 [B, h, w, channels], scaled by the VAE's factor
- * @param prompts what the UNet is told, by name, or {@link Conditioning#TOKENS} for a text encoder
- *     that trains
+ * @param prompts what the UNet is told, by name, or {@link Conditioning#TOKENS} in place of what
+ *     text encoders that train make of them
  * @param rowIndex of each row in the step, which its draws are a function of: 2p for the instance
  *     row of pair p, 2p + 1 for its class image
  * @param lossWeights what each row's error is multiplied with, such as its concept's weight

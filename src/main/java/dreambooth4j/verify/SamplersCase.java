@@ -62,6 +62,11 @@ final class SamplersCase {
     double[] timesteps = sampler.timesteps();
     float[] times = new float[timesteps.length];
     List<float[]> path = new ArrayList<>();
+    String sigma = "output." + name + ".init_noise_sigma";
+    if (golden.has(sigma)) {
+      golden.output(
+          arena, sigma, new float[] {(float) sampler.initNoiseSigma()}, Limits.OUTPUT);
+    }
     String fresh = "input." + name + ".fresh_noise";
     Tensor x =
         WeightedSum.of(

@@ -17,7 +17,6 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.ChannelsLast;
-import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.train.LearningModel;
 import dreambooth4j.train.Recipe;
@@ -140,7 +139,7 @@ final class TrainCase {
     String input = "input." + i + ".";
     return TrainingBatch.of(
         ChannelsLast.of(arena, golden.input(arena, input + "x0")),
-        Conditioning.of(golden.input(arena, input + "encoder_hidden_states")),
+        Told.of(arena, golden, input),
         instanceRows,
         new TrainingBatch.Given(
             ChannelsLast.of(arena, golden.input(arena, input + "noise")),

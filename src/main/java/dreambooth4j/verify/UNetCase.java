@@ -14,9 +14,13 @@ import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 
-/** The UNet's output and all its gradients, under the mean squared error. */
+/**
+ * The UNet's output and all its gradients, under the mean squared error; of what it is told, those
+ * that have one.
+ */
 final class UNetCase {
   private static final String LOSS = "mean((output.sample - input.target)^2)";
 
@@ -30,14 +34,17 @@ final class UNetCase {
     parameters.gradients().zero_();
     try (Tape tape = Tape.recording(arena)) {
       Var sample = tape.input(ChannelsLast.of(arena, golden.input(arena, "input.sample")));
-      Var prompt = tape.input(golden.input(arena, "input.encoder_hidden_states"));
+      Conditioning<Var> told =
+          Told.of(arena, golden, "input.")
+              .map(
+                  (name, each) ->
+                      name.equals(Conditioning.SIZES) ? tape.constant(each) : tape.input(each));
       Tensor losses = arena.zeros("losses", DType.F32, 3);
       Tensor target = ChannelsLast.of(arena, golden.input(arena, "input.target"));
       Var output =
           model
               .unet()
-              .forward(
-                  tape, sample, floats(arena, golden, "input.timestep"), Conditioning.of(prompt));
+              .forward(tape, sample, floats(arena, golden, "input.timestep"), told);
       golden.output(
           arena,
           "output.sample",
@@ -48,13 +55,16 @@ final class UNetCase {
 
       Tensor dSample = ChannelsLast.undo(arena, Objects.requireNonNull(sample.gradient()));
       golden.gradient(arena, "grad.sample", dSample.toFloats(), Limits.GRADIENT);
-      golden.gradient(
-          arena,
-          "grad.encoder_hidden_states",
-          Objects.requireNonNull(prompt.gradient()).toFloats(),
-          Limits.GRADIENT);
+      told.without(Conditioning.SIZES)
+          .forEach(
+              (name, each) ->
+                  golden.gradient(
+                      arena,
+                      "grad." + Told.recorded(name),
+                      Objects.requireNonNull(each.gradient()).toFloats(),
+                      Limits.GRADIENT));
     }
-    gradients(arena, parameters, golden);
+    gradients(arena, parameters, golden, "");
   }
 
   /** All rows are instance rows and count the same. */
@@ -73,13 +83,18 @@ final class UNetCase {
         one);
   }
 
-  /** Every recorded gradient of a parameter. */
-  static void gradients(Arena arena, Parameters parameters, Golden golden) {
+  /**
+   * Every recorded gradient of a parameter, called {@code grad.PREFIXname}; transformers has {@code
+   * text_model.} in front of most names of its models with a projection.
+   */
+  static void gradients(Arena arena, Parameters parameters, Golden golden, String prefix) {
     for (Parameter each : parameters.all()) {
-      String name = "grad." + each.name();
-      if (golden.has(name)) {
-        golden.gradient(
-            arena, name, each.toFileOrder(arena, each.gradient()).toFloats(), Limits.GRADIENT);
+      for (String within : List.of("", "text_model.")) {
+        String name = "grad." + prefix + within + each.name();
+        if (golden.has(name)) {
+          golden.gradient(
+              arena, name, each.toFileOrder(arena, each.gradient()).toFloats(), Limits.GRADIENT);
+        }
       }
     }
   }

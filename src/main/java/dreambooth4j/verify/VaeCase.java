@@ -4,10 +4,13 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.ChannelsLast;
+import dreambooth4j.pipeline.LatentCache;
 import dreambooth4j.pipeline.StableDiffusion;
 
-/** The VAE both ways: a picture's moments, and the picture of latents. */
+/** The VAE both ways: a picture's moments and latents drawn of them, and the picture of latents. */
 final class VaeCase {
+  private static final String SCALED = "output.scaled_latents";
+
   private VaeCase() {}
 
   static void run(Arena arena, StableDiffusion model, Golden golden) {
@@ -20,6 +23,13 @@ final class VaeCase {
       golden.output(arena, "output.mean", channels(values, pixels, 2 * channels, 0), Limits.OUTPUT);
       golden.output(
           arena, "output.logvar", channels(values, pixels, 2 * channels, channels), Limits.OUTPUT);
+      if (golden.has(SCALED)) {
+        Tensor noise = ChannelsLast.of(arena, golden.input(arena, "input.posterior_noise"));
+        float[] drawn = new float[(int) noise.count()];
+        LatentCache.draw(model.vae().config(), moments, noise.toFloats(), drawn, 0);
+        Tensor scaled = arena.floats("scaled", drawn, noise.shape());
+        golden.output(arena, SCALED, ChannelsLast.undo(arena, scaled).toFloats(), Limits.OUTPUT);
+      }
       Tensor latents = ChannelsLast.of(arena, golden.input(arena, "input.latents"));
       Tensor picture = model.vae().decode(tape, tape.constant(latents)).value();
       golden.output(

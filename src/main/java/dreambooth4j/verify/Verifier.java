@@ -5,6 +5,7 @@ import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 
@@ -30,7 +31,9 @@ public final class Verifier implements AutoCloseable {
   public Verifier(ModelSource folder) {
     StableDiffusion loaded;
     try {
-      loaded = StableDiffusion.load(run, folder, Component.UNET, Component.TEXT_ENCODER);
+      List<Component> trained = new ArrayList<>(folder.pipeline().textEncoders());
+      trained.add(Component.UNET);
+      loaded = StableDiffusion.load(run, folder, trained.toArray(Component[]::new));
     } catch (RuntimeException e) {
       run.close();
       throw e;
@@ -54,7 +57,7 @@ public final class Verifier implements AutoCloseable {
       String component = golden.setting("component").asText();
       switch (component) {
         case "unet" -> UNetCase.run(arena, model, golden);
-        case "text_encoder" -> TextEncoderCase.run(arena, model, golden);
+        case "text_encoder", "text_encoder_2" -> TextEncoderCase.run(arena, model, golden);
         case "prompts" -> PromptsCase.run(arena, model, golden);
         case "vae" -> VaeCase.run(arena, model, golden);
         case "schedulers" -> SamplersCase.run(arena, golden);

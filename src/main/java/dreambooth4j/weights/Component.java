@@ -11,6 +11,8 @@ public enum Component {
   VAE("vae", "diffusion_pytorch_model", "config.json"),
   /** {@code CLIPTextModel}. */
   TEXT_ENCODER("text_encoder", "model", "config.json"),
+  /** SDXL's second one, {@code CLIPTextModelWithProjection}. */
+  TEXT_ENCODER_2("text_encoder_2", TEXT_ENCODER),
   /** {@code CLIPTokenizer}, of either generation. */
   TOKENIZER(
       "tokenizer",
@@ -21,6 +23,8 @@ public enum Component {
       "merges.txt",
       "special_tokens_map.json",
       "added_tokens.json"),
+  /** The one that SDXL's second text encoder is given the tokens of. */
+  TOKENIZER_2("tokenizer_2", TOKENIZER),
   /** How noise is added and taken away. */
   SCHEDULER("scheduler", null, "scheduler_config.json"),
   /** Carried along, never used. */
@@ -35,14 +39,37 @@ public enum Component {
   private final List<String> files;
 
   Component(String folder, @Nullable String stem, String... files) {
+    this(folder, stem, List.of(files));
+  }
+
+  /** The files of another one, in a folder of its own. */
+  Component(String folder, Component like) {
+    this(folder, like.stem, like.files);
+  }
+
+  Component(String folder, @Nullable String stem, List<String> files) {
     this.folder = folder;
     this.stem = stem;
-    this.files = List.of(files);
+    this.files = files;
   }
 
   /** Its key in {@code model_index.json} and the name of its folder. */
   public String folder() {
     return folder;
+  }
+
+  /** Whether it reads prompts. */
+  public boolean isTextEncoder() {
+    return this == TEXT_ENCODER || this == TEXT_ENCODER_2;
+  }
+
+  /** Of a text encoder, where its tokenizer lies. */
+  public Component tokenizer() {
+    return switch (this) {
+      case TEXT_ENCODER -> TOKENIZER;
+      case TEXT_ENCODER_2 -> TOKENIZER_2;
+      default -> throw new IllegalArgumentException(this + " reads no text");
+    };
   }
 
   /** The file that configures it. */

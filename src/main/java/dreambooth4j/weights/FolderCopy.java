@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.Set;
 
@@ -63,7 +64,7 @@ final class FolderCopy {
    * configuration names, and a half-precision text encoder does not run with a UNet in F32.
    */
   private void copy(Path source, Path target) {
-    if (target.endsWith(Path.of(Component.TEXT_ENCODER.folder(), "config.json"))) {
+    if (isOfTextEncoder(target)) {
       ObjectNode stored = JsonFile.read(source);
       ObjectNode config = stored.deepCopy();
       for (String key : new String[] {"dtype", "torch_dtype"}) {
@@ -77,6 +78,12 @@ final class FolderCopy {
       }
     }
     changes.copy(source, target);
+  }
+
+  private boolean isOfTextEncoder(Path target) {
+    return Arrays.stream(Component.values())
+        .filter(Component::isTextEncoder)
+        .anyMatch(each -> target.equals(output.resolve(each.folder()).resolve(each.configFile())));
   }
 
   /** diffusers refuses a folder whose index names components that are not there. */
@@ -94,7 +101,8 @@ final class FolderCopy {
       changes.add(target, StagedFiles.Body.of(base.path().resolve(ModelFolder.INDEX)));
       return;
     }
-    if (!written.contains(Component.SAFETY_CHECKER)) {
+    if (base.pipeline() == Pipeline.STABLE_DIFFUSION
+        && !written.contains(Component.SAFETY_CHECKER)) {
       index.put("requires_safety_checker", false);
     }
     addJson(target, index);

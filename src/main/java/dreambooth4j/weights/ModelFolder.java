@@ -21,18 +21,34 @@ import org.jspecify.annotations.Nullable;
 /** A Stable Diffusion model in diffusers' layout, written by either generation of transformers. */
 public final class ModelFolder implements ModelSource {
   static final String INDEX = "model_index.json";
-  private static final String PIPELINE = "StableDiffusionPipeline";
   static final String SEE = "See weights/README.md.";
 
   private final Path path;
   private final @Nullable String variant;
   private final ObjectNode index;
+  private final Pipeline pipeline;
   private final Map<Component, String> fingerprints = new EnumMap<>(Component.class);
 
   private ModelFolder(Path path, @Nullable String variant) {
     this.path = path;
     this.variant = variant;
     this.index = JsonFile.read(path.resolve(INDEX));
+    this.pipeline = kind(path.resolve(INDEX), index);
+  }
+
+  private static Pipeline kind(Path file, ObjectNode index) {
+    String name = index.path("_class_name").asText(Pipeline.STABLE_DIFFUSION.className());
+    return Pipeline.named(name)
+        .orElseThrow(
+            () ->
+                Problem.data(
+                    "%s: _class_name is %s, which is not trained here, only %s"
+                        .formatted(
+                            file,
+                            name,
+                            Arrays.stream(Pipeline.values())
+                                .map(Pipeline::className)
+                                .collect(Collectors.joining(" and ")))));
   }
 
   /**
@@ -51,12 +67,6 @@ public final class ModelFolder implements ModelSource {
           "%s: expected a diffusers folder with a %s, found none. %s".formatted(path, INDEX, SEE));
     }
     ModelFolder folder = new ModelFolder(path, variant);
-    String kind = folder.index.path("_class_name").asText(PIPELINE);
-    if (!kind.equals(PIPELINE)) {
-      throw Problem.data(
-          "%s: expected _class_name %s, found %s, which is not trained here"
-              .formatted(path.resolve(INDEX), PIPELINE, kind));
-    }
     if (variant != null
         && Arrays.stream(Component.values()).noneMatch(c -> folder.hasWeights(c, variant))) {
       throw Problem.data("%s: expected weights of variant %s, found none".formatted(path, variant));
@@ -67,6 +77,17 @@ public final class ModelFolder implements ModelSource {
   @Override
   public Path path() {
     return path;
+  }
+
+  @Override
+  public Pipeline pipeline() {
+    return pipeline;
+  }
+
+  @Override
+  public boolean hasZeroNegative() {
+    return pipeline == Pipeline.STABLE_DIFFUSION_XL
+        && index.path("force_zeros_for_empty_prompt").asBoolean(true);
   }
 
   /** What {@code model_index.json} says; a copy. */

@@ -29,6 +29,15 @@ public interface ModelSource {
    */
   Path path();
 
+  /** Its kind, which says what parts it has. */
+  Pipeline pipeline();
+
+  /**
+   * Whether a picture without a negative prompt is drawn against zeros, rather than against an
+   * empty prompt: {@code force_zeros_for_empty_prompt}.
+   */
+  boolean hasZeroNegative();
+
   /** A component's configuration and what else it has beside its weights. */
   ComponentFiles files(Component component);
 

@@ -20,7 +20,7 @@ final class WeightNames {
   /** The name here of a tensor that a file calls {@code name}. */
   static String ours(Component component, String name) {
     return switch (component) {
-      case TEXT_ENCODER ->
+      case TEXT_ENCODER, TEXT_ENCODER_2 ->
           name.startsWith(TEXT_PREFIX) ? name.substring(TEXT_PREFIX.length()) : name;
       case VAE -> {
         var old = OLD_ATTENTION.matcher(name);
@@ -41,7 +41,7 @@ final class WeightNames {
 
   /** Whether a tensor of this name here is no weight: old files hold a table of positions. */
   static boolean isIgnored(Component component, String ours) {
-    return component == Component.TEXT_ENCODER && ours.equals("embeddings.position_ids");
+    return component.isTextEncoder() && ours.equals("embeddings.position_ids");
   }
 
   /**

@@ -58,7 +58,7 @@ class ObjectiveTest {
   void shouldGuideAwayFromTheOutputWithoutThePrompt() {
     try (Arena arena = Arena.open("test")) {
       Tensor output = arena.floats("output", new float[] {1, 2, 3, 4, 1.5f, 2, 2, 5}, 4, 1, 1, 2);
-      Tensor guided = Guidance.combine(arena, output, 7.5);
+      Tensor guided = Guidance.combine(arena, output, 7.5, 0);
       assertThat(guided.hasShape(2, 1, 1, 2)).isTrue();
       assertThat(guided.toFloats()).containsExactly(4.75f, 2, -4.5f, 11.5f);
       guided.release();

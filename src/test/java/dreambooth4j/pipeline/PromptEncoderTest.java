@@ -35,7 +35,7 @@ class PromptEncoderTest {
         StableDiffusion model = load(run, family)) {
       long live = run.meter().liveCount();
       PromptEncoder encoder = new PromptEncoder(model, new TextEncoding(clipSkip, length));
-      int width = model.textEncoder().config().width();
+      int width = model.readers().get(0).encoder().config().width();
       float[] cotangent = new float[PROMPTS.size() * (length + 2) * width];
       SplittableRandom random = new SplittableRandom(3);
       for (int i = 0; i < cotangent.length; i++) {
@@ -64,7 +64,7 @@ class PromptEncoderTest {
           try (Tape tape = Tape.recording(run)) {
             Tensor row =
                 run.longs("ids", Arrays.copyOfRange(ids, window * 77, window * 77 + 77), 1, 77);
-            Var states = model.textEncoder().forward(tape, row, clipSkip);
+            Var states = model.readers().get(0).encoder().forward(tape, row, clipSkip).states();
             row.release();
             Tensor seed = run.floats("cotangent", part, 1, 77, width);
             tape.backward(states, seed);

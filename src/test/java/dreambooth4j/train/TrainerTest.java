@@ -311,12 +311,12 @@ class TrainerTest {
     tiny.with("train_text_encoder", true).with("clip_skip", 5);
     assertThatThrownBy(() -> new TinyTrainer(tiny))
         .isInstanceOf(Problem.class)
-        .hasMessage("clip_skip is 5, but this text encoder has 3 layers");
+        .hasMessage("clip_skip is 5, but with this text encoder it is from 1 to 3");
   }
 
   private static List<Float> embedding(TinyTrainer trained, String word) {
     int token = (int) trained.model.tokenizer().encode(word)[1];
-    int width = trained.model.textEncoder().config().width();
+    int width = trained.model.readers().get(0).encoder().config().width();
     return Objects.requireNonNull(trained.text().get("embeddings.token_embedding.weight"))
         .subList(token * width, (token + 1) * width);
   }

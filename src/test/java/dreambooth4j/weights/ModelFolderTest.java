@@ -119,10 +119,10 @@ class ModelFolderTest {
   @Test
   void shouldRefuseOtherPipelinesByName() throws IOException {
     Files.writeString(
-        model.resolve("model_index.json"), "{\"_class_name\":\"StableDiffusionXLPipeline\"}");
+        model.resolve("model_index.json"), "{\"_class_name\":\"KandinskyPipeline\"}");
     assertThatThrownBy(() -> ModelFolder.open(model, null))
         .isInstanceOf(Problem.class)
-        .hasMessageContaining("found StableDiffusionXLPipeline");
+        .hasMessageContaining("_class_name is KandinskyPipeline");
   }
 
   @Test

@@ -1,0 +1,36 @@
+package dreambooth4j.engine.op;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Tensor;
+import org.bytedeco.pytorch.LongOptional;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * Where prompts end, as transformers' CLIP finds it. ids I64 [B, N]; places I64 [B], among the B·N
+ * tokens in line. Computed on the device.
+ */
+public final class EndPlaces {
+  /**
+   * Stands for the largest token of each row: an old default that transformers wrote into the
+   * configurations of models whose end token is another, the largest, and reads so.
+   */
+  public static final int LARGEST = 2;
+
+  private EndPlaces() {}
+
+  /** The first place of {@code token} in each row, or its first place if it is not in it. */
+  public static Tensor of(Arena arena, Tensor ids, int token) {
+    long rows = ids.size(0);
+    long length = ids.size(1);
+    return arena.compute(
+        "end_places",
+        () -> {
+          org.bytedeco.pytorch.Tensor wanted =
+              token == LARGEST ? ids.handle() : ids.handle().eq(new Scalar(token)).to(torch.ScalarType.Int);
+          org.bytedeco.pytorch.Tensor starts =
+              torch.arange(new Scalar(rows), ids.handle().options()).mul_(new Scalar(length));
+          return wanted.argmax(new LongOptional(1), false).add_(starts);
+        });
+  }
+}
