@@ -108,11 +108,9 @@ final class Golden implements AutoCloseable {
   /** Compares an output: the error relative to the recorded norm. */
   void output(Arena arena, String name, float[] ours, double limit) {
     float[] theirs = recorded(arena, name, ours.length);
-    add(
-        name,
-        "relative error",
-        error(ours, theirs, 0, ours.length) / norm(theirs, 0, ours.length),
-        limit);
+    double norm = norm(theirs, 0, ours.length);
+    double error = error(ours, theirs, 0, ours.length);
+    add(name, "relative error", error == 0 ? 0 : error / norm, limit); // of zeros, none
   }
 
   /** Compares a path whose outermost axis is steps: the worst step's relative error. */

@@ -51,7 +51,9 @@ final class UNetCase {
           ChannelsLast.undo(arena, output.value()).toFloats(),
           Limits.OUTPUT);
 
-      tape.backward(RowLoss.apply(tape, output, target, even(arena, target), losses));
+      int rows = (int) target.size(0);
+      tape.backward(
+          RowLoss.apply(tape, output, target, weights(arena, rows, rows, 0), losses));
 
       Tensor dSample = ChannelsLast.undo(arena, Objects.requireNonNull(sample.gradient()));
       golden.gradient(arena, "grad.sample", dSample.toFloats(), Limits.GRADIENT);
@@ -67,18 +69,17 @@ final class UNetCase {
     gradients(arena, parameters, golden, "");
   }
 
-  /** All rows are instance rows and count the same. */
-  private static LossKernels.Weights even(Arena arena, Tensor target) {
-    int rows = (int) target.size(0);
-    float[] ones = new float[rows];
+  /** The first rows are instance rows, and the others count so much; none by its timestep. */
+  static LossKernels.Weights weights(Arena arena, long rows, int instances, double prior) {
+    float[] ones = new float[(int) rows];
     Arrays.fill(ones, 1);
     Tensor one = arena.floats("1", new float[] {1}, 1);
     return new LossKernels.Weights(
-        rows,
+        instances,
         arena.zeros("timesteps", DType.I64, rows),
         one,
         arena.floats("ones", ones, rows),
-        one,
+        arena.floats("prior", new float[] {(float) prior}, 1),
         one,
         one);
   }

@@ -59,6 +59,8 @@ public final class Verifier implements AutoCloseable {
         case "unet" -> UNetCase.run(arena, model, golden);
         case "text_encoder", "text_encoder_2" -> TextEncoderCase.run(arena, model, golden);
         case "prompts" -> PromptsCase.run(arena, model, golden);
+        case "train_text_encoders" -> TextTrainingCase.run(arena, model, golden);
+        case "picture" -> PictureCase.run(arena, model, golden);
         case "vae" -> VaeCase.run(arena, model, golden);
         case "schedulers" -> SamplersCase.run(arena, golden);
         case "adamw", "optimizer" -> OptimizerCase.run(arena, golden);

@@ -29,7 +29,7 @@ class VerifyCommandTest {
   @TempDir private Path folder;
 
   @ParameterizedTest
-  @ValueSource(strings = {"sd1", "sd2"})
+  @ValueSource(strings = {"sd1", "sd2", "sdxl"})
   void shouldReproduceEveryRecordedCase(String family) throws IOException {
     Path goldens = GOLDENS.resolve(family);
     List<String> args = new ArrayList<>(List.of("verify", goldens.resolve("model").toString()));
