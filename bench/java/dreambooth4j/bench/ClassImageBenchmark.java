@@ -5,6 +5,7 @@ import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
+import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -56,7 +57,7 @@ public class ClassImageBenchmark {
   @Setup
   public void open() {
     run = Arena.open("bench");
-    loaded = StableDiffusion.load(run, ModelSource.find(model, null));
+    loaded = StableDiffusion.load(run, ModelSource.find(model, ModelOptions.NONE));
   }
 
   /** Frees it. */

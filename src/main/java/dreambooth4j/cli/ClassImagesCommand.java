@@ -1,11 +1,13 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.LongPrompts;
+import dreambooth4j.pipeline.Models;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
@@ -112,7 +114,8 @@ final class ClassImagesCommand implements Callable<Integer> {
     if (complete && (model == null || plan.present() + plan.missing() == 0)) {
       return 0;
     }
-    ModelSource base = ModelSource.find(config.model().required(), config.model().variant());
+    ModelSource base = Models.find(config.model());
+    base.notes().forEach(each -> err.println(Printable.text(each)));
     String note = BaseModel.noteOfOthers(plan, base);
     if (note != null) {
       err.println(note);

@@ -8,6 +8,7 @@ import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.PictureFiles;
 import dreambooth4j.report.PictureParameters;
 import dreambooth4j.report.ProgressLine;
+import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -15,6 +16,7 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.Arrays;
 import java.util.Iterator;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -43,7 +45,7 @@ final class GenerateCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init") // set by picocli, as all that follows
   private CommandSpec spec;
 
-  @Parameters(index = "0", paramLabel = "MODEL", description = "The model: a diffusers folder.")
+  @Parameters(index = "0", paramLabel = "MODEL", description = "The model: a diffusers folder, or a single .safetensors or .ckpt file.")
   @SuppressWarnings("NullAway.Init")
   private String model;
 
@@ -122,6 +124,22 @@ final class GenerateCommand implements Callable<Integer> {
   private @Nullable String variant;
 
   @Option(
+      names = "--model_config",
+      paramLabel = "FOLDER",
+      description =
+          "Diffusers folder whose configurations and tokenizer a single file has, where it is not"
+              + " of the sizes of Stable Diffusion 1, 2 or SDXL.")
+  private @Nullable Path modelConfig;
+
+  @Option(
+      names = "--prediction_type",
+      paramLabel = "TYPE",
+      description =
+          "What the UNet of a single file predicts: epsilon or v_prediction (what the file says,"
+              + " else v_prediction of SD 2 and epsilon of all others).")
+  private @Nullable PredictionType predictionType;
+
+  @Option(
       names = "--clip-skip",
       description =
           "1 takes the text encoder's last layer, 2 the one before it (as the model was trained"
@@ -141,6 +159,16 @@ final class GenerateCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init")
   private ComputeConfig.Target device;
 
+  /** What --prediction_type takes, by the names of scheduler_config.json. */
+  enum PredictionType {
+    EPSILON,
+    V_PREDICTION
+  }
+
+  private @Nullable String prediction() {
+    return predictionType == null ? null : predictionType.name().toLowerCase(Locale.ROOT);
+  }
+
   /** What --sampler takes, for its help. */
   static final class SamplerNames implements Iterable<String> {
     @Override
@@ -154,7 +182,7 @@ final class GenerateCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     long chosenSeed = seed == null ? new SecureRandom().nextInt(Integer.MAX_VALUE) : seed;
     Path file = PictureFiles.place(output, chosenSeed);
-    ModelSource folder = ModelSource.find(model, variant);
+    ModelSource folder = ModelSource.find(model, new ModelOptions(variant, modelConfig, prediction()));
     Generation.ImageRequest wanted =
         new Generation.ImageRequest(
             prompt,
@@ -175,6 +203,7 @@ final class GenerateCommand implements Callable<Integer> {
     try (ProgressLine line =
         new ProgressLine(err, "generate", steps, ProgressLine.Terminal.current())) {
       // Some samplers take a step more than they were asked for.
+      folder.notes().forEach(line::say);
       drawn = Generation.draw(folder, wanted, line::say, step -> line.at(Math.min(step, steps)));
     }
     String name = String.valueOf(folder.path().toAbsolutePath().normalize().getFileName());

@@ -9,13 +9,13 @@ import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.Picture;
 import dreambooth4j.model.Tokenizer;
 import dreambooth4j.pipeline.LongPrompts;
+import dreambooth4j.pipeline.Models;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.DataReport;
 import dreambooth4j.report.DataScan;
 import dreambooth4j.report.Finding;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.Component;
-import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -103,7 +103,7 @@ public final class InspectCommand implements Callable<Integer> {
     int windows = TextEncoding.of(model).windows();
     PrintStream err = System.err;
     ProgressLine.Terminal terminal = ProgressLine.Terminal.current();
-    try (Tokenizer tokenizer = name == null ? null : tokenizer(name, model.variant());
+    try (Tokenizer tokenizer = name == null ? null : tokenizer(model);
         ProgressLine progress =
             new ProgressLine(err, "pictures", scan.pictures().size(), terminal)) {
       return DataReport.of(
@@ -119,9 +119,9 @@ public final class InspectCommand implements Callable<Integer> {
   }
 
   /** The base model's; null if it cannot be had, which was said where long prompts are. */
-  private static @Nullable Tokenizer tokenizer(String model, @Nullable String variant) {
+  private static @Nullable Tokenizer tokenizer(ModelConfig model) {
     try {
-      return Tokenizer.open(ModelSource.find(model, variant).files(Component.TOKENIZER));
+      return Tokenizer.open(Models.find(model).files(Component.TOKENIZER));
     } catch (Problem e) {
       return null;
     }

@@ -1,6 +1,7 @@
 package dreambooth4j.config;
 
 import dreambooth4j.Problem;
+import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -8,12 +9,16 @@ import org.jspecify.annotations.Nullable;
  * The base model.
  *
  * @param pretrainedModelNameOrPath an absolute path, or a name to look up in the Hugging Face cache
+ * @param modelConfig of a single file, a folder with its configurations; null for the published
+ * @param predictionType of a single file, what its UNet predicts; null for what is usual
  * @param variant which weight files of a folder are read ("fp16" for {@code *.fp16.safetensors})
  * @param clipSkip 1 takes the text encoder's last layer, n the n-th from the end
  * @param maxTokenLength tokens of a prompt that are read, one of {@link #TOKEN_LENGTHS}
  */
 public record ModelConfig(
     @Nullable String pretrainedModelNameOrPath,
+    @Nullable Path modelConfig,
+    @Nullable String predictionType,
     @Nullable String variant,
     int clipSkip,
     int maxTokenLength) {
@@ -31,9 +36,27 @@ public record ModelConfig(
               ValueType.pathOrName(),
               ModelConfig::pretrainedModelNameOrPath)
           .help(
-              "Base model that the training starts from: a folder in the diffusers layout, or a"
-                  + " name that is looked up in this machine's Hugging Face cache. Required;"
-                  + " nothing is downloaded.");
+              "Base model that the training starts from: a single .safetensors or .ckpt file, a"
+                  + " folder in the diffusers layout, or a name that is looked up in this machine's"
+                  + " Hugging Face cache. Required; nothing is downloaded.");
+  static final Key<ModelConfig, Path> MODEL_CONFIG =
+      KEYS.key("model_config", ValueType.path(), ModelConfig::modelConfig)
+          .otherwise("what all published models of its kind have")
+          .help(
+              "Diffusers folder of the same model, whose configurations and tokenizer are read"
+                  + " (not its weights) where the base model is a single file that is not of the"
+                  + " sizes of Stable Diffusion 1, 2 or SDXL.");
+  static final Key<ModelConfig, String> PREDICTION_TYPE =
+      KEYS.key(
+              "prediction_type",
+              ValueType.oneOf(List.of("epsilon", "v_prediction"), (text, folder) -> text),
+              ModelConfig::predictionType)
+          .otherwise("what the file says, else v_prediction of SD 2 and epsilon of all others")
+          .help(
+              "What the UNet of a base model in a single file predicts, which its weights do not"
+                  + " show: epsilon (the noise) or v_prediction. Set epsilon for Stable Diffusion"
+                  + " 2 base (512 pixels), and what its page says for a fine-tune. A folder says"
+                  + " it itself.");
   static final Key<ModelConfig, String> VARIANT =
       KEYS.key("variant", ValueType.text(), ModelConfig::variant)
           .otherwise("the files without a variant")
@@ -65,7 +88,12 @@ public record ModelConfig(
       run.remark("max_token_length: %d works here, the extension reads 75".formatted(length));
     }
     return new ModelConfig(
-        run.orNull(PRETRAINED_MODEL), run.orNull(VARIANT), run.get(CLIP_SKIP), length);
+        run.orNull(PRETRAINED_MODEL),
+        run.orNull(MODEL_CONFIG),
+        run.orNull(PREDICTION_TYPE),
+        run.orNull(VARIANT),
+        run.get(CLIP_SKIP),
+        length);
   }
 
   /**
@@ -76,7 +104,7 @@ public record ModelConfig(
   public String required() {
     if (pretrainedModelNameOrPath == null) {
       throw Problem.usage(
-          "pretrained_model_name_or_path is missing: give the folder of a base model"
+          "pretrained_model_name_or_path is missing: give the file or the folder of a base model"
               + " (weights/README.md says where to get one)");
     }
     return pretrainedModelNameOrPath;

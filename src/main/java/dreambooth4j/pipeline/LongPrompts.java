@@ -72,7 +72,7 @@ public final class LongPrompts {
       Map<ClassPool, List<ClassImage>> classImages,
       int most) {
     try {
-      ModelSource base = ModelSource.find(config.model().required(), config.model().variant());
+      ModelSource base = Models.find(config.model());
       try (Tokenizer tokenizer = Tokenizer.open(base.files(Component.TOKENIZER))) {
         return of(tokenizer, config, concepts, classImages).notes("max_token_length: ", most);
       }

@@ -4,6 +4,7 @@ import dreambooth4j.config.Config;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.Devices;
+import dreambooth4j.pipeline.Models;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
@@ -84,7 +85,7 @@ public final class ReviewMaker implements AutoCloseable {
   /** The base model in the memory of the thread that loads and closes it. */
   private record Model(Arena run, StableDiffusion weights, ClassImageGenerator generator) {
     static Model load(Config config) {
-      ModelSource base = ModelSource.find(config.model().required(), config.model().variant());
+      ModelSource base = Models.find(config.model());
       Arena run = Devices.open("review", Devices.choose(config.compute()));
       try {
         StableDiffusion weights = StableDiffusion.load(run, base);

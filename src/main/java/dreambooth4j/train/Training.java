@@ -44,7 +44,6 @@ public final class Training implements AutoCloseable {
             run,
             model,
             recipe.objective().apply(model.schedule()),
-            recipe.splitLoss(),
             recipe.draws(),
             recipe.checkpoints(),
             scalars,

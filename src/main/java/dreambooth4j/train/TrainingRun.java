@@ -12,6 +12,7 @@ import dreambooth4j.engine.kernel.CudaRecorder;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.LongPrompts;
+import dreambooth4j.pipeline.Models;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
@@ -58,7 +59,8 @@ public final class TrainingRun {
     List<Concept> concepts = Concept.scanAll(config);
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
-    ModelSource base = ModelSource.find(config.model().required(), config.model().variant());
+    ModelSource base = Models.find(config.model());
+    base.notes().forEach(listener::warning);
     OutputFolder.recover(output);
     Checkpoints checkpoints = new Checkpoints(config.output());
     Path resumed = checkpoints.toResume();
@@ -147,7 +149,7 @@ public final class TrainingRun {
     List<Concept> concepts = Concept.scanAll(config);
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
-    ModelSource base = ModelSource.find(config.model().required(), config.model().variant());
+    ModelSource base = Models.find(config.model());
     return forecast(base, concepts, plan);
   }
 

@@ -118,8 +118,7 @@ final class TrainCase {
         schedule ->
             gamma.isNull()
                 ? Objective.plain(schedule)
-                : Objective.plain(schedule).minSnr(gamma.asDouble()),
-        true,
+                : Objective.minSnr(schedule, gamma.asDouble()),
         golden.setting("offset_noise").asDouble(),
         0);
   }

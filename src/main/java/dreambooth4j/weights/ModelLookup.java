@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 
 /** Finds the model that a name or a path means. */
 final class ModelLookup {
@@ -17,44 +16,56 @@ final class ModelLookup {
 
   /** As {@link ModelSource#find}; the environment says where Hugging Face's cache lies. */
   static ModelSource find(
-      String nameOrPath, @Nullable String variant, Map<String, String> environment) {
+      String nameOrPath, ModelOptions options, Map<String, String> environment) {
     Path path = Path.of(nameOrPath);
     if (Files.isDirectory(path)) {
-      return ModelFolder.open(path, variant);
+      return folder(path, options);
     }
     if (Files.exists(path)) {
-      throw Problem.data(
-          ("%s: expected a diffusers folder, found a file. Single-file checkpoints are not read"
-                  + " yet: convert it with diffusers,"
-                  + " StableDiffusionPipeline.from_single_file(FILE).save_pretrained(FOLDER), and name"
-                  + " the folder. %s")
-              .formatted(path, ModelFolder.SEE));
+      return SingleFile.open(path, options);
     }
     HubCache cache = new HubCache(environment);
     Path snapshot = cache.snapshot(nameOrPath);
     if (snapshot != null) {
-      return ModelFolder.open(snapshot, variant);
+      return folder(snapshot, options);
     }
     Path parent = path.getParent();
     if (parent != null && Files.isDirectory(parent)) {
       throw Problem.data(
-          "%s: expected a model folder, found nothing of that name in %s%s. %s"
+          "%s: expected a model folder or file, found nothing of that name in %s%s. %s"
               .formatted(path, parent, modelsIn(parent), ModelFolder.SEE));
     }
     Path expected = cache.folder(nameOrPath);
     throw Problem.data(
         expected == null
-            ? "%s: expected a model folder, found nothing. %s"
+            ? "%s: expected a model folder or file, found nothing. %s"
                 .formatted(nameOrPath, ModelFolder.SEE)
-            : "%s: expected a model folder, found none, nor %s in the Hugging Face cache. Get it with: hf download %s. %s"
+            : "%s: expected a model folder or file, found none, nor %s in the Hugging Face cache. Get it with: hf download %s. %s"
                 .formatted(nameOrPath, expected, nameOrPath, ModelFolder.SEE));
+  }
+
+  private static ModelSource folder(Path path, ModelOptions options) {
+    String unused =
+        options.config() != null
+            ? "model_config"
+            : options.prediction() != null ? "prediction_type" : "";
+    if (!unused.isEmpty()) {
+      throw Problem.usage(
+          "%s is for a model in a single file, but %s is a folder, whose own files say it: leave %s out"
+              .formatted(unused, path, unused));
+    }
+    return ModelFolder.open(path, options.variant());
+  }
+
+  private static boolean isSingle(Path file) {
+    return file.toString().matches("(?i).*\\.(safetensors|ckpt)") && Files.isRegularFile(file);
   }
 
   /** The models that lie beside one that does not, in words. */
   private static String modelsIn(Path folder) {
     try (Stream<Path> all = Files.list(folder)) {
       String names =
-          all.filter(each -> Files.exists(each.resolve(ModelFolder.INDEX)))
+          all.filter(each -> Files.exists(each.resolve(ModelFolder.INDEX)) || isSingle(each))
               .map(each -> String.valueOf(each.getFileName()))
               .sorted()
               .limit(MOST_NAMED)

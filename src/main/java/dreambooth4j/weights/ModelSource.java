@@ -3,8 +3,8 @@ package dreambooth4j.weights;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What a Stable Diffusion model is read from, one component at a time. Nobody else knows which
@@ -12,15 +12,13 @@ import org.jspecify.annotations.Nullable;
  */
 public interface ModelSource {
   /**
-   * Finds a model: a folder, or a name such as {@code org/model} that Hugging Face's tools have
-   * downloaded before.
+   * Finds a model: a folder, a single file, or a name such as {@code org/model} that Hugging Face's
+   * tools have downloaded before.
    *
-   * @param variant which of several sets of weights to read, such as {@code fp16}; null for the
-   *     plain one. A component that has none of that variant is read from its plain weights.
    * @throws Problem when there is no such model, or it is of a kind that is not trained here
    */
-  static ModelSource find(String nameOrPath, @Nullable String variant) {
-    return ModelLookup.find(nameOrPath, variant, System.getenv());
+  static ModelSource find(String nameOrPath, ModelOptions options) {
+    return ModelLookup.find(nameOrPath, options, System.getenv());
   }
 
   /**
@@ -37,6 +35,11 @@ public interface ModelSource {
    * empty prompt: {@code force_zeros_for_empty_prompt}.
    */
   boolean hasZeroNegative();
+
+  /** What was taken for granted or passed over when it was opened: sentences for the user. */
+  default List<String> notes() {
+    return List.of();
+  }
 
   /** A component's configuration and what else it has beside its weights. */
   ComponentFiles files(Component component);

@@ -3,13 +3,11 @@ package dreambooth4j.weights;
 import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
 import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Map;
 
 /**
@@ -78,66 +76,13 @@ public final class Safetensors implements TensorSource {
 
   @Override
   public void readInto(Tensor target, String name) {
+    requireCount(target, name);
     TensorInfo info = info(name);
-    if (target.count() != info.count()) {
-      throw wrongShape(info, target.toString());
-    }
     if (target.dtype() == info.dtype()) {
       fill(target, info);
       return;
     }
-    try (Arena scratch = target.arena().child("read " + name)) {
-      Tensor stored = scratch.allocate(name, info.dtype(), target.shape());
-      fill(stored, info);
-      target.copyFrom(stored);
-    }
-  }
-
-  @Override
-  public void readInto(Parameter target, String name) {
-    TensorInfo info = info(name);
-    if (!fits(info, target)) {
-      throw wrongShape(info, Arrays.toString(target.fileShape()));
-    }
-    if (!target.isPermuted()) {
-      readInto(target.master(), name);
-      return;
-    }
-    try (Arena scratch = target.master().arena().child("read " + name)) {
-      Tensor stored = scratch.allocate(name, info.dtype(), target.fileShape());
-      fill(stored, info);
-      target.read(stored);
-    }
-  }
-
-  /** Whether the shapes agree, ones at the end aside. */
-  static boolean fits(TensorInfo stored, Parameter parameter) {
-    return Arrays.equals(
-        withoutTrailingOnes(parameter.fileShape()), withoutTrailingOnes(stored.sizes()));
-  }
-
-  private static long[] withoutTrailingOnes(long[] shape) {
-    int rank = shape.length;
-    while (rank > 0 && shape[rank - 1] == 1) {
-      rank--;
-    }
-    return Arrays.copyOf(shape, rank);
-  }
-
-  private TensorInfo info(String name) {
-    TensorInfo info = header.tensors().get(name);
-    if (info == null) {
-      throw Problem.data(
-          "%s: expected a tensor %s, found none of that name among %d"
-              .formatted(path, name, header.tensors().size()));
-    }
-    return info;
-  }
-
-  private Problem wrongShape(TensorInfo info, String expected) {
-    return Problem.data(
-        "%s: tensor %s: expected %s, found %s%s"
-            .formatted(path, info.name(), expected, info.dtype(), info.shape()));
+    TensorSource.super.readInto(target, name);
   }
 
   private void fill(Tensor tensor, TensorInfo info) {

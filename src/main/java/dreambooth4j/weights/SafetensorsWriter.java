@@ -3,7 +3,6 @@ package dreambooth4j.weights;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
-import dreambooth4j.Sha256;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
@@ -13,17 +12,16 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashSet;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Writes a safetensors file: tensors are named first, then written one after the other, each made
@@ -72,12 +70,39 @@ public final class SafetensorsWriter {
   }
 
   /**
-   * A tensor that is made when its turn comes.
+   * All tensors of a source, which stays open until the file is written.
    *
-   * @param content makes it, in the type and of as many elements as said, in the arena given or
-   *     elsewhere
+   * @param dtype what its floating-point numbers are to be in the file; null for what they are
    */
-  SafetensorsWriter add(String name, DType dtype, long[] shape, Function<Arena, Tensor> content) {
+  public SafetensorsWriter add(TensorSource source, @Nullable DType dtype) {
+    for (TensorInfo info : source.tensors().values()) {
+      add(info.name(), source, info.name(), dtype);
+    }
+    return this;
+  }
+
+  /** One tensor of a source, under a name of its own; as {@link #add(TensorSource, DType)}. */
+  public SafetensorsWriter add(
+      String name, TensorSource source, String stored, @Nullable DType dtype) {
+    TensorInfo info = source.info(stored);
+    DType written = dtype == null || !info.dtype().isFloat() ? info.dtype() : dtype;
+    return add(
+        name,
+        written,
+        info.sizes(),
+        arena -> {
+          Tensor tensor = source.read(arena, stored);
+          if (tensor.dtype() == written) {
+            return tensor;
+          }
+          Tensor converted = arena.allocate(name, written, tensor.shape());
+          converted.copyFrom(tensor);
+          return converted;
+        });
+  }
+
+  private SafetensorsWriter add(
+      String name, DType dtype, long[] shape, Function<Arena, Tensor> content) {
     if (!names.add(name)) {
       throw new IllegalArgumentException(name + " was added twice, or is reserved");
     }
@@ -99,37 +124,15 @@ public final class SafetensorsWriter {
 
   /** Writes to an open file, from its position on. */
   void writeTo(FileChannel channel, Arena arena) throws IOException {
-    List<Item> ordered = ordered();
-    writeAll(channel, header(ordered));
-    eachTensor(ordered, arena, bytes -> writeAll(channel, bytes));
-  }
-
-  /** SHA-256 of what the file will hold behind its header, by which programs know a LoRA. */
-  String hashOfTensors(Arena arena) {
-    MessageDigest digest = Sha256.digest();
-    eachTensor(ordered(), arena, digest::update);
-    return HexFormat.of().formatHex(digest.digest());
-  }
-
-  private List<Item> ordered() {
     List<Item> ordered = new ArrayList<>(items);
     // Wide types first, as the format's own library does: every tensor begins on a multiple of its
     // element's size.
     ordered.sort(Comparator.comparing(item -> -item.info().dtype().bytes()));
-    return ordered;
-  }
-
-  /** What becomes of bytes. */
-  private interface Sink<E extends Exception> {
-    void take(ByteBuffer bytes) throws E;
-  }
-
-  private static <E extends Exception> void eachTensor(
-      List<Item> ordered, Arena arena, Sink<E> sink) throws E {
+    writeAll(channel, header(ordered));
     for (Item item : ordered) {
       try (Arena scratch = arena.child("write " + item.info().name())) {
         Tensor content = item.content().apply(scratch);
-        content.readBytes((bytes, offset) -> sink.take(bytes));
+        content.readBytes((bytes, offset) -> writeAll(channel, bytes));
       }
     }
   }

@@ -3,7 +3,6 @@ package dreambooth4j.weights;
 import com.fasterxml.jackson.databind.JsonNode;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -115,11 +114,6 @@ public final class ShardedSafetensors implements TensorSource {
 
   @Override
   public void readInto(Tensor target, String name) {
-    holder(name).readInto(target, name);
-  }
-
-  @Override
-  public void readInto(Parameter target, String name) {
     holder(name).readInto(target, name);
   }
 

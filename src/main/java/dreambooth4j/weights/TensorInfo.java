@@ -1,7 +1,9 @@
 package dreambooth4j.weights;
 
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -21,6 +23,19 @@ public record TensorInfo(String name, DType dtype, List<Long> shape, long offset
   /** Number of elements. */
   public long count() {
     return Tensor.count(sizes());
+  }
+
+  /** Whether its shape is a weight's in a file, ones at the end aside. */
+  boolean fits(Parameter parameter) {
+    return Arrays.equals(withoutTrailingOnes(parameter.fileShape()), withoutTrailingOnes(sizes()));
+  }
+
+  private static long[] withoutTrailingOnes(long[] sizes) {
+    int rank = sizes.length;
+    while (rank > 0 && sizes[rank - 1] == 1) {
+      rank--;
+    }
+    return Arrays.copyOf(sizes, rank);
   }
 
   /** Bytes that it takes in the file. */

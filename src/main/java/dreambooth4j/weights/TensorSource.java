@@ -5,6 +5,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Map;
 
 /** Named tensors in one or several files, read one at a time. */
@@ -37,7 +38,12 @@ public interface TensorSource extends AutoCloseable {
    *
    * @throws Problem when there is no such tensor, its count differs, or the file cannot be read
    */
-  void readInto(Tensor target, String name);
+  default void readInto(Tensor target, String name) {
+    requireCount(target, name);
+    try (Arena scratch = target.arena().child("read " + name)) {
+      target.copyFrom(read(scratch, name).reshaped(target.shape()));
+    }
+  }
 
   /**
    * Fills a weight, as {@link #readInto(Tensor, String)}, putting convolution weights into the
@@ -46,7 +52,52 @@ public interface TensorSource extends AutoCloseable {
    *
    * @throws Problem when there is no such tensor, its shape differs, or the file cannot be read
    */
-  void readInto(Parameter target, String name);
+  default void readInto(Parameter target, String name) {
+    TensorInfo info = info(name);
+    if (!info.fits(target)) {
+      throw wrongShape(info, Arrays.toString(target.fileShape()));
+    }
+    if (!target.isPermuted()) {
+      readInto(target.master(), name);
+      return;
+    }
+    try (Arena scratch = target.master().arena().child("read " + name)) {
+      target.read(read(scratch, name).reshaped(target.fileShape()));
+    }
+  }
+
+  /**
+   * What the header says of a tensor.
+   *
+   * @throws Problem when there is no such tensor
+   */
+  default TensorInfo info(String name) {
+    TensorInfo info = tensors().get(name);
+    if (info == null) {
+      throw Problem.data(
+          "%s: expected a tensor %s, found none of that name among %d"
+              .formatted(path(), name, tensors().size()));
+    }
+    return info;
+  }
+
+  /**
+   * Refuses a tensor that has another number of elements than {@code target}.
+   *
+   * @throws Problem that says so, or when there is no such tensor
+   */
+  default void requireCount(Tensor target, String name) {
+    TensorInfo info = info(name);
+    if (target.count() != info.count()) {
+      throw wrongShape(info, target.toString());
+    }
+  }
+
+  private Problem wrongShape(TensorInfo info, String expected) {
+    return Problem.data(
+        "%s: tensor %s: expected %s, found %s%s"
+            .formatted(path(), info.name(), expected, info.dtype(), info.shape()));
+  }
 
   /** Closes the files. */
   @Override

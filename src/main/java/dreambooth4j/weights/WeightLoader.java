@@ -51,7 +51,7 @@ public final class WeightLoader {
         faults.add(
             "%s: tensor %s: expected %s, found none"
                 .formatted(source.path(), parameter.name(), expected));
-      } else if (!info.dtype().isFloat() || !Safetensors.fits(info, parameter)) {
+      } else if (!info.dtype().isFloat() || !info.fits(parameter)) {
         faults.add(fault(source, info, "numbers " + expected));
       }
     }

@@ -39,6 +39,13 @@ final class WeightNames {
     };
   }
 
+  /** What transformers 5 and diffusers call a tensor of this name here in the files they write. */
+  static String written(Component component, String ours) {
+    boolean prefixed =
+        component == Component.TEXT_ENCODER_2 && !ours.startsWith("text_projection.");
+    return prefixed ? TEXT_PREFIX + ours : ours;
+  }
+
   /** Whether a tensor of this name here is no weight: old files hold a table of positions. */
   static boolean isIgnored(Component component, String ours) {
     return component.isTextEncoder() && ours.equals("embeddings.position_ids");

@@ -13,6 +13,7 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.train.TinyModel;
 import dreambooth4j.weights.JsonFile;
+import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -55,7 +56,7 @@ class HostileModelTest {
   private Problem refused() {
     Problem problem;
     try (Arena arena = Arena.open("model")) {
-      ModelSource source = ModelSource.find(folder.toString(), null);
+      ModelSource source = ModelSource.find(folder.toString(), ModelOptions.NONE);
       problem = catchThrowableOfType(Problem.class, () -> load(source, arena));
       assertThat(arena.meter().peakBytes()).as("bytes taken before it was refused").isZero();
     }
@@ -167,7 +168,7 @@ class HostileModelTest {
       Files.delete(file);
     }
     try (Arena arena = Arena.open("plan", OpBackend.dry(Device.CPU))) {
-      ModelSource source = ModelSource.find(folder.toString(), null);
+      ModelSource source = ModelSource.find(folder.toString(), ModelOptions.NONE);
       assertThat(catchThrowableOfType(Problem.class, () -> load(source, arena)))
           .hasMessageContaining(component + "/config.json: " + key);
     }
@@ -210,7 +211,7 @@ class HostileModelTest {
   @Test
   void shouldReadTheModelAsItIs() {
     try (Arena arena = Arena.open("model")) {
-      assertThatCode(() -> load(ModelSource.find(folder.toString(), null), arena))
+      assertThatCode(() -> load(ModelSource.find(folder.toString(), ModelOptions.NONE), arena))
           .doesNotThrowAnyException();
     }
   }

@@ -11,6 +11,7 @@ import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.MetricsFile;
 import dreambooth4j.report.RunReport;
 import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -67,7 +68,6 @@ class KilledAnywhereTest {
         config.model(),
         config.data(),
         config.training(),
-        config.loss(),
         config.optimizer(),
         config.ema(),
         config.compute(),
@@ -135,7 +135,7 @@ class KilledAnywhereTest {
 
   /** What a run does to its folder, in its order, with a trainer that has done a step. */
   private static void changes(TinyTrainer trained, Config config) {
-    ModelSource base = ModelSource.find(config.model().required(), null);
+    ModelSource base = ModelSource.find(config.model().required(), ModelOptions.NONE);
     OutputFolder.recover(config.output().outputDir());
     Checkpoints checkpoints = new Checkpoints(config.output());
     Path resumed = checkpoints.toResume();

@@ -36,7 +36,7 @@ class ModelFolderTest {
 
   @Test
   void shouldFindComponents() {
-    ModelSource found = ModelSource.find(model.toString(), null);
+    ModelSource found = ModelSource.find(model.toString(), ModelOptions.NONE);
     assertThat(found.config(Component.UNET).path("in_channels").asInt()).isEqualTo(4);
     assertThat(found.config(Component.SCHEDULER).path("beta_start").asDouble()).isEqualTo(0.00085);
     assertThat(found.files(Component.TOKENIZER).has("tokenizer.json")).isTrue();
@@ -126,12 +126,11 @@ class ModelFolderTest {
   }
 
   @Test
-  void shouldRefuseSingleFilesAndOtherFolders() {
-    assertThatThrownBy(() -> ModelSource.find(model.resolve(UNET).toString(), null))
+  void shouldRefusePartsAndOtherFolders() {
+    assertThatThrownBy(() -> ModelSource.find(model.resolve(UNET).toString(), ModelOptions.NONE))
         .isInstanceOf(Problem.class)
-        .hasMessageContaining("found a file")
-        .hasMessageContaining("from_single_file");
-    assertThatThrownBy(() -> ModelSource.find(folder.toString(), null))
+        .hasMessageContaining("one part of a model in the diffusers layout");
+    assertThatThrownBy(() -> ModelSource.find(folder.toString(), ModelOptions.NONE))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("expected a diffusers folder with a model_index.json, found none");
   }
@@ -147,12 +146,14 @@ class ModelFolderTest {
         java.util.List.of(
             Map.of("HF_HOME", folder.toString()),
             Map.of("HF_HUB_CACHE", folder.resolve("hub").toString(), "HF_HOME", "/nowhere"))) {
-      ModelSource found = ModelLookup.find("org/tiny.v1", null, environment);
+      ModelSource found = ModelLookup.find("org/tiny.v1", ModelOptions.NONE, environment);
       assertThat(found.path()).isEqualTo(repository.resolve("snapshots/0a1b2c"));
     }
     Files.writeString(repository.resolve("refs/main"), "../../escape");
     assertThatThrownBy(
-            () -> ModelLookup.find("org/tiny.v1", null, Map.of("HF_HOME", folder.toString())))
+            () ->
+                ModelLookup.find(
+                    "org/tiny.v1", ModelOptions.NONE, Map.of("HF_HOME", folder.toString())))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("expected a revision");
   }
@@ -160,14 +161,14 @@ class ModelFolderTest {
   @Test
   void shouldSayWhereToGetAModel() {
     Map<String, String> environment = Map.of("HF_HOME", folder.toString());
-    assertThatThrownBy(() -> ModelLookup.find("org/none", null, environment))
+    assertThatThrownBy(() -> ModelLookup.find("org/none", ModelOptions.NONE, environment))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("models--org--none in the Hugging Face cache")
         .hasMessageContaining("hf download org/none")
         .hasMessageContaining("weights/README.md");
-    assertThatThrownBy(() -> ModelLookup.find("../org/none/x", null, environment))
+    assertThatThrownBy(() -> ModelLookup.find("../org/none/x", ModelOptions.NONE, environment))
         .isInstanceOf(Problem.class)
-        .hasMessageContaining("expected a model folder, found nothing");
+        .hasMessageContaining("expected a model folder or file, found nothing");
   }
 
   @Test
@@ -175,7 +176,10 @@ class ModelFolderTest {
     Path models = Files.createDirectories(folder.resolve("output"));
     Files.createDirectories(models.resolve("trained"));
     Files.writeString(models.resolve("trained/model_index.json"), "{}");
-    assertThatThrownBy(() -> ModelLookup.find(models.resolve("trianed").toString(), null, Map.of()))
+    assertThatThrownBy(
+            () ->
+                ModelLookup.find(
+                    models.resolve("trianed").toString(), ModelOptions.NONE, Map.of()))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("found nothing of that name in " + models + "; there are trained")
         .hasMessageNotContaining("hf download");

@@ -1,0 +1,55 @@
+package dreambooth4j.weights;
+
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the UNet of a single file predicts, which its shapes do not say: what the user says, else
+ * the file itself, else what diffusers takes for granted of its family.
+ *
+ * @param value {@code epsilon} or {@code v_prediction}
+ * @param reason why, in words
+ * @param isKnown whether somebody said so, rather than that it is usual
+ */
+record Prediction(String value, String reason, boolean isKnown) {
+  /** Steps after which the published SD 2 that predicts noise was saved. */
+  private static final String STEPS_OF_NOISE = "875000";
+
+  static final String NOISE = "epsilon";
+  static final String VELOCITY = "v_prediction";
+
+  /** Latents a side that published models of SD 2 draw which predict noise; the others draw 96. */
+  static final int SIDE_OF_NOISE = 64;
+
+  /** Looks for it. */
+  static Prediction of(TensorSource file, Family family, ModelOptions options) {
+    if (options.prediction() != null) {
+      return new Prediction(options.prediction(), "as prediction_type says", true);
+    }
+    String said = said(file.metadata().get("modelspec.prediction_type"));
+    if (said != null) {
+      return new Prediction(said, "as its modelspec.prediction_type says", true);
+    }
+    if (file.tensors().containsKey("v_pred")) {
+      return new Prediction(VELOCITY, "as its tensor v_pred says", true);
+    }
+    if (family != Family.SD2) {
+      return new Prediction(NOISE, usual(family), false);
+    }
+    return STEPS_OF_NOISE.equals(file.metadata().get("global_step"))
+        ? new Prediction(NOISE, "as its 875,000 steps say", true)
+        : new Prediction(VELOCITY, usual(family), false);
+  }
+
+  private static String usual(Family family) {
+    return "as usual of %s; set prediction_type if this one does not".formatted(family.title());
+  }
+
+  private static @Nullable String said(@Nullable String text) {
+    return switch (text == null ? "" : text.toLowerCase(Locale.ROOT)) {
+      case "epsilon" -> NOISE;
+      case "v", "v_prediction" -> VELOCITY;
+      default -> null;
+    };
+  }
+}
