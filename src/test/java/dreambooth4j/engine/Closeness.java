@@ -2,6 +2,7 @@ package dreambooth4j.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import org.bytedeco.pytorch.global.torch;
 
 /**
@@ -26,6 +27,15 @@ public record Closeness(String what, double ours, double plain) {
       org.bytedeco.pytorch.Tensor plain,
       org.bytedeco.pytorch.Tensor exact) {
     return new Closeness(what, relativeError(ours, exact), relativeError(plain, exact));
+  }
+
+  /** Of several draws of the same: the root of each error's mean square. */
+  public static Closeness over(List<Closeness> draws) {
+    return new Closeness(
+        draws.get(0).what,
+        Math.sqrt(draws.stream().mapToDouble(each -> each.ours * each.ours).average().orElseThrow()),
+        Math.sqrt(
+            draws.stream().mapToDouble(each -> each.plain * each.plain).average().orElseThrow()));
   }
 
   /** Fails where the rule does not hold. */

@@ -78,7 +78,8 @@ public record OpCase(
     return read + (rearranges ? 1 : 2) * given();
   }
 
-  private double given() {
+  /** Numbers of all inputs and parameters. */
+  double given() {
     double numbers = 0;
     for (long[] shape : inputs) {
       numbers += Tensor.count(shape);

@@ -15,6 +15,7 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.stream.Collectors;
@@ -60,9 +61,31 @@ class OpParityTest {
     agreesWithAutograd(op, DType.F16);
   }
 
+  /** In one draw of few numbers chance makes the plain op's error as small as it likes. */
+  private static final int FEW_NUMBERS = 1024;
+
+  private static final int DRAWS_OF_FEW = 12;
+
   private static void agreesWithAutograd(OpCase op, DType dtype) {
+    List<List<@Nullable Closeness>> draws = new ArrayList<>();
+    draws.add(drawn(op, dtype, 0));
+    while (op.given() < FEW_NUMBERS && draws.size() < DRAWS_OF_FEW) {
+      draws.add(drawn(op, dtype, draws.size()));
+    }
+    for (int i = 0; i < draws.get(0).size(); i++) {
+      int at = i;
+      List<Closeness> all =
+          draws.stream().map(each -> each.get(at)).filter(Objects::nonNull).toList();
+      if (!all.isEmpty()) {
+        hold(op, dtype, Closeness.over(all));
+      }
+    }
+  }
+
+  /** Of the output and each gradient; null of what has no gradient. */
+  private static List<@Nullable Closeness> drawn(OpCase op, DType dtype, int draw) {
     try (Arena arena = Arena.open("test")) {
-      OpCase.Filled filled = op.fill(arena, dtype, 7);
+      OpCase.Filled filled = op.fill(arena, dtype, 7 + draw);
       List<@Nullable Tensor> ours = new ArrayList<>();
       Tensor cotangent;
       try (Tape tape = Tape.recording(arena)) {
@@ -70,7 +93,7 @@ class OpParityTest {
         Var output = op.ours().apply(tape, inputs, filled.parameters().all());
         Tensor y = output.value().retain();
         ours.add(y);
-        cotangent = OpCase.random(arena, dtype, new SplittableRandom(11), y.shape());
+        cotangent = OpCase.random(arena, dtype, new SplittableRandom(11 + draw), y.shape());
         tape.backward(output, cotangent);
         for (Var each : inputs) {
           ours.add(each.gradient() == null ? null : each.gradient().retain());
@@ -79,23 +102,35 @@ class OpParityTest {
       for (Parameter each : filled.parameters().all()) {
         ours.add(each.gradient());
       }
-      try (PointerScope scope = new PointerScope();
-          InferenceMode off = new InferenceMode(false);
-          AutoGradMode on = new AutoGradMode(true)) {
-        var exact = autograd(op, filled, cotangent, DType.F64);
-        var plain = autograd(op, filled, cotangent, dtype);
-        for (int i = 0; i < exact.size(); i++) {
-          String what = "%s %s".formatted(op, i == 0 ? "output" : "gradient " + (i - 1));
-          Tensor our = ours.get(i);
-          if (!exact.get(i).defined()) {
-            assertThat(our).as(what).isNull();
-            continue;
-          }
-          assertThat(our).as(what).isNotNull();
-          assertThat(our.count()).as(what).isEqualTo(exact.get(i).numel());
-          hold(op, dtype, Closeness.of(what, our.handle(), plain.get(i), exact.get(i)));
+      return compared(op, dtype, filled, cotangent, ours);
+    }
+  }
+
+  private static List<@Nullable Closeness> compared(
+      OpCase op,
+      DType dtype,
+      OpCase.Filled filled,
+      Tensor cotangent,
+      List<@Nullable Tensor> ours) {
+    try (PointerScope scope = new PointerScope();
+        InferenceMode off = new InferenceMode(false);
+        AutoGradMode on = new AutoGradMode(true)) {
+      var exact = autograd(op, filled, cotangent, DType.F64);
+      var plain = autograd(op, filled, cotangent, dtype);
+      List<@Nullable Closeness> all = new ArrayList<>();
+      for (int i = 0; i < exact.size(); i++) {
+        String what = "%s %s".formatted(op, i == 0 ? "output" : "gradient " + (i - 1));
+        Tensor our = ours.get(i);
+        if (!exact.get(i).defined()) {
+          assertThat(our).as(what).isNull();
+          all.add(null);
+          continue;
         }
+        assertThat(our).as(what).isNotNull();
+        assertThat(our.count()).as(what).isEqualTo(exact.get(i).numel());
+        all.add(Closeness.of(what, our.handle(), plain.get(i), exact.get(i)));
       }
+      return all;
     }
   }
 
@@ -122,7 +157,7 @@ class OpParityTest {
       // Nothing is more exact, so both orders of the same sums round: a thousand terms' worth.
       assertThat(closeness.ours()).as(closeness.what()).isLessThanOrEqualTo(3e-12);
     } else if (op.op() == RowLoss.class) {
-      // A few sums: chance makes the plain op's error as small as it likes. Four roundings each.
+      // Three sums and a difference, each rounded once: the loss itself is read in F32.
       closeness.holds(2, 4 * Closeness.rounding(dtype));
     } else {
       closeness.holds(timesThePlainError(op), Closeness.rounding(DType.F32));
@@ -134,14 +169,6 @@ class OpParityTest {
     if (op.op() == Conv2d.class) {
       // Winograd's transforms add and subtract before they multiply, and of a product of patches
       // each patch's gradient is rounded before those of a pixel are added.
-      return 3;
-    }
-    if (op.op() == GroupNorm.class) {
-      return 4; // libtorch sums the pixels of channels-last pictures in another order than planes
-    }
-    if (op.op() == ProjectedAttention.class) {
-      // Flash attention's gradients take y as it was rounded, where the composition takes the
-      // softmax itself, and the projections' products carry that on.
       return 3;
     }
     return 2;
