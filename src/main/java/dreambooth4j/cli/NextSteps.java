@@ -32,25 +32,36 @@ final class NextSteps {
       err.println("Class images: " + ClassImageTable.shown(output.resolve("class_images.html")));
     }
     if (run.modelSaved()) {
-      String name = run.name().replaceAll("[^\\p{L}\\p{N}_-]+", "-") + ".png";
       err.println("Draw with the model:");
-      err.println(
-          "  "
-              + shell(
-                  List.of(
-                      "generate",
-                      ClassImageTable.shown(output),
-                      run.prompt(),
-                      "-o",
-                      name,
-                      "-n",
-                      "4")));
+      err.println("  " + shell(drawing(ClassImageTable.shown(output), run.prompt(), run.name())));
     }
     if (!complete) {
       err.println(run.checkpointSaved() ? "Go on with the run:" : "Begin again:");
       err.println("  " + shell(resumed(args, run.checkpointSaved())));
     }
     err.flush();
+  }
+
+  /** What begins with a hyphen must not be taken for an option. */
+  static List<String> drawing(String folder, String prompt, String concept) {
+    List<String> what = List.of(folder.startsWith("-") ? "./" + folder : folder, prompt);
+    List<String> how = List.of("-o", pictureName(concept), "-n", "4");
+    List<String> command = new ArrayList<>(List.of("generate"));
+    if (prompt.startsWith("-")) {
+      command.addAll(how);
+      command.add("--");
+      command.addAll(what);
+    } else {
+      command.addAll(what);
+      command.addAll(how);
+    }
+    return command;
+  }
+
+  /** A file name that no shell and no command takes for anything else, an option least of all. */
+  private static String pictureName(String concept) {
+    String plain = concept.replaceAll("[^\\p{L}\\p{N}_]+", "-").replaceAll("^-|-$", "");
+    return (plain.isEmpty() ? "picture" : plain) + ".png";
   }
 
   private static List<String> resumed(List<String> args, boolean fromCheckpoint) {

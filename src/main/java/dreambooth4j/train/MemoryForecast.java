@@ -172,7 +172,7 @@ public final class MemoryForecast {
     if (room.isPresent() && plan.total() > room.getAsLong()) {
       throw new Problem(
           Problem.Kind.MEMORY,
-          "memory does not suffice, and nothing was begun (--force begins nevertheless)");
+          "there is not enough memory, so the run was not started (--force starts it all the same)");
     }
   }
 

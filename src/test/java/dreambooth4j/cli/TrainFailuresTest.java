@@ -58,8 +58,8 @@ class TrainFailuresTest {
     fails(
         4,
         tiny.arguments("train"),
-        "memory does not suffice, and nothing was begun",
-        "--force begins nevertheless",
+        "there is not enough memory, so the run was not started",
+        "--force starts it all the same",
         "The run needs",
         "were available before it",
         "lower train_batch_size or resolution");
