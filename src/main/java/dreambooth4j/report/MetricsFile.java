@@ -126,6 +126,7 @@ public final class MetricsFile implements AutoCloseable {
     try {
       write(out, line.getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
+      out.position(before);
       out.truncate(before);
       throw e;
     }

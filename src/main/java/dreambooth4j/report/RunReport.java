@@ -32,7 +32,7 @@ public final class RunReport implements RunListener, AutoCloseable {
   private @Nullable ClassImageProgress making;
   private @Nullable MetricsFile metrics;
 
-  /** Whether the last line of the metrics could not be written. */
+  /** Whether the metrics could not be written the last time. */
   private boolean metricsLost;
 
   private RunListener.@Nullable PeakMemory peak;
@@ -202,7 +202,8 @@ public final class RunReport implements RunListener, AutoCloseable {
     if (beginning.averages()) {
       say("The average of the weights is what is sampled and saved");
     }
-    metrics = new MetricsFile(output.resolve("metrics.jsonl"), beginning.done());
+    keepingMetrics(
+        () -> metrics = new MetricsFile(output.resolve("metrics.jsonl"), beginning.done()));
     progress = new ProgressLine(err, "step", beginning.steps(), terminal);
   }
 
@@ -219,23 +220,23 @@ public final class RunReport implements RunListener, AutoCloseable {
           "step %d is skipped: with the loss scale %s its fp16 gradients are not finite",
           report.step(), scale);
     }
-    record(report);
+    MetricsFile file = metrics;
+    if (file != null) {
+      keepingMetrics(() -> file.add(report));
+    }
     if (progress != null) {
       progress.step(report);
     }
   }
 
-  /** A full disk costs the lines that do not fit, not the run. */
-  private void record(Trainer.StepReport report) {
-    if (metrics == null) {
-      return;
-    }
+  /** A full disk costs the lines that do not fit, or the file, never the run. */
+  private void keepingMetrics(Runnable work) {
     try {
-      metrics.add(report);
+      work.run();
       metricsLost = false;
     } catch (Problem e) {
       if (!metricsLost) {
-        warning(e.getMessage() + "; the run goes on without the lines that do not fit");
+        warning("metrics are lost, and the run goes on: " + e.getMessage());
       }
       metricsLost = true;
     }
@@ -284,7 +285,7 @@ public final class RunReport implements RunListener, AutoCloseable {
     endMaking();
     endProgress();
     if (metrics != null) {
-      metrics.close();
+      keepingMetrics(metrics::close);
     }
     if (peak != null) {
       say("Peak memory: tensors %s%s", ProcessMemory.shown(peak.tensorBytes()), beside(peak));
