@@ -72,14 +72,19 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
      * Lists a folder and those below it, symbolic links followed, each folder once. Folders that
      * hold a model or what a run left are not entered.
      *
-     * @throws Problem if a folder cannot be listed, or there are more files than anybody trains
-     *     with
+     * @throws Problem if a folder cannot be listed, is itself that of a model or a run, or there
+     *     are more files than anybody trains with
      */
     public PictureFolder list(Path folder) {
       if (!Files.isDirectory(folder)) {
         String what = Files.exists(folder) ? "is no folder" : "is not there";
         throw Problem.data(
             "%s %s: give the folder that the pictures lie in".formatted(folder, what));
+      }
+      if (isOfARun(folder)) {
+        throw Problem.data(
+            "%s holds a model, or what a run of train left: its samples and class images would be read as pictures of yours. Give the folder that the pictures themselves lie in; class images of a run are in the folders of %s."
+                .formatted(folder, folder.resolve("class_images")));
       }
       Walk walk = new Walk(elsewhere, captions);
       walk.all(folder);
