@@ -58,6 +58,21 @@ public final class RegularFile {
   }
 
   /**
+   * Refuses a place for a file that something else has taken: a pipe, a device, a folder. A link to
+   * nowhere is no hindrance.
+   *
+   * @throws Problem of kind FAILED
+   */
+  public static void requirePlace(Path target) {
+    if (Files.exists(target) && !Files.isRegularFile(target)) {
+      throw new Problem(
+          Problem.Kind.FAILED,
+          "%s: something that is no file is in the place of one that is to be written: move it away"
+              .formatted(target));
+    }
+  }
+
+  /**
    * Opens a file for reading.
    *
    * @throws Problem when it is no regular file

@@ -223,10 +223,23 @@ public final class StableDiffusion implements AutoCloseable {
    * @throws dreambooth4j.Problem when it cannot be written
    */
   public void save(Arena arena, Map<String, String> notes, Path output) {
-    Map<Export, List<Group>> exports =
-        trained().stream()
-            .collect(Collectors.groupingBy(Group::export, LinkedHashMap::new, Collectors.toList()));
-    exports.forEach((export, saved) -> export.write(arena, saved, notes, output));
+    exports().forEach((export, saved) -> export.write(arena, saved, notes, output));
+  }
+
+  /**
+   * The files that {@link #save} would write now, and about how many bytes each has.
+   *
+   * @throws dreambooth4j.Problem when the base model can no longer be read
+   */
+  public Map<Path, Long> files(Arena arena, Path output) {
+    Map<Path, Long> files = new LinkedHashMap<>();
+    exports().forEach((export, saved) -> files.putAll(export.files(arena, saved, output)));
+    return files;
+  }
+
+  private Map<Export, List<Group>> exports() {
+    return trained().stream()
+        .collect(Collectors.groupingBy(Group::export, LinkedHashMap::new, Collectors.toList()));
   }
 
   /** Predicts noise or velocity. */

@@ -1,6 +1,7 @@
 package dreambooth4j.weights;
 
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -19,4 +20,15 @@ public interface Export {
    * @throws dreambooth4j.Problem when it cannot be written
    */
   void write(Arena arena, List<Group> groups, Map<String, String> notes, Path output);
+
+  /**
+   * The files that {@link #write} would write now, and about how many bytes each has: for whoever
+   * looks whether there is room. Here it is one file of all weights in F32.
+   *
+   * @throws dreambooth4j.Problem when what they are made from can no longer be read
+   */
+  default Map<Path, Long> files(Arena arena, List<Group> groups, Path output) {
+    long count = groups.stream().mapToLong(group -> group.parameters().count()).sum();
+    return Map.of(output.resolve("weights"), count * DType.F32.bytes());
+  }
 }

@@ -5,17 +5,24 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import dreambooth4j.Problem;
+import dreambooth4j.RegularFile;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileStore;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Changes of the files in one folder that all happen, or none, wherever the process is killed. New
@@ -24,21 +31,56 @@ import org.jspecify.annotations.Nullable;
  * {@link #finish} does it, now or in a later process, and nobody reads a model from the folder
  * before.
  *
- * <p>The place of the file added last stays empty while the changes are made: who knows nothing of
- * all this finds no model there rather than half of one, if that file is the model's index. Only
- * one process at a time may change a folder; its callers hold a lock.
+ * <p>All that is to be done is a list of moves: what is replaced or deleted goes into {@code
+ * .dreambooth-changes}, then the new files leave it. So where one cannot be made (its place is on
+ * another disk, or in use) those before it are taken back.
+ *
+ * <p>The place of the file added last is the first to be emptied: who knows nothing of all this
+ * finds no model there rather than half of one, if that file is the model's index. Only one process
+ * at a time may change a folder; its callers hold a lock.
  */
-public final class FolderChanges implements AutoCloseable {
+public final class FolderChanges implements NewFiles, AutoCloseable {
   private static final String STAGED = ".dreambooth-changes.part";
   private static final String PENDING = ".dreambooth-changes";
   private static final String LIST = "list.json";
+
+  /** Before the number of a file that is replaced or deleted. */
+  private static final String OLD = "old-";
+
+  private static final int LONGEST_LIST_BYTES = 1 << 26;
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  /** A file or folder that is moved, or deleted where {@code to} is null; both in the folder. */
-  private record Change(Path from, @Nullable Path to) {}
+  /** A file or folder, and its new place, which is free when its turn comes. */
+  private record Move(Path from, Path to) {
+    /** Whether it takes away what was there before. */
+    boolean frees() {
+      return to.resolveSibling("").endsWith(PENDING);
+    }
+
+    /** The place that somebody knows of. */
+    Path place() {
+      return frees() ? from : to;
+    }
+
+    /** Makes it unless it is made: a place that was freed may have its new file already. */
+    void make() throws IOException {
+      if (isThere(from) && !(frees() && isThere(to))) {
+        Files.createDirectories(to.resolveSibling(""));
+        Files.move(from, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      }
+    }
+
+    /** Takes it back if it is made and those after it are not. */
+    void takeBack() throws IOException {
+      if (isThere(to) && !isThere(from)) {
+        Files.move(to, from, StandardCopyOption.ATOMIC_MOVE);
+      }
+    }
+  }
 
   private final Path folder;
-  private final List<Change> changes = new ArrayList<>();
+  private final Deque<Path> old = new ArrayDeque<>();
+  private final List<Move> moves = new ArrayList<>();
   private final Set<Path> kept = new HashSet<>();
   private int added;
 
@@ -65,22 +107,42 @@ public final class FolderChanges implements AutoCloseable {
   }
 
   /**
-   * Writes what is to become {@code target}.
+   * Refuses places whose folders are on other disks: a file cannot be moved there at once.
    *
-   * @throws Problem when it cannot be written; {@code target} is as before
+   * @param places files in {@code folder} that are going to be changed, whether or not there
+   * @throws Problem of kind USAGE that names one
    */
+  public static void requireOneDisk(Path folder, Collection<Path> places) {
+    try {
+      FileStore disk = Files.getFileStore(folder);
+      for (Path place : places) {
+        Path parent = place.resolveSibling("");
+        if (Files.isDirectory(parent) && !Files.getFileStore(parent).equals(disk)) {
+          throw Problem.usage(
+              "%s is on another disk than %s, so that a model could not be replaced all at once: put a folder of that disk in its place, or give another output_dir"
+                  .formatted(parent, folder));
+        }
+      }
+    } catch (IOException e) {
+      // Not every system says which disk it is. What cannot be moved later is taken back.
+    }
+  }
+
+  @Override
   public void add(Path target, StagedFiles.Body body) {
+    RegularFile.requirePlace(target);
     Path staged = folder.resolve(STAGED).resolve(Integer.toString(added));
     try {
       StagedFiles.create(staged, body);
     } catch (IOException e) {
       throw StagedFiles.unwritable(target, e);
     }
-    change(Path.of(PENDING, Integer.toString(added)), target);
+    old.addFirst(target);
+    move(folder.resolve(PENDING).resolve(Integer.toString(added)), target);
     added++;
   }
 
-  /** Stages a copy of {@code source}, unless {@code target} has the same content already. */
+  @Override
   public void copy(Path source, Path target) {
     if (StagedFiles.isCopy(source, target)) {
       kept.add(target.toAbsolutePath());
@@ -91,26 +153,18 @@ public final class FolderChanges implements AutoCloseable {
 
   /** Moves a file or folder that is there to a place that is free. */
   public void move(Path from, Path to) {
-    change(relative(from), to);
+    moves.add(new Move(from.toAbsolutePath(), to.toAbsolutePath()));
+    kept.add(to.toAbsolutePath());
   }
 
   /** Deletes a file, before anything is put in its place. */
   public void delete(Path file) {
-    changes.add(0, new Change(relative(file), null));
+    old.addLast(file);
   }
 
   /** Whether these changes put a file there, or it is what they would put there. */
   public boolean holds(Path target) {
     return kept.contains(target.toAbsolutePath());
-  }
-
-  private void change(Path from, Path to) {
-    changes.add(new Change(from, relative(to)));
-    kept.add(to.toAbsolutePath());
-  }
-
-  private Path relative(Path file) {
-    return Path.of(folder.relativize(file.toAbsolutePath()).toString());
   }
 
   /**
@@ -129,16 +183,31 @@ public final class FolderChanges implements AutoCloseable {
     } catch (IOException e) {
       throw StagedFiles.unwritable(folder, e);
     }
-    finish(folder);
+    try {
+      List<Move> all = read(folder);
+      try {
+        make(all);
+      } catch (FileSystemException e) {
+        takeBack(folder, all);
+        throw StagedFiles.unwritable(Path.of(e.getFile()), e);
+      }
+      end(folder, all);
+    } catch (IOException e) {
+      throw halfway(folder, e);
+    }
   }
 
   private byte[] list() {
     ArrayNode list = JSON.createArrayNode();
-    for (Change each : changes) {
-      ArrayNode line = list.addArray().add(slashes(each.from));
-      if (each.to != null) {
-        line.add(slashes(each.to));
+    int number = 0;
+    for (Path each : old) {
+      if (isThere(each)) {
+        Path place = folder.resolve(PENDING).resolve(OLD + number++);
+        list.addArray().add(relative(each)).add(relative(place));
       }
+    }
+    for (Move each : moves) {
+      list.addArray().add(relative(each.from)).add(relative(each.to));
     }
     try {
       return JSON.writeValueAsBytes(list);
@@ -147,8 +216,8 @@ public final class FolderChanges implements AutoCloseable {
     }
   }
 
-  private static String slashes(Path path) {
-    return path.toString().replace('\\', '/');
+  private String relative(Path file) {
+    return folder.relativize(file.toAbsolutePath()).toString().replace('\\', '/');
   }
 
   /**
@@ -157,60 +226,87 @@ public final class FolderChanges implements AutoCloseable {
    * @throws Problem when one cannot be made; it is tried again the next time
    */
   public static void finish(Path folder) {
-    Path pending = folder.resolve(PENDING);
+    try {
+      remove(folder.resolve(STAGED));
+      if (isPending(folder)) {
+        List<Move> all = read(folder);
+        make(all);
+        end(folder, all);
+      }
+    } catch (IOException e) {
+      throw halfway(folder, e);
+    }
+  }
+
+  private static Problem halfway(Path folder, IOException e) {
+    return new Problem(
+        Problem.Kind.FAILED,
+        "%s: files that belong together cannot be put in their places: %s. They are complete in %s: once that is possible, the next run with this output_dir does it."
+            .formatted(folder, Problem.why(e), folder.resolve(PENDING)),
+        e);
+  }
+
+  private static boolean isThere(Path file) {
+    return Files.exists(file, LinkOption.NOFOLLOW_LINKS);
+  }
+
+  private static void make(List<Move> all) throws FileSystemException {
+    for (Move each : all) {
+      try {
+        each.make();
+      } catch (IOException e) {
+        throw (FileSystemException)
+            new FileSystemException(each.place().toString(), null, Problem.why(e)).initCause(e);
+      }
+    }
+  }
+
+  /** The folder as it was before. Killed in between, the next process makes the changes again. */
+  private static void takeBack(Path folder, List<Move> all) throws IOException {
+    List<Move> last = new ArrayList<>(all);
+    Collections.reverse(last);
+    for (Move each : last) {
+      each.takeBack();
+    }
+    end(folder, last);
+    for (Move each : last) {
+      Path parent = each.place().resolveSibling("");
+      if (!parent.equals(folder)) {
+        removeIfEmpty(parent);
+      }
+    }
+  }
+
+  private static void removeIfEmpty(Path made) {
+    try {
+      if (!Files.isSymbolicLink(made)) {
+        Files.deleteIfExists(made);
+      }
+    } catch (IOException e) {
+      // It holds what was there before.
+    }
+  }
+
+  /** All is in its place; what lies among the changes now is nobody's any more. */
+  private static void end(Path folder, List<Move> all) throws IOException {
+    all.stream().map(each -> each.place().resolveSibling("")).distinct().forEach(StagedFiles::sync);
     Path done = folder.resolve(STAGED);
+    Files.move(folder.resolve(PENDING), done, StandardCopyOption.ATOMIC_MOVE);
     try {
       remove(done);
-      if (!Files.isDirectory(pending)) {
-        return;
-      }
-      List<Change> changes = read(folder, pending.resolve(LIST));
-      Set<Path> folders = new HashSet<>();
-      if (!changes.isEmpty()) {
-        emptyLastPlace(changes.get(changes.size() - 1));
-      }
-      for (Change each : changes) {
-        make(each);
-        folders.add((each.to == null ? each.from : each.to).resolveSibling("."));
-      }
-      folders.forEach(StagedFiles::sync);
-      Files.move(pending, done, StandardCopyOption.ATOMIC_MOVE);
-      remove(done);
     } catch (IOException e) {
-      throw new Problem(
-          Problem.Kind.FAILED,
-          "%s: files that belong together cannot be put in their places: %s. They are complete in %s: once that is possible, the next run with this output_dir does it."
-              .formatted(folder, Problem.why(e), pending),
-          e);
+      // The next changes of this folder begin with removing it.
     }
   }
 
-  private static void emptyLastPlace(Change last) throws IOException {
-    if (last.to != null && Files.isRegularFile(last.to) && Files.exists(last.from)) {
-      Files.delete(last.to);
+  private static List<Move> read(Path folder) throws IOException {
+    List<Move> all = new ArrayList<>();
+    Path list = folder.resolve(PENDING).resolve(LIST);
+    for (JsonNode line : JSON.readTree(RegularFile.bytes(list, LONGEST_LIST_BYTES))) {
+      all.add(
+          new Move(inside(folder, line.path(0).asText()), inside(folder, line.path(1).asText())));
     }
-  }
-
-  private static void make(Change change) throws IOException {
-    if (change.to == null) {
-      Files.deleteIfExists(change.from);
-    } else if (Files.exists(change.from)) {
-      Files.createDirectories(change.to.resolveSibling(""));
-      Files.move(
-          change.from,
-          change.to,
-          StandardCopyOption.ATOMIC_MOVE,
-          StandardCopyOption.REPLACE_EXISTING);
-    }
-  }
-
-  private static List<Change> read(Path folder, Path list) throws IOException {
-    List<Change> changes = new ArrayList<>();
-    for (JsonNode line : JSON.readTree(Files.readAllBytes(list))) {
-      Path from = inside(folder, line.path(0).asText());
-      changes.add(new Change(from, line.size() < 2 ? null : inside(folder, line.path(1).asText())));
-    }
-    return changes;
+    return all;
   }
 
   private static Path inside(Path folder, String name) throws IOException {

@@ -10,15 +10,15 @@ import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.Set;
 
-/** A copy of a diffusers folder, of the known files alone, among files about to be written. */
+/** The files of a copy of a diffusers folder, of the known files alone. */
 final class FolderCopy {
   private final ModelFolder base;
-  private final FolderChanges changes;
+  private final NewFiles files;
   private final Path output;
 
-  FolderCopy(ModelFolder base, FolderChanges changes, Path output) {
+  FolderCopy(ModelFolder base, NewFiles files, Path output) {
     this.base = base;
-    this.changes = changes;
+    this.files = files;
     this.output = output;
   }
 
@@ -50,13 +50,13 @@ final class FolderCopy {
       return;
     }
     if (!source.toString().endsWith(".json")) {
-      changes.copy(source, folder.resolve(component.weightsFile(null)));
+      files.copy(source, folder.resolve(component.weightsFile(null)));
       return;
     }
     for (String shard : ShardedSafetensors.fileNames(source)) {
-      changes.copy(source.resolveSibling(shard), folder.resolve(shard));
+      files.copy(source.resolveSibling(shard), folder.resolve(shard));
     }
-    changes.copy(source, folder.resolve(component.indexFile(null)));
+    files.copy(source, folder.resolve(component.indexFile(null)));
   }
 
   /**
@@ -77,7 +77,7 @@ final class FolderCopy {
         return;
       }
     }
-    changes.copy(source, target);
+    files.copy(source, target);
   }
 
   private boolean isOfTextEncoder(Path target) {
@@ -98,7 +98,7 @@ final class FolderCopy {
     }
     // Added in any case, and last: its place is to stay empty until all others are taken.
     if (index.equals(base.index())) {
-      changes.add(target, StagedFiles.Body.of(base.path().resolve(ModelFolder.INDEX)));
+      files.add(target, StagedFiles.Body.of(base.path().resolve(ModelFolder.INDEX)));
       return;
     }
     if (base.pipeline() == Pipeline.STABLE_DIFFUSION
@@ -111,7 +111,7 @@ final class FolderCopy {
   private void addJson(Path target, ObjectNode json) {
     try {
       ObjectMapper mapper = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
-      changes.add(target, StagedFiles.Body.of(mapper.writeValueAsBytes(json)));
+      files.add(target, StagedFiles.Body.of(mapper.writeValueAsBytes(json)));
     } catch (JsonProcessingException e) {
       throw new IllegalStateException("what was read as JSON can be written as JSON", e);
     }

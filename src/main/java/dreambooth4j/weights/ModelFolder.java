@@ -123,8 +123,8 @@ public final class ModelFolder implements ModelSource {
   }
 
   @Override
-  public void copyTo(FolderChanges changes, Path output, Set<Component> trained) {
-    new FolderCopy(this, changes, output).add(trained);
+  public void copyTo(NewFiles files, Path output, Set<Component> trained) {
+    new FolderCopy(this, files, output).add(trained);
   }
 
   @Override

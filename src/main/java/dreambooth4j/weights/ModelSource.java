@@ -77,11 +77,11 @@ public interface ModelSource {
   String fingerprint(Component component);
 
   /**
-   * Adds this model to changes of a folder, as a diffusers folder under the names that {@code
+   * Hands out the files of this model as those of a diffusers folder, under the names that {@code
    * from_pretrained} looks for when no variant is asked for; its index last.
    *
    * @param trained components whose weights are left out, for others take their place
    * @throws Problem when it can no longer be read
    */
-  void copyTo(FolderChanges changes, Path output, Set<Component> trained);
+  void copyTo(NewFiles files, Path output, Set<Component> trained);
 }

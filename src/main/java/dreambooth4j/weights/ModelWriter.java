@@ -34,21 +34,33 @@ public final class ModelWriter implements Export {
    */
   @Override
   public void write(Arena arena, List<Group> groups, Map<String, String> notes, Path output) {
-    Map<Component, Group> trained = new EnumMap<>(Component.class);
-    groups.forEach(group -> trained.put(group.component(), group));
     try (FolderChanges changes = new FolderChanges(output)) {
-      for (Group group : trained.values()) {
-        Component component = group.component();
-        SafetensorsWriter writer = writer(group);
-        new TreeMap<>(notes).forEach(writer::metadata);
-        changes.add(
-            output.resolve(component.folder()).resolve(component.weightsFile(null)),
-            channel -> writer.writeTo(channel, arena));
-      }
-      base.copyTo(changes, output, trained.keySet());
+      hand(changes, arena, groups, notes, output);
       deleteOld(changes, output);
       changes.commit();
     }
+  }
+
+  @Override
+  public Map<Path, Long> files(Arena arena, List<Group> groups, Path output) {
+    FolderPlan plan = new FolderPlan();
+    hand(plan, arena, groups, Map.of(), output);
+    return plan.bytes();
+  }
+
+  private void hand(
+      NewFiles files, Arena arena, List<Group> groups, Map<String, String> notes, Path output) {
+    Map<Component, Group> trained = new EnumMap<>(Component.class);
+    groups.forEach(group -> trained.put(group.component(), group));
+    for (Group group : trained.values()) {
+      Component component = group.component();
+      SafetensorsWriter writer = writer(group);
+      new TreeMap<>(notes).forEach(writer::metadata);
+      files.add(
+          output.resolve(component.folder()).resolve(component.weightsFile(null)),
+          writer.body(arena));
+    }
+    base.copyTo(files, output, trained.keySet());
   }
 
   /**

@@ -119,11 +119,16 @@ public final class SafetensorsWriter {
    * @throws Problem when it cannot be written
    */
   public void write(Arena arena, Path target) {
-    StagedFiles.write(target, channel -> writeTo(channel, arena));
+    StagedFiles.write(target, body(arena));
   }
 
-  /** Writes to an open file, from its position on. */
-  void writeTo(FileChannel channel, Arena arena) throws IOException {
+  /** The file's content; {@code arena} holds one tensor at a time while it is written. */
+  StagedFiles.Body body(Arena arena) {
+    long bytes = items.stream().mapToLong(item -> item.info().bytes()).sum();
+    return StagedFiles.Body.of(bytes, channel -> writeTo(channel, arena));
+  }
+
+  private void writeTo(FileChannel channel, Arena arena) throws IOException {
     List<Item> ordered = new ArrayList<>(items);
     // Wide types first, as the format's own library does: every tensor begins on a multiple of its
     // element's size.

@@ -1,6 +1,7 @@
 package dreambooth4j.weights;
 
 import dreambooth4j.Problem;
+import dreambooth4j.RegularFile;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -36,20 +37,42 @@ public final class StagedFiles implements AutoCloseable {
     /** Writes to {@code channel}, which is empty, at its beginning, and closed by the caller. */
     void writeTo(FileChannel channel) throws IOException;
 
-    /** These bytes. */
-    static Body of(byte[] content) {
-      return channel -> {
-        ByteBuffer bytes = ByteBuffer.wrap(content);
-        while (bytes.hasRemaining()) {
-          channel.write(bytes);
+    /** About how long it is; 0 if that is not known before it is written. */
+    default long bytes() {
+      return 0;
+    }
+
+    /** One whose length is known. */
+    static Body of(long bytes, Body body) {
+      return new Body() {
+        @Override
+        public void writeTo(FileChannel channel) throws IOException {
+          body.writeTo(channel);
+        }
+
+        @Override
+        public long bytes() {
+          return bytes;
         }
       };
+    }
+
+    /** These bytes. */
+    static Body of(byte[] content) {
+      return of(
+          content.length,
+          channel -> {
+            ByteBuffer bytes = ByteBuffer.wrap(content);
+            while (bytes.hasRemaining()) {
+              channel.write(bytes);
+            }
+          });
     }
 
     /** What another file holds. */
     static Body of(Path source) {
       return out -> {
-        try (FileChannel in = FileChannel.open(source, StandardOpenOption.READ)) {
+        try (FileChannel in = RegularFile.channel(source)) {
           long size = in.size();
           for (long done = 0; done < size; ) {
             done += in.transferTo(done, size - done, out);
@@ -136,9 +159,11 @@ public final class StagedFiles implements AutoCloseable {
   /**
    * Writes what is to become {@code target}, and makes the folders that lead to it.
    *
-   * @throws Problem when it cannot be written; {@code target} is as before
+   * @throws Problem when it cannot be written, or something that is no file is in its place; {@code
+   *     target} is as before
    */
   public void add(Path target, Body body) {
+    RegularFile.requirePlace(target);
     Path place = target.toAbsolutePath();
     try {
       Path folder = Files.createDirectories(folderOf(place));
@@ -179,13 +204,9 @@ public final class StagedFiles implements AutoCloseable {
    * @throws Problem when one cannot be read, or something that is no file is in the target's place
    */
   static boolean isCopy(Path source, Path target) {
-    if (!Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+    RegularFile.requirePlace(target);
+    if (!Files.exists(target)) {
       return false;
-    }
-    if (!Files.isRegularFile(target)) {
-      throw Problem.usage(
-          "%s: something that is no file is in the place of one that is to be written: move it away"
-              .formatted(target));
     }
     try {
       return Files.mismatch(source, target) < 0;
@@ -250,7 +271,8 @@ public final class StagedFiles implements AutoCloseable {
   public static void sweep(Path folder) {
     try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, ".*.part")) {
       for (Path file : files) {
-        if (PART.matcher(String.valueOf(file.getFileName())).matches()) {
+        if (PART.matcher(String.valueOf(file.getFileName())).matches()
+            && Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
           removeIfLeft(file);
         }
       }

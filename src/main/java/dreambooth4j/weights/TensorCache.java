@@ -159,7 +159,7 @@ public final class TensorCache {
             .add(TENSOR, tensor);
     // Not forced to the disk: what a crash leaves of it, the checksum finds out.
     try (StagedFiles files = StagedFiles.unforced()) {
-      files.add(file, channel -> writer.writeTo(channel, arena));
+      files.add(file, writer.body(arena));
       files.commit();
       return true;
     } catch (Problem e) {
