@@ -37,7 +37,7 @@ final class Checkpoints {
 
   /**
    * Where to go on from, by resume_from_checkpoint; null to begin with the first step, as {@code
-   * latest} does in a run that was ended before it wrote any.
+   * latest} does where the last run that was started was ended before it wrote any.
    *
    * @throws Problem when it was asked for and is not there: starting over in silence would lose a
    *     run
@@ -52,15 +52,16 @@ final class Checkpoints {
       Path own = config.outputDir().resolve(wanted);
       return Files.isDirectory(own) ? own : Path.of(wanted);
     }
+    Path output = config.outputDir();
     List<Path> all = all();
-    if (all.isEmpty() && Unfinished.isIn(config.outputDir())) {
+    if (Mark.STARTING.isIn(output) || (all.isEmpty() && Mark.UNFINISHED.isIn(output))) {
       return null;
     }
     if (all.isEmpty()) {
-      boolean finished = Files.exists(config.outputDir().resolve("model_index.json"));
+      boolean finished = Files.exists(output.resolve("model_index.json"));
       throw Problem.data(
           "%s has no checkpoint to resume from%s: leave out resume_from_checkpoint to start anew"
-              .formatted(config.outputDir(), finished ? FINISHED : ""));
+              .formatted(output, finished ? FINISHED : ""));
     }
     return all.get(all.size() - 1);
   }
@@ -124,7 +125,8 @@ final class Checkpoints {
     return found;
   }
 
-  private static long step(Path folder) {
+  /** The step that a checkpoint's folder is named for; -1 if it is named otherwise. */
+  static long step(Path folder) {
     String name = String.valueOf(folder.getFileName());
     return name.matches(PREFIX + "\\d{1,10}")
         ? Long.parseLong(name.substring(PREFIX.length()))

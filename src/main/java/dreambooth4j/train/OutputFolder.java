@@ -15,6 +15,7 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -68,9 +69,12 @@ final class OutputFolder implements AutoCloseable {
   /**
    * Makes the folder if need be and takes it.
    *
+   * @param continues whether the run goes on with what the folder holds; one that does not leaves a
+   *     mark until it {@linkplain #begin begins}, so that it is known for the last run that was
+   *     started here
    * @throws Problem when it cannot be written, another run has it, or it holds what is not a run's
    */
-  static OutputFolder take(Config config, ModelSource base) {
+  static OutputFolder take(Config config, ModelSource base, boolean continues) {
     Path path = config.output().outputDir();
     try {
       requireOwn(config, base);
@@ -78,11 +82,26 @@ final class OutputFolder implements AutoCloseable {
       if (!Files.isWritable(path)) {
         throw new AccessDeniedException(path.toString());
       }
-      OutputFolder folder = new OutputFolder(config, lock(path));
-      folder.sweep();
-      return folder;
+      FileChannel lock = lock(path);
+      try {
+        OutputFolder folder = new OutputFolder(config, lock);
+        folder.sweep();
+        folder.start(continues);
+        return folder;
+      } catch (IOException | Problem e) {
+        lock.close();
+        throw e;
+      }
     } catch (IOException e) {
       throw unwritable(path, e);
+    }
+  }
+
+  private void start(boolean continues) throws IOException {
+    if (continues) {
+      Files.deleteIfExists(Mark.STARTING.in(path));
+    } else {
+      StagedFiles.write(Mark.STARTING.in(path), Mark.STARTING.content());
     }
   }
 
@@ -97,34 +116,45 @@ final class OutputFolder implements AutoCloseable {
   /** What lies there may be somebody else's: nothing of it is written over. */
   private static void requireOwn(Config config, ModelSource base) throws IOException {
     Path path = config.output().outputDir();
-    if (!Files.exists(path)) {
-      return;
-    }
     requireOther(path, base.path(), "is the base model's own folder");
     for (var concept : config.concepts()) {
       requireOther(
           path,
           concept.instanceDataDir(),
           "is the instance_data_dir of a concept: its samples would be trained on");
+      requireOther(
+          path,
+          concept.classImages().dataDir(),
+          "is the class_data_dir of a concept: its samples would be trained on as class images");
     }
-    boolean ours = isOurConfig(path.resolve(ConfigWriter.FILE)) || Unfinished.isIn(path);
+    if (!Files.exists(path)) {
+      return;
+    }
+    boolean ours = isOurConfig(path.resolve(ConfigWriter.FILE)) || Mark.UNFINISHED.isIn(path);
     if (Files.exists(path.resolve(INDEX)) && !ours) {
       throw Problem.usage(
           "output_dir %s holds a model that no run of train left there, for it has no %s: it would be overwritten. Give another output_dir."
               .formatted(path, ConfigWriter.FILE));
     }
-    for (String name : List.of(METRICS, INDEX, Unfinished.FILE)) {
-      Path file = path.resolve(name);
-      if (Files.exists(file) && !Files.isRegularFile(file)) {
-        throw Problem.usage(
-            "output_dir has a %s that is no file, where the run would write its own: move %s away, or give another output_dir"
-                .formatted(name, file));
-      }
+    Stream.concat(Stream.of(METRICS, INDEX).map(path::resolve), marks(path))
+        .forEach(OutputFolder::requireFileOrNothing);
+  }
+
+  private static Stream<Path> marks(Path path) {
+    return Arrays.stream(Mark.values()).map(mark -> mark.in(path));
+  }
+
+  private static void requireFileOrNothing(Path file) {
+    if (Files.exists(file) && !Files.isRegularFile(file)) {
+      throw Problem.usage(
+          "output_dir has a %s that is no file, where the run would write its own: move %s away, or give another output_dir"
+              .formatted(file.getFileName(), file));
     }
   }
 
   private static void requireOther(Path path, Path other, String is) throws IOException {
-    if (Files.exists(other) && Files.isSameFile(path, other)) {
+    boolean there = Files.exists(path) && Files.exists(other);
+    if (there ? Files.isSameFile(path, other) : other.toAbsolutePath().normalize().equals(path)) {
       throw Problem.usage("output_dir %s, %s. Give another output_dir.".formatted(is, path));
     }
   }
@@ -149,11 +179,7 @@ final class OutputFolder implements AutoCloseable {
   /** Locks the folder, until the channel is closed. */
   private static FileChannel lock(Path path) throws IOException {
     Path file = path.resolve(".lock");
-    if (Files.exists(file) && !Files.isRegularFile(file)) {
-      throw Problem.usage(
-          "output_dir has a .lock that is no file: remove %s, or give another output_dir"
-              .formatted(file));
-    }
+    requireFileOrNothing(file);
     FileChannel lock = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     if (!isOurs(lock)) {
       lock.close();
@@ -218,7 +244,8 @@ final class OutputFolder implements AutoCloseable {
         }
         setAside(changes, number, checkpoints);
       }
-      changes.add(path.resolve(Unfinished.FILE), StagedFiles.Body.of(Unfinished.content()));
+      changes.add(Mark.UNFINISHED.in(path), StagedFiles.Body.of(Mark.UNFINISHED.content()));
+      changes.delete(Mark.STARTING.in(path));
       changes.commit();
       return trained || !checkpoints.isEmpty()
           ? "%s holds an earlier run: its metrics, configuration, samples and checkpoints are kept as metrics-%d.jsonl and so on; its model is replaced at the end"
@@ -261,17 +288,23 @@ final class OutputFolder implements AutoCloseable {
   /** Notes that the run is at its end. */
   void end() {
     try {
-      Files.deleteIfExists(path.resolve(Unfinished.FILE));
+      Files.deleteIfExists(Mark.UNFINISHED.in(path));
     } catch (IOException e) {
       // resume_from_checkpoint latest then does again what is done, to the same end.
     }
   }
 
+  /**
+   * Lets go of the folder. A run that ended in order before it began leaves an earlier one's
+   * checkpoints to be resumed from, as they were.
+   */
   @Override
   public void close() {
-    try {
-      lock.close();
-    } catch (IOException e) {
+    try (lock) {
+      if (!new Checkpoints(config.output()).all().isEmpty()) {
+        Files.deleteIfExists(Mark.STARTING.in(path));
+      }
+    } catch (IOException | Problem e) {
       // The process is about to end, and the lock with it.
     }
   }

@@ -15,6 +15,9 @@ final class Saver {
   private final Checkpoints checkpoints;
   private final Path output;
 
+  /** Whether the model that lies there is this run's, of fewer steps. */
+  private boolean modelIsOwn;
+
   Saver(Session session, Checkpoints checkpoints) {
     this.session = session;
     this.checkpoints = checkpoints;
@@ -52,11 +55,17 @@ final class Saver {
     TextEncoding encoding = TextEncoding.of(session.config().model());
     session.model().save(session.arena(), encoding.notes(), output);
     session.listener().saved(output, session.trainer().done());
+    modelIsOwn = true;
+  }
+
+  private boolean hasModel() {
+    return Files.exists(output.resolve("model_index.json"));
   }
 
   /**
    * Saves a checkpoint between two steps. Where it cannot be written that is said and the run goes
-   * on; if there is none that it could be resumed from, the model is saved instead.
+   * on; if there is none that it could be resumed from, the model is saved instead, unless that of
+   * an earlier run lies in its place.
    *
    * @throws Problem when the weights are not finite
    */
@@ -68,11 +77,18 @@ final class Saver {
     session.warn(
         "no checkpoint after step %d: %s The run goes on; make room in %s before its end."
             .formatted(session.trainer().done(), failed.getMessage(), output));
-    if (checkpoints.all().isEmpty()) {
-      failed = failure(this::saveModel);
-      if (failed != null) {
-        session.warn("nor can the model be saved: " + failed.getMessage());
-      }
+    if (!checkpoints.all().isEmpty()) {
+      return;
+    }
+    if (hasModel() && !modelIsOwn) {
+      session.warn(
+          "nothing of this run is saved yet: the model in %s is an earlier run's and is replaced at the end only"
+              .formatted(output));
+      return;
+    }
+    failed = failure(this::saveModel);
+    if (failed != null) {
+      session.warn("nor can the model be saved: " + failed.getMessage());
     }
   }
 
@@ -132,7 +148,7 @@ final class Saver {
    * there before.
    */
   void keepLastGood() {
-    if (Files.exists(output.resolve("model_index.json"))) {
+    if (hasModel()) {
       session.warn("nothing is written: the model in " + output + " stays as it was");
     } else if (session.model().firstBadWeight() != null) {
       session.warn("nothing is written: the weights hold numbers that are not finite");

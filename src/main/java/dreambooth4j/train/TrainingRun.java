@@ -64,13 +64,14 @@ public final class TrainingRun {
     OutputFolder.recover(output);
     Checkpoints checkpoints = new Checkpoints(config.output());
     Path resumed = checkpoints.toResume();
+    boolean continues = continues(resumed);
     requireReadable(concepts);
     MemoryForecast memory = forecast(base, concepts, plan);
     if (!force) {
       memory.requireRoom();
     }
     Config fitted = config.with(memory.plan().memory());
-    try (OutputFolder folder = OutputFolder.take(config, base);
+    try (OutputFolder folder = OutputFolder.take(config, base, continues);
         Arena run = Devices.open("run", Devices.choose(config.compute()), memory.limit());
         StableDiffusion model = Trainer.load(run, base, fitted)) {
       warn(Devices.note(config.compute().device(), run.device()));
@@ -96,16 +97,16 @@ public final class TrainingRun {
       Session session = new Session(config, listener, stop, run, model, trainer);
       if (resumed != null) {
         resume(trainer, resumed);
-      } else if (continues(null)) {
+      } else if (Checkpoints.LATEST.equals(config.output().resumeFromCheckpoint())) {
         listener.warning("the run here wrote no checkpoint before it ended: it begins again");
       }
-      warn(DiskSpace.note(session));
+      warn(DiskSpace.note(session, continues ? checkpoints.all() : List.of()));
       trainer.fillCaches(listener, stop);
       if (stop.getAsBoolean()) {
         return false;
       }
       FreshClassImages fresh = new FreshClassImages(config, concepts, base);
-      if (!continues(resumed)) {
+      if (!continues) {
         warn(folder.begin());
         fresh.forget();
       }
@@ -175,7 +176,8 @@ public final class TrainingRun {
    */
   private boolean continues(@Nullable Path resumed) {
     if (resumed == null) {
-      return Checkpoints.LATEST.equals(config.output().resumeFromCheckpoint());
+      return Checkpoints.LATEST.equals(config.output().resumeFromCheckpoint())
+          && !Mark.STARTING.isIn(output);
     }
     return output.equals(resumed.toAbsolutePath().normalize().getParent());
   }

@@ -20,6 +20,8 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a run leaves when it is ended from outside, in processes of their own. */
 @DisabledOnOs(OS.WINDOWS)
@@ -116,6 +118,52 @@ class InterruptTest {
       }
     }
     assertThat(tiny.output().resolve("unet")).doesNotExist();
+  }
+
+  /** An earlier run's checkpoints lie there until it begins: they are not what it goes on with. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void shouldGoOnWithTheRunThatWasKilledOverItsClassImages(boolean overAnother) throws Exception {
+    TinyRun whole = runWithClassImages("whole");
+    assertThat(Ran.of(whole.arguments("train")).exitCode()).isZero();
+    TinyRun killed = runWithClassImages("killed");
+    if (overAnother) {
+      String[] others = {"--class_data_dir=" + folder.resolve("c"), "--save_state_after=true"};
+      assertThat(Ran.of(killed.arguments("train", others)).exitCode()).isZero();
+    }
+    try (Child child = Child.of(killed.arguments("train"))) {
+      child.waitFor("class images 1/").kill();
+    }
+    Ran again = Ran.of(killed.arguments("train", "--resume_from_checkpoint=latest"));
+    assertThat(again.exitCode()).as(again.err()).isZero();
+    assertThat(again.err()).contains("wrote no checkpoint before it ended: it begins again");
+    assertThat(killed.output().resolve(UNET)).hasSameBinaryContentAs(whole.output().resolve(UNET));
+    assertThat(Files.exists(killed.output().resolve("checkpoints-1"))).isEqualTo(overAnother);
+    assertThat(killed.output().resolve(".starting")).doesNotExist();
+  }
+
+  private TinyRun runWithClassImages(String name) throws IOException {
+    return new TinyRun(folder.resolve(name))
+        .with("n_save_sample", 0)
+        .with("max_train_steps", 2)
+        .with("num_class_images_per", 8)
+        .with("sample_batch_size", 1);
+  }
+
+  /** Whoever forgot to say that the run goes on stops at once, and says so then. */
+  @Test
+  void shouldLeaveAnEarlierRunToBeResumedWhereItIsStoppedOverItsClassImages() throws Exception {
+    TinyRun tiny = runWithClassImages("stopped");
+    String[] others = {"--class_data_dir=" + folder.resolve("c"), "--save_state_after=true"};
+    assertThat(Ran.of(tiny.arguments("train", others)).exitCode()).isZero();
+    try (Child child = Child.of(tiny.arguments("train"))) {
+      child.waitFor("class images 1/").signal("INT");
+      assertThat(child.exitCode()).as(child.said()).isEqualTo(Interrupt.EXIT_CODE);
+    }
+    String[] more = {others[0], "--max_train_steps=3", "--resume_from_checkpoint=latest"};
+    Ran resumed = Ran.of(tiny.arguments("train", more));
+    assertThat(resumed.exitCode()).as(resumed.err()).isZero();
+    assertThat(resumed.err()).contains("Training: 3 steps, ", "from step 3");
   }
 
   @Test

@@ -1,6 +1,7 @@
 package dreambooth4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dreambooth4j.train.TinyModel;
 import dreambooth4j.train.TinyRun;
@@ -12,6 +13,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What lies in the output folder and is not the run's, or not as it was. */
@@ -64,7 +66,8 @@ class OutputFolderTest {
 
   @Test
   void shouldNameWhatIsNoFileInAPlaceOfItsOwn() throws IOException, InterruptedException {
-    for (String name : List.of("metrics.jsonl", "model_index.json", "config.yaml", ".lock")) {
+    for (String name :
+        List.of("metrics.jsonl", "model_index.json", "config.yaml", ".lock", ".starting")) {
       Path place = tiny.output().resolve(name);
       Files.createDirectories(place);
       Files.writeString(tiny.output().resolve(".unfinished"), "");
@@ -73,8 +76,48 @@ class OutputFolderTest {
     }
     Path lock = tiny.output().resolve(".lock");
     if (new ProcessBuilder("mkfifo", lock.toString()).start().waitFor() == 0) {
-      fails(2, "output_dir has a .lock that is no file: remove ");
+      fails(2, "output_dir has a .lock that is no file");
     }
+  }
+
+  /** To open a pipe waits until somebody writes to it, or reads. */
+  @Test
+  @Timeout(60)
+  void shouldNeitherWaitForNorWriteToAPipe() throws Exception {
+    tiny.with("n_save_sample", 1).with("checkpointing_steps", 1).with("save_state_after", true);
+    trains();
+    Files.delete(tiny.output().resolve("checkpoint-1/training_state.safetensors"));
+    List<String> names =
+        List.of(
+            "checkpoint-1/training_state.safetensors",
+            "checkpoint-1/.a.safetensors.0123456789abcdef.part",
+            "samples/000003-sks.png");
+    for (String name : names) {
+      pipe(tiny.output().resolve(name));
+    }
+    tiny.with("resume_from_checkpoint", "latest").with("max_train_steps", 3);
+    Ran ran = Ran.of(tiny.arguments("train"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err())
+        .contains("no samples after step 3", "000003-sks.png: something that is no file");
+    for (String name : names) {
+      assertThat(Files.isRegularFile(tiny.output().resolve(name))).as(name).isFalse();
+    }
+    tiny.without("resume_from_checkpoint");
+    Path unet = tiny.output().resolve(UNET);
+    Files.delete(unet);
+    pipe(unet);
+    fails(1, UNET + ": something that is no file is in the place of one");
+    Files.delete(unet);
+    Path list = tiny.output().resolve(".dreambooth-changes/list.json");
+    Files.createDirectory(list.getParent());
+    pipe(list);
+    fails(3, "list.json is a pipe");
+  }
+
+  private static void pipe(Path place) throws IOException, InterruptedException {
+    int code = new ProcessBuilder("mkfifo", place.toString()).start().waitFor();
+    assumeThat(code).isZero();
   }
 
   @Test
@@ -193,5 +236,52 @@ class OutputFolderTest {
           .contains("Saved after step 2: " + tiny.output());
     }
     assertThat(tiny.output().resolve(UNET)).exists();
+  }
+
+  /** The disk is too full for a checkpoint; the model would fit, in the place of another. */
+  @Test
+  void shouldNotReplaceAnEarlierModelBeforeTheEnd() throws Exception {
+    trains();
+    byte[] model = Files.readAllBytes(tiny.output().resolve(UNET));
+    tiny.with("checkpointing_steps", 1).with("learning_rate", 0.01);
+    int most = model.length * 3 / 2 / 1024;
+    try (Child child = Child.withFilesUpTo(most, tiny.arguments("train"))) {
+      assertThat(child.exitCode()).as(child.said()).isZero();
+      assertThat(child.said())
+          .contains("no checkpoint after step 1")
+          .contains("the model in " + tiny.output() + " is an earlier run's and is replaced at")
+          .doesNotContain("Saved after step 1")
+          .contains("Saved after step 2: " + tiny.output());
+    }
+  }
+
+  @Test
+  void shouldSayBeforeTheFirstStepThatAModelOnTwoDisksCannotBeReplaced() throws IOException {
+    Path other = Path.of("/dev/shm");
+    Files.createDirectories(tiny.output());
+    assumeThat(Files.isWritable(other)).isTrue();
+    assumeThat(Files.getFileStore(other)).isNotEqualTo(Files.getFileStore(tiny.output()));
+    Path far = Files.createTempDirectory(other, "unet");
+    try {
+      Files.createSymbolicLink(tiny.output().resolve("unet"), far);
+      String[] said = {"unet is on another disk than " + tiny.output(), "give another output_dir"};
+      Ran ran = fails(2, said);
+      assertThat(ran.err()).doesNotContain("step 1/2");
+    } finally {
+      Files.delete(far);
+    }
+  }
+
+  @Test
+  void shouldNotTakeARunForAFolderOfPictures() throws IOException {
+    trains();
+    TinyRun other = new TinyRun(folder.resolve("other")).with("max_train_steps", 1);
+    for (String key : List.of("instance_data_dir", "class_data_dir")) {
+      other.with(key, tiny.output());
+      fails(3, other.arguments("train"), tiny.output() + " holds a model, or what a run of train");
+      other.with("instance_data_dir", other.pictures());
+    }
+    other.with("class_data_dir", other.output());
+    fails(2, other.arguments("train"), "output_dir is the class_data_dir of a concept");
   }
 }

@@ -8,6 +8,9 @@ import java.io.IOException;
 import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -24,26 +27,71 @@ class DiskSpaceTest {
     return new Session(tiny.config, nobody, () -> false, tiny.run, tiny.model, tiny.trainer);
   }
 
+  private static long sum(Map<Path, Long> bytes) {
+    return bytes.values().stream().mapToLong(Long::longValue).sum();
+  }
+
+  private TinyRun tiny() throws IOException {
+    TinyRun run = new TinyRun(folder).withoutClass().with("use_ema", true);
+    return run.with("max_train_steps", 10).with("checkpointing_steps", 2);
+  }
+
   @Test
   void shouldKnowBeforehandWhatWillNotFit() throws IOException {
-    TinyRun run = new TinyRun(folder).withoutClass().with("use_ema", true);
-    run.with("max_train_steps", 10).with("checkpointing_steps", 2);
-    try (TinyTrainer tiny = new TinyTrainer(run)) {
+    try (TinyTrainer tiny = new TinyTrainer(tiny())) {
       Session session = session(tiny);
-      long weights = 4 * tiny.model.trained().get(0).parameters().count();
+      long model = sum(tiny.model.files(tiny.run, folder));
       long flat = tiny.model.trained().get(0).parameters().flatCount();
       long checkpoint = 4 * 4 * flat + 4; // weights, two moments, average; the count of steps
-      assertThat(DiskSpace.note(session, folder, weights + 4 * checkpoint)).isNull();
-      assertThat(DiskSpace.note(session, folder, weights + 4 * checkpoint - 1))
+      assertThat(DiskSpace.note(session, folder, List.of(), model + 4 * checkpoint)).isNull();
+      assertThat(DiskSpace.note(session, folder, List.of(), model + 4 * checkpoint - 1))
           .contains("beside the model 3 of the 4 checkpoints", "checkpoints_total_limit");
       assertThatExceptionOfType(Problem.class)
-          .isThrownBy(() -> DiskSpace.note(session, folder, weights - 1))
-          .withMessageContaining("the trained weights take");
+          .isThrownBy(() -> DiskSpace.note(session, folder, List.of(), model - 1))
+          .withMessageContaining("the trained model takes");
+      assertThat(DiskSpace.note(session, folder, List.of(), 0)).as("nobody knows").isNull();
       Path saved = folder.resolve("checkpoint");
       tiny.trainer.save(saved);
       assertThat(Files.size(saved.resolve("training_state.safetensors")))
           .as("as much as was reckoned with, the header aside")
           .isBetween(checkpoint, checkpoint + 20_000);
+    }
+  }
+
+  /** What did not train is copied once; from then on only what trains is written. */
+  @Test
+  void shouldCountWhatTheFirstSaveCopies() throws IOException {
+    Path output = folder.resolve("model");
+    try (TinyTrainer tiny = new TinyTrainer(tiny())) {
+      long first = sum(tiny.model.files(tiny.run, output));
+      tiny.model.save(tiny.run, Map.of(), output);
+      long written = 0;
+      try (Stream<Path> files = Files.walk(output)) {
+        for (Path file : files.filter(Files::isRegularFile).toList()) {
+          written += Files.size(file);
+        }
+      }
+      long weights = 4 * tiny.model.trained().get(0).parameters().count();
+      assertThat(first).isBetween(written - 50_000, written).isGreaterThan(weights * 5 / 4);
+      assertThat(sum(tiny.model.files(tiny.run, output))).isBetween(weights, weights + 2_000);
+    }
+  }
+
+  @Test
+  void shouldNotCountCheckpointsThatAreThereOnceMore() throws IOException {
+    List<Path> there = List.of(folder.resolve("checkpoint-4"), folder.resolve("checkpoint-6"));
+    try (TinyTrainer tiny = new TinyTrainer(tiny())) {
+      Session session = session(tiny);
+      long model = sum(tiny.model.files(tiny.run, folder));
+      assertThat(DiskSpace.note(session, folder, there, model + 1)).contains(" 0 of the 2 check");
+    }
+    TinyRun limited = tiny().with("checkpoints_total_limit", 2);
+    try (TinyTrainer tiny = new TinyTrainer(limited)) {
+      Session session = session(tiny);
+      long model = sum(tiny.model.files(tiny.run, folder));
+      assertThat(DiskSpace.note(session, folder, List.of(), model + 1))
+          .contains(" 0 of the 3 checkpoints");
+      assertThat(DiskSpace.note(session, folder, there, model + 1)).contains(" 0 of the 1 check");
     }
   }
 }

@@ -139,11 +139,12 @@ class KilledAnywhereTest {
     OutputFolder.recover(config.output().outputDir());
     Checkpoints checkpoints = new Checkpoints(config.output());
     Path resumed = checkpoints.toResume();
+    Path folder = config.output().outputDir();
     boolean latest = config.output().resumeFromCheckpoint() != null;
-    boolean begun = latest && Unfinished.isIn(config.output().outputDir());
-    assertThat(latest && resumed == null && !begun).isFalse();
-    Path metricsFile = config.output().outputDir().resolve("metrics.jsonl");
-    try (OutputFolder output = OutputFolder.take(config, base)) {
+    boolean begun = latest && !Mark.STARTING.isIn(folder);
+    assertThat(resumed == null || begun).isTrue();
+    Path metricsFile = folder.resolve("metrics.jsonl");
+    try (OutputFolder output = OutputFolder.take(config, base, begun)) {
       if (!begun) {
         output.begin();
       }
@@ -157,6 +158,13 @@ class KilledAnywhereTest {
           trained.run, TextEncoding.of(config.model()).notes(), config.output().outputDir());
       output.end();
     }
+  }
+
+  /** Whether a run that is over left word that latest goes on. */
+  private static boolean isStarted(Path output) {
+    return Mark.STARTING.isIn(output)
+        || Mark.UNFINISHED.isIn(output)
+        || Files.exists(output.resolve(".dreambooth-changes"));
   }
 
   /**
@@ -192,13 +200,12 @@ class KilledAnywhereTest {
         FailingFiles failing = new FailingFiles(how, call);
         String what = "call %d, ".formatted(call) + fails(failing, trained, config);
         assertThat(model(output)).as(what).isIn(old, fresh, "refused", "none");
-        boolean begun =
-            Unfinished.isIn(output) || Files.exists(output.resolve(".dreambooth-changes"));
+        boolean started = isStarted(output);
         if (model(output).equals("none")) {
           assertThat(output.resolve(".dreambooth-changes")).as(what).exists();
         }
-        if (!model(output).equals(fresh) || begun) {
-          changes(trained, through(new FailingFiles(how, 0), config, begun));
+        if (!model(output).equals(fresh) || started) {
+          changes(trained, through(new FailingFiles(how, 0), config, started));
         }
         assertThat(content(output)).as(what).isEqualTo(expected);
       }
@@ -236,9 +243,9 @@ class KilledAnywhereTest {
       } catch (FailingFiles.Killed e) {
         what += ", " + e.getMessage();
       }
-      boolean begun = Unfinished.isIn(tiny.output());
+      boolean started = isStarted(tiny.output());
       FailingFiles sound = new FailingFiles(FailingFiles.How.KILLED, 0);
-      assertThat(run(through(sound, tiny.config(), begun))).as(what).isTrue();
+      assertThat(run(through(sound, tiny.config(), started))).as(what).isTrue();
       assertThat(content(tiny.output())).as(what).isEqualTo(expected);
     }
   }
