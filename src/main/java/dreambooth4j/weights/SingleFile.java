@@ -183,25 +183,23 @@ final class SingleFile implements ModelSource {
   }
 
   @Override
-  public void copyTo(FolderChanges changes, Path output, Set<Component> trained) {
+  public void copyTo(NewFiles files, Path output, Set<Component> trained) {
     for (Component component : Component.values()) {
       Path folder = output.resolve(component.folder());
       for (String name : component.files()) {
         if (files(component).has(name)) {
           byte[] content = content(component, name);
-          changes.add(folder.resolve(name), StagedFiles.Body.of(content));
+          files.add(folder.resolve(name), StagedFiles.Body.of(content));
         }
       }
       if (hasWeights(component) && !trained.contains(component)) {
         try (TensorSource weights = weights(component);
             Arena arena = Arena.open("copy")) {
           SafetensorsWriter writer = new SafetensorsWriter().add(weights, null);
-          changes.add(
-              folder.resolve(component.weightsFile(null)),
-              channel -> writer.writeTo(channel, arena));
+          files.add(folder.resolve(component.weightsFile(null)), writer.body(arena));
         }
       }
     }
-    changes.add(output.resolve(ModelFolder.INDEX), StagedFiles.Body.of(json(configs.index())));
+    files.add(output.resolve(ModelFolder.INDEX), StagedFiles.Body.of(json(configs.index())));
   }
 }

@@ -59,7 +59,7 @@ class PublishedNamesTest {
     }
 
     @Override
-    public void copyTo(FolderChanges changes, Path output, Set<Component> trained) {
+    public void copyTo(NewFiles files, Path output, Set<Component> trained) {
       throw new AssertionError("it has none");
     }
   }
