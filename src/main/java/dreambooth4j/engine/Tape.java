@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 
 /**
  * Records a forward and walks it back. An op hands over its output, the tensors that it keeps and
@@ -169,6 +170,14 @@ public final class Tape implements AutoCloseable {
       }
     }
     return result;
+  }
+
+  /** Parts of a model one after the other: what one makes is freed once the next has read it. */
+  public Var chain(Var x, List<UnaryOperator<Var>> parts) {
+    int last = parts.size() - 1;
+    return last < 0
+        ? x
+        : block(() -> parts.get(last).apply(chain(x, parts.subList(0, last))));
   }
 
   /**

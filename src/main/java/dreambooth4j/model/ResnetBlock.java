@@ -4,6 +4,7 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.Add;
 import dreambooth4j.engine.op.AddPerSample;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,12 +34,21 @@ final class ResnetBlock {
   Var forward(Tape tape, Var x, @Nullable Var time) {
     return tape.block(
         () -> {
-          Var h = conv1.forward(tape, norm1.silu(tape, x));
-          if (timeProjection != null && time != null) {
-            h = AddPerSample.apply(tape, h, timeProjection.forward(tape, time));
-          }
-          h = conv2.forward(tape, norm2.silu(tape, h));
+          Var h =
+              tape.chain(
+                  x,
+                  List.of(
+                      in -> norm1.silu(tape, in),
+                      in -> timed(tape, conv1.forward(tape, in), time),
+                      in -> norm2.silu(tape, in),
+                      in -> conv2.forward(tape, in)));
           return Add.apply(tape, shortcut == null ? x : shortcut.forward(tape, x), h);
         });
+  }
+
+  private Var timed(Tape tape, Var h, @Nullable Var time) {
+    return timeProjection == null || time == null
+        ? h
+        : AddPerSample.apply(tape, h, timeProjection.forward(tape, time));
   }
 }

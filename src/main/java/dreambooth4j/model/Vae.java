@@ -10,6 +10,7 @@ import dreambooth4j.engine.op.Reshape;
 import dreambooth4j.engine.op.UpsampleNearest;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,12 +36,13 @@ public final class Vae {
   private final Conv decoderOut;
 
   private record Level(List<ResnetBlock> resnets, @Nullable Conv resize) {
-    Var forward(Tape tape, Var x) {
-      Var h = x;
-      for (ResnetBlock each : resnets) {
-        h = each.forward(tape, h, null);
+    /** Adds its blocks, and what prepares its resizing, if it resizes. */
+    void addTo(List<UnaryOperator<Var>> parts, Tape tape, UnaryOperator<Var> prepared) {
+      resnets.forEach(each -> parts.add(x -> each.forward(tape, x, null)));
+      if (resize != null) {
+        parts.add(prepared);
+        parts.add(x -> resize.forward(tape, x));
       }
-      return h;
     }
   }
 
@@ -115,22 +117,18 @@ public final class Vae {
    *     the pictures' type
    */
   public Var encode(Tape tape, Var pictures) {
-    return tape.block(
-        () -> {
-          Var h = encoderIn.forward(tape, Convert.apply(tape, pictures, parameters.computeType()));
-          for (Level level : down) {
-            Var in = h;
-            h = tape.block(() -> downsampled(tape, level, level.forward(tape, in)));
-          }
-          h = encoderMiddle.forward(tape, h);
-          h = encoderOut.forward(tape, encoderNorm.silu(tape, h));
-          Var moments = quant == null ? h : quant.forward(tape, h);
-          return Convert.apply(tape, moments, pictures.value().dtype());
-        });
-  }
-
-  private static Var downsampled(Tape tape, Level level, Var h) {
-    return level.resize == null ? h : level.resize.forward(tape, PadEnd.apply(tape, h));
+    List<UnaryOperator<Var>> parts = new ArrayList<>();
+    parts.add(x -> Convert.apply(tape, x, parameters.computeType()));
+    parts.add(x -> encoderIn.forward(tape, x));
+    down.forEach(level -> level.addTo(parts, tape, x -> PadEnd.apply(tape, x)));
+    encoderMiddle.addTo(parts, tape);
+    parts.add(x -> encoderNorm.silu(tape, x));
+    parts.add(x -> encoderOut.forward(tape, x));
+    if (quant != null) {
+      parts.add(x -> quant.forward(tape, x));
+    }
+    parts.add(x -> Convert.apply(tape, x, pictures.value().dtype()));
+    return tape.chain(pictures, parts);
   }
 
   /**
@@ -140,24 +138,21 @@ public final class Vae {
    * @return [B, h · factor, w · factor, 3] of the latents' type, about −1..1, not clamped
    */
   public Var decode(Tape tape, Var latents) {
-    return tape.block(
-        () -> {
-          Var z = Convert.apply(tape, latents, parameters.computeType());
-          Var h = decoderIn.forward(tape, postQuant == null ? z : postQuant.forward(tape, z));
-          h = decoderMiddle.forward(tape, h);
-          for (Level level : up) {
-            Var in = h;
-            h = tape.block(() -> upsampled(tape, level, level.forward(tape, in)));
-          }
-          Var pictures = decoderOut.forward(tape, decoderNorm.silu(tape, h));
-          return Convert.apply(tape, pictures, latents.value().dtype());
-        });
-  }
-
-  private static Var upsampled(Tape tape, Level level, Var h) {
-    return level.resize == null
-        ? h
-        : level.resize.forward(tape, UpsampleNearest.apply(tape, h, 2 * h.size(1), 2 * h.size(2)));
+    List<UnaryOperator<Var>> parts = new ArrayList<>();
+    parts.add(x -> Convert.apply(tape, x, parameters.computeType()));
+    if (postQuant != null) {
+      parts.add(x -> postQuant.forward(tape, x));
+    }
+    parts.add(x -> decoderIn.forward(tape, x));
+    decoderMiddle.addTo(parts, tape);
+    up.forEach(
+        level ->
+            level.addTo(
+                parts, tape, x -> UpsampleNearest.apply(tape, x, 2 * x.size(1), 2 * x.size(2))));
+    parts.add(x -> decoderNorm.silu(tape, x));
+    parts.add(x -> decoderOut.forward(tape, x));
+    parts.add(x -> Convert.apply(tape, x, latents.value().dtype()));
+    return tape.chain(latents, parts);
   }
 
   /** Residual block, attention of one head over all pixels, residual block. */
@@ -180,12 +175,12 @@ public final class Vae {
       resnet2 = resnet(scope.in("resnets", 1), width, width);
     }
 
-    Var forward(Tape tape, Var x) {
-      Var h = resnet1.forward(tape, x, null);
+    void addTo(List<UnaryOperator<Var>> parts, Tape tape) {
+      parts.add(x -> resnet1.forward(tape, x, null));
       if (norm != null && attention != null) {
-        h = attended(tape, h, norm, attention);
+        parts.add(x -> attended(tape, x, norm, attention));
       }
-      return resnet2.forward(tape, h, null);
+      parts.add(x -> resnet2.forward(tape, x, null));
     }
 
     private static Var attended(Tape tape, Var x, ChannelNorm norm, AttentionLayer attention) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -14,7 +15,8 @@ import org.junit.jupiter.api.Timeout;
  */
 @Timeout(300)
 class LeakTest {
-  private static final String MODEL = "src/test/resources/goldens/sd1/model";
+  private static final String SD1 = "src/test/resources/goldens/sd1/model";
+  private static final String SDXL = "src/test/resources/goldens/sdxl/model";
 
   /** The root arena's InferenceMode. */
   private static final int GUARDS = 1;
@@ -25,7 +27,7 @@ class LeakTest {
 
   @Test
   void shouldHoldNoMoreAfter500StepsThanAfter5() throws Exception {
-    Counts counts = run("train", 500, 5);
+    Counts counts = run("train", SD1, 500, 5);
 
     assertThat(counts.late()).isEqualTo(counts.early());
     assertEverythingHasAnOwner(counts);
@@ -33,15 +35,23 @@ class LeakTest {
 
   @Test
   void shouldHoldNoMoreAfterManyPictures() throws Exception {
-    Counts counts = run("generate", 6, 2);
+    Counts counts = run("generate", SD1, 6, 2);
 
     assertThat(counts.late()).isEqualTo(counts.early());
     assertEverythingHasAnOwner(counts);
   }
 
   @Test
+  void shouldHoldNoMoreOfSdxl() throws Exception {
+    for (Counts counts : List.of(run("train", SDXL, 50, 5), run("generate", SDXL, 6, 2))) {
+      assertThat(counts.late()).isEqualTo(counts.early());
+      assertEverythingHasAnOwner(counts);
+    }
+  }
+
+  @Test
   void shouldNoticeWhatIsForgotten() throws Exception {
-    Counts counts = run("forget", 8, 5);
+    Counts counts = run("forget", SD1, 8, 5);
 
     assertThat(counts.late().objects()).isEqualTo(counts.early().objects() + 3);
   }
@@ -57,8 +67,8 @@ class LeakTest {
     assertThat(closed.bytes()).isZero();
   }
 
-  private static Counts run(String what, int times, int early) throws Exception {
-    Process child = start(what, times, early);
+  private static Counts run(String what, String model, int times, int early) throws Exception {
+    Process child = start(what, model, times, early);
     String said = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertThat(child.waitFor()).as(said).isZero();
     return new Counts(
@@ -80,7 +90,7 @@ class LeakTest {
         .orElseThrow(() -> new AssertionError("no count at " + when + " in: " + said));
   }
 
-  private static Process start(String what, int times, int early) throws IOException {
+  private static Process start(String what, String model, int times, int early) throws IOException {
     ProcessBuilder builder =
         new ProcessBuilder(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -95,7 +105,7 @@ class LeakTest {
             System.getProperty("java.class.path"),
             LeakRun.class.getName(),
             what,
-            MODEL,
+            model,
             String.valueOf(times),
             String.valueOf(early));
     return builder.redirectErrorStream(true).start();

@@ -100,12 +100,17 @@ final class TinyTrainer implements AutoCloseable {
 
   /** The UNet's weights by name; copies. */
   Map<String, List<Float>> unet() {
-    return values(model.parameters(Component.UNET));
+    return weights(Component.UNET);
   }
 
   /** The text encoder's weights by name; copies. */
   Map<String, List<Float>> text() {
-    return values(model.parameters(Component.TEXT_ENCODER));
+    return weights(Component.TEXT_ENCODER);
+  }
+
+  /** A component's weights by name; copies. */
+  Map<String, List<Float>> weights(Component component) {
+    return values(model.parameters(component));
   }
 
   private Map<String, List<Float>> values(Parameters parameters) {
