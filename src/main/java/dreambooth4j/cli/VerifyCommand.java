@@ -5,11 +5,14 @@ import dreambooth4j.verify.Check;
 import dreambooth4j.verify.Verifier;
 import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -28,24 +31,24 @@ import picocli.CommandLine.Spec;
       "Prints a line for each case: its limits, the worst error and where it is.",
       "Exits 0 if all are within their limits, 1 if not or if a case is not understood.",
       "",
-      "  dreambooth verify goldens/sd1/model goldens/sd1/*.safetensors goldens/sd1/tokenizer.json"
+      "  dreambooth verify goldens/sd1/model goldens/sd1/*.safetensors goldens/sd1/tokenizer.json",
+      "  dreambooth verify goldens/objectives"
     })
 final class VerifyCommand implements Callable<Integer> {
   @Spec
   @SuppressWarnings("NullAway.Init") // set by picocli
   private CommandSpec spec;
 
-  @Parameters(index = "0", paramLabel = "MODEL", description = "The model: a diffusers folder.")
-  @SuppressWarnings("NullAway.Init")
-  private String model;
-
   @Parameters(
-      index = "1..*",
       arity = "1..*",
-      paramLabel = "GOLDEN",
-      description = "Recorded cases: .safetensors, .json of a tokenizer, or the same model as a single file.")
+      paramLabel = "[MODEL] GOLDEN",
+      description = {
+        "The model that cases of a model are of: a diffusers folder or a single file.",
+        "Recorded cases: .safetensors, .json of a tokenizer, folders of them, or the same model as"
+            + " a single file."
+      })
   @SuppressWarnings("NullAway.Init")
-  private List<Path> goldens;
+  private List<String> given;
 
   @Option(names = "--variant", description = "Which of several sets of weights, such as fp16.")
   private @Nullable String variant;
@@ -59,9 +62,14 @@ final class VerifyCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
-    List<Path> chosen = chosen();
+    boolean modelless = holdsCases(Path.of(given.get(0)));
+    List<Path> chosen = chosen(given.subList(modelless ? 0 : 1, given.size()));
     boolean passed = true;
-    try (Verifier verifier = new Verifier(ModelSource.find(model, ModelOptions.variant(variant)))) {
+    try (Verifier verifier =
+        new Verifier(
+            modelless
+                ? null
+                : ModelSource.find(given.get(0), ModelOptions.variant(variant)))) {
       for (Path each : chosen) {
         passed &= verify(verifier, each, out);
       }
@@ -74,7 +82,36 @@ final class VerifyCommand implements Callable<Integer> {
     return passed ? 0 : 1;
   }
 
-  private List<Path> chosen() {
+  /** Whether this is a case or a folder of cases, and no model. */
+  private static boolean holdsCases(Path path) {
+    return Files.isDirectory(path)
+        ? cases(path).stream().anyMatch(Verifier::isCase)
+        : Files.isRegularFile(path) && Verifier.isCase(path);
+  }
+
+  /** The cases that lie in a folder, by name. */
+  private static List<Path> cases(Path folder) {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files
+          .filter(file -> String.valueOf(file.getFileName()).matches(".+\\.(safetensors|json)"))
+          .filter(file -> !String.valueOf(file.getFileName()).equals("model_index.json"))
+          .sorted()
+          .toList();
+    } catch (IOException e) {
+      throw Problem.data(folder + " cannot be listed: " + Problem.why(e));
+    }
+  }
+
+  private List<Path> chosen(List<String> named) {
+    List<Path> goldens =
+        named.stream()
+            .map(Path::of)
+            .flatMap(each -> Files.isDirectory(each) ? cases(each).stream() : Stream.of(each))
+            .toList();
+    if (goldens.isEmpty()) {
+      throw new ParameterException(
+          spec.commandLine(), "Give recorded cases, or folders of them, after the model.");
+    }
     if (only == null) {
       return goldens;
     }

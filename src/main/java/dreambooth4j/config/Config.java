@@ -7,6 +7,7 @@ public record Config(
     ModelConfig model,
     DataConfig data,
     TrainingConfig training,
+    LossConfig loss,
     OptimizerConfig optimizer,
     EmaConfig ema,
     ComputeConfig compute,
@@ -29,12 +30,14 @@ public record Config(
   /** The same computed otherwise. */
   public Config with(ComputeConfig other) {
     return new Config(
-        model, data, training, optimizer, ema, other, memory, prior, concepts, samples, output);
+        model, data, training, loss, optimizer, ema, other, memory, prior, concepts, samples,
+        output);
   }
 
   /** The same with other memory options. */
   public Config with(MemoryConfig other) {
     return new Config(
-        model, data, training, optimizer, ema, compute, other, prior, concepts, samples, output);
+        model, data, training, loss, optimizer, ema, compute, other, prior, concepts, samples,
+        output);
   }
 }

@@ -130,6 +130,7 @@ public final class ConfigReader {
         ModelConfig.of(run),
         DataConfig.of(run),
         training,
+        LossConfig.of(run),
         OptimizerConfig.of(run, training.trainTextEncoder()),
         EmaConfig.of(run),
         ComputeConfig.of(run),

@@ -153,7 +153,6 @@ public final class ForeignKeys {
     refuseOn("strict_tokens", "prompts are encoded whole: set it to false");
     refuseOff("pad_tokens", "prompts are always padded: set it to true");
     refuseOff("train_unet", "the UNet is always trained: set it to true");
-    refuseOff("split_loss", "the two losses are always averaged apart: set it to true");
     refuse("tomesd", ForeignKeys::some, "no tokens are merged: set it to 0");
     refuseOff("center_crop", "say crop: random for a place drawn each time");
     refuseOn("scale_lr", "set it to false and give the learning_rate itself");

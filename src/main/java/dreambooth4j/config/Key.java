@@ -24,6 +24,7 @@ public final class Key<R, T> {
     MODEL("Model", true),
     DATA("Data", true),
     TRAINING("Training", true),
+    LOSS("Loss and noise", true),
     COMPUTE("Device and precision", true),
     MEMORY("Memory", false),
     PRIOR_LOSS("Prior loss", true),

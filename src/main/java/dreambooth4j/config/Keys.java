@@ -33,6 +33,7 @@ public final class Keys {
           new Place<>(config -> config.data().captions(), CaptionConfig.KEYS),
           new Place<>(config -> config.data().buckets(), BucketConfig.KEYS),
           new Place<>(Config::training, TrainingConfig.KEYS),
+          new Place<>(Config::loss, LossConfig.KEYS),
           new Place<>(Config::optimizer, OptimizerConfig.KEYS),
           new Place<>(Config::ema, EmaConfig.KEYS),
           new Place<>(Config::compute, ComputeConfig.KEYS),

@@ -11,7 +11,6 @@ import org.jspecify.annotations.Nullable;
  * @param numTrainEpochs times that every instance picture is shown, unless maxTrainSteps is set
  * @param maxTrainSteps optimizer updates; null leaves the end to numTrainEpochs
  * @param stopTextEncoder the part of the run, 0 to 1, in which the text encoder is trained too
- * @param snrGamma min-SNR's gamma; 0 leaves all timesteps their weight
  * @param offsetNoise standard deviation of the noise added to whole channels; 0 adds none
  * @param seed decides every random draw
  */
@@ -21,7 +20,6 @@ public record TrainingConfig(
     int numTrainEpochs,
     @Nullable Integer maxTrainSteps,
     double stopTextEncoder,
-    double snrGamma,
     double offsetNoise,
     long seed) {
   static final Section<TrainingConfig> KEYS = new Section<>(Key.Group.TRAINING);
@@ -78,13 +76,6 @@ public record TrainingConfig(
               "Train the text encoder beside the UNet: through the whole run, unless"
                   + " stop_text_encoder says for which part of it. Learns a subject more firmly"
                   + " and takes memory.");
-  static final Key<TrainingConfig, Double> SNR_GAMMA =
-      KEYS.key("snr_gamma", ValueType.upTo(1e6), TrainingConfig::snrGamma)
-          .standard(0.0)
-          .alias("min_snr_gamma")
-          .help(
-              "Min-SNR loss weighting (Hang et al. 2023): timesteps with a signal-to-noise ratio"
-                  + " above this count less. 5 is usual; 0 weighs all timesteps the same.");
   static final Key<TrainingConfig, Double> OFFSET_NOISE =
       KEYS.key("offset_noise", ValueType.upToOrFlag(100, 0.1), TrainingConfig::offsetNoise)
           .standard(0.0)
@@ -111,7 +102,6 @@ public record TrainingConfig(
         run.get(NUM_TRAIN_EPOCHS),
         run.orNull(MAX_TRAIN_STEPS),
         stopTextEncoder(run),
-        run.get(SNR_GAMMA),
         run.get(OFFSET_NOISE),
         run.get(SEED));
   }

@@ -113,7 +113,7 @@ public final class MadeUpTraining implements AutoCloseable {
         Training.assemble(
             run,
             new LearningModel(unet, null, schedule, Optimizer.Group.alike(List.of(parameters))),
-            new Recipe(manner.optimizer(), memory, EmaConfig.NONE, Objective::plain, 0, SEED));
+            new Recipe(manner.optimizer(), memory, EmaConfig.NONE, Objective::plain, true, 0, SEED));
     learningRate = manner.learningRate;
     int rows = 2 * batch.pairs;
     latents = normal(run, "latents", rows, batch.side, batch.side, config.inChannels());

@@ -44,6 +44,7 @@ public final class Training implements AutoCloseable {
             run,
             model,
             recipe.objective().apply(model.schedule()),
+            recipe.splitLoss(),
             recipe.draws(),
             recipe.checkpoints(),
             scalars,

@@ -48,6 +48,8 @@ final class TrainingStep {
   private final StepScalars scalars;
   private final Tensor roots;
   private final Tensor timestepWeights;
+  private final Tensor thresholds;
+  private final boolean together;
   private final long noiseKey;
   private final long offsetKey;
   private final long timestepKey;
@@ -59,6 +61,7 @@ final class TrainingStep {
       Arena run,
       LearningModel model,
       Objective objective,
+      boolean splitLoss,
       Draws draws,
       boolean checkpoints,
       StepScalars scalars,
@@ -74,6 +77,8 @@ final class TrainingStep {
     saving = new Tape.Saving(checkpoints, optimizer::updateArrived);
     roots = model.schedule().roots(run);
     timestepWeights = objective.timestepWeights(run);
+    thresholds = objective.thresholds(run);
+    together = !splitLoss;
     noiseKey = CounterRandom.key(draws.seed, "noise");
     offsetKey = CounterRandom.key(draws.seed, "offset noise");
     timestepKey = CounterRandom.key(draws.seed, "timesteps");
@@ -141,7 +146,9 @@ final class TrainingStep {
     times.copyFrom(in.timesteps);
     Var prediction =
         model.unet().forward(tape, tape.constant(noised.noisy()), times, model.prompts(tape, in));
-    Var loss = RowLoss.apply(tape, prediction, noised.target(), weights(in), scalars.losses);
+    LossKernels.Measure measure = new LossKernels.Measure(objective.form(), thresholds, null);
+    Var loss =
+        RowLoss.apply(tape, prediction, noised.target(), weights(in), measure, scalars.losses);
     noised.target().release();
     times.release();
     return loss;
@@ -155,6 +162,7 @@ final class TrainingStep {
         in.lossWeights,
         scalars.priorWeight,
         scalars.fraction,
-        scalars.lossScale);
+        scalars.lossScale,
+        together);
   }
 }

@@ -28,6 +28,8 @@ final class Golden implements AutoCloseable {
 
   private static final double LEAST_SHARE_OF_GLOBAL_NORM = 1e-4;
 
+  private static final String CASE = "case";
+
   private final Safetensors file;
   private final JsonNode settings;
   private final Set<String> open = new TreeSet<>();
@@ -44,19 +46,9 @@ final class Golden implements AutoCloseable {
     }
   }
 
-  /** Whether a file is a recorded case, rather than a model. */
-  static boolean isCase(Path path) {
-    if (path.toString().endsWith(".ckpt")) {
-      return false;
-    }
-    try (Safetensors file = Safetensors.open(path)) {
-      return file.metadata().containsKey("case");
-    }
-  }
-
   static Golden open(Path path) {
     Safetensors file = Safetensors.open(path);
-    String text = file.metadata().get("case");
+    String text = file.metadata().get(CASE);
     if (text == null) {
       file.close();
       throw Problem.data(path + ": its metadata has no \"case\": this is no recorded case");
@@ -66,6 +58,15 @@ final class Golden implements AutoCloseable {
     } catch (JsonProcessingException e) {
       file.close();
       throw Problem.data(path + ": its metadata's \"case\" is no JSON: " + e.getOriginalMessage());
+    }
+  }
+
+  /** Whether a safetensors file says of itself that it is a recorded case. */
+  static boolean isCase(Path path) {
+    try (Safetensors file = Safetensors.open(path)) {
+      return file.metadata().containsKey(CASE);
+    } catch (Problem e) {
+      return false;
     }
   }
 

@@ -7,5 +7,8 @@ final class Limits {
   static final double TRAINED = 1e-3;
   static final double OPTIMIZER = 1e-6;
 
+  /** Of what is computed once from a few numbers: losses, noise, targets. */
+  static final double OBJECTIVE = 2e-6;
+
   private Limits() {}
 }

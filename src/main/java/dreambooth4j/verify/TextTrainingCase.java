@@ -7,6 +7,7 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.NoiseKernels;
+import dreambooth4j.engine.kernel.LossKernels;
 import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.engine.op.RowLoss;
@@ -57,7 +58,12 @@ final class TextTrainingCase {
       double prior = golden.setting("prior_loss_weight").asDouble();
       tape.backward(
           RowLoss.apply(
-              tape, output, noised.target(), UNetCase.weights(arena, 2, 1, prior), losses));
+              tape,
+              output,
+              noised.target(),
+              UNetCase.weights(arena, 2, 1, prior),
+              LossKernels.Measure.SQUARED,
+              losses));
       golden.output(arena, "output.loss", losses.rows(0, 1).toFloats(), Limits.OUTPUT);
     }
     for (StableDiffusion.Reader each : model.readers()) {

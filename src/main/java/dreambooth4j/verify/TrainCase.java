@@ -118,7 +118,8 @@ final class TrainCase {
         schedule ->
             gamma.isNull()
                 ? Objective.plain(schedule)
-                : Objective.minSnr(schedule, gamma.asDouble()),
+                : Objective.plain(schedule).minSnr(gamma.asDouble()),
+        true,
         golden.setting("offset_noise").asDouble(),
         0);
   }

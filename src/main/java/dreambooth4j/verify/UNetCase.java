@@ -53,7 +53,13 @@ final class UNetCase {
 
       int rows = (int) target.size(0);
       tape.backward(
-          RowLoss.apply(tape, output, target, weights(arena, rows, rows, 0), losses));
+          RowLoss.apply(
+              tape,
+              output,
+              target,
+              weights(arena, rows, rows, 0),
+              LossKernels.Measure.SQUARED,
+              losses));
 
       Tensor dSample = ChannelsLast.undo(arena, Objects.requireNonNull(sample.gradient()));
       golden.gradient(arena, "grad.sample", dSample.toFloats(), Limits.GRADIENT);
@@ -81,7 +87,8 @@ final class UNetCase {
         arena.floats("ones", ones, rows),
         arena.floats("prior", new float[] {(float) prior}, 1),
         one,
-        one);
+        one,
+        false);
   }
 
   /**

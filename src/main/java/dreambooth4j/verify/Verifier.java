@@ -1,5 +1,6 @@
 package dreambooth4j.verify;
 
+import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
@@ -8,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Runs recorded cases through our models. */
 public final class Verifier implements AutoCloseable {
@@ -25,22 +27,45 @@ public final class Verifier implements AutoCloseable {
   }
 
   private final Arena run = Arena.open("verify");
-  private final ModelSource folder;
-  private final StableDiffusion model;
+  private final @Nullable ModelSource folder;
+  private final @Nullable StableDiffusion loaded;
 
-  /** Loads the model, all of it trainable. */
-  public Verifier(ModelSource folder) {
+  /** Loads the model, all of it trainable; null for cases that need none. */
+  public Verifier(@Nullable ModelSource folder) {
     this.folder = folder;
-    StableDiffusion loaded;
     try {
-      List<Component> trained = new ArrayList<>(folder.pipeline().textEncoders());
-      trained.add(Component.UNET);
-      loaded = StableDiffusion.load(run, folder, trained.toArray(Component[]::new));
+      loaded = folder == null ? null : load(folder);
     } catch (RuntimeException e) {
       run.close();
       throw e;
     }
-    model = loaded;
+  }
+
+  private StableDiffusion load(ModelSource folder) {
+    List<Component> trained = new ArrayList<>(folder.pipeline().textEncoders());
+    trained.add(Component.UNET);
+    return StableDiffusion.load(run, folder, trained.toArray(Component[]::new));
+  }
+
+  /** Whether a file is a recorded case, rather than a model. */
+  public static boolean isCase(Path file) {
+    String name = String.valueOf(file.getFileName());
+    return name.endsWith(".json") || (name.endsWith(".safetensors") && Golden.isCase(file));
+  }
+
+  private StableDiffusion model() {
+    return needed(loaded);
+  }
+
+  private ModelSource source() {
+    return needed(folder);
+  }
+
+  private static <T> T needed(@Nullable T ofModel) {
+    if (ofModel == null) {
+      throw Problem.usage("this case is of a model: give the model's folder before it");
+    }
+    return ofModel;
   }
 
   /**
@@ -53,24 +78,25 @@ public final class Verifier implements AutoCloseable {
    */
   public Report verify(Path file) {
     if (file.toString().endsWith(".json")) {
-      return new Report("tokenizer", TokenizerCase.run(model.tokenizer(), file));
+      return new Report("tokenizer", TokenizerCase.run(model().tokenizer(), file));
     }
     if (!Golden.isCase(file)) {
-      return new Report("single file", SingleFileCase.run(folder, file));
+      return new Report("single file", SingleFileCase.run(source(), file));
     }
     try (Golden golden = Golden.open(file);
         Arena arena = run.child("case")) {
       String component = golden.setting("component").asText();
       switch (component) {
-        case "unet" -> UNetCase.run(arena, model, golden);
-        case "text_encoder", "text_encoder_2" -> TextEncoderCase.run(arena, model, golden);
-        case "prompts" -> PromptsCase.run(arena, model, golden);
-        case "train_text_encoders" -> TextTrainingCase.run(arena, model, golden);
-        case "picture" -> PictureCase.run(arena, model, golden);
-        case "vae" -> VaeCase.run(arena, model, golden);
+        case "unet" -> UNetCase.run(arena, model(), golden);
+        case "text_encoder", "text_encoder_2" -> TextEncoderCase.run(arena, model(), golden);
+        case "prompts" -> PromptsCase.run(arena, model(), golden);
+        case "train_text_encoders" -> TextTrainingCase.run(arena, model(), golden);
+        case "picture" -> PictureCase.run(arena, model(), golden);
+        case "vae" -> VaeCase.run(arena, model(), golden);
         case "schedulers" -> SamplersCase.run(arena, golden);
         case "adamw", "optimizer" -> OptimizerCase.run(arena, golden);
-        case "train" -> TrainCase.run(arena, model, golden);
+        case "objective" -> ObjectiveCase.run(arena, golden);
+        case "train" -> TrainCase.run(arena, model(), golden);
         default -> throw golden.notUnderstood("component " + component);
       }
       return new Report(component, golden.checks());
@@ -79,7 +105,9 @@ public final class Verifier implements AutoCloseable {
 
   @Override
   public void close() {
-    model.close();
+    if (loaded != null) {
+      loaded.close();
+    }
     run.close();
   }
 }

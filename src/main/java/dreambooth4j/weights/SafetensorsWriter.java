@@ -3,6 +3,7 @@ package dreambooth4j.weights;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
+import dreambooth4j.Sha256;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
@@ -12,10 +13,12 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -101,8 +104,13 @@ public final class SafetensorsWriter {
         });
   }
 
-  private SafetensorsWriter add(
-      String name, DType dtype, long[] shape, Function<Arena, Tensor> content) {
+  /**
+   * A tensor that is made when its turn comes.
+   *
+   * @param content makes it, in the type and of as many elements as said, in the arena given or
+   *     elsewhere
+   */
+  SafetensorsWriter add(String name, DType dtype, long[] shape, Function<Arena, Tensor> content) {
     if (!names.add(name)) {
       throw new IllegalArgumentException(name + " was added twice, or is reserved");
     }
@@ -129,15 +137,37 @@ public final class SafetensorsWriter {
   }
 
   private void writeTo(FileChannel channel, Arena arena) throws IOException {
+    List<Item> ordered = ordered();
+    writeAll(channel, header(ordered));
+    eachTensor(ordered, arena, bytes -> writeAll(channel, bytes));
+  }
+
+  /** SHA-256 of what the file will hold behind its header, by which programs know a LoRA. */
+  String hashOfTensors(Arena arena) {
+    MessageDigest digest = Sha256.digest();
+    eachTensor(ordered(), arena, digest::update);
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private List<Item> ordered() {
     List<Item> ordered = new ArrayList<>(items);
     // Wide types first, as the format's own library does: every tensor begins on a multiple of its
     // element's size.
     ordered.sort(Comparator.comparing(item -> -item.info().dtype().bytes()));
-    writeAll(channel, header(ordered));
+    return ordered;
+  }
+
+  /** What becomes of bytes. */
+  private interface Sink<E extends Exception> {
+    void take(ByteBuffer bytes) throws E;
+  }
+
+  private static <E extends Exception> void eachTensor(
+      List<Item> ordered, Arena arena, Sink<E> sink) throws E {
     for (Item item : ordered) {
       try (Arena scratch = arena.child("write " + item.info().name())) {
         Tensor content = item.content().apply(scratch);
-        content.readBytes((bytes, offset) -> writeAll(channel, bytes));
+        content.readBytes((bytes, offset) -> sink.take(bytes));
       }
     }
   }

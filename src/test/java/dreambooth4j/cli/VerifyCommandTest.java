@@ -44,16 +44,24 @@ class VerifyCommandTest {
     assertThat(ran.exitCode()).isZero();
   }
 
-  @Test
-  void shouldReproduceEveryRecordedOptimizer() throws IOException {
-    List<String> args = new ArrayList<>(List.of("verify", SD1.resolve("model").toString()));
-    try (Stream<Path> files = Files.list(GOLDENS.resolve("optimizers"))) {
-      files.map(Path::toString).sorted().forEach(args::add);
+  /** Cases of no model, a whole folder of them. */
+  @ParameterizedTest
+  @ValueSource(strings = {"objectives", "optimizers"})
+  void shouldReproduceEveryRecordedOption(String name) throws IOException {
+    Path cases = GOLDENS.resolve(name);
+    Ran ran = Ran.of("verify", cases.toString());
+    try (Stream<Path> files = Files.list(cases)) {
+      assertThat(ran.out().lines()).hasSize((int) files.count() + 1);
     }
-    Ran ran = Ran.of(args.toArray(String[]::new));
-    assertThat(ran.out().lines()).hasSize(args.size() - 2 + 1);
     assertThat(ran.out()).doesNotContain("FAIL").endsWith("All within limits.\n");
     assertThat(ran.exitCode()).isZero();
+  }
+
+  @Test
+  void shouldAskForAModelWhereACaseNeedsOne() {
+    Ran ran = Ran.of("verify", SD1.resolve("vae.safetensors").toString());
+    assertThat(ran.out()).contains("this case is of a model: give the model's folder before it");
+    assertThat(ran.exitCode()).isEqualTo(1);
   }
 
   @Test

@@ -35,9 +35,9 @@ class ObjectiveTest {
     for (long timestep : new long[] {0, 200, 700, 999}) {
       double alphaBar = NOISE.alphasCumprod()[(int) timestep];
       double snr = alphaBar / (1 - alphaBar);
-      assertThat(Objective.minSnr(NOISE, 5).timestepWeight(timestep))
+      assertThat(Objective.plain(NOISE).minSnr(5).timestepWeight(timestep))
           .isCloseTo(Math.min(snr, 5) / snr, within(1e-12));
-      assertThat(Objective.minSnr(VELOCITY, 5).timestepWeight(timestep))
+      assertThat(Objective.plain(VELOCITY).minSnr(5).timestepWeight(timestep))
           .isCloseTo(Math.min(snr, 5) / (snr + 1), within(1e-12));
     }
   }
@@ -45,7 +45,7 @@ class ObjectiveTest {
   @Test
   void shouldWeighATimestepOfNoiseAloneByTheLimit() {
     assertThat(ZERO_SNR.snr(999)).isZero();
-    assertThat(Objective.minSnr(ZERO_SNR, 5).timestepWeight(999)).isZero();
+    assertThat(Objective.plain(ZERO_SNR).minSnr(5).timestepWeight(999)).isZero();
   }
 
   @Test
@@ -75,6 +75,6 @@ class ObjectiveTest {
 
   @Test
   void shouldRefuseAGammaThatIsNotAboveZero() {
-    assertThatThrownBy(() -> Objective.minSnr(NOISE, 0)).isInstanceOf(Problem.class);
+    assertThatThrownBy(() -> Objective.plain(NOISE).minSnr(0)).isInstanceOf(Problem.class);
   }
 }

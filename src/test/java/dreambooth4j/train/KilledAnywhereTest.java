@@ -68,6 +68,7 @@ class KilledAnywhereTest {
         config.model(),
         config.data(),
         config.training(),
+        config.loss(),
         config.optimizer(),
         config.ema(),
         config.compute(),

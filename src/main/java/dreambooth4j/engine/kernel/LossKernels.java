@@ -1,8 +1,10 @@
 package dreambooth4j.engine.kernel;
 
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.LossForm;
 import dreambooth4j.engine.Tensor;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The launches of {@code prior_loss.cu}: the loss of instance and prior rows and its gradient, as
@@ -32,6 +34,9 @@ public final class LossKernels {
    * @param prior F32 [1], the prior loss weight
    * @param fraction F32 [1], 1 / batches of the step: multiplies losses and gradient
    * @param lossScale F32 [1], of fp16, otherwise 1: multiplies the gradient
+   * @param together whether all rows are averaged as one, and multiplied with the mean of 1 for
+   *     each instance row and the prior weight for each prior row (the extension's split_loss:
+   *     false)
    */
   public record Weights(
       int instances,
@@ -40,7 +45,20 @@ public final class LossKernels {
       Tensor ofRow,
       Tensor prior,
       Tensor fraction,
-      Tensor lossScale) {}
+      Tensor lossScale,
+      boolean together) {}
+
+  /**
+   * What being off costs in each element.
+   *
+   * @param thresholds the form's c of each timestep, F32 [timesteps]; null for 1
+   * @param mask what each place of a picture counts, F32 [B, ..] as the prediction without its last
+   *     axis; null for 1
+   */
+  public record Measure(LossForm form, @Nullable Tensor thresholds, @Nullable Tensor mask) {
+    /** The squared error, of all places alike. */
+    public static final Measure SQUARED = new Measure(LossForm.SQUARED, null, null);
+  }
 
   private LossKernels() {}
 
@@ -70,6 +88,7 @@ public final class LossKernels {
   public static void apply(
       Launcher device,
       Weights weights,
+      Measure measure,
       Tensor prediction,
       Tensor target,
       Tensor partial,
@@ -78,6 +97,7 @@ public final class LossKernels {
     int rows = Math.toIntExact(prediction.size(0));
     int each = Math.toIntExact(prediction.count() / rows);
     int chunks = chunks(prediction);
+    int together = weights.together ? 1 : 0;
     device.launch(
         new Launch(
             KernelSource.PRIOR_LOSS,
@@ -98,7 +118,12 @@ public final class LossKernels {
                 gradient,
                 partial,
                 each,
-                weights.instances)));
+                weights.instances,
+                together,
+                measure.form.ordinal(),
+                Launch.orNull(measure.thresholds),
+                Launch.orNull(measure.mask),
+                Math.toIntExact(prediction.size(-1)))));
     device.launch(
         new Launch(
             KernelSource.PRIOR_LOSS,
@@ -119,6 +144,7 @@ public final class LossKernels {
                 rows,
                 chunks,
                 each,
-                weights.instances)));
+                weights.instances,
+                together)));
   }
 }

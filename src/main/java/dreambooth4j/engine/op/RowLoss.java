@@ -9,17 +9,20 @@ import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.kernel.LossKernels;
+import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The loss of a batch of instance rows and, behind them, prior rows, by the squared error:
+ * The loss of a batch of instance rows and, behind them, prior rows, element by
+ * element of a {@link dreambooth4j.engine.LossForm}:
  *
  * <pre>
  *   wᵢ       = 1 / rows of the half × weight of its timestep × its own weight
- *   instance = Σ wᵢ · mean((predictionᵢ − targetᵢ)²) over the instance rows; prior likewise
- *   total    = instance + λ · prior
+ *   instance = Σ wᵢ · mean(maskᵢ · cost(predictionᵢ − targetᵢ)) over the instance rows; prior likewise
+ *   total    = instance + λ · prior; see {@link LossKernels.Weights} for both together
  * </pre>
  *
  * A half without rows adds nothing. The host decides nothing: all weights are tensors.
@@ -44,7 +47,12 @@ public final class RowLoss {
 
   /** Compares; see the class. Seed the backward of the result with 1. */
   public static Var apply(
-      Tape tape, Var prediction, Tensor target, LossKernels.Weights weights, Tensor losses) {
+      Tape tape,
+      Var prediction,
+      Tensor target,
+      LossKernels.Weights weights,
+      LossKernels.Measure measure,
+      Tensor losses) {
     int rows = (int) prediction.size(0);
     if (weights.instances() < 1
         || weights.instances() > rows
@@ -55,7 +63,7 @@ public final class RowLoss {
               .formatted(prediction.value(), target, weights.instances(), weights.ofRow()));
     }
     Arena arena = tape.arena();
-    Tensor gradient = compared(arena, prediction.value(), target, weights, losses);
+    Tensor gradient = compared(arena, prediction.value(), target, weights, measure, losses);
     Tensor total = arena.compute("row_loss", () -> losses.handle().narrow(0, 0, 1).clone());
     Var output =
         tape.record(
@@ -74,21 +82,31 @@ public final class RowLoss {
   }
 
   private static Tensor compared(
-      Arena arena, Tensor prediction, Tensor target, LossKernels.Weights weights, Tensor losses) {
+      Arena arena,
+      Tensor prediction,
+      Tensor target,
+      LossKernels.Weights weights,
+      LossKernels.Measure measure,
+      Tensor losses) {
     @Nullable Launcher device = Kernels.of(arena);
     if (device == null || !LossKernels.take(prediction, target)) {
-      return plain(arena, prediction, target, weights, losses);
+      return plain(arena, prediction, target, weights, measure, losses);
     }
     Tensor gradient = arena.allocate("dprediction", prediction.dtype(), prediction.shape());
     Tensor partial = arena.allocate("partial", DType.F64, LossKernels.partials(prediction));
-    LossKernels.apply(device, weights, prediction, target, partial, gradient, losses);
+    LossKernels.apply(device, weights, measure, prediction, target, partial, gradient, losses);
     partial.release();
     return gradient;
   }
 
   /** The plain form: in the target's type. */
   private static Tensor plain(
-      Arena arena, Tensor prediction, Tensor target, LossKernels.Weights weights, Tensor losses) {
+      Arena arena,
+      Tensor prediction,
+      Tensor target,
+      LossKernels.Weights weights,
+      LossKernels.Measure measure,
+      Tensor losses) {
     long rows = prediction.size(0);
     long instances = weights.instances();
     double n = (double) prediction.count() / rows;
@@ -96,33 +114,87 @@ public final class RowLoss {
         "row_loss.dprediction",
         () -> {
           var type = Native.scalarType(target.dtype());
-          var d = prediction.handle().sub(target.handle()).view(rows, -1);
-          var w =
-              weights
-                  .ofTimestep()
-                  .handle()
-                  .gather(0, weights.timesteps().handle())
-                  .mul_(weights.ofRow().handle())
-                  .to(type);
-          w.narrow(0, 0, instances).mul_(new Scalar(1.0 / instances));
-          if (instances < rows) {
-            w.narrow(0, instances, rows - instances).mul_(new Scalar(1.0 / (rows - instances)));
+          var d = prediction.handle().sub(target.handle());
+          var c = thresholds(weights, measure, prediction.rank(), type);
+          var cost = measure.form().cost(d, c);
+          var slope = measure.form().slope(d, c);
+          Tensor mask = measure.mask();
+          if (mask != null) {
+            var seen = mask.handle().to(type).unsqueeze(-1);
+            cost.mul_(seen);
+            slope.mul_(seen);
           }
-          var errors = d.mul(d).mean(1).mul_(w);
+          var w = ofRows(weights, type);
+          var errors = cost.view(rows, -1).mean(1).mul_(w);
           var instance = errors.narrow(0, 0, instances).sum();
           var prior = errors.narrow(0, instances, rows - instances).sum();
-          var lambda = weights.prior().handle().to(type);
-          var total = lambda.mul(prior).add_(instance);
+          var halves = halves(weights, rows, type);
+          var total = halves[1].mul(prior).add_(halves[0].mul(instance));
           var fraction = weights.fraction().handle().to(type);
           losses.handle().narrow(0, 0, 1).add_(total.mul(fraction));
           losses.handle().narrow(0, 1, 1).add_(fraction.mul(instance));
           losses.handle().narrow(0, 2, 1).add_(fraction.mul(prior));
-          w.narrow(0, instances, rows - instances).mul_(lambda);
-          w.mul_(fraction).mul_(weights.lossScale().handle().to(type)).mul_(new Scalar(2 / n));
+          w.narrow(0, 0, instances).mul_(halves[0]);
+          w.narrow(0, instances, rows - instances).mul_(halves[1]);
+          w.mul_(fraction).mul_(weights.lossScale().handle().to(type)).mul_(new Scalar(1 / n));
           w.add_(total.sub(total)); // 0, or not a number
-          return d.mul_(w.view(rows, 1))
-              .view(prediction.shape())
+          return slope
+              .mul_(w.view(column(rows, prediction.rank())))
               .to(Native.scalarType(prediction.dtype()));
         });
+  }
+
+  /** The weight of each row in the mean of its half: [B]. */
+  private static org.bytedeco.pytorch.Tensor ofRows(
+      LossKernels.Weights weights, torch.ScalarType type) {
+    long instances = weights.instances();
+    var w =
+        weights
+            .ofTimestep()
+            .handle()
+            .gather(0, weights.timesteps().handle())
+            .mul_(weights.ofRow().handle())
+            .to(type);
+    long priors = w.size(0) - instances;
+    w.narrow(0, 0, instances).mul_(new Scalar(1.0 / instances));
+    if (priors > 0) {
+      w.narrow(0, instances, priors).mul_(new Scalar(1.0 / priors));
+    }
+    return w;
+  }
+
+  /** What the mean of each half counts in the total: the instance rows', the prior rows'. */
+  private static org.bytedeco.pytorch.Tensor[] halves(
+      LossKernels.Weights weights, long rows, torch.ScalarType type) {
+    var lambda = weights.prior().handle().to(type);
+    if (!weights.together()) {
+      return new org.bytedeco.pytorch.Tensor[] {torch.ones_like(lambda), lambda};
+    }
+    double instances = (double) weights.instances() / rows;
+    double priors = 1 - instances;
+    var both = lambda.mul(new Scalar(priors)).add_(new Scalar(instances));
+    return new org.bytedeco.pytorch.Tensor[] {
+      both.mul(new Scalar(instances)), both.mul(new Scalar(priors))
+    };
+  }
+
+  /** The form's threshold of each row, to be repeated over its elements. */
+  private static org.bytedeco.pytorch.Tensor thresholds(
+      LossKernels.Weights weights,
+      LossKernels.Measure measure,
+      int rank,
+      torch.ScalarType type) {
+    Tensor all = measure.thresholds();
+    var timesteps = weights.timesteps().handle();
+    var c =
+        all == null ? torch.ones_like(timesteps) : all.handle().gather(0, timesteps);
+    return c.to(type).view(column(timesteps.size(0), rank));
+  }
+
+  private static long[] column(long rows, int rank) {
+    long[] shape = new long[rank];
+    Arrays.fill(shape, 1);
+    shape[0] = rows;
+    return shape;
   }
 }

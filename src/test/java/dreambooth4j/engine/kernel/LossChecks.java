@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Closeness;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.LossForm;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
@@ -27,7 +28,13 @@ final class LossChecks {
             KernelCheck.named(
                 "prior loss %s rows=%d instances=%d n=%d"
                     .formatted(dtype, size[0], size[1], size[2]),
-                (d, m) -> loss(d, m, dtype, size[0], size[1], size[2])));
+                (d, m) -> loss(d, m, dtype, size, LossForm.SQUARED, false)));
+      }
+      for (LossForm form : LossForm.values()) {
+        checks.add(
+            KernelCheck.named(
+                "prior loss %s %s with a mask, together".formatted(dtype, form),
+                (d, m) -> loss(d, m, dtype, new int[] {5, 3, 40}, form, true)));
       }
       checks.add(
           KernelCheck.named(
@@ -40,10 +47,13 @@ final class LossChecks {
   private record Answer(Tensor losses, Tensor gradient) {}
 
   private static void loss(
-      Launcher device, Memory memory, DType dtype, int rows, int instances, int n) {
+      Launcher device, Memory memory, DType dtype, int[] size, LossForm form, boolean masked) {
+    int rows = size[0];
+    int n = size[2];
+    long[] shape = masked ? new long[] {rows, n / 4, 4} : new long[] {rows, n};
     Arena arena = memory.arena();
-    Tensor prediction = OpCase.random(arena, dtype, new SplittableRandom(5), rows, n);
-    Tensor target = OpCase.random(arena, DType.F32, new SplittableRandom(6), rows, n);
+    Tensor prediction = OpCase.random(arena, dtype, new SplittableRandom(5), shape);
+    Tensor target = OpCase.random(arena, DType.F32, new SplittableRandom(6), shape);
     long[] timesteps = new long[rows];
     float[] ofRow = new float[rows];
     for (int i = 0; i < rows; i++) {
@@ -53,20 +63,32 @@ final class LossChecks {
     // Gradients of 10⁻⁵ need fp16's loss scale.
     LossKernels.Weights weights =
         new LossKernels.Weights(
-            instances,
+            size[1],
             memory.longs(timesteps),
             memory.floats(1, 0.5f, 0.25f, 0.75f),
             memory.floats(ofRow),
             memory.floats(0.4f),
             memory.floats(0.5f),
-            memory.floats(dtype == DType.F16 ? 1024 : 1));
-    Tensor gradient = memory.blank(dtype, rows, n);
+            memory.floats(dtype == DType.F16 ? 1024 : 1),
+            masked);
+    LossKernels.Measure measure =
+        new LossKernels.Measure(
+            form,
+            masked ? memory.floats(0.5f, 0.25f, 1, 2) : null,
+            masked
+                ? memory.copy(
+                    OpCase.random(arena, DType.F32, new SplittableRandom(7), rows, n / 4))
+                : null);
+    Tensor gradient = memory.blank(dtype, shape);
     Tensor losses = memory.floats(1, 2, 3);
     Tensor ours = memory.copy(prediction);
     Tensor partial = memory.blank(DType.F64, LossKernels.partials(ours));
-    LossKernels.apply(device, weights, ours, memory.copy(target), partial, gradient, losses);
-    Answer plain = plain(arena, DType.F32, prediction, target, back(memory, weights));
-    Answer exact = plain(arena, DType.F64, prediction, target, back(memory, weights));
+    LossKernels.apply(
+        device, weights, measure, ours, memory.copy(target), partial, gradient, losses);
+    LossKernels.Weights given = back(memory, weights);
+    LossKernels.Measure how = back(memory, measure);
+    Answer plain = plain(arena, DType.F32, prediction, target, given, how);
+    Answer exact = plain(arena, DType.F64, prediction, target, given, how);
     Closeness.of("losses", memory.back(losses), plain.losses, exact.losses).holds();
     // The plain one is computed in F32; the kernel rounds its gradient to the type once.
     Closeness.of("gradient", memory.back(gradient), plain.gradient, exact.gradient)
@@ -82,12 +104,20 @@ final class LossChecks {
     Tensor one = memory.floats(1);
     LossKernels.Weights weights =
         new LossKernels.Weights(
-            1, memory.longs(0, 0), one, memory.floats(1, 1), one, one, memory.floats(1e-20f));
+            1, memory.longs(0, 0), one, memory.floats(1, 1), one, one, memory.floats(1e-20f), false);
     Tensor gradient = memory.blank(dtype, 2, 30);
     Tensor target = memory.floats(far).reshaped(2, 30);
     Tensor losses = memory.floats(0, 0, 0);
     Tensor partial = memory.blank(DType.F64, LossKernels.partials(prediction));
-    LossKernels.apply(device, weights, prediction, target, partial, gradient, losses);
+    LossKernels.apply(
+        device,
+        weights,
+        LossKernels.Measure.SQUARED,
+        prediction,
+        target,
+        partial,
+        gradient,
+        losses);
     assertThat(memory.back(losses).toFloats()[0]).isInfinite();
     assertThat(memory.back(gradient).isFinite()).isFalse();
   }
@@ -100,16 +130,31 @@ final class LossChecks {
         memory.back(of.ofRow()),
         memory.back(of.prior()),
         memory.back(of.fraction()),
-        memory.back(of.lossScale()));
+        memory.back(of.lossScale()),
+        of.together());
+  }
+
+  private static LossKernels.Measure back(Memory memory, LossKernels.Measure of) {
+    Tensor thresholds = of.thresholds();
+    Tensor mask = of.mask();
+    return new LossKernels.Measure(
+        of.form(),
+        thresholds == null ? null : memory.back(thresholds),
+        mask == null ? null : memory.back(mask));
   }
 
   /** The plain form, added to losses that are there already. */
   private static Answer plain(
-      Arena arena, DType dtype, Tensor prediction, Tensor target, LossKernels.Weights weights) {
+      Arena arena,
+      DType dtype,
+      Tensor prediction,
+      Tensor target,
+      LossKernels.Weights weights,
+      LossKernels.Measure measure) {
     try (Tape tape = Tape.recording(arena)) {
       Var input = tape.input(as(dtype, prediction));
       Tensor losses = as(dtype, arena.floats("losses", new float[] {1, 2, 3}, 3));
-      tape.backward(RowLoss.apply(tape, input, as(dtype, target), weights, losses));
+      tape.backward(RowLoss.apply(tape, input, as(dtype, target), weights, measure, losses));
       return new Answer(losses, Objects.requireNonNull(input.gradient()).retain());
     }
   }

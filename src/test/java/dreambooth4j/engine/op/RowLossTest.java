@@ -15,7 +15,8 @@ import org.junit.jupiter.api.Test;
 
 /** What each row counts; gradients are held against autograd by {@code OpParityTest}. */
 class RowLossTest {
-  private static LossKernels.Weights weights(Arena arena, int rows, int instances, float lambda) {
+  private static LossKernels.Weights weights(
+      Arena arena, int rows, int instances, float lambda, boolean together) {
     float[] ones = new float[rows];
     Arrays.fill(ones, 1);
     Tensor one = arena.floats("1", new float[] {1}, 1);
@@ -26,11 +27,16 @@ class RowLossTest {
         arena.floats("ones", ones, rows),
         arena.floats("prior", new float[] {lambda}, 1),
         one,
-        one);
+        one,
+        together);
   }
 
   /** Rows that are off by 1, 2, 3 … in each of two elements. */
   private static float[] losses(int rows, int instances, float lambda) {
+    return losses(rows, instances, lambda, false);
+  }
+
+  private static float[] losses(int rows, int instances, float lambda, boolean together) {
     try (Arena arena = Arena.open("test");
         Tape tape = Tape.recording(arena)) {
       float[] off = new float[2 * rows];
@@ -42,7 +48,8 @@ class RowLossTest {
           tape,
           tape.input(arena.floats("off", off, rows, 2)),
           arena.zeros("target", DType.F32, rows, 2),
-          weights(arena, rows, instances, lambda),
+          weights(arena, rows, instances, lambda, together),
+          LossKernels.Measure.SQUARED,
           losses);
       return losses.toFloats();
     }
@@ -54,6 +61,14 @@ class RowLossTest {
     assertThat(losses[1]).isEqualTo((1 + 4) / 2f);
     assertThat(losses[2]).isEqualTo((9 + 16 + 25) / 3f, within(1e-5f));
     assertThat(losses[0]).isEqualTo(losses[1] + 0.4f * losses[2], within(1e-5f));
+  }
+
+  /** sd_dreambooth_extension's split_loss: false. */
+  @Test
+  void shouldAverageBothHalvesTogetherWhereAsked() {
+    float[] losses = losses(5, 2, 0.4f, true);
+    assertThat(losses[0]).isEqualTo(55 / 5f * (2 + 3 * 0.4f) / 5, within(1e-5f));
+    assertThat(losses[1]).isEqualTo((1 + 4) / 2f);
   }
 
   @Test
@@ -81,7 +96,8 @@ class RowLossTest {
               tape,
               prediction,
               arena.zeros("target", DType.F32, 1, 2),
-              weights(arena, 1, 1, 1),
+              weights(arena, 1, 1, 1, false),
+              LossKernels.Measure.SQUARED,
               losses));
       assertThat(losses.toFloats()[0]).isInfinite();
       assertThat(Objects.requireNonNull(prediction.gradient()).isFinite()).isFalse();

@@ -1,0 +1,178 @@
+package dreambooth4j.config;
+
+import java.util.Locale;
+
+/**
+ * What an error of the prediction costs.
+ *
+ * @param type the cost of one number that is off
+ * @param huberSchedule how the threshold of huber and smooth_l1 changes with the timestep
+ * @param huberC that threshold
+ * @param huberScale what a constant or exponential threshold is multiplied with
+ * @param huberDelta the threshold of classic_huber
+ * @param snrGamma min-SNR's gamma; 0 leaves all timesteps their weight
+ * @param debiased debiased estimation, and whose
+ * @param p2Gamma P2's gamma; 0 leaves all timesteps their weight
+ * @param scaleVLikeNoise whether the velocity's error counts as the noise's would
+ * @param vLikeLoss strength of the velocity's loss beside the noise's; 0 for none
+ * @param splitLoss whether instance and class rows are averaged apart
+ */
+public record LossConfig(
+    Type type,
+    HuberSchedule huberSchedule,
+    double huberC,
+    double huberScale,
+    double huberDelta,
+    double snrGamma,
+    Debiased debiased,
+    double p2Gamma,
+    boolean scaleVLikeNoise,
+    double vLikeLoss,
+    boolean splitLoss) {
+  static final Section<LossConfig> KEYS = new Section<>(Key.Group.LOSS);
+
+  static final Key<LossConfig, Type> LOSS_TYPE =
+      KEYS.key("loss_type", ValueType.oneOf(Type.class), LossConfig::type)
+          .standard(Type.L2)
+          .help(
+              "What an error of the prediction costs: l2 its square; l1 its size; huber and"
+                  + " smooth_l1 (kohya's) its square up to about huber_c and its size beyond;"
+                  + " classic_huber (OneTrainer's) the same with a sharp edge at huber_delta;"
+                  + " log_cosh likewise at 1. All but l2 forgive pictures unlike the others.");
+  static final Key<LossConfig, HuberSchedule> HUBER_SCHEDULE =
+      KEYS.key("huber_schedule", ValueType.oneOf(HuberSchedule.class), LossConfig::huberSchedule)
+          .standard(HuberSchedule.SNR)
+          .help(
+              "With loss_type: huber or smooth_l1, how the threshold between square and size"
+                  + " changes with the timestep: constant is huber_c at all of them; exponential"
+                  + " falls from 1 to huber_c; snr falls with the noise from 1 to huber_c.");
+  static final Key<LossConfig, Double> HUBER_C =
+      KEYS.key("huber_c", ValueType.number(1e-6, 1e6), LossConfig::huberC)
+          .standard(0.1)
+          .help(
+              "With loss_type: huber or smooth_l1, the threshold from which an error costs about"
+                  + " its size instead of its square; see huber_schedule.");
+  static final Key<LossConfig, Double> HUBER_SCALE =
+      KEYS.key("huber_scale", ValueType.number(1e-6, 1e6), LossConfig::huberScale)
+          .standard(1.0)
+          .help(
+              "With huber_schedule: constant or exponential, what the threshold is multiplied"
+                  + " with.");
+  static final Key<LossConfig, Double> HUBER_DELTA =
+      KEYS.key("huber_delta", ValueType.number(1e-6, 1e6), LossConfig::huberDelta)
+          .standard(1.0)
+          .help(
+              "With loss_type: classic_huber, the size of an error from which it costs its size"
+                  + " instead of its square.");
+  static final Key<LossConfig, Double> SNR_GAMMA =
+      KEYS.key("snr_gamma", ValueType.upTo(1e6), LossConfig::snrGamma)
+          .standard(0.0)
+          .alias("min_snr_gamma")
+          .help(
+              "Min-SNR loss weighting (Hang et al. 2023): timesteps with a signal-to-noise ratio"
+                  + " above this count less. 5 is usual; 0 weighs all timesteps the same.");
+  static final Key<LossConfig, Debiased> DEBIASED =
+      KEYS.key(
+              "debiased_estimation_loss", ValueType.flagOr(Debiased.class), LossConfig::debiased)
+          .standard(Debiased.FALSE)
+          .help(
+              "Debiased estimation (Yu et al. 2024): timesteps count less the less noise they"
+                  + " have. true is kohya's formula; onetrainer is OneTrainer's, which differs for"
+                  + " models that predict velocity.");
+  static final Key<LossConfig, Double> P2_GAMMA =
+      KEYS.key("p2_gamma", ValueType.upTo(100), LossConfig::p2Gamma)
+          .standard(0.0)
+          .help(
+              "P2 loss weighting (Choi et al. 2022): timesteps with little noise count less, by"
+                  + " the power of this; 1 is usual, 0 weighs all timesteps the same.");
+  static final Key<LossConfig, Boolean> SCALE_V =
+      KEYS.key(
+              "scale_v_pred_loss_like_noise_pred", ValueType.flag(), LossConfig::scaleVLikeNoise)
+          .standard(false)
+          .help(
+              "Weigh the timesteps of a model that predicts velocity as if it predicted the noise;"
+                  + " refused for models that predict the noise.");
+  static final Key<LossConfig, Double> V_PRED_LIKE_LOSS =
+      KEYS.key("v_pred_like_loss", ValueType.upTo(1e6), LossConfig::vLikeLoss)
+          .standard(0.0)
+          .help(
+              "Add the loss that a model which predicts velocity would have, times this, to that"
+                  + " of a model that predicts the noise; 0 adds none.");
+  static final Key<LossConfig, Boolean> SPLIT_LOSS =
+      KEYS.key("split_loss", ValueType.flag(), LossConfig::splitLoss)
+          .standard(true)
+          .help(
+              "Average the loss of the subject's pictures and that of the class images apart and"
+                  + " add them, the latter times prior_loss_weight. false averages all rows of a"
+                  + " batch together and multiplies with the mean of their weights, as the"
+                  + " extension does.");
+
+  static LossConfig of(Values run) {
+    return new LossConfig(
+        run.get(LOSS_TYPE),
+        run.get(HUBER_SCHEDULE),
+        run.get(HUBER_C),
+        run.get(HUBER_SCALE),
+        run.get(HUBER_DELTA),
+        run.get(SNR_GAMMA),
+        run.get(DEBIASED),
+        run.get(P2_GAMMA),
+        run.get(SCALE_V),
+        run.get(V_PRED_LIKE_LOSS),
+        run.get(SPLIT_LOSS));
+  }
+
+  /** The cost of one number that is off by d. */
+  public enum Type {
+    /** d². */
+    L2,
+    /** |d|. */
+    L1,
+    /** 2c(√(d² + c²) − c), kohya's. */
+    HUBER,
+    /** 2(√(d² + c²) − c), kohya's. */
+    SMOOTH_L1,
+    /** ln cosh d, OneTrainer's. */
+    LOG_COSH,
+    /** d²/2 up to δ, a line beyond: OneTrainer's. */
+    CLASSIC_HUBER;
+
+    /** The name in configuration files. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  /** How a threshold changes with the timestep, in kohya's words. */
+  public enum HuberSchedule {
+    /** Not at all. */
+    CONSTANT,
+    /** Exponentially. */
+    EXPONENTIAL,
+    /** With the signal to noise ratio. */
+    SNR;
+
+    /** The name in configuration files. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  /** Debiased estimation. */
+  public enum Debiased {
+    /** None. */
+    FALSE,
+    /** By kohya's formula. */
+    TRUE,
+    /** By OneTrainer's. */
+    ONETRAINER;
+
+    /** The name in configuration files. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+}

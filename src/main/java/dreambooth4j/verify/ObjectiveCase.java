@@ -1,0 +1,208 @@
+package dreambooth4j.verify;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.config.ConfigReader;
+import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.diffusion.Objective;
+import dreambooth4j.diffusion.Prediction;
+import dreambooth4j.diffusion.SchedulerConfig;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Var;
+import dreambooth4j.engine.kernel.LossKernels;
+import dreambooth4j.engine.kernel.NoiseKernels;
+import dreambooth4j.engine.op.ChannelsLast;
+import dreambooth4j.engine.op.NoiseTarget;
+import dreambooth4j.engine.op.RowLoss;
+import dreambooth4j.train.Recipe;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.regex.Pattern;
+
+/**
+ * One option of the objective on recorded draws and a recorded prediction, by the configuration
+ * that a user would write: noisy latents, target, weights, losses and the gradient.
+ */
+final class ObjectiveCase {
+  /** The keys that make each case; {x} stands for the case's setting x. */
+  private static final Map<String, String> KEYS = new HashMap<>();
+
+  private static final Pattern SETTING = Pattern.compile("\\{(\\w+)}");
+
+  static {
+    KEYS.put("epsilon", "");
+    KEYS.put("v_prediction", "");
+    for (String kind : new String[] {"_epsilon", "_v"}) {
+      KEYS.put("min_snr" + kind, "snr_gamma={gamma}");
+      KEYS.put("debiased" + kind, "debiased_estimation_loss=true");
+      KEYS.put("p2" + kind, "p2_gamma={gamma}");
+    }
+    KEYS.put("debiased_v_onetrainer", "debiased_estimation_loss=onetrainer");
+    KEYS.put("scale_v_like_noise", "scale_v_pred_loss_like_noise_pred=true");
+    KEYS.put("v_pred_like_loss", "v_pred_like_loss={strength}");
+    KEYS.put("zero_terminal_min_snr_v", "snr_gamma={gamma}");
+    for (String schedule : new String[] {"_constant", "_exponential", "_snr"}) {
+      for (String type : new String[] {"huber", "smooth_l1"}) {
+        KEYS.put(
+            type + schedule,
+            "loss_type=" + type + " huber_schedule={huber_schedule} huber_c={huber_c} huber_scale={huber_scale}");
+      }
+    }
+    KEYS.put("huber_onetrainer", "loss_type=classic_huber huber_delta={delta}");
+    KEYS.put("l1", "loss_type=l1");
+    KEYS.put("log_cosh", "loss_type=log_cosh");
+  }
+
+  private static final int INSTANCES = 2;
+
+  private final Arena arena;
+  private final Golden golden;
+  private final NoiseSchedule schedule;
+  private final Recipe recipe;
+  private final Objective objective;
+  private final Tensor timesteps;
+
+  private ObjectiveCase(Arena arena, Golden golden) {
+    this.arena = arena;
+    this.golden = golden;
+    schedule = NoiseSchedule.of(scheduler(golden));
+    recipe = Recipe.of(ConfigReader.read(null, keys(golden)).config());
+    objective = recipe.objective().apply(schedule);
+    timesteps = golden.input(arena, "input.timestep");
+  }
+
+  static void run(Arena arena, Golden golden) {
+    new ObjectiveCase(arena, golden).compare();
+  }
+
+  /** The keys of a run that computes this case. */
+  static Map<String, String> keys(Golden golden) {
+    String name = golden.setting("name").asText();
+    String written = KEYS.get(name);
+    if (written == null) {
+      throw golden.notUnderstood("objective " + name);
+    }
+    String filled =
+        SETTING.matcher(written).replaceAll(each -> golden.setting(each.group(1)).asText());
+    Map<String, String> keys = new HashMap<>(Map.of("instance_data_dir", "pictures"));
+    for (String each : filled.split(" ", -1)) {
+      int equals = each.indexOf('=');
+      if (equals > 0) {
+        keys.put(each.substring(0, equals), each.substring(equals + 1));
+      }
+    }
+    return keys;
+  }
+
+  /** The noise schedule of Stable Diffusion with what the case says of it. */
+  private static SchedulerConfig scheduler(Golden golden) {
+    ObjectNode values = JsonNodeFactory.instance.objectNode();
+    values.put("beta_schedule", "scaled_linear").put("beta_start", 0.00085).put("beta_end", 0.012);
+    values.set("prediction_type", golden.setting("prediction_type"));
+    values.set("rescale_betas_zero_snr", golden.setting("zero_terminal_snr"));
+    return SchedulerConfig.of(values);
+  }
+
+  private void compare() {
+    Tensor target = noised();
+    table("output.weight", objective.timestepWeights(arena));
+    table("output.huber_c", objective.thresholds(arena));
+    Tensor prediction = latents("input.prediction");
+    losses(prediction, target);
+  }
+
+  /** A recorded tensor of latents in our layout. */
+  private Tensor latents(String name) {
+    return ChannelsLast.of(arena, golden.input(arena, name));
+  }
+
+  private void output(String name, Tensor ours) {
+    golden.output(arena, name, ChannelsLast.undo(arena, ours).toFloats(), Limits.OBJECTIVE);
+  }
+
+  /** The rows' entries of a table of all timesteps, where the case has them. */
+  private void table(String name, Tensor all) {
+    if (!golden.has(name)) {
+      return;
+    }
+    float[] values = all.toFloats();
+    long[] rows = timesteps.toLongs();
+    float[] ours = new float[rows.length];
+    for (int i = 0; i < ours.length; i++) {
+      ours[i] = values[(int) rows[i]];
+    }
+    golden.output(arena, name, ours, Limits.OBJECTIVE);
+  }
+
+  /** Compares what the network sees; the target. */
+  private Tensor noised() {
+    NoiseTarget.Result result =
+        NoiseTarget.apply(
+            arena,
+            new NoiseKernels.Noise(0, 0, 0, latents("input.noise"), null),
+            latents("input.x0"),
+            timesteps,
+            schedule.roots(arena),
+            arena.zeros("row index", DType.I32, timesteps.count()),
+            arena.zeros("step", DType.I64, 1),
+            objective.prediction() == Prediction.VELOCITY);
+    output("output.noisy", result.noisy());
+    output("output.target", result.target());
+    return result.target();
+  }
+
+  private void losses(Tensor prediction, Tensor target) {
+    int rows = (int) timesteps.count();
+    float[] ofRows = new float[rows];
+    for (int i = 0; i < rows; i++) {
+      Tensor one = prediction.rows(i, 1);
+      ofRows[i] = loss(one, target.rows(i, 1), i, 1)[0];
+    }
+    golden.output(arena, "output.row_loss", ofRows, Limits.OBJECTIVE);
+    golden.output(
+        arena,
+        "output.loss",
+        new float[] {loss(prediction, target, 0, INSTANCES)[0]},
+        Limits.OBJECTIVE);
+  }
+
+  /** The losses of rows from {@code first} on, of which so many are instance rows. */
+  private float[] loss(Tensor prediction, Tensor target, int first, int instances) {
+    int rows = (int) prediction.size(0);
+    float[] ones = new float[rows];
+    Arrays.fill(ones, 1);
+    Tensor one = arena.floats("1", new float[] {1}, 1);
+    float prior = (float) golden.setting("prior_loss_weight").asDouble();
+    LossKernels.Weights weights =
+        new LossKernels.Weights(
+            instances,
+            timesteps.rows(first, rows),
+            objective.timestepWeights(arena),
+            arena.floats("of row", ones, rows),
+            arena.floats("prior", new float[] {prior}, 1),
+            one,
+            one,
+            !recipe.splitLoss());
+    Tensor losses = arena.zeros("losses", DType.F32, 3);
+    try (Tape tape = Tape.recording(arena)) {
+      Var input = tape.input(prediction);
+      LossKernels.Measure measure =
+          new LossKernels.Measure(objective.form(), objective.thresholds(arena), null);
+      tape.backward(RowLoss.apply(tape, input, target, weights, measure, losses));
+      if (rows == timesteps.count()) {
+        Tensor gradient = Objects.requireNonNull(input.gradient());
+        golden.output(
+            arena,
+            "grad.prediction",
+            ChannelsLast.undo(arena, gradient).toFloats(),
+            Limits.OBJECTIVE);
+      }
+    }
+    return losses.toFloats();
+  }
+}

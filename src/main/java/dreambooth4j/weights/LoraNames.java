@@ -1,0 +1,120 @@
+package dreambooth4j.weights;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the layers of one model are called in LoRA files. Each naming has its own spelling of a
+ * layer, which a factor's name follows; a spelling means one layer, whoever wrote it.
+ */
+final class LoraNames {
+  /** A layer of a model. */
+  record Layer(Component component, String name) {}
+
+  private static final String TEXT_MODEL = "text_model.";
+  private static final String SECOND = "_2";
+
+  private final ModelLayers layers;
+  private final OriginalUNet original;
+  private final Map<String, Layer> bySpelling = new HashMap<>();
+
+  LoraNames(ModelLayers layers) {
+    this.layers = layers;
+    this.original = new OriginalUNet(layers.of(Component.UNET).keySet());
+    for (Component component : Component.values()) {
+      for (String name : layers.of(component).keySet()) {
+        Layer layer = new Layer(component, name);
+        if (component == Component.UNET) {
+          addUNet(layer);
+        } else {
+          addText(layer);
+        }
+      }
+    }
+  }
+
+  /** The layer that a file calls so; null if this model has none. */
+  @Nullable Layer layer(String spelling) {
+    return bySpelling.get(spelling);
+  }
+
+  /** The spelling of kohya's scripts, which ComfyUI, A1111, Forge and InvokeAI read. */
+  String kohya(Layer layer) {
+    if (layer.component() == Component.UNET) {
+      return kohyaUNet(layers.isSdxl() ? original.name(layer.name()) : layer.name());
+    }
+    String encoder =
+        !layers.isSdxl() ? "te" : layer.component().folder().endsWith(SECOND) ? "te2" : "te1";
+    return underscored("lora_%s_%s".formatted(encoder, TEXT_MODEL + bare(layer)));
+  }
+
+  /** The spelling of diffusers and peft, text encoders as older versions have it. */
+  static String diffusers(Layer layer) {
+    String name = layer.component() == Component.UNET ? layer.name() : TEXT_MODEL + bare(layer);
+    return layer.component().folder() + "." + name;
+  }
+
+  private void addUNet(Layer layer) {
+    String name = layer.name();
+    add("unet." + name, layer);
+    add(name, layer);
+    add(kohyaUNet(name), layer);
+    add(kohyaUNet(original.name(name)), layer);
+    // The oldest files name a processor of the attention and its own layer.
+    String old = name.replace(".to_", ".processor.to_").replaceFirst("\\.to_out\\.0$", ".to_out");
+    add("unet." + old, layer);
+    add(old, layer);
+  }
+
+  private void addText(Layer layer) {
+    String folder = layer.component().folder();
+    String number = folder.endsWith(SECOND) ? "2" : "1";
+    String bare = bare(layer);
+    for (String prefix : new String[] {TEXT_MODEL, ""}) {
+      add(folder + "." + prefix + bare, layer);
+      add(underscored("lora_te%s_%s%s".formatted(number, prefix, bare)), layer);
+      if (number.equals("1")) {
+        add(underscored("lora_te_" + prefix + bare), layer);
+      }
+      String old = bare.replaceFirst("\\.([qkv]|out)_proj$", ".to_$1");
+      add(folder + "." + prefix + old, layer);
+    }
+  }
+
+  private void add(String spelling, Layer layer) {
+    bySpelling.putIfAbsent(spelling, layer);
+  }
+
+  private static String kohyaUNet(String name) {
+    return underscored("lora_unet_" + name);
+  }
+
+  private static String underscored(String name) {
+    return name.replace('.', '_');
+  }
+
+  private static String bare(Layer layer) {
+    return layer.name().startsWith(TEXT_MODEL)
+        ? layer.name().substring(TEXT_MODEL.length())
+        : layer.name();
+  }
+
+  /** The shape of a factor where its layer is a convolution or not: as many axes as its weight. */
+  long[] shape(LoraContents.Item item) {
+    List<Long> weight = layers.of(item.layer().component()).get(item.layer().name());
+    if (weight == null) {
+      throw new IllegalStateException("the model has no layer " + item.layer());
+    }
+    List<Long> shape = new ArrayList<>(item.shape());
+    if (item.factor() == LoraFactor.MAGNITUDE) {
+      shape = new ArrayList<>(weight.subList(0, 1));
+    }
+    while (item.factor().isLora() && shape.size() < weight.size()) {
+      shape.add(1L);
+    }
+    return shape.stream().mapToLong(Long::longValue).toArray();
+  }
+}

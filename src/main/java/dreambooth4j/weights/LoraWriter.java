@@ -1,0 +1,126 @@
+package dreambooth4j.weights;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import java.nio.file.Path;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Supplier;
+
+/**
+ * Writes adapters that have trained as LoRA files: {@code NAME.safetensors} in kohya's naming with
+ * A1111's {@code NAME.json} and {@code NAME.png} beside it, and {@code pytorch_lora_weights
+ * .safetensors} for diffusers, as asked for. All of them appear, or none.
+ */
+public final class LoraWriter implements Export {
+  /** What diffusers looks for in a folder. */
+  private static final String FOR_DIFFUSERS = "pytorch_lora_weights.safetensors";
+
+  /**
+   * How they are written.
+   *
+   * @param name of the file, without its ending
+   * @param namings one or both
+   * @param type what the factors are held in, F32, F16 or BF16
+   */
+  public record Form(String name, Set<LoraNaming> namings, DType type) {
+    /** At least one naming. */
+    public Form {
+      namings = Set.copyOf(namings);
+      if (namings.isEmpty() || !type.isFloat()) {
+        throw new IllegalArgumentException("no naming, or no type of a LoRA: " + type);
+      }
+    }
+  }
+
+  /** The alphas of adapters that train: a function of where they are. */
+  @FunctionalInterface
+  public interface Alphas {
+    /** The alpha of a layer's adapter. */
+    double of(Component component, String layer);
+  }
+
+  private final LoraNames names;
+  private final BaseKind kind;
+  private final boolean velocity;
+  private final Form form;
+  private final Alphas alphas;
+  private final Supplier<LoraCard> card;
+
+  /**
+   * A writer of adapters around the layers of {@code base}.
+   *
+   * @param alphas the alpha of each layer's adapter, asked for when it is written
+   * @param card what the file says of itself, asked for when it is written
+   */
+  public LoraWriter(ModelSource base, Form form, Alphas alphas, Supplier<LoraCard> card) {
+    ModelLayers layers = ModelLayers.of(base);
+    this.names = new LoraNames(layers);
+    this.velocity = predictsVelocity(base);
+    this.kind = BaseKind.of(layers, velocity);
+    this.form = form;
+    this.alphas = alphas;
+    this.card = card;
+  }
+
+  private static boolean predictsVelocity(ModelSource base) {
+    String prediction = base.config(Component.SCHEDULER).path("prediction_type").asText("epsilon");
+    return prediction.equals("v_prediction");
+  }
+
+  /** The file of these adapters in a folder that programs other than diffusers load. */
+  public static Path file(Path folder, String name) {
+    return folder.resolve(name + ".safetensors");
+  }
+
+  /**
+   * Writes the files into a folder; wherever this fails or the process is killed, it holds those
+   * that were there before or these, or {@link FolderChanges} are pending.
+   *
+   * @throws dreambooth4j.Problem when they cannot be written
+   */
+  @Override
+  public void write(Arena arena, List<Group> groups, Map<String, String> notes, Path output) {
+    write(arena, contents(groups), notes, output);
+  }
+
+  void write(Arena arena, LoraContents contents, Map<String, String> notes, Path output) {
+    try (FolderChanges changes = new FolderChanges(output)) {
+      hand(changes, arena, contents, notes, output);
+      changes.commit();
+    }
+  }
+
+  @Override
+  public Map<Path, Long> files(Arena arena, List<Group> groups, Path output) {
+    FolderPlan plan = new FolderPlan();
+    hand(plan, arena, contents(groups), Map.of(), output);
+    return plan.bytes();
+  }
+
+  private LoraContents contents(List<Group> groups) {
+    return LoraContents.of(groups, alphas);
+  }
+
+  private void hand(
+      NewFiles files, Arena arena, LoraContents contents, Map<String, String> notes, Path output) {
+    LoraMetadata metadata = new LoraMetadata(card.get(), kind, velocity);
+    if (form.namings.contains(LoraNaming.KOHYA)) {
+      files.add(output.resolve(form.name + ".json"), StagedFiles.Body.of(metadata.sidecar()));
+      LoraCard.Picture picture = metadata.picture();
+      if (picture != null) {
+        files.add(output.resolve(form.name + ".png"), picture.png());
+      }
+    }
+    for (LoraNaming naming : EnumSet.copyOf(form.namings)) {
+      SafetensorsWriter writer = new SafetensorsWriter();
+      naming.write(contents, names, form.type, writer);
+      metadata.entries(contents, writer.hashOfTensors(arena)).forEach(writer::metadata);
+      notes.forEach(writer::metadata);
+      String file = naming == LoraNaming.DIFFUSERS ? FOR_DIFFUSERS : form.name + ".safetensors";
+      files.add(output.resolve(file), writer.body(arena));
+    }
+  }
+}
