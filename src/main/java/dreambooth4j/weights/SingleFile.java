@@ -83,7 +83,7 @@ final class SingleFile implements ModelSource {
 
   /** The tensors of a file, under the names that it has. */
   private static TensorSource tensors(Path path) {
-    return Safetensors.open(path);
+    return TorchFile.isOne(path) ? TorchFile.open(path) : Safetensors.open(path);
   }
 
   @Override
