@@ -5,7 +5,16 @@ package dreambooth4j;
  * they could move a terminal's cursor, colour it, or show a name backwards.
  */
 public final class Printable {
+  /** As much of one value as a message shows. */
+  private static final int LONGEST_VALUE = 80;
+
   private Printable() {}
+
+  /** A value that somebody wrote, for the midst of a message: cut where it is long. */
+  public static String shortened(Object value) {
+    String text = String.valueOf(value);
+    return text.length() <= LONGEST_VALUE ? text : text.substring(0, LONGEST_VALUE) + "…";
+  }
 
   /**
    * The text with control characters, characters that turn the direction of writing, and halves of

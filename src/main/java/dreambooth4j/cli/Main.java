@@ -13,7 +13,6 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.TypeConversionException;
-import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command line: every command is one class beside this one. */
 @Command(
@@ -64,6 +63,8 @@ public final class Main {
     if (terminal != null) {
       line.setErr(Wrap.around(System.err, terminal.columns()));
     }
+    ProgressLine.Terminal.columnsOfOutput()
+        .ifPresent(columns -> line.setOut(Wrap.around(System.out, columns)));
     return run(line, args);
   }
 
@@ -112,10 +113,7 @@ public final class Main {
   private static int misused(ParameterException error) {
     CommandLine line = error.getCommandLine();
     line.getErr()
-        .println(
-            line.getColorScheme()
-                .errorText("error: " + Printable.text(String.valueOf(error.getMessage()))));
-    UnmatchedArgumentException.printSuggestions(error, line.getErr());
+        .println(line.getColorScheme().errorText("error: " + Misuse.explained(error)));
     line.getErr().println("See " + line.getCommandSpec().qualifiedName() + " --help");
     return Problem.Kind.USAGE.exitCode();
   }

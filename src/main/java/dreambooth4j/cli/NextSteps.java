@@ -2,7 +2,7 @@ package dreambooth4j.cli;
 
 import dreambooth4j.config.Config;
 import dreambooth4j.report.RunReport;
-import java.io.PrintWriter;
+import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,13 +17,13 @@ final class NextSteps {
   private NextSteps() {}
 
   /**
-   * Prints it.
+   * Prints it. Nothing is broken at the terminal's width: half a command line is another one.
    *
    * @param args the command line of the run
    * @param complete whether the run did all its steps
    */
   static void print(
-      PrintWriter err, Config config, RunReport.Outcome run, List<String> args, boolean complete) {
+      PrintStream err, Config config, RunReport.Outcome run, List<String> args, boolean complete) {
     Path output = config.output().outputDir();
     if (run.sampled()) {
       err.println("Samples: " + ClassImageTable.shown(output.resolve("samples")));

@@ -10,6 +10,7 @@ import dreambooth4j.train.MemoryForecast;
 import dreambooth4j.train.TrainingRun;
 import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -67,7 +68,9 @@ final class TrainCommand implements Callable<Integer> {
       PrintWriter out = spec.commandLine().getOut();
       out.print(ConfigWriter.toYaml(config));
       out.flush();
-      try (RunReport report = new RunReport(err, config.output().outputDir(), null, true)) {
+      Path output = config.output().outputDir();
+      try (RunReport report =
+          new RunReport(err, output, ProgressLine.Terminal.current(), true)) {
         MemoryForecast memory = new TrainingRun(config, report, () -> false).dryRun();
         MemoryTable.options(memory).forEach(out::println);
         out.flush();
@@ -90,7 +93,7 @@ final class TrainCommand implements Callable<Integer> {
       boolean saved = main.interrupt.requested() || report.outcome().checkpointSaved();
       if (done || (saved && !diverged)) {
         List<String> args = spec.root().commandLine().getParseResult().originalArgs();
-        NextSteps.print(spec.commandLine().getErr(), config, report.outcome(), args, done);
+        NextSteps.print(err, config, report.outcome(), args, done);
       }
     }
     return done ? 0 : Interrupt.EXIT_CODE;

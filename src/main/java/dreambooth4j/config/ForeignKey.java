@@ -1,5 +1,6 @@
 package dreambooth4j.config;
 
+import dreambooth4j.Printable;
 import java.util.Locale;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -48,7 +49,7 @@ record ForeignKey(
     String plain = value.toLowerCase(Locale.ROOT);
     if (flag && !plain.matches("true|false|")) {
       return "found '%s', allowed is %s"
-          .formatted(Spelling.shorten(value), ValueType.flag().allowed());
+          .formatted(Printable.shortened(value), ValueType.flag().allowed());
     }
     boolean refuses = kind == Kind.REFUSED || (kind == Kind.LORA && !inExtensionsFile);
     return refuses && asks.test(plain) ? notDone(value) : null;

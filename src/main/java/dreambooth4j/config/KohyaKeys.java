@@ -1,5 +1,6 @@
 package dreambooth4j.config;
 
+import dreambooth4j.Printable;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -196,7 +197,7 @@ public final class KohyaKeys {
             .formatted(file, keys.isEmpty() ? "" : ". Its keys:"));
     keys.entrySet().stream()
         .limit(MOST_SHOWN)
-        .forEach(key -> lines.add("  " + Spelling.shorten(key.getKey()) + ": " + key.getValue()));
+        .forEach(key -> lines.add("  " + Printable.shortened(key.getKey()) + ": " + key.getValue()));
     if (keys.size() > MOST_SHOWN) {
       lines.add("  and %d more".formatted(keys.size() - MOST_SHOWN));
     }

@@ -2,6 +2,7 @@ package dreambooth4j.config;
 
 import static java.util.Objects.requireNonNull;
 
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Layer.Raw;
 import java.nio.file.Path;
@@ -179,7 +180,7 @@ final class Sources {
       String origin = at(file, tuple.getKeyNode());
       Node value = tuple.getValueNode();
       if (!PLAIN_TAGS.contains(value.getTag())) {
-        errors.add("%s: %s: tags are not allowed".formatted(origin, Spelling.shorten(name)));
+        errors.add("%s: %s: tags are not allowed".formatted(origin, Printable.shortened(name)));
       } else if (structure != null && STRUCTURE.contains(name)) {
         if (structure.put(name, value) != null) {
           errors.add("%s: %s is given twice".formatted(origin, name));
@@ -243,7 +244,7 @@ final class Sources {
         errors.size() < MOST_ERRORS
             ? Spelling.nearest(name, NAMES).map(k -> "; did you mean " + k + "?").orElse("")
             : "";
-    return "%s: unknown key %s%s".formatted(origin, Spelling.shorten(name), guess);
+    return "%s: unknown key %s%s".formatted(origin, Printable.shortened(name), guess);
   }
 
   private static boolean isConceptKey(String name) {

@@ -5,12 +5,12 @@ import java.util.Comparator;
 import java.util.Locale;
 import java.util.Optional;
 
-/** Texts of users in messages: the key that somebody probably meant, and not too much of any. */
-final class Spelling {
+/** Texts of users: the key that somebody probably meant, and names made of them. */
+public final class Spelling {
   private Spelling() {}
 
   /** The nearest of the known words, if one is near enough to be worth a guess. */
-  static Optional<String> nearest(String word, Collection<String> known) {
+  public static Optional<String> nearest(String word, Collection<String> known) {
     if (word.length() > 64) {
       return Optional.empty();
     }
@@ -18,11 +18,6 @@ final class Spelling {
     return known.stream()
         .min(Comparator.<String>comparingInt(k -> distance(lower, k)).thenComparing(k -> k))
         .filter(k -> distance(lower, k) <= Math.max(2, k.length() / 3));
-  }
-
-  /** A text for a message, cut where it is long. */
-  static String shorten(String text) {
-    return text.length() <= 60 ? text : text.substring(0, 60) + "…";
   }
 
   /** A text with one blank between its words and none around them. */

@@ -1,5 +1,6 @@
 package dreambooth4j.config;
 
+import dreambooth4j.Printable;
 import dreambooth4j.config.Layer.Raw;
 import java.nio.file.Path;
 import java.util.List;
@@ -66,7 +67,7 @@ final class Values {
     } catch (IllegalArgumentException e) {
       error(
           "%s: found '%s', allowed is %s"
-              .formatted(raw.at(key.name()), Spelling.shorten(text), key.type().allowed()));
+              .formatted(raw.at(key.name()), Printable.shortened(text), key.type().allowed()));
       return key.standard(context.defaults);
     }
   }

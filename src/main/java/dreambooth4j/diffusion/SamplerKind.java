@@ -1,5 +1,6 @@
 package dreambooth4j.diffusion;
 
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import java.util.Arrays;
 import java.util.Optional;
@@ -97,7 +98,7 @@ public enum SamplerKind {
     if (kind == null) {
       throw Problem.data(
           "scheduler_config.json: _class_name %s is not supported; name one of %s"
-              .formatted(config.className(), labels()));
+              .formatted(Printable.shortened(config.className()), labels()));
     }
     return kind;
   }

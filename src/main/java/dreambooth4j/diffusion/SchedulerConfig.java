@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 
 /**
@@ -47,7 +48,7 @@ public final class SchedulerConfig {
     if (node instanceof ObjectNode object) {
       return new SchedulerConfig(object.deepCopy());
     }
-    throw Problem.data("scheduler_config.json: expected an object, found " + node);
+    throw Problem.data("scheduler_config.json: expected an object, found " + node.getNodeType());
   }
 
   /** The diffusers class that it was written for; empty if it does not say. */
@@ -125,7 +126,9 @@ public final class SchedulerConfig {
 
   /** What is thrown when the value of {@code key} is not supported. */
   Problem unsupported(String key) {
-    return Problem.data("scheduler_config.json: %s %s is not supported".formatted(key, at(key)));
+    return Problem.data(
+        "scheduler_config.json: %s %s is not supported"
+            .formatted(key, Printable.shortened(at(key))));
   }
 
   private JsonNode at(String key) {
@@ -135,7 +138,8 @@ public final class SchedulerConfig {
   private void require(String key, boolean met, String expected) {
     if (!met) {
       throw Problem.data(
-          "scheduler_config.json: %s: expected %s, found %s".formatted(key, expected, at(key)));
+          "scheduler_config.json: %s: expected %s, found %s"
+              .formatted(key, expected, Printable.shortened(at(key))));
     }
   }
 

@@ -1,6 +1,7 @@
 package dreambooth4j.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -50,7 +51,7 @@ final class ComponentConfig {
     if (!value.isInt() || value.intValue() <= 0 || value.intValue() > most) {
       throw Problem.data(
           "%s: %s must be a whole number from 1 to %d, found %s"
-              .formatted(where, key, most, value));
+              .formatted(where, key, most, Printable.shortened(value)));
     }
     return value.intValue();
   }
@@ -64,7 +65,7 @@ final class ComponentConfig {
     if (!value.isNumber() || !(value.doubleValue() >= least && value.doubleValue() <= most)) {
       throw Problem.data(
           "%s: %s must be a number from %s to %s, found %s"
-              .formatted(where, key, least, most, value));
+              .formatted(where, key, least, most, Printable.shortened(value)));
     }
     return value.doubleValue();
   }
@@ -75,7 +76,9 @@ final class ComponentConfig {
       return otherwise;
     }
     if (!value.isBoolean()) {
-      throw Problem.data("%s: %s must be true or false, found %s".formatted(where, key, value));
+      throw Problem.data(
+          "%s: %s must be true or false, found %s"
+              .formatted(where, key, Printable.shortened(value)));
     }
     return value.booleanValue();
   }
@@ -95,7 +98,7 @@ final class ComponentConfig {
   private JsonNode list(String key) {
     JsonNode value = get(key);
     if (!value.isArray() || value.isEmpty() || value.size() > MOST_LEVELS) {
-      String found = value.isArray() ? value.size() + " entries" : value.toString();
+      String found = value.isArray() ? value.size() + " entries" : Printable.shortened(value);
       throw Problem.data(
           "%s: %s must be a list of 1 to %d entries, one for each level, found %s"
               .formatted(where, key, MOST_LEVELS, found));
@@ -140,7 +143,8 @@ final class ComponentConfig {
 
   Problem unsupported(String key, JsonNode value, String supported) {
     return Problem.data(
-        "%s: %s = %s is not supported, only %s".formatted(where, key, value, supported));
+        "%s: %s = %s is not supported, only %s"
+            .formatted(where, Printable.shortened(key), Printable.shortened(value), supported));
   }
 
   /** Refuses a list entry that is not among {@code supported}. */
@@ -149,7 +153,7 @@ final class ComponentConfig {
       if (!supported.contains(name)) {
         throw Problem.data(
             "%s: %s has %s, which is not supported, only %s"
-                .formatted(where, key, name, String.join(", ", supported)));
+                .formatted(where, key, Printable.shortened(name), String.join(", ", supported)));
       }
     }
   }

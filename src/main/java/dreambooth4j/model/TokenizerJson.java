@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.weights.ComponentFiles;
 import java.util.List;
@@ -104,7 +105,9 @@ final class TokenizerJson {
     }
     JsonNode id = root.path("model").path("vocab").path(token);
     if (!id.isIntegralNumber()) {
-      throw Problem.data("%s: expected the special token %s, found none".formatted(where, token));
+      throw Problem.data(
+          "%s: expected the special token %s, found none"
+              .formatted(where, Printable.shortened(token)));
     }
     ObjectNode entry = added.addObject().put("id", id.asLong()).put("content", token);
     entry.put("single_word", false).put("lstrip", false).put("rstrip", false);
@@ -132,7 +135,7 @@ final class TokenizerJson {
     if (id.asInt() >= vocabulary) {
       throw Problem.data(
           "%s: the token %s has the number %s, but %s says that vocab_size is %d"
-              .formatted(where, token, id, config, vocabulary));
+              .formatted(where, Printable.shortened(token), id, config, vocabulary));
     }
   }
 

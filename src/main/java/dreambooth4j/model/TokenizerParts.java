@@ -2,6 +2,7 @@ package dreambooth4j.model;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import java.util.HashSet;
 import java.util.Map;
@@ -45,6 +46,14 @@ final class TokenizerParts {
 
   /** As far as a text encoder's embedding may reach. */
   private static final int MOST_IDS = 1 << 20;
+
+  /**
+   * CLIP has two, textual inversions bring some dozens. The library takes the square of their number
+   * and of their length to read them.
+   */
+  private static final int MOST_ADDED = 1000;
+
+  private static final int LONGEST_ADDED = 1000;
 
   private final String where;
 
@@ -139,8 +148,12 @@ final class TokenizerParts {
     for (String key : new String[] {"fuse_unk", "byte_fallback", "ignore_merges"}) {
       flag("model." + key, model.path(key));
     }
-    for (String key :
-        new String[] {"unk_token", "continuing_subword_prefix", "end_of_word_suffix"}) {
+    // With one, the library cuts the second half of each merge without looking, and ends the process.
+    expect(
+        "model.continuing_subword_prefix",
+        model.path("continuing_subword_prefix"),
+        value -> value.isEmpty() || value.equals("null") || value.equals("\"\""));
+    for (String key : new String[] {"unk_token", "end_of_word_suffix"}) {
       JsonNode value = model.path(key);
       if (!value.isTextual() && !isLeftOut(value)) {
         throw foreign("model." + key, value);
@@ -155,7 +168,7 @@ final class TokenizerParts {
     }
     Set<Integer> seen = new HashSet<>();
     for (Map.Entry<String, JsonNode> token : vocabulary.properties()) {
-      String key = "model.vocab \"%s\"".formatted(token.getKey());
+      String key = "model.vocab \"%s\"".formatted(Printable.shortened(token.getKey()));
       if (!seen.add(id(key, token.getValue()))) {
         throw Problem.data(
             "%s: %s has the number %s, as another token has"
@@ -165,12 +178,13 @@ final class TokenizerParts {
   }
 
   private void addedTokens(JsonNode tokens) {
-    if (!isLeftOut(tokens) && !tokens.isArray()) {
+    if (!isLeftOut(tokens) && !(tokens.isArray() && tokens.size() <= MOST_ADDED)) {
       throw foreign("added_tokens", tokens);
     }
     for (JsonNode token : tokens) {
       JsonNode content = token.path("content");
-      if (!content.isTextual() || content.asText().isEmpty()) {
+      int length = content.asText().length();
+      if (!content.isTextual() || length == 0 || length > LONGEST_ADDED) {
         throw foreign("added_tokens.content", content);
       }
       id("added_tokens.id", token.path("id"));
@@ -213,7 +227,6 @@ final class TokenizerParts {
   }
 
   private static String shown(JsonNode value) {
-    String text = value.isMissingNode() ? "nothing" : value.toString();
-    return text.length() > 200 ? text.substring(0, 200) + "…" : text;
+    return value.isMissingNode() ? "nothing" : Printable.shortened(value);
   }
 }

@@ -4,6 +4,7 @@ import static dreambooth4j.model.ComponentConfig.MOST_CHANNELS;
 import static dreambooth4j.model.ComponentConfig.MOST_LAYERS;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dreambooth4j.Printable;
 import java.util.Collections;
 import java.util.List;
 
@@ -61,7 +62,9 @@ public record VaeConfig(
 
   private static void levels(ComponentConfig c, String key, String type, int levels) {
     if (!c.names(key).equals(Collections.nCopies(levels, type))) {
-      throw c.wrong("%s must be %d × %s, found %s".formatted(key, levels, type, c.names(key)));
+      throw c.wrong(
+          "%s must be %d × %s, found %s"
+              .formatted(key, levels, type, Printable.shortened(c.names(key))));
     }
   }
 

@@ -34,6 +34,11 @@ public final class ProgressLine implements AutoCloseable {
       return new Terminal(usedColumns().orElse(USUAL_COLUMNS));
     }
 
+    /** How wide the terminal is that standard output is; empty if it is none. */
+    public static OptionalInt columnsOfOutput() {
+      return Boolean.getBoolean("dreambooth.output.terminal") ? usedColumns() : OptionalInt.empty();
+    }
+
     /** How wide the terminal is that this runs in; empty if it runs in none. */
     public static OptionalInt usedColumns() {
       int columns = Integer.getInteger("dreambooth.columns", 0);

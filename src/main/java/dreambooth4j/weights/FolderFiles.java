@@ -3,6 +3,7 @@ package dreambooth4j.weights;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.RegularFile;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -13,7 +14,8 @@ record FolderFiles(Path folder) implements ComponentFiles {
 
   @Override
   public boolean has(String name) {
-    return Files.isRegularFile(folder.resolve(name));
+    // Whatever lies there under the name: what is no file is said when it is read.
+    return Files.exists(folder.resolve(name), LinkOption.NOFOLLOW_LINKS);
   }
 
   @Override

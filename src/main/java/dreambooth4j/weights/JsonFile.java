@@ -13,12 +13,18 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /** JSON files of a model: small, one object each, and not trusted. */
 public final class JsonFile {
   /** A tokenizer has 4 MB; a tree of so many bytes fits into half a gigabyte whatever they say. */
-  private static final int MAX_BYTES = 16 << 20;
+  private static final int LONGEST_TOKENIZER = 16 << 20;
+
+  /** A configuration has some KB, the index of weights in several files some hundred. */
+  private static final int LONGEST = 2 << 20;
+
+  private static final Set<String> OF_TOKENIZERS = Set.of("tokenizer.json", "vocab.json");
 
   private static final JsonMapper MAPPER =
       JsonMapper.builder()
@@ -34,14 +40,15 @@ public final class JsonFile {
   /**
    * The object that a file holds.
    *
-   * @throws Problem when there is no such file, it is larger than 16 MB, or it holds anything else
+   * @throws Problem when there is no such file, it is larger than any of its kind, or it holds anything
+   *     else
    */
   public static ObjectNode read(Path file) {
     if (Files.notExists(file, LinkOption.NOFOLLOW_LINKS)) {
       throw Problem.data(file + ": expected a JSON file, found none");
     }
     try {
-      JsonNode root = MAPPER.readTree(RegularFile.bytes(file, MAX_BYTES));
+      JsonNode root = MAPPER.readTree(RegularFile.bytes(file, most(file)));
       if (root instanceof ObjectNode object) {
         return object;
       }
@@ -51,6 +58,10 @@ public final class JsonFile {
     } catch (IOException e) {
       throw Safetensors.unreadable(file, e);
     }
+  }
+
+  private static int most(Path file) {
+    return OF_TOKENIZERS.contains(String.valueOf(file.getFileName())) ? LONGEST_TOKENIZER : LONGEST;
   }
 
   /** What is wrong with a JSON text and where, without the library's notes on its source. */

@@ -185,6 +185,11 @@ public final class ModelFolder implements ModelSource {
       return Problem.data(
           "%s %s: get the model again. %s".formatted(expected, RegularFile.fault(expected), SEE));
     }
+    if (Files.exists(folder) && !Files.isDirectory(folder)) {
+      return Problem.data(
+          "%s: expected a folder with %s, found something else. %s"
+              .formatted(folder, component.weightsFile(variant), SEE));
+    }
     List<String> found;
     try (Stream<Path> files = Files.list(folder)) {
       found =

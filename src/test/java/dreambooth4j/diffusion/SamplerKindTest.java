@@ -224,4 +224,14 @@ class SamplerKindTest {
       assertThat(arena.meter().liveCount()).isEqualTo(1);
     }
   }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"_class_name", "prediction_type", "num_train_timesteps"})
+  void shouldShowLittleOfAValueThatIsLong(String key) {
+    SchedulerConfig config = SchedulerConfig.parse(stating(key, '"' + "x".repeat(99_999) + '"'));
+    SamplerKind chosen = key.equals("_class_name") ? null : SamplerKind.DDIM;
+    assertThatThrownBy(() -> SamplerKind.forModel(config, chosen))
+        .isInstanceOf(Problem.class)
+        .satisfies(problem -> assertThat(problem.getMessage()).hasSizeBetween(80, 400));
+  }
 }

@@ -6,12 +6,14 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.train.TinyModel;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.JsonFile;
 import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
@@ -206,6 +208,66 @@ class HostileModelTest {
     assertThat(refused())
         .hasMessageContaining("tokenizer.json: the token beyond has the number 2048")
         .hasMessageContaining("vocab_size is 2048");
+  }
+
+  @Test
+  void shouldRefuseAPrefixThatTheTokenizersLibraryCannotCut() throws IOException {
+    Path file = folder.resolve("tokenizer/tokenizer.json");
+    ObjectNode root = JsonFile.read(file);
+    ((ObjectNode) root.path("model")).put("continuing_subword_prefix", "x");
+    Files.writeString(file, root.toString());
+    assertThat(refused())
+        .hasMessageContaining("tokenizer.json: model.continuing_subword_prefix")
+        .hasMessageContaining("found \"x\"");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 1000000", "50000, 5"})
+  void shouldRefuseAddedTokensThatTakeTheLibraryMinutes(int count, int length) throws IOException {
+    Path file = folder.resolve("tokenizer/tokenizer.json");
+    ObjectNode root = JsonFile.read(file);
+    ArrayNode tokens = root.putArray("added_tokens");
+    for (int i = 0; i < count; i++) {
+      tokens.addObject().put("id", i % 2000).put("content", "a".repeat(length) + i);
+    }
+    Files.writeString(file, root.toString());
+    assertThat(refused()).hasMessageContaining("tokenizer.json: added_tokens");
+  }
+
+  @Test
+  void shouldNotWaitForAPipeInPlaceOfAFolder() throws IOException, InterruptedException {
+    for (String name : new String[] {"diffusion_pytorch_model.safetensors", "config.json"}) {
+      Files.delete(folder.resolve("vae").resolve(name));
+    }
+    Files.delete(folder.resolve("vae"));
+    int code = new ProcessBuilder("mkfifo", folder.resolve("vae").toString()).start().waitFor();
+    assertThat(code).isZero();
+    Problem problem =
+        catchThrowableOfType(
+            Problem.class,
+            () -> ModelSource.find(folder.toString(), null).weights(Component.VAE).close());
+    assertThat(problem).hasMessageContaining("vae: expected a folder with");
+  }
+
+  @Test
+  void shouldNotPassOverATokenizersSettingsThatAreNoFile() throws IOException {
+    Path file = folder.resolve("tokenizer/tokenizer_config.json");
+    Files.delete(file);
+    Files.createSymbolicLink(file, Path.of("gone"));
+    assertThat(refused())
+        .hasMessageContaining("tokenizer_config.json is a link to gone, which is not there");
+  }
+
+  @Test
+  void shouldShowLittleOfWhatIsLong() throws IOException {
+    set("unet/config.json", "x".repeat(1000), JSON.valueToTree("a".repeat(1_000_000)));
+    assertThat(refused()).hasMessageContaining("xxx… = \"aaa");
+  }
+
+  @Test
+  void shouldReadNoConfigurationThatIsLongerThanAny() throws IOException {
+    set("unet/config.json", "x", JSON.valueToTree("a".repeat(3_000_000)));
+    assertThat(refused()).hasMessageContaining("unet/config.json has more than 2,097,152 bytes");
   }
 
   @Test
