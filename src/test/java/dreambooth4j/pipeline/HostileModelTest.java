@@ -242,10 +242,9 @@ class HostileModelTest {
     Files.delete(folder.resolve("vae"));
     int code = new ProcessBuilder("mkfifo", folder.resolve("vae").toString()).start().waitFor();
     assertThat(code).isZero();
+    ModelSource source = ModelSource.find(folder.toString(), ModelOptions.NONE);
     Problem problem =
-        catchThrowableOfType(
-            Problem.class,
-            () -> ModelSource.find(folder.toString(), null).weights(Component.VAE).close());
+        catchThrowableOfType(Problem.class, () -> source.weights(Component.VAE).close());
     assertThat(problem).hasMessageContaining("vae: expected a folder with");
   }
 
