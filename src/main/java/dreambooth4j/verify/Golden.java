@@ -92,6 +92,11 @@ final class Golden implements AutoCloseable {
     return file.tensors().containsKey(name);
   }
 
+  /** A file that was recorded beside the case. */
+  Path sibling(String name) {
+    return file.path().resolveSibling(name);
+  }
+
   /** Names of the recorded tensors that begin so. */
   List<String> names(String prefix) {
     return file.tensors().keySet().stream().filter(n -> n.startsWith(prefix)).sorted().toList();

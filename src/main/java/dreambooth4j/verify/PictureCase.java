@@ -26,24 +26,46 @@ final class PictureCase {
 
   private static void variant(
       Arena arena, StableDiffusion model, Golden golden, String name, JsonNode how) {
-    TextToImage pipeline = new TextToImage(model, PromptsCase.encoding(how));
     List<float[]> path = new ArrayList<>();
+    float[] image =
+        draw(
+            arena,
+            model,
+            how,
+            golden.input(arena, "input.latents"),
+            golden.setting("width").asInt(),
+            golden.setting("height").asInt(),
+            path);
+    golden.path(arena, "output." + name + ".latents", path, Limits.OUTPUT);
+    golden.output(arena, "output." + name + ".image", image, Limits.OUTPUT);
+  }
+
+  /**
+   * A picture as diffusers' pipeline was asked for it, from latents [1, channels, height, width]:
+   * from 0 to 1, channels first; the latents of each step are added to a path.
+   */
+  static float[] draw(
+      Arena arena,
+      StableDiffusion model,
+      JsonNode how,
+      Tensor latents,
+      int width,
+      int height,
+      List<float[]> path) {
+    TextToImage pipeline = new TextToImage(model, PromptsCase.encoding(how));
     try (TorchNoise noise = TorchNoise.ofBatch(0)) {
       Tensor last =
           pipeline.sample(
               arena,
-              request(golden, how),
-              ChannelsLast.of(arena, golden.input(arena, "input.latents")),
+              request(how, width, height),
+              ChannelsLast.of(arena, latents),
               noise,
-              (step, latents) -> path.add(ChannelsLast.undo(arena, latents).toFloats()));
-      golden.path(arena, "output." + name + ".latents", path, Limits.OUTPUT);
-      golden.output(arena, "output." + name + ".image", picture(arena, model, last), Limits.OUTPUT);
+              (step, after) -> path.add(ChannelsLast.undo(arena, after).toFloats()));
+      return picture(arena, model, last);
     }
   }
 
-  private static TextToImage.Request request(Golden golden, JsonNode how) {
-    int width = golden.setting("width").asInt();
-    int height = golden.setting("height").asInt();
+  private static TextToImage.Request request(JsonNode how, int width, int height) {
     return new TextToImage.Request(
         how.path("prompt").asText(),
         how.has("negative_prompt") ? how.path("negative_prompt").asText() : null,

@@ -92,6 +92,7 @@ public final class Verifier implements AutoCloseable {
         case "prompts" -> PromptsCase.run(arena, model(), golden);
         case "train_text_encoders" -> TextTrainingCase.run(arena, model(), golden);
         case "picture" -> PictureCase.run(arena, model(), golden);
+        case "lora_files" -> LoraFilesCase.run(arena, source(), golden);
         case "vae" -> VaeCase.run(arena, model(), golden);
         case "schedulers" -> SamplersCase.run(arena, golden);
         case "adamw", "optimizer" -> OptimizerCase.run(arena, golden);

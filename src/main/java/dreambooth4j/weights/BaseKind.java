@@ -1,19 +1,11 @@
 package dreambooth4j.weights;
 
-import java.util.List;
-
 /** What kind of model a LoRA was made for, as other programs call it. */
 enum BaseKind {
   SD1("stable-diffusion-v1", "sd_v1", "SD1"),
   SD2("stable-diffusion-v2-512", "sd_v2", "SD2"),
   SD2_V("stable-diffusion-v2-768-v", "sd_v2_768_v", "SD2"),
   SDXL("stable-diffusion-xl-v1-base", "sdxl_base_v1-0", "SDXL");
-
-  /** Width of SD 2's prompts; SD 1 has 768, and SDXL is told apart by its own layers. */
-  private static final long WIDE_PROMPT = 1024;
-
-  private static final String PROMPT_LAYER =
-      "mid_block.attentions.0.transformer_blocks.0.attn2.to_k";
 
   private final String architecture;
   private final String kohya;
@@ -25,16 +17,13 @@ enum BaseKind {
     this.webUi = webUi;
   }
 
-  /** The kind of a model with these layers. */
-  static BaseKind of(ModelLayers layers, boolean predictsVelocity) {
-    if (layers.isSdxl()) {
-      return SDXL;
-    }
-    List<Long> prompt = layers.of(Component.UNET).getOrDefault(PROMPT_LAYER, List.of(0L, 0L));
-    if (prompt.get(1) < WIDE_PROMPT) {
-      return SD1;
-    }
-    return predictsVelocity ? SD2_V : SD2;
+  /** The kind of a model. */
+  static BaseKind of(ModelSource model, boolean predictsVelocity) {
+    return switch (Family.of(model)) {
+      case SD1 -> SD1;
+      case SD2 -> predictsVelocity ? SD2_V : SD2;
+      case SDXL -> SDXL;
+    };
   }
 
   /** In {@code modelspec.architecture}. */

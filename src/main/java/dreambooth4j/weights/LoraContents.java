@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.function.LongToDoubleFunction;
 
 /** The adapters that are to be written to a file, in no naming yet. */
 final class LoraContents {
@@ -38,8 +39,12 @@ final class LoraContents {
   private final List<Item> items = new ArrayList<>();
   private final Map<LoraNames.Layer, Double> alphas = new LinkedHashMap<>();
 
-  /** What groups have learnt, as it is saved. */
-  static LoraContents of(List<Group> groups, LoraWriter.Alphas alphas) {
+  /**
+   * What groups have learnt, as it is saved.
+   *
+   * @param alphas the alpha of an adapter of a rank
+   */
+  static LoraContents of(List<Group> groups, LongToDoubleFunction alphas) {
     LoraContents contents = new LoraContents();
     for (Group group : groups) {
       for (Parameter each : group.parameters().all()) {
@@ -51,9 +56,10 @@ final class LoraContents {
             factor,
             each.fileShape(),
             arena -> each.isPermuted() ? each.toFileOrder(arena, each.saved()) : each.saved());
-        contents.alphas.computeIfAbsent(layer, l -> alphas.of(l.component(), l.name()));
+        contents.alphas.put(layer, alphas.applyAsDouble(1));
       }
     }
+    contents.ranks().forEach((layer, rank) -> contents.alpha(layer, alphas.applyAsDouble(rank)));
     return contents;
   }
 

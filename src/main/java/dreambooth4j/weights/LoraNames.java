@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,15 +16,14 @@ final class LoraNames {
   record Layer(Component component, String name) {}
 
   private static final String TEXT_MODEL = "text_model.";
-  private static final String SECOND = "_2";
 
   private final ModelLayers layers;
-  private final OriginalUNet original;
+  private final NameTable original;
   private final Map<String, Layer> bySpelling = new HashMap<>();
 
   LoraNames(ModelLayers layers) {
     this.layers = layers;
-    this.original = new OriginalUNet(layers.of(Component.UNET).keySet());
+    this.original = original(layers.of(Component.UNET).keySet());
     for (Component component : Component.values()) {
       for (String name : layers.of(component).keySet()) {
         Layer layer = new Layer(component, name);
@@ -36,6 +36,24 @@ final class LoraNames {
     }
   }
 
+  /** The original's names of a UNet's layers, which are counted through, in and out. */
+  private static NameTable original(Set<String> unet) {
+    List<Boolean> attends = new ArrayList<>();
+    for (int i = 0; unet.contains("up_blocks.%d.resnets.0.conv1".formatted(i)); i++) {
+      attends.add(unet.contains("up_blocks.%d.attentions.0.proj_in".formatted(i)));
+    }
+    int layers = 0;
+    while (unet.contains("down_blocks.0.resnets.%d.conv1".formatted(layers))) {
+      layers++;
+    }
+    return new UNetNames(attends.size(), layers, attends).table();
+  }
+
+  private String original(String unetLayer) {
+    NameTable.Entry entry = original.ofOurs(unetLayer);
+    return entry == null ? unetLayer : entry.theirs();
+  }
+
   /** The layer that a file calls so; null if this model has none. */
   @Nullable Layer layer(String spelling) {
     return bySpelling.get(spelling);
@@ -44,10 +62,10 @@ final class LoraNames {
   /** The spelling of kohya's scripts, which ComfyUI, A1111, Forge and InvokeAI read. */
   String kohya(Layer layer) {
     if (layer.component() == Component.UNET) {
-      return kohyaUNet(layers.isSdxl() ? original.name(layer.name()) : layer.name());
+      return kohyaUNet(layers.isSdxl() ? original(layer.name()) : layer.name());
     }
     String encoder =
-        !layers.isSdxl() ? "te" : layer.component().folder().endsWith(SECOND) ? "te2" : "te1";
+        !layers.isSdxl() ? "te" : layer.component() == Component.TEXT_ENCODER_2 ? "te2" : "te1";
     return underscored("lora_%s_%s".formatted(encoder, TEXT_MODEL + bare(layer)));
   }
 
@@ -62,7 +80,7 @@ final class LoraNames {
     add("unet." + name, layer);
     add(name, layer);
     add(kohyaUNet(name), layer);
-    add(kohyaUNet(original.name(name)), layer);
+    add(kohyaUNet(original(name)), layer);
     // The oldest files name a processor of the attention and its own layer.
     String old = name.replace(".to_", ".processor.to_").replaceFirst("\\.to_out\\.0$", ".to_out");
     add("unet." + old, layer);
@@ -71,7 +89,7 @@ final class LoraNames {
 
   private void addText(Layer layer) {
     String folder = layer.component().folder();
-    String number = folder.endsWith(SECOND) ? "2" : "1";
+    String number = layer.component() == Component.TEXT_ENCODER_2 ? "2" : "1";
     String bare = bare(layer);
     for (String prefix : new String[] {TEXT_MODEL, ""}) {
       add(folder + "." + prefix + bare, layer);

@@ -7,6 +7,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.LongToDoubleFunction;
 import java.util.function.Supplier;
 
 /**
@@ -35,39 +36,32 @@ public final class LoraWriter implements Export {
     }
   }
 
-  /** The alphas of adapters that train: a function of where they are. */
-  @FunctionalInterface
-  public interface Alphas {
-    /** The alpha of a layer's adapter. */
-    double of(Component component, String layer);
-  }
-
   private final LoraNames names;
   private final BaseKind kind;
   private final boolean velocity;
   private final Form form;
-  private final Alphas alphas;
+  private final LongToDoubleFunction alphas;
   private final Supplier<LoraCard> card;
 
   /**
    * A writer of adapters around the layers of {@code base}.
    *
-   * @param alphas the alpha of each layer's adapter, asked for when it is written
+   * @param alphas the alpha of an adapter of a rank
    * @param card what the file says of itself, asked for when it is written
    */
-  public LoraWriter(ModelSource base, Form form, Alphas alphas, Supplier<LoraCard> card) {
-    ModelLayers layers = ModelLayers.of(base);
-    this.names = new LoraNames(layers);
+  public LoraWriter(
+      ModelSource base, Form form, LongToDoubleFunction alphas, Supplier<LoraCard> card) {
+    this.names = new LoraNames(ModelLayers.of(base));
     this.velocity = predictsVelocity(base);
-    this.kind = BaseKind.of(layers, velocity);
+    this.kind = BaseKind.of(base, velocity);
     this.form = form;
     this.alphas = alphas;
     this.card = card;
   }
 
   private static boolean predictsVelocity(ModelSource base) {
-    String prediction = base.config(Component.SCHEDULER).path("prediction_type").asText("epsilon");
-    return prediction.equals("v_prediction");
+    String prediction = base.config(Component.SCHEDULER).path("prediction_type").asText();
+    return prediction.equals(Prediction.VELOCITY);
   }
 
   /** The file of these adapters in a folder that programs other than diffusers load. */

@@ -64,11 +64,7 @@ public final class ModelLayers {
 
   /** Whether adapters are made for it at all: nobody adapts a VAE. */
   static boolean isAdapted(Component component) {
-    return component == Component.UNET || isTextEncoder(component);
-  }
-
-  static boolean isTextEncoder(Component component) {
-    return component.folder().startsWith(Component.TEXT_ENCODER.folder());
+    return component == Component.UNET || component.isTextEncoder();
   }
 
   private void add(Component component, String ours, @Nullable TensorInfo info) {

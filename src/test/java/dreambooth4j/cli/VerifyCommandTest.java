@@ -44,6 +44,16 @@ class VerifyCommandTest {
     assertThat(ran.exitCode()).isZero();
   }
 
+  @Test
+  void shouldReproduceWhatLorasGiveInEveryNaming() {
+    Path files = GOLDENS.resolve("lora/sdxl-all-files.safetensors");
+
+    Ran ran = verify(GOLDENS.resolve("sdxl/model"), files);
+
+    assertThat(ran.out()).startsWith("ok    sdxl-all-files.safetensors").contains("12 compared");
+    assertThat(ran.exitCode()).isZero();
+  }
+
   /** Cases of no model, a whole folder of them. */
   @ParameterizedTest
   @ValueSource(strings = {"objectives", "optimizers"})
