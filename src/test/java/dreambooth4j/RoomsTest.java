@@ -57,7 +57,7 @@ class RoomsTest {
           "data", Set.of("config", "random"),
           "config", Set.of("diffusion"),
           "diffusion", Set.of("engine"),
-          "model", Set.of("engine", "weights"),
+          "model", Set.of("engine", "weights", "random"),
           "weights", Set.of("engine"),
           "distributed", Set.of("engine"),
           "engine", Set.of("random"));

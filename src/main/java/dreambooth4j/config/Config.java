@@ -9,6 +9,7 @@ public record Config(
     TrainingConfig training,
     LossConfig loss,
     OptimizerConfig optimizer,
+    LoraConfig lora,
     EmaConfig ema,
     ComputeConfig compute,
     MemoryConfig memory,
@@ -30,14 +31,36 @@ public record Config(
   /** The same computed otherwise. */
   public Config with(ComputeConfig other) {
     return new Config(
-        model, data, training, loss, optimizer, ema, other, memory, prior, concepts, samples,
+        model,
+        data,
+        training,
+        loss,
+        optimizer,
+        lora,
+        ema,
+        other,
+        memory,
+        prior,
+        concepts,
+        samples,
         output);
   }
 
   /** The same with other memory options. */
   public Config with(MemoryConfig other) {
     return new Config(
-        model, data, training, loss, optimizer, ema, compute, other, prior, concepts, samples,
+        model,
+        data,
+        training,
+        loss,
+        optimizer,
+        lora,
+        ema,
+        compute,
+        other,
+        prior,
+        concepts,
+        samples,
         output);
   }
 }

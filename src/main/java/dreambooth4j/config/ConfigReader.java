@@ -126,12 +126,14 @@ public final class ConfigReader {
     List<ConceptConfig> concepts = reader.concepts(output.outputDir());
     boolean prior = reader.withPriorPreservation(run, concepts);
     TrainingConfig training = TrainingConfig.of(run, prior);
+    LoraConfig lora = LoraConfig.of(run);
     return new Config(
         ModelConfig.of(run),
         DataConfig.of(run),
         training,
         LossConfig.of(run),
-        OptimizerConfig.of(run, training.trainTextEncoder()),
+        OptimizerConfig.of(run, training.trainTextEncoder(), lora.used()),
+        lora,
         EmaConfig.of(run),
         ComputeConfig.of(run),
         MemoryConfig.of(run),

@@ -29,9 +29,7 @@ record ForeignKey(
     /** It is said that something else is done, with the same result. */
     NOTED,
     /** It ends the reading: it asks for other weights than ours would be. */
-    REFUSED,
-    /** A part of LoRA: refused, but in a db_config.json, which has all of them, ignored. */
-    LORA
+    REFUSED
   }
 
   /** This key with the extension's default. */
@@ -39,25 +37,19 @@ record ForeignKey(
     return new ForeignKey(kind, reason, asks, flag, value);
   }
 
-  /** Whether it does nothing, whatever its value. */
-  boolean isIgnored(boolean inExtensionsFile) {
-    return kind == Kind.IGNORED || (kind == Kind.LORA && inExtensionsFile);
-  }
-
   /** Why a value is refused, or null if it is not. */
-  @Nullable String refusal(String value, boolean inExtensionsFile) {
+  @Nullable String refusal(String value) {
     String plain = value.toLowerCase(Locale.ROOT);
     if (flag && !plain.matches("true|false|")) {
       return "found '%s', allowed is %s"
           .formatted(Printable.shortened(value), ValueType.flag().allowed());
     }
-    boolean refuses = kind == Kind.REFUSED || (kind == Kind.LORA && !inExtensionsFile);
-    return refuses && asks.test(plain) ? notDone(value) : null;
+    return kind == Kind.REFUSED && asks.test(plain) ? notDone(value) : null;
   }
 
   /** Why a list or a map is refused, or null if it is not. */
-  @Nullable String refusalOf(String found, boolean inExtensionsFile) {
-    if (isIgnored(inExtensionsFile)) {
+  @Nullable String refusalOf(String found) {
+    if (kind == Kind.IGNORED) {
       return null;
     }
     if (flag) {

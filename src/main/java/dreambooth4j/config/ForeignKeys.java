@@ -14,11 +14,6 @@ import java.util.function.Predicate;
  * value that asks for other trained weights than ours would be is refused instead.
  */
 public final class ForeignKeys {
-  private static final String LORA =
-      "all weights are trained: this key belongs to LoRA training, which is not there yet, and a"
-          + " learning rate meant for LoRA (1e-4) would ruin the whole model. Remove the key and"
-          + " set learning_rate to about 2e-6";
-
   private static final ForeignKey WITHOUT_EFFECT_THERE =
       ignored("it does not change the weights in the extension either");
 
@@ -145,7 +140,6 @@ public final class ForeignKeys {
     putNoted("half_model", ForeignKeys::on, true, "the model is saved in float32");
 
     putLora();
-    refuseOn("use_lora", "all weights are trained: set it to false, for LoRA is not there yet");
     refuseOn("use_dream", "the plain objective is trained: set it to false");
     refuseOn("freeze_spectral_norm", "no layer is normalised spectrally: set it to false");
     refuseOn("train_imagic", "Imagic is another method of training: set it to false");
@@ -194,34 +188,34 @@ public final class ForeignKeys {
 
   private ForeignKeys() {}
 
-  /** The keys of LoRA. Whoever makes one work moves it from here to a section of its own. */
+  /** Keys of LoRA that {@link LoraConfig} lacks. */
   private static void putLora() {
-    ForeignKey part = new ForeignKey(Kind.LORA, LORA, ForeignKeys::set, false, null);
     put(
-        part,
-        "half_lora",
-        "lora_alpha",
-        "lora_dropout",
-        "lora_learning_rate",
+        ignored("the weight at which the extension adds a LoRA to the model when it saves it"),
+        "lora_weight=0.8",
+        "lora_txt_weight");
+    put(
+        ignored("how the extension finds what trains; here that is all of the adapters"),
+        "lora_use_buggy_requires_grad=false");
+    putNoted(
+        "use_lora_extended", ForeignKeys::on, true, "lora_targets says which layers get an adapter");
+    putNoted("half_lora", ForeignKeys::on, true, "the LoRA file is written in float32");
+    refuse(
         "lora_model_name",
-        "lora_rank",
-        "lora_txt_learning_rate",
-        "lora_txt_rank",
-        "lora_txt_weight",
-        "lora_unet_rank",
-        "lora_use_buggy_requires_grad",
-        "lora_weight",
-        "rank",
-        "use_lora_extended");
-    put(
-        new ForeignKey(
-            Kind.LORA,
-            LORA + "; save_preview_every is the key here for samples every so many epochs",
-            ForeignKeys::set,
-            false,
-            null),
-        "validation_epochs");
-    put(new ForeignKey(Kind.LORA, LORA, ForeignKeys::set, false, null), "image_interpolation_mode");
+        ForeignKeys::set,
+        "training cannot go on from a LoRA file: leave it out");
+    String script =
+        "it is a flag of train_dreambooth_lora.py: remove it, and set use_lora: true to train as that"
+            + " script does; ";
+    refuse(
+        "validation_epochs",
+        ForeignKeys::set,
+        script + "save_preview_every draws samples every so many epochs");
+    refuse(
+        "image_interpolation_mode",
+        ForeignKeys::set,
+        script + "pictures are always scaled by Lanczos");
+    refuse("lora_dropout", ForeignKeys::some, "adapters are trained without dropout: set it to 0");
   }
 
   static boolean contains(String name) {

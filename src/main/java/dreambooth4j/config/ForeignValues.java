@@ -19,7 +19,7 @@ final class ForeignValues {
    */
   @Nullable String take(String name, String value, boolean inExtensionsFile) {
     ForeignKey key = ForeignKeys.get(name, inExtensionsFile);
-    String refusal = key.refusal(value, inExtensionsFile);
+    String refusal = key.refusal(value);
     if (refusal == null && key.isNoted(value)) {
       remarks.add("%s: %s, but %s".formatted(name, value, key.reason()));
     } else if (refusal == null) {
@@ -36,7 +36,7 @@ final class ForeignValues {
    */
   @Nullable String takeNested(String name, String found, boolean inExtensionsFile) {
     ForeignKey key = ForeignKeys.get(name, inExtensionsFile);
-    String refusal = key.refusalOf(found, inExtensionsFile);
+    String refusal = key.refusalOf(found);
     if (refusal == null) {
       addUnused(name, !inExtensionsFile || key.extensionDefault() != null);
     }

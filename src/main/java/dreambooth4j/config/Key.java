@@ -25,6 +25,7 @@ public final class Key<R, T> {
     DATA("Data", true),
     TRAINING("Training", true),
     LOSS("Loss and noise", true),
+    LORA("LoRA", true),
     COMPUTE("Device and precision", true),
     MEMORY("Memory", false),
     PRIOR_LOSS("Prior loss", true),

@@ -35,6 +35,7 @@ public final class Keys {
           new Place<>(Config::training, TrainingConfig.KEYS),
           new Place<>(Config::loss, LossConfig.KEYS),
           new Place<>(Config::optimizer, OptimizerConfig.KEYS),
+          new Place<>(Config::lora, LoraConfig.KEYS),
           new Place<>(Config::ema, EmaConfig.KEYS),
           new Place<>(Config::compute, ComputeConfig.KEYS),
           new Place<>(Config::memory, MemoryConfig.KEYS),

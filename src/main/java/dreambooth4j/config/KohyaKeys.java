@@ -24,9 +24,6 @@ public final class KohyaKeys {
   /** Keys of a TOML file beyond so many are counted, not shown. */
   private static final int MOST_SHOWN = 40;
 
-  private static final String NO_LORA =
-      "LoRA cannot be trained yet, and all weights are trained instead";
-
   /** The name here of a key that does the same. */
   private static final Map<String, String> NAMES_HERE = new TreeMap<>();
 
@@ -40,6 +37,9 @@ public final class KohyaKeys {
     NAMES_HERE.put("max_train_epochs", "num_train_epochs");
     NAMES_HERE.put("batch_size", "train_batch_size");
     NAMES_HERE.put("optimizer_type", "optimizer");
+    NAMES_HERE.put("network_dim", "lora_rank");
+    NAMES_HERE.put("network_alpha", "lora_alpha");
+    NAMES_HERE.put("unet_lr", "lora_learning_rate");
     NAMES_HERE.put("text_encoder_lr", "text_encoder_learning_rate");
     NAMES_HERE.put("learning_rate_te", "text_encoder_learning_rate");
     NAMES_HERE.put("lr_scheduler_num_cycles", "lr_num_cycles");
@@ -67,18 +67,15 @@ public final class KohyaKeys {
         "kohya's TOML files cannot be imported yet: give the folders of pictures as"
             + " instance_data_dir, or several of them as concepts_list in a YAML file",
         "dataset_config");
+    other("use_lora: true trains LoRA, and lora_targets: all-linear the layers of networks.lora", "network_module");
+    other("conv_dim is lora_conv_rank here, with lora_targets: convolutions", "network_args");
+    other("train_text_encoder says whether the text encoder trains too", "network_train_unet_only");
     other(
-        NO_LORA,
-        "network_dim",
-        "network_alpha",
-        "network_module",
-        "network_args",
+        "it has no counterpart in LoRA here: remove this key",
+        "network_train_text_encoder_only",
         "network_weights",
         "network_dropout",
-        "network_train_unet_only",
-        "network_train_text_encoder_only",
-        "scale_weight_norms",
-        "unet_lr");
+        "scale_weight_norms");
     other("use instance_token and class_token", "class_tokens");
     other("the folder N_token class of kohya's layout says it by its name", "num_repeats");
     other("crop: random does the same", "random_crop");

@@ -143,16 +143,17 @@ public record OptimizerConfig(
    * What updates the weights.
    *
    * @param trainsText whether the text encoder's are among them
+   * @param lora whether they are those of adapters
    */
-  static OptimizerConfig of(Values run, boolean trainsText) {
+  static OptimizerConfig of(Values run, boolean trainsText, boolean lora) {
     checkExtensionsSchedule(run);
     OptimizerName name = OptimizerName.of(run.get(OPTIMIZER));
     Double beta2 = run.orNull(ADAM_BETA2);
     OptimizerConfig made =
         new OptimizerConfig(
             name,
-            run.get(LEARNING_RATE),
-            run.orNull(TEXT_ENCODER_LEARNING_RATE),
+            lora ? LoraConfig.learningRate(run) : run.get(LEARNING_RATE),
+            lora ? LoraConfig.textLearningRate(run) : run.orNull(TEXT_ENCODER_LEARNING_RATE),
             run.get(LR_SCHEDULER),
             run.get(LR_WARMUP_STEPS),
             run.get(LR_NUM_CYCLES),

@@ -1,5 +1,6 @@
 package dreambooth4j.engine;
 
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** A value on a {@link Tape}: a tensor, and in a backward walk the gradient that gathers for it. */
@@ -63,6 +64,34 @@ public final class Var {
       sum.release();
       part.release();
     }
+  }
+
+  /**
+   * Adds the product of two matrices [n, k] and [k, m], as many elements as the value, to the
+   * gradient: in its place where it has one that nobody else sees. Does nothing where no gradient
+   * is needed.
+   *
+   * @param left made inside a native call, as is {@code right}
+   */
+  public void accumulateProduct(
+      String op,
+      Supplier<org.bytedeco.pytorch.Tensor> left,
+      Supplier<org.bytedeco.pytorch.Tensor> right) {
+    if (!needsGradient) {
+      return;
+    }
+    Tensor sum = gradient;
+    if (sum == null || !sum.isExclusive()) {
+      accumulate(
+          tape.arena().compute(op, () -> left.get().mm(right.get()).view(value.shape())));
+      return;
+    }
+    Native.run(
+        op,
+        () -> {
+          org.bytedeco.pytorch.Tensor factor = right.get();
+          sum.handle().view(-1, factor.size(1)).addmm_(left.get(), factor);
+        });
   }
 
   /**

@@ -7,10 +7,7 @@ import dreambooth4j.engine.op.Linear;
 import org.jspecify.annotations.Nullable;
 
 /** A linear layer over the last axis, [.., in] to [.., out], or an adapter around one. */
-interface Dense {
-  /** Applies it. */
-  Var forward(Tape tape, Var x);
-
+interface Dense extends Layer {
   /**
    * The weight [out, in] where the layer is a product with it and nothing else, so that an op may
    * compute that product among others; null where it must be {@link #forward}.
@@ -20,7 +17,12 @@ interface Dense {
   }
 
   /** A weight [out, in] and perhaps a bias [out]. */
-  record Plain(Parameter weight, @Nullable Parameter bias) implements Dense {
+  record Plain(Parameter weight, @Nullable Parameter bias) implements Dense, PlainLayer {
+    @Override
+    public Plain with(Parameter otherWeight, @Nullable Parameter otherBias) {
+      return new Plain(otherWeight, otherBias);
+    }
+
     @Override
     public Var forward(Tape tape, Var x) {
       return Linear.apply(tape, x, weight, bias);

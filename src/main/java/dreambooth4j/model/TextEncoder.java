@@ -40,13 +40,16 @@ public final class TextEncoder {
   private final List<Layer> layers = new ArrayList<>();
   private final TokenNorm finalNorm;
   private final @Nullable Dense projection;
-  private final Parameters parameters;
 
   /** Declares its weights under transformers' names, without the old {@code text_model.} prefix. */
   public TextEncoder(TextEncoderConfig config, Parameters parameters) {
+    this(config, parameters, Adapters.NONE);
+  }
+
+  /** As {@link #TextEncoder(TextEncoderConfig, Parameters)}, with adapters around its layers. */
+  public TextEncoder(TextEncoderConfig config, Parameters parameters, Adapters adapters) {
     this.config = config;
-    this.parameters = parameters;
-    Scope scope = Scope.of(parameters);
+    Scope scope = new Scope(parameters, adapters, "");
     Scope embeddings = scope.in("embeddings");
     tokens = embeddings.parameter("token_embedding.weight", config.vocabulary(), config.width());
     positions = embeddings.parameter("position_embedding.weight", config.length(), config.width());
@@ -138,21 +141,23 @@ public final class TextEncoder {
    * Takes out of training what is not computed: the layers that are passed over, and where no layer
    * follows what the UNet is given, the final normalisation. No gradient reaches them, and as with
    * torch's optimizers what has no gradient does not decay either.
+   *
+   * @param trained its weights, or its adapters'
    */
-  public void freezeUnused(int clipSkip) {
+  public void freezeUnused(int clipSkip, Parameters trained) {
     if (config.use() == Use.POOLED) {
       return; // the pooled vector comes from the last layer
     }
     for (int i = used(clipSkip); i < layers.size(); i++) {
-      freeze("encoder.layers." + i + ".");
+      freeze(trained, "encoder.layers." + i + ".");
     }
     if (config.use() == Use.PENULTIMATE) {
-      freeze("final_layer_norm.");
+      freeze(trained, "final_layer_norm.");
     }
   }
 
-  private void freeze(String prefix) {
-    parameters.all().stream()
+  private static void freeze(Parameters trained, String prefix) {
+    trained.all().stream()
         .filter(each -> each.name().startsWith(prefix))
         .forEach(Parameter::freeze);
   }

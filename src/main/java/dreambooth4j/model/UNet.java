@@ -52,9 +52,14 @@ public final class UNet {
 
   /** Declares its weights under diffusers' names. */
   public UNet(UNetConfig config, Parameters parameters) {
+    this(config, parameters, Adapters.NONE);
+  }
+
+  /** As {@link #UNet(UNetConfig, Parameters)}, with adapters around its layers. */
+  public UNet(UNetConfig config, Parameters parameters, Adapters adapters) {
     this.config = config;
     this.parameters = parameters;
-    Scope scope = Scope.of(parameters);
+    Scope scope = new Scope(parameters, adapters, "");
     List<Integer> channels = config.blockOutChannels();
     int levels = channels.size();
     int first = channels.get(0);

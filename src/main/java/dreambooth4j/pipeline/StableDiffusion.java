@@ -6,6 +6,7 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Threads;
+import dreambooth4j.model.Adapters;
 import dreambooth4j.model.ModelConfigs;
 import dreambooth4j.model.TextEncoder;
 import dreambooth4j.model.Tokenizer;
@@ -21,6 +22,7 @@ import dreambooth4j.weights.TensorSource;
 import dreambooth4j.weights.WeightLoader;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -37,9 +39,9 @@ public final class StableDiffusion implements AutoCloseable {
   /**
    * What it is held and computed in.
    *
-   * @param trained type of what trains
+   * @param trained type of what trains, and of weights that adapters train around
    * @param masters whether F32 masters lie beside what trains in 16 bits
-   * @param frozen type of what does not train
+   * @param frozen type of all else
    */
   public record Types(DType trained, boolean masters, DType frozen) {
     /** What trains in this type, beside masters if it has 16 bits; the rest in F32. */
@@ -58,6 +60,13 @@ public final class StableDiffusion implements AutoCloseable {
           ? new Parameters(frozen)
           : new Parameters(trained, masters);
     }
+
+    /** The own weights of a component that learns so; null for one that does not learn. */
+    private Parameters own(@Nullable Learning how) {
+      return how == null
+          ? new Parameters(frozen)
+          : new Parameters(trained, masters && how.adapters() == null);
+    }
   }
 
   /**
@@ -73,7 +82,12 @@ public final class StableDiffusion implements AutoCloseable {
     }
   }
 
-  private final List<Group> groups;
+  private final List<Group> groups = new ArrayList<>();
+
+  /** Those of the groups that the model's files hold. */
+  private final List<Group> own;
+
+  private final Map<Component, Adapters> adapters = new EnumMap<>(Component.class);
   private final UNet unet;
   private final List<Reader> readers = new ArrayList<>();
   private final Vae vae;
@@ -83,19 +97,21 @@ public final class StableDiffusion implements AutoCloseable {
   private StableDiffusion(
       Arena arena,
       ModelSource source,
-      Map<Component, Double> trained,
+      Map<Component, Learning> learning,
       Gradients gradients,
       Types types) {
     ModelConfigs configs = ModelConfigs.read(source);
     Export export = new ModelWriter(source);
-    List<Group> made = new ArrayList<>();
     for (Component each : source.pipeline().components()) {
-      Types own = each == Component.VAE && isWide(source, configs) ? types.withFrozenF32() : types;
-      Parameters parameters = own.of(trained.containsKey(each) ? gradients : Gradients.NONE);
-      made.add(new Group(each, parameters, trained.getOrDefault(each, 1.0), export));
+      Learning how = learning.get(each);
+      boolean wide = each == Component.VAE && isWide(source, configs);
+      double rateFactor = how == null ? 1 : how.rateFactor();
+      Parameters parameters = (wide ? types.withFrozenF32() : types).own(how);
+      groups.add(new Group(each, parameters, rateFactor, export));
     }
-    groups = List.copyOf(made);
-    unet = new UNet(configs.unet(), parameters(Component.UNET));
+    own = List.copyOf(groups);
+    learning.forEach((component, how) -> addAdapters(component, how, types.of(gradients)));
+    unet = new UNet(configs.unet(), parameters(Component.UNET), adapters(Component.UNET));
     vae = new Vae(configs.vae(), parameters(Component.VAE));
     scheduler = SchedulerConfig.of(source.config(Component.SCHEDULER));
     zeroNegative = source.hasZeroNegative();
@@ -105,17 +121,27 @@ public final class StableDiffusion implements AutoCloseable {
             (component, config) ->
                 readers.add(
                     new Reader(
-                        component, new TextEncoder(config, parameters(component)), null)));
+                        component,
+                        new TextEncoder(config, parameters(component), adapters(component)),
+                        null)));
     if (!arena.isDry()) {
-      groups.forEach(group -> requireFit(source, group));
+      own.forEach(group -> requireFit(source, group));
       readers.replaceAll(
           each ->
               new Reader(
                   each.component, each.encoder, configs.tokenizer(source, each.component)));
     }
     for (Group group : groups) {
-      boolean trains = trained.containsKey(group.component());
+      Learning how = learning.get(group.component());
+      boolean trains = how != null && (how.adapters() == null || !own.contains(group));
       group.parameters().allocate(arena, trains ? gradients : Gradients.NONE);
+    }
+  }
+
+  private void addAdapters(Component component, Learning how, Parameters parameters) {
+    if (how.adapters() != null) {
+      adapters.put(component, new Adapters(parameters, how.adapters().sizes()));
+      groups.add(new Group(component, parameters, how.rateFactor(), how.adapters().export()));
     }
   }
 
@@ -131,6 +157,10 @@ public final class StableDiffusion implements AutoCloseable {
     }
   }
 
+  private Adapters adapters(Component component) {
+    return adapters.getOrDefault(component, Adapters.NONE);
+  }
+
   /**
    * Reads a model in F32 whose gradients are gathered where it trains.
    *
@@ -138,8 +168,8 @@ public final class StableDiffusion implements AutoCloseable {
    * @throws dreambooth4j.Problem when a file is missing, damaged or of a kind that we do not build
    */
   public static StableDiffusion load(Arena arena, ModelSource source, Component... trained) {
-    Map<Component, Double> alike =
-        Stream.of(trained).collect(Collectors.toMap(each -> each, each -> 1.0));
+    Map<Component, Learning> alike = new EnumMap<>(Component.class);
+    Stream.of(trained).forEach(each -> alike.put(each, Learning.whole(1)));
     return load(arena, source, alike, Gradients.GATHERED, Types.trainedIn(DType.F32));
   }
 
@@ -147,7 +177,8 @@ public final class StableDiffusion implements AutoCloseable {
    * Reads a model; in a dry arena, only the config.json files that decide its sizes.
    *
    * @param arena where the weights, and the gradients of what trains, are allocated
-   * @param trained the components that train, with the {@link Group#rateFactor} of each
+   * @param learning how the components that train do so; adapters are all zero until {@link
+   *     #beginAdapters}
    * @param gradients what becomes of their gradients
    * @param types what all is held in
    * @throws dreambooth4j.Problem when a file is missing, damaged or of a kind that we do not build
@@ -155,15 +186,15 @@ public final class StableDiffusion implements AutoCloseable {
   public static StableDiffusion load(
       Arena arena,
       ModelSource source,
-      Map<Component, Double> trained,
+      Map<Component, Learning> learning,
       Gradients gradients,
       Types types) {
-    StableDiffusion model = new StableDiffusion(arena, source, trained, gradients, types);
+    StableDiffusion model = new StableDiffusion(arena, source, learning, gradients, types);
     if (arena.isDry()) {
       return model;
     }
     Threads.fit(model.parameters(Component.UNET).count());
-    for (Group group : model.groups) {
+    for (Group group : model.own) {
       try (TensorSource weights = source.weights(group.component())) {
         WeightLoader.load(group.component(), weights, group.parameters());
       }
@@ -173,12 +204,37 @@ public final class StableDiffusion implements AutoCloseable {
 
   /** All weights, in the order in which checkpoints number those that train. */
   public List<Group> groups() {
-    return groups;
+    return List.copyOf(groups);
   }
 
   /** The groups that train. */
   public List<Group> trained() {
     return groups.stream().filter(Group::trains).toList();
+  }
+
+  /** The groups of a component that train. */
+  public List<Group> trained(Component component) {
+    return trained().stream().filter(group -> group.component() == component).toList();
+  }
+
+  /**
+   * Gives all adapters the numbers that training begins with: they change nothing yet.
+   *
+   * @param arena holds one tensor at a time
+   * @param seed of the draws
+   */
+  public void beginAdapters(Arena arena, long seed) {
+    adapters.values().forEach(each -> each.begin(arena, seed));
+  }
+
+  /** Computes as the base model does meanwhile, without its adapters. */
+  public void withoutAdapters(Runnable body) {
+    Runnable all = body;
+    for (Adapters each : adapters.values()) {
+      Runnable inner = all;
+      all = () -> each.off(inner);
+    }
+    all.run();
   }
 
   /** The weights of a component that its files hold. */
@@ -196,9 +252,8 @@ public final class StableDiffusion implements AutoCloseable {
    */
   public void freezeUnused(TextEncoding how) {
     for (Reader each : readers) {
-      if (parameters(each.component).isTrainable()) {
-        each.encoder.freezeUnused(how.clipSkip());
-      }
+      trained(each.component)
+          .forEach(group -> each.encoder.freezeUnused(how.clipSkip(), group.parameters()));
     }
   }
 

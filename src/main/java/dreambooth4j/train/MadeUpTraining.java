@@ -1,6 +1,7 @@
 package dreambooth4j.train;
 
 import dreambooth4j.config.EmaConfig;
+import dreambooth4j.config.LoraConfig;
 import dreambooth4j.config.LrScheduler;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
@@ -18,10 +19,12 @@ import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Threads;
 import dreambooth4j.engine.kernel.Recorder;
+import dreambooth4j.model.Adapters;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.UNet;
 import dreambooth4j.model.UNetConfig;
 import dreambooth4j.random.CounterRandom;
+import dreambooth4j.weights.Component;
 import java.nio.FloatBuffer;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -49,15 +52,22 @@ public final class MadeUpTraining implements AutoCloseable {
    * @param memory what is done to need less of it; checkpointing is not chosen automatically here
    * @param maxGradNorm what the gradients are clipped to; 0 for no clipping, which gradients that
    *     are passed on always want
+   * @param rank of adapters on attention, which train then while the rest stays; 0 trains all
    */
-  public record Manner(DType dtype, MemoryConfig memory, double learningRate, double maxGradNorm) {
+  public record Manner(
+      DType dtype, MemoryConfig memory, double learningRate, double maxGradNorm, int rank) {
     /** In F32, keeping everything. */
     public static final Manner EXACT =
         new Manner(DType.F32, new MemoryConfig(Checkpointing.FALSE, false, false));
 
     /** With the learning rate and the clipping that benches time. */
     public Manner(DType dtype, MemoryConfig memory) {
-      this(dtype, memory, 1e-3, memory.fusedBackwardPass() ? 0 : 1);
+      this(dtype, memory, 1e-3, memory.fusedBackwardPass() ? 0 : 1, 0);
+    }
+
+    /** The same with adapters. */
+    public Manner withRank(int other) {
+      return new Manner(dtype, memory, learningRate, maxGradNorm, other);
     }
 
     private OptimizerConfig optimizer() {
@@ -100,19 +110,29 @@ public final class MadeUpTraining implements AutoCloseable {
   public MadeUpTraining(Arena run, UNetConfig config, Sizes batch, Manner manner) {
     this.batch = batch;
     MemoryConfig memory = manner.memory;
-    Parameters parameters = new Parameters(manner.dtype);
-    UNet unet = new UNet(config, parameters);
-    parameters.allocate(run, memory.fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED);
-    Threads.fit(parameters.count());
-    if (!run.isDry()) {
-      parameters.all().forEach(MadeUpTraining::fill);
+    Gradients wanted = memory.fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED;
+    boolean lora = manner.rank > 0;
+    Parameters own = new Parameters(manner.dtype);
+    Parameters trained = lora ? new Parameters(manner.dtype) : own;
+    LoraConfig sizes = LoraConfig.attention(manner.rank);
+    Adapters adapters =
+        lora ? new Adapters(trained, Adaptation.sizes(sizes, Component.UNET)) : Adapters.NONE;
+    UNet unet = new UNet(config, own, adapters);
+    own.allocate(run, lora ? Gradients.NONE : wanted);
+    if (lora) {
+      trained.allocate(run, wanted);
     }
-    parameters.copyMasters();
+    Threads.fit(own.count());
+    if (!run.isDry()) {
+      own.all().forEach(MadeUpTraining::fill);
+      adapters.begin(run, SEED);
+    }
+    own.copyMasters();
     NoiseSchedule schedule = NoiseSchedule.of(SchedulerConfig.parse("{}"));
     training =
         Training.assemble(
             run,
-            new LearningModel(unet, null, schedule, Optimizer.Group.alike(List.of(parameters))),
+            new LearningModel(unet, null, schedule, Optimizer.Group.alike(List.of(trained))),
             new Recipe(manner.optimizer(), memory, EmaConfig.NONE, Objective::plain, true, 0, SEED));
     learningRate = manner.learningRate;
     int rows = 2 * batch.pairs;

@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.config.ComputeConfig;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
+import dreambooth4j.config.Config;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
@@ -14,20 +15,21 @@ public final class Precision {
   private Precision() {}
 
   /** What the model is held in. */
-  static StableDiffusion.Types of(ComputeConfig config) {
-    DType trained =
-        switch (config.mixedPrecision()) {
-          case NO -> DType.F32;
-          case BF16 -> DType.BF16;
-          case FP16 -> DType.F16;
-        };
+  static StableDiffusion.Types of(Config config) {
+    ComputeConfig compute = config.compute();
     DType frozen =
-        switch (config.frozen()) {
+        switch (compute.frozen()) {
           case FP32 -> DType.F32;
           case BF16 -> DType.BF16;
           case FP16 -> DType.F16;
         };
-    return new StableDiffusion.Types(trained, !config.fullBf16(), frozen);
+    DType trained =
+        switch (compute.mixedPrecision()) {
+          case NO -> config.lora().used() ? frozen : DType.F32;
+          case BF16 -> DType.BF16;
+          case FP16 -> DType.F16;
+        };
+    return new StableDiffusion.Types(trained, !compute.fullBf16(), frozen);
   }
 
   /** In words, for the start-up block. */

@@ -19,7 +19,6 @@ import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -99,19 +98,17 @@ public final class Trainer implements AutoCloseable {
 
   /** Reads a model to train as the configuration says; in a dry arena, its sizes. */
   public static StableDiffusion load(Arena run, ModelSource base, Config config) {
-    Map<Component, Double> trained = new EnumMap<>(Component.class);
-    trained.put(Component.UNET, 1.0);
-    if (config.training().trainTextEncoder()) {
-      for (Component each : base.pipeline().textEncoders()) {
-        trained.put(each, config.optimizer().textEncoderRateFactor());
-      }
+    StableDiffusion model =
+        StableDiffusion.load(
+            run,
+            base,
+            Adaptation.learning(config, base.pipeline().textEncoders()),
+            config.memory().fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED,
+            Precision.of(config));
+    if (!run.isDry()) {
+      model.beginAdapters(run, config.training().seed());
     }
-    return StableDiffusion.load(
-        run,
-        base,
-        trained,
-        config.memory().fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED,
-        Precision.of(config.compute()));
+    return model;
   }
 
   /** The types that it computes in, in words. */
@@ -376,7 +373,9 @@ public final class Trainer implements AutoCloseable {
   private void freezeTextEncoders(int epoch) {
     if (config.training().trainTextEncoder() && !textEncoderTrains(epoch)) {
       for (StableDiffusion.Reader each : model.readers()) {
-        training.optimizer().freeze(model.parameters(each.component()));
+        model
+            .trained(each.component())
+            .forEach(group -> training.optimizer().freeze(group.parameters()));
       }
     }
   }

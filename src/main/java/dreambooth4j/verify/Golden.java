@@ -10,6 +10,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.weights.Safetensors;
+import dreambooth4j.weights.TensorInfo;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -86,6 +87,15 @@ final class Golden implements AutoCloseable {
 
   Problem notUnderstood(String why) {
     return Problem.data(file.path() + ": not understood: " + why);
+  }
+
+  /** The shape of a recorded tensor. */
+  long[] shape(String name) {
+    TensorInfo info = file.tensors().get(name);
+    if (info == null) {
+      throw notUnderstood("it has no tensor " + name);
+    }
+    return info.shape().stream().mapToLong(Long::longValue).toArray();
   }
 
   boolean has(String name) {

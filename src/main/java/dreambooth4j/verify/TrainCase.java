@@ -92,27 +92,32 @@ final class TrainCase {
     golden.output(arena, "output.grad_norm", norms, Limits.OUTPUT);
   }
 
-  private static Recipe recipe(Golden golden) {
+  /** The recorded optimizer. */
+  static OptimizerConfig optimizer(Golden golden) {
     Matcher optimizer = matched(golden, OPTIMIZER, "optimizer");
     OptimizerName name = OptimizerName.labelled(optimizer.group(1));
     if (name == null) {
       throw golden.notUnderstood("optimizer " + optimizer.group(1));
     }
+    return new OptimizerConfig(
+        name,
+        number(optimizer, 2),
+        null,
+        LrScheduler.CONSTANT,
+        0,
+        1,
+        1,
+        number(optimizer, 3),
+        number(optimizer, 4),
+        number(optimizer, 6),
+        number(optimizer, 5),
+        golden.setting("max_grad_norm").asDouble());
+  }
+
+  private static Recipe recipe(Golden golden) {
     JsonNode gamma = golden.setting("snr_gamma");
     return new Recipe(
-        new OptimizerConfig(
-            name,
-            number(optimizer, 2),
-            null,
-            LrScheduler.CONSTANT,
-            0,
-            1,
-            1,
-            number(optimizer, 3),
-            number(optimizer, 4),
-            number(optimizer, 6),
-            number(optimizer, 5),
-            golden.setting("max_grad_norm").asDouble()),
+        optimizer(golden),
         new MemoryConfig(Checkpointing.FALSE, false, false),
         EmaConfig.NONE,
         schedule ->

@@ -98,6 +98,7 @@ public final class Verifier implements AutoCloseable {
         case "adamw", "optimizer" -> OptimizerCase.run(arena, golden);
         case "objective" -> ObjectiveCase.run(arena, golden);
         case "train" -> TrainCase.run(arena, model(), golden);
+        case "lora" -> LoraCase.run(arena, source(), golden);
         default -> throw golden.notUnderstood("component " + component);
       }
       return new Report(component, golden.checks());

@@ -216,7 +216,6 @@ class ConfigReaderTest extends ConfigFile {
           lr_scheduler: rex | config.yaml:2: lr_scheduler: found 'rex', allowed is one of constant, constant_with_warmup, linear
           scheduler: heun | config.yaml:2: scheduler: found 'heun', allowed is one of ddpm, ddim
           adam_beta1: 1 | config.yaml:2: adam_beta1: found '1', allowed is a number from 0 to below 1
-          use_lora: true | config.yaml:2: use_lora: true is not done here; all weights are trained: set it to false
           optimizer: Muon | config.yaml:2: optimizer: found 'Muon', allowed is one of AdamW, 8bit AdamW, Lion, 8bit Lion
           gradient_checkpointing: sometimes | allowed is one of true, false, auto
           fused_backward_pass: true | set max_grad_norm: 0
@@ -228,7 +227,8 @@ class ConfigReaderTest extends ConfigFile {
           split_loss: no | split_loss: found 'no', allowed is true or false
           use_ema: [true] | use_ema: found a list, allowed is true or false
           half_model: {on: 1} | half_model: found a map, allowed is true or false
-          rank: [4] | config.yaml:2: rank: a list is not done here; all weights are trained
+          rank: [4] | config.yaml:2: rank: found a list, allowed is a whole number from 1 to 4096
+          tokenizer_name: [4] | config.yaml:2: tokenizer_name: a list is not done here
           ema_decay: 1 | ema_decay: found '1', allowed is a number from 0 to below 1
           ema_warmup: true | ema_warmup: found 'true', allowed is one of none, ratio, power
           max_token_length: 100 | max_token_length: found '100', allowed is one of 75, 150, 225
@@ -276,7 +276,7 @@ class ConfigReaderTest extends ConfigFile {
 
   @Test
   void shouldReportEverythingAtOnce() throws IOException {
-    assertThat(problem("hflop: true\nuse_lora: true\n").lines()).hasSize(2);
+    assertThat(problem("hflop: true\nuse_dream: true\n").lines()).hasSize(2);
     assertThat(problem("hflip: 1\nresolution: 1\n").lines()).hasSize(3);
   }
 

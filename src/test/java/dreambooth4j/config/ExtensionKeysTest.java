@@ -83,7 +83,6 @@ class ExtensionKeysTest {
     ForeignKey key = ForeignKeys.get(name, true);
     return switch (key.kind()) {
       case IGNORED -> new Fate("no effect", key.reason());
-      case LORA -> new Fate("no effect", "a part of LoRA, which only use_lora: true turns on");
       case NOTED -> new Fate("noted", key.reason());
       case REFUSED -> new Fate("refused", key.reason());
     };
@@ -141,6 +140,9 @@ class ExtensionKeysTest {
       // Each of the three needs the others.
       changed.put("concepts_path", "concepts.json");
       changed.put("use_concepts", name.equals("concepts_path"));
+    }
+    if (name.startsWith("lora_")) {
+      changed.put("use_lora", true);
     }
     if (name.equals("use_ema")) {
       changed.put("infer_ema", true); // without it nothing is done with the average

@@ -23,25 +23,37 @@ class KeysTest {
           "class_token", "man",
           "buckets", "kohya");
 
+  private static final Map<String, String> LORA = Map.of("use_lora", "true");
+
   /** What else must be said so that a key can have another value. */
   private static final Map<String, Map<String, String>> NEEDS =
-      Map.of(
-          "bucket_reso_steps", Map.of("min_bucket_reso", "512"),
-          "full_bf16", Map.of("mixed_precision", "bf16"),
-          "fused_backward_pass", Map.of("max_grad_norm", "0"),
-          "infer_ema", Map.of("use_ema", "true"));
+      Map.ofEntries(
+          Map.entry("bucket_reso_steps", Map.of("min_bucket_reso", "512")),
+          Map.entry("full_bf16", Map.of("mixed_precision", "bf16")),
+          Map.entry("fused_backward_pass", Map.of("max_grad_norm", "0")),
+          Map.entry("infer_ema", Map.of("use_ema", "true")),
+          Map.entry("lora_rank", LORA),
+          Map.entry("lora_txt_rank", LORA),
+          Map.entry("lora_conv_rank", LORA),
+          Map.entry("lora_alpha", LORA),
+          Map.entry("lora_targets", LORA),
+          Map.entry("lora_learning_rate", LORA),
+          Map.entry("lora_txt_learning_rate", LORA));
 
   /** Other ways of saying something: what they change lies in another key. */
   private static final Map<String, Set<String>> CHANGE_OTHERS =
-      Map.of(
-          "infer_ema", Set.of("use_ema"),
-          "train_text_encoder", Set.of("stop_text_encoder"),
-          "num_class_images", Set.of("num_class_images", "num_class_images_per"),
-          "optimizer", Set.of("use_8bit_adam"),
-          "save_preview_every", Set.of("save_preview_every", "validation_steps"),
-          "save_embedding_every", Set.of("save_embedding_every", "checkpointing_steps"),
-          "output_dir", Set.of("output_dir", "cache_dir"),
-          "cache_latents", Set.of("cache_latents", "cache_dir"));
+      Map.ofEntries(
+          Map.entry("infer_ema", Set.of("use_ema")),
+          Map.entry("train_text_encoder", Set.of("stop_text_encoder")),
+          Map.entry("num_class_images", Set.of("num_class_images", "num_class_images_per")),
+          Map.entry("optimizer", Set.of("use_8bit_adam")),
+          Map.entry("use_lora", Set.of("use_lora", "learning_rate", "lora_rank", "lora_targets")),
+          Map.entry("lora_learning_rate", Set.of("learning_rate")),
+          Map.entry("lora_txt_learning_rate", Set.of("text_encoder_learning_rate")),
+          Map.entry("save_preview_every", Set.of("save_preview_every", "validation_steps")),
+          Map.entry("save_embedding_every", Set.of("save_embedding_every", "checkpointing_steps")),
+          Map.entry("output_dir", Set.of("output_dir", "cache_dir")),
+          Map.entry("cache_latents", Set.of("cache_latents", "cache_dir")));
 
   /** Of a list of sizes other than kohya's these have no value. */
   private static final Set<String> OF_KOHYA =

@@ -39,27 +39,61 @@ class OtherTrainersTest extends ConfigFile {
   }
 
   @ParameterizedTest
-  @CsvSource({
-    "validation_epochs, 50",
-    "rank, 4",
-    "lora_dropout, 0.0",
-    "lora_alpha, 8",
-    "lora_unet_rank, 4"
-  })
-  void shouldRefuseTheFlagsOfLoraScripts(String flag, String value) throws IOException {
+  @CsvSource({"validation_epochs, 50", "image_interpolation_mode, lanczos"})
+  void shouldSayHowToTrainAsTheLoraScriptDoes(String flag, String value) {
     assertThat(problem(null, with(DIFFUSERS, flag, value, "learning_rate", "1e-4")))
-        .startsWith("--" + flag + ": " + value + " is not done here; all weights are trained: ")
-        .contains(
-            "belongs to LoRA training, which is not there yet",
-            "would ruin the whole model",
-            "about 2e-6");
-    assertThat(problem("instance_data_dir: a\n" + flag + ": " + value))
-        .contains("config.yaml:2: " + flag + ": " + value + " is not done here");
+        .startsWith("--" + flag + ": " + value + " is not done here; it is a flag of")
+        .contains("train_dreambooth_lora.py: remove it, and set use_lora: true");
+  }
+
+  @Test
+  void shouldTrainLoraWhereAKeyOfItIsGiven() throws IOException {
+    LoraConfig lora = ConfigReader.read(null, with(DIFFUSERS, "rank", "8")).config().lora();
+    assertThat(lora.used()).isTrue();
+    assertThat(lora.rank(false)).isEqualTo(8);
+    assertThat(lora.alphaOf(8)).isEqualTo(8);
+    assertThat(read("instance_data_dir: a\nlora_unet_rank: 2\n").lora().used()).isTrue();
+    assertThat(ConfigReader.read(null, DIFFUSERS).config().lora().used()).isFalse();
+    assertThat(problem("instance_data_dir: a\nrank: 4\nuse_lora: false"))
+        .contains("config.yaml:2: lora_rank is a key of LoRA, but use_lora is false");
+    Path extension =
+        file("model_name: x\nrevision: 1\ninstance_data_dir: a\nlora_unet_rank: 4\n");
+    assertThat(ConfigReader.read(extension, Map.of()).config().lora().used()).isFalse();
+    assertThat(ConfigReader.read(extension, Map.of("lora_alpha", "1")).config().lora().used())
+        .isTrue();
+  }
+
+  @Test
+  void shouldGiveLoraALearningRateOfItsOwn() throws IOException {
+    String lora = "instance_data_dir: a\ntrain_text_encoder: true\nuse_lora: true\n";
+    assertThat(read(lora).optimizer().learningRate()).isEqualTo(1e-4);
+    assertThat(read(lora).optimizer().textEncoderRateFactor()).isEqualTo(1);
+    assertThat(read(lora + "learning_rate: 2e-4\n").optimizer().learningRate()).isEqualTo(2e-4);
+    OptimizerConfig own =
+        read(lora + "learning_rate: 2e-4\nlora_learning_rate: 4e-4\nlora_txt_learning_rate: 1e-4\n")
+            .optimizer();
+    assertThat(own.learningRate()).isEqualTo(4e-4);
+    assertThat(own.textEncoderRateFactor()).isEqualTo(0.25);
     Path extension =
         file(
-            "model_name: x\nrevision: 1\ninstance_data_dir: a\nlora_unet_rank: 4\nuse_lora: false");
-    assertThat(ConfigReader.read(extension, Map.of()).noEffect()).contains("lora_unet_rank");
-    assertThat(problem(extension, Map.of(flag, value))).startsWith("--" + flag);
+            "model_name: x\nrevision: 1\ninstance_data_dir: a\nuse_lora: true\n"
+                + "learning_rate: 2e-6\nlora_learning_rate: 3e-4\n");
+    assertThat(ConfigReader.read(extension, Map.of()).config().optimizer().learningRate())
+        .isEqualTo(3e-4);
+    assertThat(
+            ConfigReader.read(extension, Map.of("learning_rate", "5e-4"))
+                .config()
+                .optimizer()
+                .learningRate())
+        .isEqualTo(5e-4);
+    String written = ConfigWriter.toYaml(read(lora + "lora_learning_rate: 4e-4\n"));
+    assertThat(read(written).optimizer().learningRate()).isEqualTo(4e-4);
+  }
+
+  @Test
+  void shouldRefuseTypesThatLoraCannotComputeIn() throws IOException {
+    assertThat(problem("instance_data_dir: a\nuse_lora: true\nfrozen_dtype: fp16"))
+        .contains("set mixed_precision: fp16, or frozen_dtype: bf16");
   }
 
   @Test
@@ -149,7 +183,8 @@ class OtherTrainersTest extends ConfigFile {
       textBlock =
           """
           train_data_dir | unknown key train_data_dir: kohya's train_data_dir is instance_data_dir here
-          network_dim    | unknown key network_dim: this key of kohya's sd-scripts is not read; LoRA cannot be trained yet
+          network_dim    | unknown key network_dim: kohya's network_dim is lora_rank here
+          network_module | unknown key network_module: this key of kohya's sd-scripts is not read; use_lora: true trains LoRA
           config_file    | kohya's TOML files cannot be imported yet, and a YAML file is given without a flag
           max_train_epochs | is num_train_epochs here
           text_encoder_lr  | is text_encoder_learning_rate here
@@ -192,7 +227,7 @@ class OtherTrainersTest extends ConfigFile {
                 + " keys into a YAML file, as key: value. Its keys:",
             "  pretrained_model_name_or_path: has the same name here",
             "  train_data_dir: is instance_data_dir here",
-            "  network_dim: LoRA cannot be trained yet, and all weights are trained instead",
+            "  network_dim: is lora_rank here",
             "  wibble: is not known here");
   }
 
@@ -207,7 +242,7 @@ class OtherTrainersTest extends ConfigFile {
             "read, no effect here: " + unused + " keys of the db_config.json (-v lists them)");
     assertThat(untouched.notes(true).get(untouched.notes(true).size() - 1))
         .startsWith("read, no effect here: attention ")
-        .contains(" use_lora ", " train_unet ");
+        .contains(" lora_weight ", " train_unet ");
     Path changed =
         file(
             Files.readString(plain)

@@ -32,9 +32,10 @@ final class LeakRun {
     AutoCloseable model = () -> {};
     Runnable work;
     switch (args[0]) {
-      case "train" -> work = training(run, args[1])::step;
+      case "train" -> work = training(run, args[1], 0)::step;
+      case "lora" -> work = training(run, args[1], 2)::step;
       case "forget" -> {
-        MadeUpTraining training = training(run, args[1]);
+        MadeUpTraining training = training(run, args[1], 0);
         work =
             () -> {
               training.step();
@@ -65,12 +66,14 @@ final class LeakRun {
     System.out.println("garbage " + each);
   }
 
-  private static MadeUpTraining training(Arena run, String model) throws IOException {
+  /** {@code rank}: that of adapters; 0 trains all weights. */
+  private static MadeUpTraining training(Arena run, String model, int rank) throws IOException {
     Path config = Path.of(model, "unet", "config.json");
     return new MadeUpTraining(
         run,
         UNetConfig.of(new ObjectMapper().readTree(config.toFile()), config.toString()),
-        new MadeUpTraining.Sizes(1, 8, 7));
+        new MadeUpTraining.Sizes(1, 8, 7),
+        MadeUpTraining.Manner.EXACT.withRank(rank));
   }
 
   /** Every sampler once. */

@@ -34,6 +34,14 @@ class LeakTest {
   }
 
   @Test
+  void shouldHoldNoMoreAfterManyStepsOfAdapters() throws Exception {
+    Counts counts = run("lora", SD1, 60, 5);
+
+    assertThat(counts.late()).isEqualTo(counts.early());
+    assertEverythingHasAnOwner(counts);
+  }
+
+  @Test
   void shouldHoldNoMoreAfterManyPictures() throws Exception {
     Counts counts = run("generate", SD1, 6, 2);
 

@@ -87,6 +87,8 @@ class CapturedStepTest {
     "snr_gamma=5 offset_noise=0.1 prior_loss_scale=true,1e-4,0.02",
     "use_8bit_adam=true gradient_checkpointing=true,1e-3,0.02",
     "mixed_precision=bf16 max_grad_norm=0,2e-2,",
+    "use_lora=true lora_targets=convolutions,1e-4,0.02",
+    "use_lora=true mixed_precision=bf16,2e-2,",
     "mixed_precision=fp16,2e-2,"
   })
   void shouldTrainAsTheStepOfTheHostDoes(String keys, double ofLosses, @Nullable Double ofMovement)

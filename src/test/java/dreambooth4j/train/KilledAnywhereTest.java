@@ -70,6 +70,7 @@ class KilledAnywhereTest {
         config.training(),
         config.loss(),
         config.optimizer(),
+        config.lora(),
         config.ema(),
         config.compute(),
         config.memory(),

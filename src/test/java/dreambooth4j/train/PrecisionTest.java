@@ -9,6 +9,7 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.pipeline.Learning;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
@@ -199,7 +200,7 @@ class PrecisionTest {
           StableDiffusion.load(
               run,
               base,
-              Map.of(Component.UNET, 1.0),
+              Map.of(Component.UNET, Learning.whole(1)),
               Parameters.Gradients.GATHERED,
               StableDiffusion.Types.trainedIn(DType.BF16));
       StableDiffusion exact = StableDiffusion.load(run, base);

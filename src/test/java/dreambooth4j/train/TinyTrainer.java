@@ -14,6 +14,7 @@ import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.Component;
+import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelFolder;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -98,19 +99,26 @@ final class TinyTrainer implements AutoCloseable {
         .toList();
   }
 
-  /** The UNet's weights by name; copies. */
+  /** The UNet's weights by name, of LoRA its adapters'; copies. */
   Map<String, List<Float>> unet() {
-    return weights(Component.UNET);
+    return values(learning(Component.UNET));
   }
 
-  /** The text encoder's weights by name; copies. */
+  /** The text encoder's weights by name, of LoRA its adapters'; copies. */
   Map<String, List<Float>> text() {
-    return weights(Component.TEXT_ENCODER);
+    return values(learning(Component.TEXT_ENCODER));
   }
 
-  /** A component's weights by name; copies. */
+  /** The weights that a component's files hold, by name; copies. */
   Map<String, List<Float>> weights(Component component) {
     return values(model.parameters(component));
+  }
+
+  private Parameters learning(Component component) {
+    return model.trained(component).stream()
+        .map(Group::parameters)
+        .findFirst()
+        .orElseGet(() -> model.parameters(component));
   }
 
   private Map<String, List<Float>> values(Parameters parameters) {

@@ -25,7 +25,9 @@ public final class AddPerSample {
         List.of(),
         dy -> {
           x.accumulate(dy.retain());
-          vector.accumulate(form.dVector(dy));
+          if (vector.needsGradient()) {
+            vector.accumulate(form.dVector(dy));
+          }
         });
   }
 

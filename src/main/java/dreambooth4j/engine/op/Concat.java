@@ -24,13 +24,16 @@ public final class Concat {
         a.needsGradient() || b.needsGradient(),
         List.of(),
         dy -> {
-          a.accumulate(part(tape, dy, 0, m));
-          b.accumulate(part(tape, dy, m, n));
+          accumulate(tape, a, dy, 0, m);
+          accumulate(tape, b, dy, m, n);
         });
   }
 
-  private static Tensor part(Tape tape, Tensor dy, long start, long length) {
-    return tape.arena()
-        .compute("concat.part", () -> dy.handle().narrow(-1, start, length).contiguous());
+  private static void accumulate(Tape tape, Var to, Tensor dy, long start, long length) {
+    if (to.needsGradient()) {
+      to.accumulate(
+          tape.arena()
+              .compute("concat.part", () -> dy.handle().narrow(-1, start, length).contiguous()));
+    }
   }
 }

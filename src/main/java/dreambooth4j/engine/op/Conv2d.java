@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Convolution of channels-last images, cross-correlation as in libtorch. x [B, H, W, I], y [B, H',
- * W', O]; weight [O, kh, kw, I] in memory, bias [O]; keeps x. On CUDA by {@link Convolutions},
+ * W', O]; weight [O, kh, kw, I] in memory, bias [O]; keeps x where the weight trains. On CUDA by {@link Convolutions},
  * where they have a plan for it.
  *
  * <p>On the CPU, where there are few pixels the weights are most of what is moved, and libtorch's
@@ -76,7 +76,7 @@ public final class Conv2d {
         "conv2d",
         cudnn.forward(arena, shape, x.value(), weight, bias),
         x.needsGradient() || weight.isTrainable(),
-        List.of(x.value()),
+        kept(x, weight),
         dy -> {
           if (weight.isTrainable()) {
             cudnn.gather(arena, shape, x.value(), dy, weight, bias);
@@ -102,7 +102,12 @@ public final class Conv2d {
 
   private Var record(Tensor y, Tape.Backward backward) {
     return tape.record(
-        "conv2d", y, x.needsGradient() || weight.isTrainable(), List.of(x.value()), backward);
+        "conv2d", y, x.needsGradient() || weight.isTrainable(), kept(x, weight), backward);
+  }
+
+  /** The gradient of x alone needs no x. */
+  private static List<Tensor> kept(Var x, Parameter weight) {
+    return weight.isTrainable() ? List.of(x.value()) : List.of();
   }
 
   private Tensor winograd() {
@@ -206,6 +211,11 @@ public final class Conv2d {
 
   private void convolutionBackward(Tensor dy) {
     boolean train = weight.isTrainable();
+    // Where only dx is wanted libtorch asks for the shape of x and reads nothing of it.
+    Tensor input =
+        train
+            ? x.value().retain()
+            : tape.arena().allocate("conv2d.shape", x.value().dtype(), x.value().shape());
     Native.run(
         "conv2d.backward",
         () -> {
@@ -214,7 +224,7 @@ public final class Conv2d {
           T_TensorTensorTensor_T all =
               torch.convolution_backward(
                   ChannelsLast.in(dy.handle()),
-                  ChannelsLast.in(x.handle()),
+                  ChannelsLast.in(input.handle()),
                   ChannelsLast.in(weight.weight().handle()),
                   new long[] {dy.size(-1)},
                   strides,
@@ -234,5 +244,6 @@ public final class Conv2d {
             }
           }
         });
+    input.release();
   }
 }

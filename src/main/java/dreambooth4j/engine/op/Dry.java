@@ -35,7 +35,7 @@ final class Dry {
   /** Backward of an op with these parameters: gradients are made, and nothing is in them. */
   static void backward(Arena arena, Var x, @Nullable Parameter... parameters) {
     if (x.needsGradient()) {
-      x.accumulate(arena.compute("dry", () -> torch.empty_like(x.handle())));
+      x.accumulate(arena.allocate("dry", x.value().dtype(), x.value().shape()));
     }
     for (Parameter each : parameters) {
       if (each != null && each.isTrainable()) {

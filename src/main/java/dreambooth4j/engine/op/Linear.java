@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * y = x Wᵀ + b over the last axis. x [.., I], y [.., O]; weight [O, I] or that of a 1×1 convolution
- * [O, I, 1, 1], bias [O]; keeps x. The weight gradient is accumulated straight into its slice.
+ * [O, I, 1, 1], bias [O]; keeps x where the weight trains. Gradients are accumulated in place.
  */
 public final class Linear {
   private Linear() {}
@@ -34,22 +34,20 @@ public final class Linear {
         "linear",
         y,
         x.needsGradient() || weight.isTrainable(),
-        List.of(x.value()),
-        dy -> backward(tape, x, weight, bias, dy));
+        weight.isTrainable() ? List.of(x.value()) : List.of(),
+        dy -> backward(x, weight, bias, dy));
   }
 
-  private static void backward(
-      Tape tape, Var x, Parameter weight, @Nullable Parameter bias, Tensor dy) {
+  private static void backward(Var x, Parameter weight, @Nullable Parameter bias, Tensor dy) {
     if (x.needsGradient()) {
-      x.accumulate(
-          tape.arena().compute("linear.dx", () -> dy.handle().matmul(matrix(weight.weight()))));
+      x.accumulateProduct("linear.dx", () -> rows(dy), () -> matrix(weight.weight()));
     }
     if (weight.isTrainable()) {
       Native.run(
           "linear.dw",
           () -> {
-            org.bytedeco.pytorch.Tensor dyRows = dy.handle().view(-1, dy.size(-1));
-            weight.accumulateProduct(dyRows.t(), x.handle().view(-1, x.size(-1)));
+            org.bytedeco.pytorch.Tensor dyRows = rows(dy);
+            weight.accumulateProduct(dyRows.t(), rows(x.value()));
             if (bias != null) {
               bias.accumulate(dyRows.sum(0));
             }
@@ -57,7 +55,13 @@ public final class Linear {
     }
   }
 
-  private static org.bytedeco.pytorch.Tensor matrix(Tensor weight) {
+  /** [.., C] seen as rows of C. */
+  static org.bytedeco.pytorch.Tensor rows(Tensor of) {
+    return of.handle().view(-1, of.size(-1));
+  }
+
+  /** A weight as a matrix [O, I]. */
+  static org.bytedeco.pytorch.Tensor matrix(Tensor weight) {
     return weight.handle().view(weight.size(0), weight.size(-1));
   }
 }

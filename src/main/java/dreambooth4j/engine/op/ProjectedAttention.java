@@ -18,8 +18,8 @@ import org.bytedeco.pytorch.global.torch;
  * <p>On a CPU it is three times {@link Linear}, and {@link Attention}. With {@link Kernels} one
  * matrix product makes what is projected from the same input, where the weights lie one behind the
  * other; q, k and v are then columns of its result and are never copied, and the gradients of one
- * input are summed by the products that make them. Keeps x, the context, the projections, y and
- * what the engine keeps (step arena).
+ * input are summed by the products that make them. Keeps the projections, y, what the engine keeps
+ * (step arena) and, where a weight trains, x and the context.
  */
 public final class ProjectedAttention {
   private final Tape tape;
@@ -65,10 +65,8 @@ public final class ProjectedAttention {
   }
 
   private Var run() {
-    boolean backward =
-        x.needsGradient()
-            || context.needsGradient()
-            || weights.stream().anyMatch(Parameter::isTrainable);
+    boolean trains = weights.stream().anyMatch(Parameter::isTrainable);
+    boolean backward = x.needsGradient() || context.needsGradient() || trains;
     List<Tensor> projections =
         x == context
             ? projections(x, weights)
@@ -80,7 +78,10 @@ public final class ProjectedAttention {
     AttentionCall call =
         AttentionCall.forward(tape.arena(), sizes(), () -> qkv(projections), backward);
     List<Tensor> kept =
-        Stream.of(List.of(x.value(), context.value()), projections, call.results())
+        Stream.of(
+                trains ? List.of(x.value(), context.value()) : List.<Tensor>of(),
+                projections,
+                call.results())
             .flatMap(List::stream)
             .toList();
     Var y = tape.record("attention", call.y(), backward, kept, dy -> backward(call, dy));

@@ -31,6 +31,8 @@ public final class OpCases {
         linear("x [2,5,7] w [3,7]", new long[] {2, 5, 7}, new long[] {3, 7}),
         linear("x [2,3,5,4] w [9,4,1,1]", new long[] {2, 3, 5, 4}, new long[] {9, 4, 1, 1}),
         linear("x [1,1] w [1,1]", new long[] {1, 1}, new long[] {1, 1}),
+        addLinear(new long[] {2, 5, 7}, new long[] {2, 5, 3}),
+        addLinear(new long[] {2, 3, 5, 4}, new long[] {2, 3, 5, 1}),
         groupNorm(2, 3, 5, 6, 2, false),
         groupNorm(1, 7, 3, 8, 8, true),
         groupNorm(3, 1, 1, 12, 3, true),
@@ -154,6 +156,25 @@ public final class OpCases {
             x)
         .with(w, new long[] {w[0]})
         .costing(2.0 * Arrays.stream(x).reduce(1, Math::multiplyExact) * w[0]);
+  }
+
+  /** What an adapter adds to a linear layer's result, which it is written into. */
+  private static OpCase addLinear(long[] x, long[] low) {
+    long in = x[x.length - 1];
+    long rank = low[low.length - 1];
+    return OpCase.of(
+            AddLinear.class,
+            "to a layer of x " + Arrays.toString(x) + ", rank " + rank,
+            (t, given, p) ->
+                AddLinear.apply(
+                    t, Linear.apply(t, given.get(0), p.get(0), null), given.get(1), p.get(1), 0.7),
+            given ->
+                torch
+                    .linear(given.get(0), given.get(2))
+                    .add(torch.linear(given.get(1), given.get(3)).mul(new Scalar(0.7))),
+            x,
+            low)
+        .with(new long[] {9, in}, new long[] {9, rank});
   }
 
   /** Channels-last pictures. */

@@ -1,0 +1,199 @@
+package dreambooth4j.config;
+
+import dreambooth4j.config.ComputeConfig.FrozenType;
+import dreambooth4j.config.ComputeConfig.MixedPrecision;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * LoRA: adapters train, small weights around the layers of a model that stays as it is.
+ *
+ * @param used whether adapters train, rather than all weights
+ * @param rank values that an adapter's two matrices have between them
+ * @param textRank that of the text encoder's adapters; null for {@code rank}
+ * @param convRank that of convolutions that see more than one pixel; null for {@code rank}
+ * @param alpha what an adapter adds is multiplied with alpha / rank; null for the rank
+ * @param targets which layers get adapters
+ */
+public record LoraConfig(
+    boolean used,
+    int rank,
+    @Nullable Integer textRank,
+    @Nullable Integer convRank,
+    @Nullable Double alpha,
+    Targets targets) {
+  static final Section<LoraConfig> KEYS = new Section<>(Key.Group.LORA);
+
+  static final Key<LoraConfig, Boolean> USE_LORA =
+      KEYS.key("use_lora", ValueType.flag(), LoraConfig::used)
+          .otherwise("on where lora_rank or another key of LoRA is given; off in a db_config.json")
+          .help(
+              "Train LoRA adapters, small matrices beside the layers, and leave the model's own"
+                  + " weights as they are: takes far less memory, and the result is one file of a"
+                  + " few megabytes for use with the base model.");
+  static final Key<LoraConfig, Integer> LORA_RANK =
+      KEYS.key("lora_rank", ValueType.whole(1, 4096), ifUsed(LoraConfig::rank))
+          .standard(4)
+          .alias("rank", "lora_unet_rank")
+          .help(
+              "Size of the LoRA adapters: the number of rows that the first matrix of each has. More"
+                  + " can learn more details and makes a larger file; 4 to 32 is usual.");
+  static final Key<LoraConfig, Integer> LORA_TXT_RANK =
+      KEYS.key("lora_txt_rank", ValueType.whole(1, 4096), ifUsed(LoraConfig::textRank))
+          .otherwise("as lora_rank")
+          .help("Size of the text encoder's LoRA adapters, where train_text_encoder trains them.");
+  static final Key<LoraConfig, Integer> LORA_CONV_RANK =
+      KEYS.key("lora_conv_rank", ValueType.whole(1, 4096), ifUsed(LoraConfig::convRank))
+          .otherwise("as lora_rank")
+          .help(
+              "Size of the LoRA adapters of 3×3 convolutions, which lora_targets: convolutions"
+                  + " trains.");
+  static final Key<LoraConfig, Double> LORA_ALPHA =
+      KEYS.key("lora_alpha", ValueType.number(1e-6, 1e6), ifUsed(LoraConfig::alpha))
+          .otherwise("the rank of each adapter")
+          .help(
+              "What a LoRA adapter adds to its layer is multiplied with lora_alpha / lora_rank. Left"
+                  + " out, that is 1, as in diffusers; kohya's scripts take 1 for alpha.");
+  static final Key<LoraConfig, Targets> LORA_TARGETS =
+      KEYS.key("lora_targets", ValueType.oneOf(Targets.class), ifUsed(LoraConfig::targets))
+          .standard(Targets.ATTENTION)
+          .help(
+              "Layers that get a LoRA adapter: attention (as diffusers), all-linear (also the other"
+                  + " linear layers of transformer blocks, as kohya), or convolutions (also those of"
+                  + " residual blocks and resizing, as kohya with conv_dim).");
+  static final Key<LoraConfig, Double> LORA_LEARNING_RATE =
+      KEYS.<Double>key("lora_learning_rate", ValueType.upTo(1e38))
+          .otherwise("learning_rate if that is given, or else 1e-4")
+          .help(
+              "How far each step moves the UNet's LoRA adapters, once the warm-up is over; takes the"
+                  + " place of learning_rate. 1e-4 is usual.");
+  static final Key<LoraConfig, Double> LORA_TXT_LEARNING_RATE =
+      KEYS.<Double>key("lora_txt_learning_rate", ValueType.upTo(1e38))
+          .otherwise("text_encoder_learning_rate if that is given, or else as the UNet's")
+          .help(
+              "How far each step moves the text encoder's LoRA adapters; takes the place of"
+                  + " text_encoder_learning_rate.");
+
+  /** Of a run without LoRA its keys have no values: config.yaml has none of them. */
+  private static <T> Function<LoraConfig, @Nullable T> ifUsed(
+      Function<LoraConfig, @Nullable T> value) {
+    return lora -> lora.used ? value.apply(lora) : null;
+  }
+
+  /** The keys that turn LoRA on where use_lora is not given. */
+  private static final List<Key<LoraConfig, ?>> PARTS =
+      List.of(
+          LORA_RANK,
+          LORA_TXT_RANK,
+          LORA_CONV_RANK,
+          LORA_ALPHA,
+          LORA_TARGETS,
+          LORA_LEARNING_RATE,
+          LORA_TXT_LEARNING_RATE);
+
+  /** diffusers' learning rate of LoRA, and the extension's. */
+  private static final double LEARNING_RATE = 1e-4;
+
+  /** Without adapters; all other values mean nothing then. */
+  static final LoraConfig NONE = new LoraConfig(false, 4, null, null, null, Targets.ATTENTION);
+
+  /** Adapters of this rank on attention, and nothing else set. */
+  public static LoraConfig attention(int rank) {
+    return new LoraConfig(true, rank, null, null, null, Targets.ATTENTION);
+  }
+
+  static LoraConfig of(Values run) {
+    if (!isUsed(run)) {
+      return NONE;
+    }
+    checkTypes(run);
+    return new LoraConfig(
+        true,
+        run.get(LORA_RANK),
+        run.orNull(LORA_TXT_RANK),
+        run.orNull(LORA_CONV_RANK),
+        run.orNull(LORA_ALPHA),
+        run.get(LORA_TARGETS));
+  }
+
+  private static boolean isUsed(Values run) {
+    List<Key<LoraConfig, ?>> given =
+        PARTS.stream().filter(key -> run.has(key) && !run.isExtensions(key)).toList();
+    Boolean said = run.orNull(USE_LORA);
+    if (said == null) {
+      return !given.isEmpty();
+    }
+    if (!said) {
+      for (Key<LoraConfig, ?> key : given) {
+        if (!run.outranks(USE_LORA, key)) {
+          run.error(
+              "%s is a key of LoRA, but use_lora is false: set use_lora: true, or remove it"
+                  .formatted(Objects.requireNonNull(run.raw(key)).at(key.name())));
+        }
+      }
+    }
+    return said;
+  }
+
+  private static void checkTypes(Values run) {
+    boolean frozenInFp16 = run.orNull(ComputeConfig.FROZEN_DTYPE) == FrozenType.FP16;
+    if (frozenInFp16 && run.get(ComputeConfig.MIXED_PRECISION) == MixedPrecision.NO) {
+      run.error(
+          "frozen_dtype: fp16 with use_lora computes in fp16, which needs a loss scale: set mixed_precision: fp16, or frozen_dtype: bf16");
+    }
+  }
+
+  /** The run's learning rate with LoRA: of its own key, or of the usual one if that is given. */
+  static double learningRate(Values run) {
+    Double rate = rate(run, LORA_LEARNING_RATE, OptimizerConfig.LEARNING_RATE);
+    return rate == null ? LEARNING_RATE : rate;
+  }
+
+  /** The text encoder's, as {@link #learningRate}; null for the same. */
+  static @Nullable Double textLearningRate(Values run) {
+    return rate(run, LORA_TXT_LEARNING_RATE, OptimizerConfig.TEXT_ENCODER_LEARNING_RATE);
+  }
+
+  private static @Nullable Double rate(
+      Values run, Key<?, Double> own, Key<?, Double> usual) {
+    boolean meant = run.has(usual) && !run.isExtensions(usual);
+    if (run.has(own) && !(meant && run.outranks(usual, own))) {
+      return run.orNull(own);
+    }
+    return meant ? run.orNull(usual) : null;
+  }
+
+  /** The rank of an adapter of the UNet. */
+  public int rank(boolean spatial) {
+    return spatial && convRank != null ? convRank : rank;
+  }
+
+  /** The rank of the text encoder's adapters. */
+  public int rankOfText() {
+    return textRank == null ? rank : textRank;
+  }
+
+  /** The alpha of an adapter of a rank. */
+  public double alphaOf(int ofRank) {
+    return alpha == null ? ofRank : alpha;
+  }
+
+  /** Which layers get an adapter. */
+  public enum Targets {
+    /** The projections of attention. */
+    ATTENTION,
+    /** All linear layers of transformer blocks. */
+    ALL_LINEAR,
+    /** These, and the convolutions and linear layers of residual blocks and of resizing. */
+    CONVOLUTIONS;
+
+    /** The name in configuration files. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+  }
+}

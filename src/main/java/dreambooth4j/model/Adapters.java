@@ -1,0 +1,136 @@
+package dreambooth4j.model;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.random.CounterRandom;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Adapters of one component: small weights that train around layers whose own stay as they are.
+ * {@link Scope} hands over each layer that it makes; the adapter's weights are declared among
+ * others than the layer's, under the layer's name in diffusers, such as {@code
+ * mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_A.weight}.
+ */
+public final class Adapters {
+  /** No adapters. */
+  public static final Adapters NONE =
+      new Adapters(new Parameters(DType.F32), (module, spatial) -> null);
+
+  /**
+   * The size of an adapter.
+   *
+   * @param rank values between its two products
+   * @param alpha what it adds to the layer's result is multiplied with alpha / rank
+   */
+  public record Size(int rank, double alpha) {
+    /** What it adds is multiplied with this. */
+    public double scale() {
+      return alpha / rank;
+    }
+  }
+
+  /** Which layers get an adapter, and of what size. */
+  @FunctionalInterface
+  public interface Sizes {
+    /**
+     * The size of a layer's adapter; null where it gets none.
+     *
+     * @param module the layer's name
+     * @param spatial whether it is a convolution that sees more than one pixel
+     */
+    @Nullable Size of(String module, boolean spatial);
+  }
+
+  private final Parameters parameters;
+  private final Sizes sizes;
+  private final Map<String, Size> chosen = new LinkedHashMap<>();
+  private final List<Adapter> made = new ArrayList<>();
+  private boolean off;
+
+  /** Adapters whose weights are declared among {@code parameters}; for one model. */
+  public Adapters(Parameters parameters, Sizes sizes) {
+    this.parameters = parameters;
+    this.sizes = sizes;
+  }
+
+  /** The size of each layer's adapter by the layer's name, in the order of declaration. */
+  public Map<String, Size> sizes() {
+    return Collections.unmodifiableMap(chosen);
+  }
+
+  /**
+   * Gives all of them the numbers that training begins with; none changes its layer yet. The base
+   * model's weights must be there.
+   *
+   * @param arena holds one tensor at a time
+   * @param seed of the draws
+   */
+  public void begin(Arena arena, long seed) {
+    made.forEach(each -> each.begin(new Draws(arena, seed)));
+    parameters.copyMasters();
+  }
+
+  /** Computes as if there were no adapters meanwhile. */
+  public void off(Runnable body) {
+    off = true;
+    try {
+      body.run();
+    } finally {
+      off = false;
+    }
+  }
+
+  boolean areOff() {
+    return off;
+  }
+
+  /** A linear layer with its adapter, or itself where it gets none. */
+  Dense around(String module, Dense.Plain layer) {
+    Adapter adapter = adapter(module, layer);
+    return adapter == null ? layer : adapter;
+  }
+
+  /** A convolution with its adapter, or itself where it gets none. */
+  Conv around(String module, Conv.Plain layer) {
+    Adapter adapter = adapter(module, layer);
+    return adapter == null ? layer : adapter;
+  }
+
+  private @Nullable Adapter adapter(String module, PlainLayer layer) {
+    long[] weight = layer.weight().fileShape();
+    Size size = sizes.of(module, weight.length == 4 && weight[2] * weight[3] > 1);
+    if (size == null) {
+      return null;
+    }
+    Adapter adapter = Lora.of(this, new Scope(parameters, NONE, module + "."), layer, size);
+    chosen.put(module, size);
+    made.add(adapter);
+    return adapter;
+  }
+
+  /** The numbers that adapters begin with: a function of seed and name. */
+  record Draws(Arena arena, long seed) {
+    /** Draws evenly from -bound to bound. */
+    void uniform(Parameter parameter, double bound) {
+      CounterRandom random = CounterRandom.at(seed, parameter.name(), 0, 0);
+      float[] values = new float[Math.toIntExact(parameter.count())];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = (float) (bound * (2 * random.uniform() - 1));
+      }
+      set(parameter, values);
+    }
+
+    private void set(Parameter parameter, float[] values) {
+      var drawn = arena.floats(parameter.name(), values, parameter.fileShape());
+      parameter.read(drawn);
+      drawn.release();
+    }
+  }
+}

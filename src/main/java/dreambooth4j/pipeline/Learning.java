@@ -1,0 +1,27 @@
+package dreambooth4j.pipeline;
+
+import dreambooth4j.model.Adapters;
+import dreambooth4j.weights.Export;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a component of a model learns: by all of its weights, or by adapters around them while they
+ * stay as they are.
+ *
+ * @param rateFactor its learning rate is the run's times this
+ * @param adapters null where all weights learn
+ */
+public record Learning(double rateFactor, @Nullable Adaptation adapters) {
+  /**
+   * Adapters around a component's layers.
+   *
+   * @param sizes which layers get one, and of what size
+   * @param export how they are saved; the same for all components that share a file
+   */
+  public record Adaptation(Adapters.Sizes sizes, Export export) {}
+
+  /** All weights learn, at a multiple of the run's rate. */
+  public static Learning whole(double rateFactor) {
+    return new Learning(rateFactor, null);
+  }
+}

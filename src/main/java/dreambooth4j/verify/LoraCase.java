@@ -1,0 +1,250 @@
+package dreambooth4j.verify;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dreambooth4j.config.EmaConfig;
+import dreambooth4j.config.MemoryConfig;
+import dreambooth4j.config.MemoryConfig.Checkpointing;
+import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.diffusion.Objective;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters.Gradients;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Var;
+import dreambooth4j.engine.kernel.LossKernels;
+import dreambooth4j.engine.kernel.NoiseKernels;
+import dreambooth4j.engine.op.ChannelsLast;
+import dreambooth4j.engine.op.NoiseTarget;
+import dreambooth4j.engine.op.RowLoss;
+import dreambooth4j.model.Adapters;
+import dreambooth4j.model.Conditioning;
+import dreambooth4j.pipeline.Learning;
+import dreambooth4j.pipeline.PromptEncoder;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.train.LearningModel;
+import dreambooth4j.train.Recipe;
+import dreambooth4j.train.StepResult;
+import dreambooth4j.train.StepSettings;
+import dreambooth4j.train.Training;
+import dreambooth4j.train.TrainingBatch;
+import dreambooth4j.weights.Component;
+import dreambooth4j.weights.Group;
+import dreambooth4j.weights.ModelSource;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+
+/**
+ * Adapters on recorded draws: the model's output without and with them, the gradient of each of
+ * their weights, and steps by the very step that trains.
+ */
+final class LoraCase {
+  private static final String WEIGHT = "input.lora.";
+  private static final String BATCH = "row 0 instance, row 1 prior";
+
+  private static final Map<String, String> TOLD =
+      Map.of(
+          Conditioning.TOKENS, "input.ids",
+          Conditioning.TOKENS_2, "input.ids_2",
+          Conditioning.SIZES, "input.time_ids");
+
+  private final Arena arena;
+  private final Golden golden;
+  private final StableDiffusion model;
+  private final NoiseSchedule schedule;
+  private final PromptEncoder prompts;
+
+  private LoraCase(Arena arena, Golden golden, StableDiffusion model) {
+    this.arena = arena;
+    this.golden = golden;
+    this.model = model;
+    schedule = NoiseSchedule.of(model.scheduler());
+    prompts = new PromptEncoder(model, TextEncoding.USUAL);
+  }
+
+  static void run(Arena arena, ModelSource folder, Golden golden) {
+    if (!golden.setting("batch").asText().equals(BATCH)) {
+      throw golden.notUnderstood("batch " + golden.setting("batch"));
+    }
+    Map<Component, Learning> learning = new EnumMap<>(Component.class);
+    for (Component each : folder.pipeline().components()) {
+      if (!golden.names(WEIGHT + each.folder() + ".").isEmpty()) {
+        learning.put(each, new Learning(1, adaptation(golden, each)));
+      }
+    }
+    StableDiffusion.Types types = StableDiffusion.Types.trainedIn(DType.F32);
+    try (StableDiffusion model =
+        StableDiffusion.load(arena, folder, learning, Gradients.GATHERED, types)) {
+      model.freezeUnused(TextEncoding.USUAL);
+      new LoraCase(arena, golden, model).run();
+    }
+  }
+
+  /** The recorded adapters of a component. */
+  private static Learning.Adaptation adaptation(Golden golden, Component component) {
+    JsonNode settings = golden.setting(component == Component.UNET ? "unet" : "text_encoder");
+    return new Learning.Adaptation(
+        (module, spatial) -> {
+          String name = WEIGHT + recorded(component, module) + ".lora_A.weight";
+          return golden.has(name)
+              ? new Adapters.Size((int) golden.shape(name)[0], settings.path("alpha").asDouble())
+              : null;
+        },
+        (scratch, groups, notes, output) -> {
+          throw new IllegalStateException("a recorded adapter is not saved");
+        });
+  }
+
+  private void run() {
+    for (Group group : model.trained()) {
+      for (Parameter each : group.parameters().all()) {
+        Tensor recorded = golden.input(arena, WEIGHT + name(group, each));
+        each.read(recorded);
+        recorded.release();
+      }
+    }
+    model.withoutAdapters(() -> gradients("output.base.sample", false));
+    gradients("output.sample", true);
+    train();
+  }
+
+  private static String name(Group group, Parameter parameter) {
+    return recorded(group.component(), parameter.name());
+  }
+
+  /** transformers' second text encoder alone has a name in front. */
+  private static String recorded(Component component, String name) {
+    String front = component == Component.TEXT_ENCODER_2 ? "text_model." : "";
+    return component.folder() + "." + front + name;
+  }
+
+  /** The output of the first step, and if asked the gradients of its loss. */
+  private void gradients(String sample, boolean withGradients) {
+    TrainingBatch batch = batch(arena, 0);
+    TrainingBatch.Given given = Objects.requireNonNull(batch.given());
+    Tensor timesteps = arena.longs("timesteps", given.timesteps(), given.timesteps().length);
+    Tensor floats = arena.allocate("timesteps", DType.F32, given.timesteps().length);
+    floats.copyFrom(timesteps);
+    Tensor step = arena.zeros("step", DType.I64, 1);
+    Tensor rows = arena.zeros("rows", DType.I32, 2);
+    NoiseTarget.Result noised =
+        NoiseTarget.apply(
+            arena,
+            new NoiseKernels.Noise(0, 0, 0, given.noise(), null),
+            batch.latents(),
+            timesteps,
+            schedule.roots(arena),
+            rows,
+            step,
+            false);
+    try (Tape tape = withGradients ? Tape.recording(arena) : Tape.inference(arena)) {
+      Conditioning<Var> told = prompts.encode(tape, batch.prompts());
+      if (withGradients) {
+        told.without(Conditioning.SIZES)
+            .forEach(
+                (name, each) ->
+                    golden.output(
+                        arena,
+                        "output." + Told.recorded(name),
+                        each.value().toFloats(),
+                        Limits.OUTPUT));
+      }
+      Var output = model.unet().forward(tape, tape.constant(noised.noisy()), floats, told);
+      float[] ours = ChannelsLast.undo(arena, output.value()).toFloats();
+      golden.output(arena, sample, ours, Limits.OUTPUT);
+      if (withGradients) {
+        Tensor losses = arena.zeros("losses", DType.F32, 3);
+        double prior = golden.setting("prior_loss_weight").asDouble();
+        tape.backward(
+            RowLoss.apply(
+                tape,
+                output,
+                noised.target(),
+                UNetCase.weights(arena, 2, 1, prior),
+                LossKernels.Measure.SQUARED,
+                losses));
+        compareGradients();
+      }
+    }
+  }
+
+  private void compareGradients() {
+    for (Group group : model.trained()) {
+      for (Parameter each : group.parameters().all()) {
+        String name = "grad." + name(group, each);
+        if (golden.has(name)) {
+          float[] ours = each.toFileOrder(arena, each.gradient()).toFloats();
+          golden.gradient(arena, name, ours, Limits.GRADIENT);
+        }
+      }
+    }
+  }
+
+  private void train() {
+    float[] losses = new float[golden.setting("steps").asInt()];
+    float[] norms = new float[losses.length];
+    Recipe recipe =
+        new Recipe(
+            TrainCase.optimizer(golden),
+            new MemoryConfig(Checkpointing.FALSE, false, false),
+            EmaConfig.NONE,
+            Objective::plain,
+            true,
+            0,
+            0);
+    LearningModel learning =
+        new LearningModel(
+            model.unet(),
+            prompts::encode,
+            schedule,
+            model.trained().stream().map(Group::learning).toList());
+    try (Training training = Training.assemble(arena, learning, recipe)) {
+      double rate = recipe.optimizer().learningRate();
+      double prior = golden.setting("prior_loss_weight").asDouble();
+      for (int i = 0; i < losses.length; i++) {
+        int step = i;
+        StepResult result =
+            training.step(
+                new StepSettings(i, rate, prior, 1, 0), List.of(in -> batch(in, step)));
+        losses[i] = (float) result.losses().total();
+        norms[i] = (float) result.gradientNorm();
+      }
+    }
+    golden.output(arena, "output.loss", losses, Limits.OUTPUT);
+    golden.output(arena, "output.grad_norm", norms, Limits.OUTPUT);
+    for (Group group : model.trained()) {
+      for (Parameter each : group.parameters().all()) {
+        String name = name(group, each);
+        if (golden.has("final." + name)) {
+          double moved = golden.setting("moved").path(name).asDouble();
+          float[] ours = each.toFileOrder(arena, each.weight()).toFloats();
+          golden.trained(arena, "final." + name, ours, moved, Limits.TRAINED);
+        }
+      }
+    }
+  }
+
+  private TrainingBatch batch(Arena in, int i) {
+    String input = "input." + i + ".";
+    Map<String, Tensor> told = new LinkedHashMap<>();
+    TOLD.forEach(
+        (name, recorded) -> {
+          if (golden.has(recorded)) {
+            told.put(name, golden.input(in, recorded));
+          }
+        });
+    return TrainingBatch.of(
+        ChannelsLast.of(in, golden.input(in, input + "x0")),
+        new Conditioning<>(told),
+        1,
+        new TrainingBatch.Given(
+            ChannelsLast.of(in, golden.input(in, input + "noise")),
+            golden.input(in, input + "timestep").toLongs(),
+            null));
+  }
+}

@@ -1,0 +1,199 @@
+package dreambooth4j.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dreambooth4j.data.Concept;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.weights.Component;
+import dreambooth4j.weights.Group;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Training of adapters, by the trainer of all weights. */
+class LoraTest {
+  @TempDir private Path folder;
+
+  @SuppressWarnings("NullAway.Init")
+  private TinyRun tiny;
+
+  @BeforeEach
+  void pictures() throws IOException {
+    tiny =
+        new TinyRun(folder)
+            .withPaintedClassImages()
+            .with("use_lora", true)
+            .with("learning_rate", 0.01)
+            .with("train_text_encoder", true)
+            .with("num_train_epochs", 2);
+  }
+
+  private static List<String> names(TinyTrainer trainer, Component component) {
+    return trainer.model.trained(component).stream()
+        .flatMap(group -> group.parameters().all().stream())
+        .map(Parameter::name)
+        .toList();
+  }
+
+  @Test
+  void shouldTrainTheAdaptersAloneAndBeginAsTheBaseModel() {
+    try (TinyTrainer trainer = new TinyTrainer(tiny)) {
+      Map<String, List<Float>> unet = trainer.weights(Component.UNET);
+      Map<String, List<Float>> text = trainer.weights(Component.TEXT_ENCODER);
+      Map<String, List<Float>> before = trainer.unet();
+      before.forEach(
+          (name, values) -> {
+            if (name.endsWith("lora_B.weight")) {
+              assertThat(values).as(name).containsOnly(0f);
+            } else {
+              assertThat(values).as(name).doesNotContain(0f);
+            }
+          });
+
+      trainer.train();
+
+      assertThat(trainer.weights(Component.UNET)).isEqualTo(unet);
+      assertThat(trainer.weights(Component.TEXT_ENCODER)).isEqualTo(text);
+      trainer.unet().forEach((name, v) -> assertThat(v).as(name).isNotEqualTo(before.get(name)));
+      assertThat(trainer.model.trained())
+          .extracting(Group::component)
+          .containsExactly(Component.UNET, Component.TEXT_ENCODER);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"attention", "all-linear", "convolutions"})
+  void shouldAdaptTheLayersThatOthersAdapt(String targets) {
+    tiny.with("lora_targets", targets).with("lora_txt_rank", 2).with("lora_conv_rank", 3);
+    try (TinyTrainer trainer = new TinyTrainer(tiny)) {
+      List<String> unet = names(trainer, Component.UNET);
+      String block = "mid_block.attentions.0.transformer_blocks.0.";
+      assertThat(unet)
+          .contains(block + "attn2.to_k.lora_A.weight", block + "attn1.to_out.0.lora_B.weight")
+          .noneMatch(name -> name.startsWith("conv_in") || name.startsWith("time_embedding"));
+      assertThat(unet.contains(block + "ff.net.2.lora_A.weight"))
+          .isEqualTo(!targets.equals("attention"));
+      assertThat(unet.contains("mid_block.resnets.0.conv1.lora_A.weight"))
+          .isEqualTo(targets.equals("convolutions"));
+      assertThat(names(trainer, Component.TEXT_ENCODER))
+          .contains("encoder.layers.0.self_attn.q_proj.lora_A.weight");
+      for (Group group : trainer.model.trained()) {
+        boolean text = group.component() == Component.TEXT_ENCODER;
+        for (Parameter each : group.parameters().all()) {
+          long rank = each.fileShape()[each.name().endsWith("lora_A.weight") ? 0 : 1];
+          boolean spatial = each.name().matches(".*\\.(conv[12]?)\\.lora_.*");
+          assertThat(rank).as(each.name()).isEqualTo(text ? 2 : spatial ? 3 : 4);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "use_ema=true stop_text_encoder=0.5",
+        "gradient_accumulation_steps=2 lora_targets=convolutions",
+        "mixed_precision=bf16",
+        "frozen_dtype=bf16 gradient_checkpointing=true",
+        "fused_backward_pass=true max_grad_norm=0 use_8bit_adam=true"
+      })
+  void shouldGoOnFromACheckpointBitForBit(String keys) {
+    tiny.withOptions(keys);
+    if (keys.contains("stop_text_encoder")) {
+      tiny.without("train_text_encoder");
+    }
+    Path checkpoint = folder.resolve("checkpoint-2");
+    try (TinyTrainer whole = new TinyTrainer(tiny).train();
+        TinyTrainer first = new TinyTrainer(tiny).train(2);
+        TinyTrainer second = new TinyTrainer(tiny)) {
+      first.trainer.save(checkpoint);
+      assertThat(second.trainer.resume(checkpoint)).isEmpty();
+      second.train();
+      whole.trainer.save(folder.resolve("whole"));
+      second.trainer.save(folder.resolve("second"));
+      assertThat(folder.resolve("second/training_state.safetensors"))
+          .hasSameBinaryContentAs(folder.resolve("whole/training_state.safetensors"));
+    }
+  }
+
+  @Test
+  void shouldTrainTheSameWithoutKeepingWhatCanBeComputedAgain() {
+    tiny.with("lora_targets", "convolutions");
+    try (TinyTrainer kept = new TinyTrainer(tiny.with("gradient_checkpointing", false)).train();
+        TinyTrainer again = new TinyTrainer(tiny.with("gradient_checkpointing", true)).train()) {
+      assertThat(again.unet()).isEqualTo(kept.unet());
+      assertThat(again.text()).isEqualTo(kept.text());
+    }
+  }
+
+  /** The base is frozen: it has no gradients, no masters, and half its bytes in bf16. */
+  @Test
+  void shouldHoldTheBaseInTheFrozenType() {
+    try (TinyTrainer exact = new TinyTrainer(tiny).train();
+        TinyTrainer coarse = new TinyTrainer(tiny.with("frozen_dtype", "bf16")).train()) {
+      Parameters base = coarse.model.parameters(Component.UNET);
+      assertThat(base.dtype()).isEqualTo(DType.BF16);
+      assertThat(base.isTrainable()).isFalse();
+      assertThat(base.hasMasters()).isFalse();
+      Parameters adapters = coarse.model.trained(Component.UNET).get(0).parameters();
+      assertThat(adapters.masters().dtype()).isEqualTo(DType.F32);
+      for (int i = 0; i < exact.reports.size(); i++) {
+        assertThat(coarse.reports.get(i).losses().total())
+            .isCloseTo(exact.reports.get(i).losses().total(), within(0.03));
+      }
+    }
+  }
+
+  @Test
+  void shouldPlanLessMemoryThanForAllWeights() {
+    tiny.with("gradient_checkpointing", false);
+    long lora = TinyRun.forecast(tiny.config(), Long.MAX_VALUE).plan().always();
+    long all =
+        TinyRun.forecast(tiny.with("use_lora", false).config(), Long.MAX_VALUE).plan().always();
+    assertThat(lora).isLessThan(all / 2);
+  }
+
+  @Test
+  void shouldComputeAsTheBaseModelWithoutItsAdapters() {
+    try (TinyTrainer trained = new TinyTrainer(tiny).train();
+        TinyTrainer fresh = new TinyTrainer(tiny)) {
+      List<byte[]> with = drawn(trained);
+      List<byte[]> base = new ArrayList<>();
+      trained.model.withoutAdapters(() -> base.addAll(drawn(trained)));
+      List<byte[]> expected = drawn(fresh);
+      assertThat(base).hasSameSizeAs(expected).isNotEmpty();
+      for (int i = 0; i < expected.size(); i++) {
+        assertThat(base.get(i)).isEqualTo(expected.get(i));
+        assertThat(with.get(i)).isNotEqualTo(expected.get(i));
+      }
+    }
+  }
+
+  /** Samples are drawn with the adapters, in the base's type. */
+  @Test
+  void shouldDrawSamplesBesideABaseOf16Bits() {
+    tiny.with("frozen_dtype", "bf16");
+    try (TinyTrainer trained = new TinyTrainer(tiny).train();
+        TinyTrainer fresh = new TinyTrainer(tiny)) {
+      assertThat(drawn(trained).get(0)).isNotEqualTo(drawn(fresh).get(0));
+    }
+  }
+
+  private static List<byte[]> drawn(TinyTrainer trainer) {
+    return new SamplePictures(trainer.config, trainer.model, Concept.scanAll(trainer.config))
+        .draw(trainer.run, () -> false).stream()
+            .flatMap(sample -> sample.pictures().stream())
+            .map(picture -> picture.rgb().clone())
+            .toList();
+  }
+}
