@@ -73,6 +73,10 @@ public final class Main {
     int code = Problem.Kind.FAILED.exitCode();
     try {
       code = line.execute(OptionNames.normalized(line, args));
+      line.getOut().flush();
+      if (code == 0 && System.out.checkError()) {
+        code = main.explain(outputLost(), line);
+      }
     } catch (OutOfMemoryError e) {
       code =
           main.explain(
@@ -88,6 +92,13 @@ public final class Main {
       main.interrupt.finish(code);
     }
     return code;
+  }
+
+  /** What was printed may be half of it: a script must not take it for all. */
+  private static Problem outputLost() {
+    return new Problem(
+        Problem.Kind.FAILED,
+        "not all of the output could be written: the disk may be full, or who read it has ended");
   }
 
   static CommandLine commandLine() {

@@ -14,6 +14,7 @@ import javax.imageio.metadata.IIOInvalidTreeException;
 import javax.imageio.metadata.IIOMetadata;
 import javax.imageio.metadata.IIOMetadataNode;
 import javax.imageio.stream.ImageOutputStream;
+import javax.imageio.stream.MemoryCacheImageOutputStream;
 
 /** Pictures as PNG files, in memory: the caller decides where and how safely they are written. */
 public final class Png {
@@ -35,7 +36,7 @@ public final class Png {
   public static byte[] encode(Pixels picture, Map<String, String> texts) {
     ImageWriter writer = ImageIO.getImageWritersByFormatName("png").next();
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    try (ImageOutputStream out = ImageIO.createImageOutputStream(bytes)) {
+    try (ImageOutputStream out = new MemoryCacheImageOutputStream(bytes)) {
       BufferedImage image = Rgb.image(picture);
       writer.setOutput(out);
       writer.write(new IIOImage(image, null, metadata(writer, image, texts)));

@@ -36,6 +36,9 @@ public final class Platform {
     }
   }
 
+  /** About what the libraries for the CPU take when they are unpacked. */
+  private static final long UNPACKED_BYTES = 500_000_000;
+
   private static final Path CPU_INFO = Path.of("/proc/cpuinfo");
   private static final Map<Class<?>, String> FAILURES = new ConcurrentHashMap<>();
   private static final Pattern VERSION = Pattern.compile("TORCH_VERSION=([^,]+)");
@@ -111,10 +114,40 @@ public final class Platform {
 
   /** A native library that does not load: whatever the command wanted of it cannot be had. */
   public static Problem notLoaded(String reason) {
+    try {
+      Path folder = Loader.getCacheDir().toPath();
+      if (Files.getFileStore(folder).getUsableSpace() < UNPACKED_BYTES) {
+        return notUnpacked(
+            folder, reason, "DREAMBOOTH_JAVA_OPTS=-Dorg.bytedeco.javacpp.cachedir=FOLDER");
+      }
+    } catch (IOException e) {
+      // Then the reason has to do alone.
+    }
     return new Problem(
         Problem.Kind.DEVICE,
         "a library cannot be loaded: %s. Run dreambooth doctor --device cuda to see which are missing; without --device cuda and DREAMBOOTH_DEVICE=cuda none of CUDA's is needed"
             .formatted(reason));
+  }
+
+  /**
+   * A native library that cannot be unpacked to the folder that it is loaded from.
+   *
+   * @param setting what its user sets to name another folder
+   */
+  public static Problem notUnpacked(Path folder, String reason, String setting) {
+    return new Problem(
+        Problem.Kind.FAILED,
+        "native libraries cannot be unpacked to %s%s: %s. Make room there, or name another folder: %s"
+            .formatted(folder, free(folder), reason, setting));
+  }
+
+  private static String free(Path folder) {
+    try {
+      long bytes = Files.getFileStore(folder).getUsableSpace();
+      return ", where %s are free".formatted(ProcessMemory.shown(bytes));
+    } catch (IOException e) {
+      return "";
+    }
   }
 
   /** What the loader said, in one line: the last cause names the library that is missing. */

@@ -2,10 +2,13 @@ package dreambooth4j.model;
 
 import ai.djl.huggingface.tokenizers.Encoding;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.huggingface.tokenizers.jni.LibUtils;
+import ai.djl.util.Utils;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
+import dreambooth4j.engine.Platform;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ComponentFiles;
 import java.io.ByteArrayInputStream;
@@ -46,6 +49,7 @@ public final class Tokenizer implements AutoCloseable {
     this.end = json.special(special(settings, "eos_token", "<|endoftext|>"));
     this.pad = json.special(special(settings, "pad_token", "<|endoftext|>"));
     byte[] text = json.text().getBytes(StandardCharsets.UTF_8);
+    requireLibrary();
     try {
       library =
           HuggingFaceTokenizer.newInstance(
@@ -65,6 +69,18 @@ public final class Tokenizer implements AutoCloseable {
    */
   public static Tokenizer open(ComponentFiles files) {
     return new Tokenizer(TokenizerJson.read(files), settings(files));
+  }
+
+  /** It unpacks itself when it is first used. */
+  private static void requireLibrary() {
+    try {
+      LibUtils.checkStatus();
+    } catch (RuntimeException e) {
+      throw Platform.notUnpacked(
+          Utils.getEngineCacheDir(),
+          String.valueOf(e.getMessage()),
+          "DJL_CACHE_DIR=FOLDER in the environment");
+    }
   }
 
   private static ObjectNode settings(ComponentFiles files) {

@@ -4,8 +4,8 @@ import static java.util.Objects.requireNonNull;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.OutputConfig;
+import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
-import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -66,10 +66,19 @@ final class Checkpoints {
     return all.get(all.size() - 1);
   }
 
-  /** Saves one. */
+  /**
+   * Saves one.
+   *
+   * @throws Problem when it cannot be written; nothing of it stays
+   */
   Path save(Trainer trainer) {
     Path folder = config.outputDir().resolve(PREFIX + trainer.done());
-    trainer.save(folder);
+    try {
+      trainer.save(folder);
+    } catch (Problem e) {
+      StagedFiles.removeIfEmpty(folder);
+      throw e;
+    }
     return folder;
   }
 
@@ -91,13 +100,9 @@ final class Checkpoints {
   /** Removes the folders of those that a process was killed over. */
   static void removeEmpty(Path output) throws IOException {
     try (Stream<Path> files = Files.list(output)) {
-      for (Path each : files.filter(file -> step(file) >= 0 && Files.isDirectory(file)).toList()) {
-        try {
-          Files.delete(each);
-        } catch (DirectoryNotEmptyException e) {
-          // It holds a checkpoint, or what is not ours.
-        }
-      }
+      files
+          .filter(file -> step(file) >= 0 && Files.isDirectory(file))
+          .forEach(StagedFiles::removeIfEmpty);
     }
   }
 

@@ -1,8 +1,10 @@
 package dreambooth4j.train;
 
 import dreambooth4j.Problem;
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.ProcessMemory;
+import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.FolderChanges;
 import dreambooth4j.weights.Group;
 import java.io.IOException;
@@ -19,57 +21,68 @@ final class DiskSpace {
   private DiskSpace() {}
 
   /**
-   * What is worth knowing of the room on the disk of the output folder, which is there.
+   * Refuses a run whose model could not be saved; asked before hours of class images are made.
    *
-   * @param there the checkpoints that the run has there already; none of a run that begins anew
-   * @return a note where fewer checkpoints fit than the run is going to write; null if all fit, or
-   *     the system does not say how much is free
-   * @throws Problem when not even the trained model fits, or its files could not be put in their
-   *     places
+   * @param output a folder, which is there
+   * @throws Problem when the trained model does not fit, or something is in its files' places
    */
-  static @Nullable String note(Session session, List<Path> there) {
-    Path output = session.config().output().outputDir();
-    FolderChanges.requireOneDisk(output, model(session, output).keySet());
-    try {
-      return note(session, output, there, Files.getFileStore(output).getUsableSpace());
-    } catch (IOException e) {
-      return null;
-    }
+  static void requireModelFits(Arena arena, StableDiffusion model, Path output) {
+    Map<Path, Long> files = model.files(arena, output);
+    FolderChanges.requireOneDisk(output, files.keySet());
+    requireModelFits(files, output, free(output));
   }
 
-  /**
-   * As {@link #note(Session, List)}.
-   *
-   * @param free bytes; 0 where the system does not say, as some that reach over a network do: if it
-   *     is so, the next file that is written says it, before the first step
-   */
-  static @Nullable String note(Session session, Path output, List<Path> there, long free) {
-    if (free <= 0) {
-      return null;
-    }
-    long model = model(session, output).values().stream().mapToLong(Long::longValue).sum();
-    if (free < model) {
+  static void requireModelFits(Map<Path, Long> files, Path output, long free) {
+    long model = sum(files);
+    if (free > 0 && free < model) {
       throw new Problem(
           Problem.Kind.FAILED,
           "output_dir %s has %s free and the trained model takes %s: make room there, or give another output_dir"
               .formatted(output, ProcessMemory.shown(free), ProcessMemory.shown(model)));
     }
+  }
+
+  /**
+   * Bytes; 0 where the system does not say, as some that reach over a network do: if it is so, the
+   * next file that is written says it, before the first step.
+   */
+  private static long free(Path output) {
+    try {
+      return Files.getFileStore(output).getUsableSpace();
+    } catch (IOException e) {
+      return 0;
+    }
+  }
+
+  /**
+   * What is worth knowing of the room on the disk of the output folder.
+   *
+   * @param there the checkpoints that the run has there already; none of a run that begins anew
+   * @return a note where fewer checkpoints fit than the run is going to write; null if all fit, or
+   *     the system does not say how much is free
+   */
+  static @Nullable String note(Session session, List<Path> there) {
+    return note(session, there, free(session.config().output().outputDir()));
+  }
+
+  static @Nullable String note(Session session, List<Path> there, long free) {
+    Path output = session.config().output().outputDir();
+    long model = sum(session.model().files(session.arena(), output));
     long checkpoint = session.trainer().training().optimizer().stateBytes();
     for (Group group : session.model().trained()) {
       checkpoint += weightBytes(group.parameters());
     }
-    long fit = (free - model) / checkpoint;
+    long fit = Math.max(0, (free - model) / checkpoint);
     long wanted = checkpoints(session, there);
-    return fit >= wanted
+    return free <= 0 || fit >= wanted
         ? null
         : "output_dir %s has %s free: beside the model %d of the %d checkpoints that are still to be written and kept fit, which take %s each. Make room there, or set checkpoints_total_limit or checkpointing_steps"
             .formatted(
                 output, ProcessMemory.shown(free), fit, wanted, ProcessMemory.shown(checkpoint));
   }
 
-  /** What the first save writes that is not there: parts that did not train are copied once. */
-  private static Map<Path, Long> model(Session session, Path output) {
-    return session.model().files(session.arena(), output);
+  private static long sum(Map<Path, Long> files) {
+    return files.values().stream().mapToLong(Long::longValue).sum();
   }
 
   /** What a checkpoint has of the weights themselves: what trains, and its average. */

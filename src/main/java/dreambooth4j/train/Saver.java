@@ -88,7 +88,7 @@ final class Saver {
     }
     failed = failure(this::saveModel);
     if (failed != null) {
-      session.warn("nor can the model be saved: " + failed.getMessage());
+      session.warn("the model cannot be saved either: " + failed.getMessage());
     }
   }
 
@@ -110,7 +110,7 @@ final class Saver {
     }
     removeOldCheckpoints();
     if (model != null && checkpoint != null) {
-      session.warn("nor can a checkpoint be saved: " + checkpoint.getMessage());
+      session.warn("a checkpoint cannot be saved either: " + checkpoint.getMessage());
     }
     if (model != null || checkpoint != null) {
       throw model != null ? model : checkpoint;

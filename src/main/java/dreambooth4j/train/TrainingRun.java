@@ -74,6 +74,7 @@ public final class TrainingRun {
     try (OutputFolder folder = OutputFolder.take(config, base, continues);
         Arena run = Devices.open("run", Devices.choose(config.compute()), memory.limit());
         StableDiffusion model = Trainer.load(run, base, fitted)) {
+      DiskSpace.requireModelFits(run, model, output);
       warn(Devices.note(config.compute().device(), run.device()));
       Precision.notes(config.compute(), run.device()).forEach(listener::warning);
       boolean captures = Trainer.captures(run, fitted, listener::warning);

@@ -272,18 +272,8 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
     for (Move each : last) {
       Path parent = each.place().resolveSibling("");
       if (!parent.equals(folder)) {
-        removeIfEmpty(parent);
+        StagedFiles.removeIfEmpty(parent);
       }
-    }
-  }
-
-  private static void removeIfEmpty(Path made) {
-    try {
-      if (!Files.isSymbolicLink(made)) {
-        Files.deleteIfExists(made);
-      }
-    } catch (IOException e) {
-      // It holds what was there before.
     }
   }
 

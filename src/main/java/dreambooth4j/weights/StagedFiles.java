@@ -175,7 +175,7 @@ public final class StagedFiles implements AutoCloseable {
       if (before != null) {
         before.discard();
       }
-      body.writeTo(part.channel);
+      write(body, part.channel);
       if (forced) {
         part.channel.force(true);
       }
@@ -193,8 +193,20 @@ public final class StagedFiles implements AutoCloseable {
   static void create(Path file, Body body) throws IOException {
     try (FileChannel channel =
         FileChannel.open(file, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW)) {
-      body.writeTo(channel);
+      write(body, channel);
       channel.force(true);
+    }
+  }
+
+  /** Libraries that write for us wrap what the file system says. */
+  private static void write(Body body, FileChannel channel) throws IOException {
+    try {
+      body.writeTo(channel);
+    } catch (RuntimeException e) {
+      if (e.getCause() instanceof IOException cause) {
+        throw cause;
+      }
+      throw e;
     }
   }
 
@@ -265,6 +277,17 @@ public final class StagedFiles implements AutoCloseable {
         "%s: cannot be written: %s. What was there before is unchanged."
             .formatted(target, Problem.why(e)),
         e);
+  }
+
+  /** Removes a folder in which nothing lies; a link to one stays. */
+  public static void removeIfEmpty(Path folder) {
+    try {
+      if (!Files.isSymbolicLink(folder)) {
+        Files.deleteIfExists(folder);
+      }
+    } catch (IOException e) {
+      // It holds what is not ours to remove.
+    }
   }
 
   /** Removes the parts in a folder, not in those below, that no living process holds. */

@@ -37,6 +37,21 @@ final class Child implements AutoCloseable {
     output = process.inputReader(StandardCharsets.UTF_8);
   }
 
+  /** Starts the command with a variable of the environment set. */
+  static Child with(String variable, String value, List<String> arguments) throws IOException {
+    List<String> command = new ArrayList<>(List.of("env", variable + "=" + value));
+    command.addAll(java(arguments));
+    return new Child(command);
+  }
+
+  /** Starts the command so that what it prints to standard output is not kept anywhere. */
+  static Child printingTo(Path file, List<String> arguments) throws IOException {
+    List<String> command = new ArrayList<>();
+    command.addAll(List.of("bash", "-c", "exec \"${@:2}\" >\"$1\"", "bash", file.toString()));
+    command.addAll(java(arguments));
+    return new Child(command);
+  }
+
   /** Starts the command. */
   static Child of(List<String> arguments) throws IOException {
     return new Child(java(arguments));

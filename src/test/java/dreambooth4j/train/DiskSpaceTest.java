@@ -40,16 +40,19 @@ class DiskSpaceTest {
   void shouldKnowBeforehandWhatWillNotFit() throws IOException {
     try (TinyTrainer tiny = new TinyTrainer(tiny())) {
       Session session = session(tiny);
-      long model = sum(tiny.model.files(tiny.run, folder));
+      Map<Path, Long> files = tiny.model.files(tiny.run, folder);
+      long model = sum(files);
       long flat = tiny.model.trained().get(0).parameters().flatCount();
       long checkpoint = 4 * 4 * flat + 4; // weights, two moments, average; the count of steps
-      assertThat(DiskSpace.note(session, folder, List.of(), model + 4 * checkpoint)).isNull();
-      assertThat(DiskSpace.note(session, folder, List.of(), model + 4 * checkpoint - 1))
+      assertThat(DiskSpace.note(session, List.of(), model + 4 * checkpoint)).isNull();
+      assertThat(DiskSpace.note(session, List.of(), model + 4 * checkpoint - 1))
           .contains("beside the model 3 of the 4 checkpoints", "checkpoints_total_limit");
       assertThatExceptionOfType(Problem.class)
-          .isThrownBy(() -> DiskSpace.note(session, folder, List.of(), model - 1))
+          .isThrownBy(() -> DiskSpace.requireModelFits(files, folder, model - 1))
           .withMessageContaining("the trained model takes");
-      assertThat(DiskSpace.note(session, folder, List.of(), 0)).as("nobody knows").isNull();
+      DiskSpace.requireModelFits(files, folder, model);
+      DiskSpace.requireModelFits(files, folder, 0); // nobody knows
+      assertThat(DiskSpace.note(session, List.of(), 0)).isNull();
       Path saved = folder.resolve("checkpoint");
       tiny.trainer.save(saved);
       assertThat(Files.size(saved.resolve("training_state.safetensors")))
@@ -83,15 +86,14 @@ class DiskSpaceTest {
     try (TinyTrainer tiny = new TinyTrainer(tiny())) {
       Session session = session(tiny);
       long model = sum(tiny.model.files(tiny.run, folder));
-      assertThat(DiskSpace.note(session, folder, there, model + 1)).contains(" 0 of the 2 check");
+      assertThat(DiskSpace.note(session, there, model + 1)).contains(" 0 of the 2 check");
     }
     TinyRun limited = tiny().with("checkpoints_total_limit", 2);
     try (TinyTrainer tiny = new TinyTrainer(limited)) {
       Session session = session(tiny);
       long model = sum(tiny.model.files(tiny.run, folder));
-      assertThat(DiskSpace.note(session, folder, List.of(), model + 1))
-          .contains(" 0 of the 3 checkpoints");
-      assertThat(DiskSpace.note(session, folder, there, model + 1)).contains(" 0 of the 1 check");
+      assertThat(DiskSpace.note(session, List.of(), model + 1)).contains(" 0 of the 3 checkpoints");
+      assertThat(DiskSpace.note(session, there, model + 1)).contains(" 0 of the 1 check");
     }
   }
 }
