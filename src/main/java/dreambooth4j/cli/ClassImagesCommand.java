@@ -43,7 +43,8 @@ import picocli.CommandLine.Spec;
             + " lie its caption (.txt) and how it was made (.json).",
     footer = {
       "",
-      "Ctrl-C stops after the batch at hand; started again, it goes on where it was.",
+      "Ctrl-C stops after the images that are being drawn; started again, it makes the rest.",
+      "The other keys of train are taken too: dreambooth train --help lists them.",
       "",
       "Examples:",
       "  dreambooth class-images config.yaml --plan",
@@ -76,7 +77,7 @@ final class ClassImagesCommand implements Callable<Integer> {
     @Option(
         names = "--port",
         paramLabel = "N",
-        description = "Where the page is served; without, at any port that is free.")
+        description = "Port that the page is served at (any that is free if not given).")
     int port;
 
     @Option(names = "--open", description = "Open the page in the browser at once.")

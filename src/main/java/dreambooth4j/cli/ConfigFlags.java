@@ -6,10 +6,12 @@ import dreambooth4j.config.Keys;
 import dreambooth4j.config.KohyaKeys;
 import dreambooth4j.config.ValueType;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import picocli.CommandLine.IModelTransformer;
@@ -26,18 +28,35 @@ public final class ConfigFlags implements IModelTransformer {
   private static final Pattern SWITCH_VALUE =
       Pattern.compile("(?i)true|false|auto|[-+]?[\\d.]+(e[-+]?\\d+)?");
 
+  private static final Set<Key.Group> ALL = EnumSet.allOf(Key.Group.class);
+
+  /** What commands have use for that do not train; they take the other keys too. */
+  private static final Set<Key.Group> OF_PICTURES =
+      EnumSet.of(
+          Key.Group.GENERAL,
+          Key.Group.MODEL,
+          Key.Group.DATA,
+          Key.Group.PRIOR_LOSS,
+          Key.Group.OUTPUT);
+
   @Override
   public CommandSpec transform(CommandSpec command) {
+    Set<Key.Group> shown = command.name().equals("train") ? ALL : OF_PICTURES;
     int order = 0;
     for (Key.Group heading : Key.Group.values()) {
-      ArgGroupSpec.Builder group =
-          ArgGroupSpec.builder().heading("%n" + heading.heading() + ":%n").order(order++);
-      for (Key<?, ?> key : Keys.all()) {
-        if (key.group() == heading) {
-          group.addArg(option(key));
-        }
+      List<OptionSpec> options =
+          Keys.all().stream()
+              .filter(key -> key.group() == heading)
+              .map(key -> option(key, !shown.contains(heading)))
+              .toList();
+      if (shown.contains(heading)) {
+        ArgGroupSpec.Builder group =
+            ArgGroupSpec.builder().heading("%n" + heading.heading() + ":%n").order(order++);
+        options.forEach(group::addArg);
+        command.addArgGroup(group.validate(false).build());
+      } else {
+        options.forEach(command::addOption);
       }
-      command.addArgGroup(group.validate(false).build());
     }
     for (String name : new TreeSet<>(ForeignKeys.names())) {
       command.addOption(hidden(name, ForeignKeys.isSwitch(name)));
@@ -50,7 +69,7 @@ public final class ConfigFlags implements IModelTransformer {
             .type(String.class)
             .arity("1")
             .paramLabel("FILE")
-            .description("YAML or JSON file with a list of concepts.")
+            .description("A YAML or JSON file with a list of concepts, instead of concepts_list.")
             .build());
     return command;
   }
@@ -85,7 +104,7 @@ public final class ConfigFlags implements IModelTransformer {
         || Keys.all().stream().anyMatch(key -> key.name().equals(name));
   }
 
-  private static OptionSpec option(Key<?, ?> key) {
+  private static OptionSpec option(Key<?, ?> key, boolean isHidden) {
     List<String> names = new ArrayList<>();
     names.add("--" + key.name());
     key.aliases().forEach(alias -> names.add("--" + alias));
@@ -95,6 +114,7 @@ public final class ConfigFlags implements IModelTransformer {
     OptionSpec.Builder option =
         OptionSpec.builder(names.toArray(String[]::new))
             .type(String.class)
+            .hidden(isHidden)
             .arity(flag ? "0..1" : "1")
             .paramLabel(label(key))
             .description((key.help() + note).replace("%", "%%"));

@@ -27,8 +27,9 @@ final class DoctorCommand implements Callable<Integer> {
 
   @Option(
       names = "--device",
+      paramLabel = "NAME",
       defaultValue = "cpu",
-      description = "auto, cpu or cuda (${DEFAULT-VALUE}).")
+      description = "What to try: auto, cpu or cuda (${DEFAULT-VALUE} if not given).")
   @SuppressWarnings("NullAway.Init")
   private ComputeConfig.Target device;
 

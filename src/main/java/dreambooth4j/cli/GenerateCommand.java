@@ -38,7 +38,7 @@ import picocli.CommandLine.Spec;
       "The same seed gives the picture that diffusers gives with"
           + " torch.Generator(\"cpu\").manual_seed(seed) and num_images_per_prompt=n.",
       "",
-      "  dreambooth generate weights/emoji32 \"robot, yellow background\" -o robot.png -n 4"
+      "  dreambooth generate weights/emoji32 \"robot, red hat\" -o robot.png -n 4"
     })
 final class GenerateCommand implements Callable<Integer> {
   @Spec
@@ -57,24 +57,27 @@ final class GenerateCommand implements Callable<Integer> {
       names = {"-o", "--output"},
       paramLabel = "OUT",
       defaultValue = "out.png",
-      description = "PNG file to write, or a folder, which is made (${DEFAULT-VALUE}).")
+      description = "PNG file (${DEFAULT-VALUE} if not given), or a folder, which is made.")
   @SuppressWarnings("NullAway.Init")
   private Path output;
 
   @Option(
       names = {"-n", "--num_images_per_prompt"},
       paramLabel = "N",
-      description = "Pictures to make (1).")
+      description = "How many pictures to make (1 if not given).")
   private @Nullable Integer count;
 
-  @Option(names = "--seed", description = "Seed of the noise (a random one, which is printed).")
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "Seed of the noise (if not given, a random one, which is printed).")
   private @Nullable Long seed;
 
   @Option(
       names = {"--steps", "--num_inference_steps"},
       paramLabel = "STEPS",
       defaultValue = "50",
-      description = "Steps of the sampler (${DEFAULT-VALUE}).")
+      description = "Steps of the sampler: more take longer (${DEFAULT-VALUE} if not given).")
   private int steps;
 
   @Option(
@@ -82,7 +85,8 @@ final class GenerateCommand implements Callable<Integer> {
       paramLabel = "X",
       defaultValue = "7.5",
       description =
-          "Classifier-free guidance (${DEFAULT-VALUE}); 1 or less is without, and twice as fast.")
+          "How closely pictures follow the prompt, 5 to 10 as a rule (${DEFAULT-VALUE} if not"
+              + " given); 1 is without classifier-free guidance, and twice as fast.")
   private double guidance;
 
   @Option(
@@ -96,31 +100,45 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Option(
       names = "--sampler",
+      paramLabel = "NAME",
       completionCandidates = SamplerNames.class,
       description =
-          "One of ${COMPLETION-CANDIDATES}, or the name of diffusers' class (the model's own).")
+          "Sampler that draws: one of ${COMPLETION-CANDIDATES}, or the name of diffusers' class"
+              + " (the model's own if not given).")
   private @Nullable String sampler;
 
-  @Option(names = "--width", description = "Pixels (what the model was trained on).")
+  @Option(
+      names = "--width",
+      paramLabel = "PIXELS",
+      description = "Width of the pictures (that which the model was trained on if not given).")
   private @Nullable Integer width;
 
-  @Option(names = "--height", description = "Pixels (what the model was trained on).")
+  @Option(
+      names = "--height",
+      paramLabel = "PIXELS",
+      description = "Height of the pictures (that which the model was trained on if not given).")
   private @Nullable Integer height;
 
   @Option(
       names = {"--negative", "--negative_prompt"},
       paramLabel = "PROMPT",
       description =
-          "What not to draw; needs guidance above 1. SDXL tells an empty one from none (none).")
+          "What not to draw; needs guidance above 1 (nothing if not given; SDXL tells that from an"
+              + " empty text).")
   private @Nullable String negative;
 
   @Option(
       names = "--latents",
       paramLabel = "FILE",
-      description = "safetensors file whose tensor 'latents' [n,4,h,w] is begun from.")
+      description =
+          "A safetensors file whose tensor 'latents' [n,4,h,w] drawing begins with, instead of"
+              + " noise of the seed.")
   private @Nullable Path latents;
 
-  @Option(names = "--variant", description = "Which of several sets of weights, such as fp16.")
+  @Option(
+      names = "--variant",
+      paramLabel = "TEXT",
+      description = "Read the weights of this variant, such as fp16: *.fp16.safetensors.")
   private @Nullable String variant;
 
   @Option(
@@ -141,21 +159,25 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Option(
       names = "--clip-skip",
+      paramLabel = "N",
       description =
-          "1 takes the text encoder's last layer, 2 the one before it (as the model was trained"
-              + " here, else 1).")
+          "Layer of the text encoder that the UNet is given, counted from the end: 1 is the last"
+              + " (if not given, what the model was trained with here, else 1).")
   private @Nullable Integer clipSkip;
 
   @Option(
       names = "--max-token-length",
+      paramLabel = "TOKENS",
       description =
-          "75, or 150 or 225 to read long prompts whole (as the model was trained here, else 75).")
+          "How much of a prompt is read, the rest is cut off: 75, 150 or 225 tokens (if not given,"
+              + " what the model was trained with here, else 75).")
   private @Nullable Integer maxTokenLength;
 
   @Option(
       names = "--device",
+      paramLabel = "NAME",
       defaultValue = "auto",
-      description = "auto, cpu or cuda (${DEFAULT-VALUE}).")
+      description = "What computes: auto, cpu or cuda (${DEFAULT-VALUE} if not given).")
   @SuppressWarnings("NullAway.Init")
   private ComputeConfig.Target device;
 

@@ -41,6 +41,8 @@ import picocli.CommandLine.Spec;
             + " same, prompts that are too long, captions that bind too much to the subject.",
     footer = {
       "",
+      "The other keys of train are taken too: dreambooth train --help lists them.",
+      "",
       "Examples:",
       "  dreambooth inspect config.yaml",
       "  dreambooth inspect config.yaml --html report.html",

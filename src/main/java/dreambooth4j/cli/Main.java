@@ -23,12 +23,12 @@ import picocli.CommandLine.TypeConversionException;
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {
       "0:done",
-      "1:failed",
-      "2:command line or configuration",
-      "3:data or model file",
-      "4:device or memory",
-      "5:diverged",
-      "130:interrupted, after saving"
+      "1:failed: a file could not be written, or an error of this program",
+      "2:the command line or the configuration is wrong",
+      "3:a picture, a caption or a model's file is wrong or missing",
+      "4:the device cannot be used, or memory does not suffice",
+      "5:the training diverged",
+      "130:interrupted by Ctrl-C or SIGTERM, after saving"
     },
     subcommands = {
       TrainCommand.class,
@@ -42,7 +42,7 @@ public final class Main {
   @Option(
       names = {"-v", "--verbose"},
       scope = ScopeType.INHERIT,
-      description = "Show stack traces and more of what is done.")
+      description = "Show more of what is done, and stack traces of errors.")
   boolean verbose;
 
   /** Picocli lays out no help that is narrower. */

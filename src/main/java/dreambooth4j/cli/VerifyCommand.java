@@ -25,11 +25,12 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "verify",
     mixinStandardHelpOptions = true,
-    description = "Holds our arithmetic against what diffusers computed.",
+    description = "Compares what this program computes with recorded results of diffusers.",
     footer = {
       "",
-      "Prints a line for each case: its limits, the worst error and where it is.",
-      "Exits 0 if all are within their limits, 1 if not or if a case is not understood.",
+      "Prints a line for each case: its limit, the largest error and the tensor that has it.",
+      "Exits with 0 if all errors are within their limits, with 1 if not or if a file is not"
+          + " understood.",
       "",
       "  dreambooth verify goldens/sd1/model goldens/sd1/*.safetensors goldens/sd1/tokenizer.json",
       "  dreambooth verify goldens/objectives"
@@ -50,7 +51,10 @@ final class VerifyCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init")
   private List<String> given;
 
-  @Option(names = "--variant", description = "Which of several sets of weights, such as fp16.")
+  @Option(
+      names = "--variant",
+      paramLabel = "TEXT",
+      description = "Read the weights of this variant, such as fp16: *.fp16.safetensors.")
   private @Nullable String variant;
 
   @Option(

@@ -220,7 +220,7 @@ class GenerateCommandTest {
     Ran ran = Ran.of("generate", "no/such/model", PROMPT);
 
     assertThat(ran.exitCode()).isEqualTo(3);
-    assertThat(ran.err()).contains("no/such/model: expected a model folder, found nothing");
+    assertThat(ran.err()).contains("no/such/model: expected a model folder or file, found nothing");
   }
 
   @Test

@@ -36,6 +36,18 @@ class MainTest {
     assertThat(ran.out()).startsWith("Usage: dreambooth " + command);
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"inspect", "class-images"})
+  void shouldLeaveKeysOfTrainingOutOfTheHelpOfOthers(String command) {
+    String help = Ran.of(command, "--help").out();
+    assertThat(help)
+        .contains("--instance_data_dir", "--num_class_images_per", "--output_dir")
+        .contains("The other keys of train are taken too")
+        .doesNotContain("--learning_rate", "--mixed_precision", "--use_8bit_adam");
+    Ran taken = Ran.of(command, "--learning_rate", "1e-4");
+    assertThat(taken.err()).contains("instance_data_dir is missing").doesNotContain("no option");
+  }
+
   @Test
   void shouldSayNoMoreThanWhatWasMeantOfAMisspeltCommand() {
     Ran ran = Ran.of("trian");
