@@ -8,6 +8,7 @@ import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.PictureFiles;
 import dreambooth4j.report.PictureParameters;
 import dreambooth4j.report.ProgressLine;
+import dreambooth4j.weights.MergedModel;
 import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
@@ -20,6 +21,7 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -38,14 +40,18 @@ import picocli.CommandLine.Spec;
       "The same seed gives the picture that diffusers gives with"
           + " torch.Generator(\"cpu\").manual_seed(seed) and num_images_per_prompt=n.",
       "",
-      "  dreambooth generate weights/emoji32 \"robot, red hat\" -o robot.png -n 4"
+      "  dreambooth generate weights/emoji32 \"robot, red hat\" -o robot.png -n 4",
+      "  dreambooth generate sd15 \"sks dog\" --lora dog.safetensors:0.8"
     })
 final class GenerateCommand implements Callable<Integer> {
   @Spec
   @SuppressWarnings("NullAway.Init") // set by picocli, as all that follows
   private CommandSpec spec;
 
-  @Parameters(index = "0", paramLabel = "MODEL", description = "The model: a diffusers folder, or a single .safetensors or .ckpt file.")
+  @Parameters(
+      index = "0",
+      paramLabel = "MODEL",
+      description = "The model: a diffusers folder, or a single .safetensors or .ckpt file.")
   @SuppressWarnings("NullAway.Init")
   private String model;
 
@@ -157,6 +163,8 @@ final class GenerateCommand implements Callable<Integer> {
               + " else v_prediction of SD 2 and epsilon of all others).")
   private @Nullable PredictionType predictionType;
 
+  @Mixin private final LoraOption lora = new LoraOption();
+
   @Option(
       names = "--clip-skip",
       paramLabel = "N",
@@ -204,7 +212,17 @@ final class GenerateCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     long chosenSeed = seed == null ? new SecureRandom().nextInt(Integer.MAX_VALUE) : seed;
     Path file = PictureFiles.place(output, chosenSeed);
-    ModelSource folder = ModelSource.find(model, new ModelOptions(variant, modelConfig, prediction()));
+    ModelSource base =
+        ModelSource.find(model, new ModelOptions(variant, modelConfig, prediction()));
+    try (MergedModel merged = MergedModel.of(base, lora.uses())) {
+      draw(merged, file, chosenSeed, out);
+    }
+    out.println("seed " + chosenSeed);
+    out.flush();
+    return 0;
+  }
+
+  private void draw(ModelSource folder, Path file, long chosenSeed, PrintWriter out) {
     Generation.ImageRequest wanted =
         new Generation.ImageRequest(
             prompt,
@@ -231,11 +249,8 @@ final class GenerateCommand implements Callable<Integer> {
     String name = String.valueOf(folder.path().toAbsolutePath().normalize().getFileName());
     PictureParameters how =
         new PictureParameters(
-            drawn.request(), drawn.sampler(), wanted.encoding(), chosenSeed, name, -1);
+            drawn.request(), drawn.sampler(), wanted.encoding(), chosenSeed, name, lora.uses(), -1);
     PictureFiles.write(file, drawn.pictures(), how).forEach(out::println);
-    out.println("seed " + chosenSeed);
-    out.flush();
-    return 0;
   }
 
   /** As asked for, else as the model was trained; where the latter tells, it is said. */

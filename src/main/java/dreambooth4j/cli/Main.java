@@ -112,7 +112,8 @@ public final class Main {
         .setExecutionExceptionHandler((error, failed, parsed) -> main.explain(error, failed));
   }
 
-  private static Path path(String text) {
+  /** A path on the command line. */
+  static Path path(String text) {
     try {
       return Path.of(text);
     } catch (InvalidPathException e) {
@@ -123,8 +124,7 @@ public final class Main {
   /** One message; the help of a command is longer than a screen and would push it out of sight. */
   private static int misused(ParameterException error) {
     CommandLine line = error.getCommandLine();
-    line.getErr()
-        .println(line.getColorScheme().errorText("error: " + Misuse.explained(error)));
+    line.getErr().println(line.getColorScheme().errorText("error: " + Misuse.explained(error)));
     line.getErr().println("See " + line.getCommandSpec().qualifiedName() + " --help");
     return Problem.Kind.USAGE.exitCode();
   }

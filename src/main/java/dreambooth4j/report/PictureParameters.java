@@ -4,6 +4,8 @@ import dreambooth4j.data.Pixels;
 import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
+import dreambooth4j.weights.LoraUse;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -13,6 +15,7 @@ import java.util.Map;
  * @param sampler the one that drew them, the model's own where none was asked for
  * @param seed that of the first picture
  * @param model the model's name
+ * @param loras what was added to it
  * @param step steps of training after which a sample was drawn; -1 for a model that is done
  */
 public record PictureParameters(
@@ -21,6 +24,7 @@ public record PictureParameters(
     TextEncoding encoding,
     long seed,
     String model,
+    List<LoraUse> loras,
     int step) {
   /** The texts of a file that shows all of so many pictures. */
   Map<String, String> ofAll(Pixels first, int count) {
@@ -34,6 +38,11 @@ public record PictureParameters(
 
   private Map<String, String> texts(Pixels picture, String batch) {
     StringBuilder text = new StringBuilder(request.prompt());
+    for (LoraUse each : loras) {
+      String name = String.valueOf(each.file().getFileName()).replaceFirst("\\.safetensors$", "");
+      text.append(
+          " <lora:%s:%s>".formatted(name.replaceAll("[<>:\\p{Cntrl}]", "_"), each.strength()));
+    }
     String negative = request.negative();
     if (negative != null && !negative.isEmpty()) {
       text.append("\nNegative prompt: ").append(negative);

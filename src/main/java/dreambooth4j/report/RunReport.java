@@ -258,6 +258,7 @@ public final class RunReport implements RunListener, AutoCloseable {
                 encoding == null ? TextEncoding.USUAL : encoding,
                 sample.seed(),
                 String.valueOf(output.getFileName()),
+                List.of(),
                 step);
         files.add(
             SamplePictures.file(output, step, sample.name()),

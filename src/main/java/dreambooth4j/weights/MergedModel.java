@@ -2,7 +2,7 @@ package dreambooth4j.weights;
 
 import dreambooth4j.Sha256;
 import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -33,6 +33,9 @@ public final class MergedModel implements ModelSource, AutoCloseable {
   private MergedModel(ModelSource base, List<LoraUse> uses) {
     this.base = base;
     this.uses = List.copyOf(uses);
+    if (uses.isEmpty()) {
+      return;
+    }
     ModelLayers layers = ModelLayers.of(base);
     try {
       for (LoraUse use : uses) {
@@ -99,7 +102,21 @@ public final class MergedModel implements ModelSource, AutoCloseable {
   public TensorSource weights(Component component) {
     Map<String, List<Change>> changed = changes.get(component);
     TensorSource weights = base.weights(component);
-    return changed == null ? weights : new Merged(component, weights, changed);
+    return changed == null ? weights : new Merged(component, weights, changed, encoding());
+  }
+
+  /** How the LoRAs were trained to read prompts, where they say so: kohya's notes. */
+  private Map<String, String> encoding() {
+    Map<String, String> notes = new LinkedHashMap<>();
+    for (LoraFile file : files) {
+      for (String key : List.of("ss_clip_skip", "ss_max_token_length")) {
+        String value = file.metadata().getOrDefault(key, "");
+        if (value.matches("\\d{1,4}")) {
+          notes.put(key, value);
+        }
+      }
+    }
+    return notes;
   }
 
   @Override
@@ -126,7 +143,6 @@ public final class MergedModel implements ModelSource, AutoCloseable {
     base.copyTo(folder, output, written);
   }
 
-  /** A component's weights with the changes in them, in the types that they have without. */
   private StagedFiles.Body body(Component component) {
     try (TensorSource stored = base.weights(component)) {
       long bytes = stored.tensors().values().stream().mapToLong(TensorInfo::bytes).sum();
@@ -135,11 +151,8 @@ public final class MergedModel implements ModelSource, AutoCloseable {
           channel -> {
             try (Arena arena = Arena.open("merge");
                 TensorSource weights = weights(component)) {
-              SafetensorsWriter writer = new SafetensorsWriter();
+              SafetensorsWriter writer = new SafetensorsWriter().add(weights, null);
               weights.metadata().forEach(writer::metadata);
-              for (TensorInfo each : stored.tensors().values()) {
-                writer.add(each.name(), weights, each.name(), each.dtype());
-              }
               writer.body(arena).writeTo(channel);
             }
           });
@@ -151,26 +164,22 @@ public final class MergedModel implements ModelSource, AutoCloseable {
     files.forEach(LoraFile::close);
   }
 
-  /** A component's weights with the changes in them: F32 where there are any. */
+  /** A component's weights with the changes in them, in the types that they have without. */
   private static final class Merged implements TensorSource {
     private final Component component;
     private final TensorSource weights;
     private final Map<String, List<Change>> changed;
-    private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
+    private final Map<String, String> notes;
 
-    Merged(Component component, TensorSource weights, Map<String, List<Change>> changed) {
+    Merged(
+        Component component,
+        TensorSource weights,
+        Map<String, List<Change>> changed,
+        Map<String, String> notes) {
       this.component = component;
       this.weights = weights;
       this.changed = changed;
-      weights
-          .tensors()
-          .forEach(
-              (name, info) ->
-                  tensors.put(
-                      name,
-                      changes(name).isEmpty()
-                          ? info
-                          : new TensorInfo(name, DType.F32, info.shape(), info.offset())));
+      this.notes = notes;
     }
 
     private List<Change> changes(String name) {
@@ -184,12 +193,14 @@ public final class MergedModel implements ModelSource, AutoCloseable {
 
     @Override
     public Map<String, TensorInfo> tensors() {
-      return Collections.unmodifiableMap(tensors);
+      return weights.tensors();
     }
 
     @Override
     public Map<String, String> metadata() {
-      return weights.metadata();
+      Map<String, String> all = new LinkedHashMap<>(weights.metadata());
+      all.putAll(notes);
+      return Collections.unmodifiableMap(all);
     }
 
     @Override
@@ -199,11 +210,46 @@ public final class MergedModel implements ModelSource, AutoCloseable {
 
     @Override
     public Tensor read(Arena arena, String name) {
+      if (changes(name).isEmpty()) {
+        return weights.read(arena, name);
+      }
+      TensorInfo info = info(name);
+      Tensor tensor = arena.allocate(name, info.dtype(), info.sizes());
+      try (Arena scratch = arena.child("merge " + name)) {
+        tensor.copyFrom(merged(scratch, name));
+      }
+      return tensor;
+    }
+
+    @Override
+    public void readInto(Tensor target, String name) {
+      if (changes(name).isEmpty()) {
+        weights.readInto(target, name);
+        return;
+      }
+      requireCount(target, name);
+      try (Arena scratch = target.arena().child("merge " + name)) {
+        target.copyFrom(merged(scratch, name).reshaped(target.shape()));
+      }
+    }
+
+    @Override
+    public void readInto(Parameter target, String name) {
+      if (changes(name).isEmpty()) {
+        weights.readInto(target, name);
+        return;
+      }
+      requireCount(target.master(), name);
+      try (Arena scratch = target.master().arena().child("merge " + name)) {
+        target.read(merged(scratch, name).reshaped(target.fileShape()));
+      }
+    }
+
+    /** F32 where there is a change: a model in F32 is given more than its file could hold. */
+    private Tensor merged(Arena arena, String name) {
       Tensor weight = weights.read(arena, name);
       for (Change each : changes(name)) {
-        Tensor merged = each.layer.merged(arena, weight, each.strength);
-        weight.release();
-        weight = merged;
+        weight = each.layer.merged(arena, weight, each.strength);
       }
       return weight;
     }

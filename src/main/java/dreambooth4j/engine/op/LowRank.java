@@ -2,9 +2,12 @@ package dreambooth4j.engine.op;
 
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.random.CounterRandom;
 import java.util.Arrays;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
+import org.bytedeco.pytorch.StringViewOptional;
+import org.bytedeco.pytorch.T_TensorTensorTensor_T;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.jspecify.annotations.Nullable;
@@ -15,6 +18,15 @@ import org.jspecify.annotations.Nullable;
  * here has a backward.
  */
 public final class LowRank {
+  /** Directions that are looked at beyond the rank: the last of them are the least certain. */
+  private static final int MORE_DIRECTIONS = 16;
+
+  /** How often the matrix is applied to them: differences of models fall off slowly. */
+  private static final int POWERS = 4;
+
+  /** Up to here a matrix is decomposed whole in no time. */
+  private static final int WHOLE_SIDE = 256;
+
   private LowRank() {}
 
   /** The product of [m, r, ..] and [r, ..], seen as matrices, in a shape of as many elements. */
@@ -94,6 +106,55 @@ public final class LowRank {
                   .norm(new ScalarOptional(new Scalar(2)), 1);
           return sum.mul(floats(magnitude).view(-1).div(norms).view(beside));
         });
+  }
+
+  /**
+   * Two factors whose product is the closest of its rank to a change, [m, r] and [r, n], each with
+   * the roots of the singular values: then both are of one size, which 16 bits hold best. A matrix
+   * much larger than the rank is looked at by random directions (Halko, Martinsson, Tropp 2011).
+   *
+   * @param change seen as a matrix
+   * @param rank no more than the smaller side
+   */
+  public static Tensor[] factors(Arena arena, Tensor change, int rank) {
+    return arena.computeAll(
+        "singular vectors",
+        () -> {
+          org.bytedeco.pytorch.Tensor matrix = rows(change);
+          long side = Math.min(matrix.size(0), matrix.size(1));
+          long looked = rank + MORE_DIRECTIONS;
+          boolean whole = side <= WHOLE_SIDE || side <= 2 * looked;
+          org.bytedeco.pytorch.Tensor range = whole ? null : range(matrix, looked);
+          T_TensorTensorTensor_T parts =
+              torch.linalg_svd(
+                  range == null ? matrix : range.t().matmul(matrix),
+                  false,
+                  new StringViewOptional());
+          org.bytedeco.pytorch.Tensor roots = parts.get1().narrow(0, 0, rank).sqrt();
+          org.bytedeco.pytorch.Tensor left = parts.get0().narrow(1, 0, rank);
+          org.bytedeco.pytorch.Tensor up = (range == null ? left : range.matmul(left)).mul(roots);
+          org.bytedeco.pytorch.Tensor down =
+              parts.get2().narrow(0, 0, rank).mul(roots.unsqueeze(1));
+          return new org.bytedeco.pytorch.Tensor[] {up.contiguous(), down.contiguous()};
+        });
+  }
+
+  /** An orthonormal basis of what a matrix makes of most directions, [m, directions]. */
+  private static org.bytedeco.pytorch.Tensor range(
+      org.bytedeco.pytorch.Tensor matrix, long directions) {
+    int columns = Math.toIntExact(matrix.size(1));
+    float[] drawn = new float[Math.toIntExact(columns * directions)];
+    CounterRandom.at(0, "directions", 0, 0).normal(drawn, 0, drawn.length);
+    org.bytedeco.pytorch.Tensor basis =
+        matrix.matmul(
+            org.bytedeco.pytorch.Tensor.create(drawn, columns, directions)
+                .to(matrix.device(), ScalarType.Float));
+    basis = torch.linalg_qr(basis).get0();
+    for (int i = 0; i < POWERS; i++) {
+      org.bytedeco.pytorch.Tensor back = torch.linalg_qr(matrix.t().matmul(basis)).get0();
+      basis = torch.linalg_qr(matrix.matmul(back)).get0();
+    }
+    return basis;
   }
 
   private static org.bytedeco.pytorch.Tensor rows(Tensor tensor) {

@@ -1,0 +1,125 @@
+package dreambooth4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.weights.Safetensors;
+import dreambooth4j.weights.SafetensorsWriter;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** LoRA files on command lines; the expected picture is diffusers'. */
+class LoraCommandsTest {
+  private static final String SD1 = "src/test/resources/goldens/sd1/model";
+  private static final String SDXL = "src/test/resources/goldens/sdxl/model";
+  private static final Path LORAS = Path.of("src/test/resources/goldens/lora");
+  private static final Path KOHYA = LORAS.resolve("sdxl-all.kohya.safetensors");
+  private static final Path CASE = LORAS.resolve("sdxl-all-files.safetensors");
+
+  @TempDir private Path folder;
+
+  /** Draws as the picture of the case was drawn. */
+  private Ran draw(String model, String... more) {
+    Path latents = folder.resolve("latents.safetensors");
+    try (Arena run = Arena.open("latents");
+        Safetensors file = Safetensors.open(CASE)) {
+      new SafetensorsWriter().add("latents", file.read(run, "input.latents")).write(run, latents);
+    }
+    List<String> args = new ArrayList<>(List.of("generate", model));
+    args.addAll(List.of("sks man, sunglasses, black coat", "--negative", "blurry"));
+    args.addAll(List.of("--steps", "3", "--guidance", "5", "--latents", latents.toString()));
+    args.addAll(List.of("-o", folder.resolve("out.png").toString()));
+    args.addAll(List.of(more));
+    return Ran.of(args.toArray(String[]::new));
+  }
+
+  private static void assertIsTheRecordedPicture(Path file) throws IOException {
+    BufferedImage picture = ImageIO.read(file.toFile());
+    float[] expected;
+    try (Arena run = Arena.open("picture");
+        Safetensors recorded = Safetensors.open(CASE)) {
+      expected = recorded.read(run, "output.picture.image").toFloats();
+    }
+    int plane = picture.getWidth() * picture.getHeight();
+    assertThat(expected).hasSize(3 * plane);
+    for (int i = 0; i < plane; i++) {
+      int rgb = picture.getRGB(i % picture.getWidth(), i / picture.getWidth());
+      for (int c = 0; c < 3; c++) {
+        int ours = rgb >> (16 - 8 * c) & 0xFF;
+        assertThat(Math.abs(ours - 255 * expected[c * plane + i])).isLessThanOrEqualTo(0.51f);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"kohya", "diffusers"})
+  void shouldDrawWithALoraAsDiffusersDoes(String naming) throws IOException {
+    Path lora = LORAS.resolve("sdxl-all." + naming + ".safetensors");
+
+    Ran ran = draw(SDXL, "--lora", lora + ":0.7");
+
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertIsTheRecordedPicture(folder.resolve("out.png"));
+    String png = Files.readString(folder.resolve("out.png"), StandardCharsets.ISO_8859_1);
+    assertThat(png).contains("black coat <lora:sdxl-all." + naming + ":0.7>");
+  }
+
+  @Test
+  void shouldAddSeveralLoras() throws IOException {
+    Ran ran = draw(SDXL, "--lora", KOHYA + ":1.2", "--lora", KOHYA + ":-0.5");
+
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertIsTheRecordedPicture(folder.resolve("out.png"));
+  }
+
+  @Test
+  void shouldTakeAWholeLoraWithoutAWeight() throws IOException {
+    Path colon = Files.copy(KOHYA, folder.resolve("a:1.safetensors"));
+
+    draw(SDXL, "--lora", colon.toString());
+    byte[] whole = Files.readAllBytes(folder.resolve("out.png"));
+    draw(SDXL, "--lora", KOHYA + ":1");
+
+    assertThat(ImageIO.read(folder.resolve("out.png").toFile()).getRGB(9, 9))
+        .isEqualTo(ImageIO.read(new ByteArrayInputStream(whole)).getRGB(9, 9));
+  }
+
+  @Test
+  void shouldSayForWhichModelALoraIs() {
+    Ran ran = draw(SD1, "--lora", KOHYA.toString());
+
+    assertThat(ran.exitCode()).isEqualTo(3);
+    assertThat(ran.err())
+        .contains("sdxl-all.kohya.safetensors: ")
+        .contains("are no factors of a LoRA, LoHa or LoKr of this model's layers")
+        .contains("It was made for sdxl_base_v1-0");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {":x", ":", ":1000"})
+  void shouldRefuseWhatIsNoWeight(String weight) {
+    Ran ran = draw(SDXL, "--lora", KOHYA + weight);
+
+    assertThat(ran.exitCode()).isEqualTo(2);
+    assertThat(ran.err()).contains("sdxl-all.kohya.safetensors").containsIgnoringCase("weight");
+  }
+
+  @Test
+  void shouldNameALoraThatIsNotThere() {
+    Ran ran = draw(SDXL, "--lora", folder.resolve("none.safetensors") + ":0.5");
+
+    assertThat(ran.exitCode()).isEqualTo(3);
+    assertThat(ran.err()).contains("none.safetensors").doesNotContain(":0.5");
+  }
+}
