@@ -7,7 +7,7 @@
 //
 // e is drawn here: element j of a row is CounterRandom's (key, step, number) draw j, plus strength
 // times draw c of (offset key, step, number) for its channel c. Given noise is taken instead, with
-// given shifts [B, C] or none. Timesteps are drawn by noise_timesteps, as CounterRandom.uniformInt.
+// given shifts [B, C] or none. noise_timesteps draws timesteps, noise_draw nothing but draws.
 //
 // versions
 //   1  a thread has four elements, one Philox block.
@@ -17,22 +17,44 @@
 #include "common.cuh"
 #include "random.cuh"
 
-// One timestep a row, evenly from 0 to bound - 1.
+// One timestep a row: the first whose chance of being it or one below is above a draw from 0 to 1.
 extern "C" __global__ void __launch_bounds__(32)
-    noise_timesteps(const int* numbers, const i64* step, i64* timesteps, u64 key, u32 bound,
-                    int rows) {
+    noise_timesteps(const int* numbers, const i64* step, i64* timesteps, u64 key,
+                    const double* chances, int count, int rows) {
   int row = blockIdx.x * blockDim.x + threadIdx.x;
   if (row >= rows) return;
-  u32 threshold = (0u - bound) % bound;
-  for (u32 block = 0;; block++) {
-    Draw draw = philox(key, block, (u32)numbers[row], (u64)*step);
+  double quantile = philox(key, 0, (u32)numbers[row], (u64)*step).word[0] * 0x1p-32;
+  int low = 0, high = count - 1;
+  while (low < high) {
+    int middle = (low + high) / 2;
+    if (chances[middle] > quantile) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  timesteps[row] = low;
+}
+
+// Draws alone, a row each: normal ones, or from 0 to 1.
+extern "C" __global__ void __launch_bounds__(128)
+    noise_draw(const int* numbers, const i64* step, float* out, u64 key, int elements,
+               int uniform) {
+  int row = blockIdx.y;
+  u32 number = (u32)numbers[row];
+  int blocks = (elements + 3) / 4;
+  for (int b = blockIdx.x * blockDim.x + threadIdx.x; b < blocks; b += gridDim.x * blockDim.x) {
+    float drawn[4];
+    if (uniform) {
+      Draw draw = philox(key, b, number, (u64)*step);
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-      u64 product = (u64)draw.word[i] * bound;
-      if ((u32)product >= threshold) {
-        timesteps[row] = (i64)(product >> 32);
-        return;
-      }
+      for (int k = 0; k < 4; k++) drawn[k] = (float)(draw.word[k] * 0x1p-32);
+    } else {
+      normal4(key, b, number, (u64)*step, drawn);
+    }
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+      if (b * 4 + k < elements) out[(i64)row * elements + b * 4 + k] = drawn[k];
     }
   }
 }

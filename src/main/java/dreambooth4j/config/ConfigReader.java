@@ -132,6 +132,8 @@ public final class ConfigReader {
         DataConfig.of(run),
         training,
         LossConfig.of(run),
+        NoiseConfig.of(run),
+        TimestepConfig.of(run),
         OptimizerConfig.of(run, training.trainTextEncoder(), lora.used()),
         lora,
         EmaConfig.of(run),

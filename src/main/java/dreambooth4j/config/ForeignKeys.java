@@ -103,9 +103,6 @@ public final class ForeignKeys {
         "logging_dir",
         "report_to");
     put(
-        ignored("a part of DREAM, which only use_dream: true turns on"),
-        "dream_detail_preservation");
-    put(
         WITHOUT_EFFECT_THERE,
         "ema_predict=false",
         "input_pertubation=true",
@@ -140,7 +137,6 @@ public final class ForeignKeys {
     putNoted("half_model", ForeignKeys::on, true, "the model is saved in float32");
 
     putLora();
-    refuseOn("use_dream", "the plain objective is trained: set it to false");
     refuseOn("freeze_spectral_norm", "no layer is normalised spectrally: set it to false");
     refuseOn("train_imagic", "Imagic is another method of training: set it to false");
     refuseOn("dynamic_img_norm", "pictures are scaled to -1..1: set it to false");
@@ -150,7 +146,6 @@ public final class ForeignKeys {
     refuse("tomesd", ForeignKeys::some, "no tokens are merged: set it to 0");
     refuseOff("center_crop", "say crop: random for a place drawn each time");
     refuseOn("scale_lr", "set it to false and give the learning_rate itself");
-    refuseOn("zero_terminal_snr", "the model's own noise schedule is used: set it to false");
     refuse(
         "pretrained_vae_name_or_path",
         ForeignKeys::set,

@@ -34,6 +34,8 @@ public final class Keys {
           new Place<>(config -> config.data().buckets(), BucketConfig.KEYS),
           new Place<>(Config::training, TrainingConfig.KEYS),
           new Place<>(Config::loss, LossConfig.KEYS),
+          new Place<>(Config::noise, NoiseConfig.KEYS),
+          new Place<>(Config::timesteps, TimestepConfig.KEYS),
           new Place<>(Config::optimizer, OptimizerConfig.KEYS),
           new Place<>(Config::lora, LoraConfig.KEYS),
           new Place<>(Config::ema, EmaConfig.KEYS),

@@ -104,16 +104,10 @@ public final class KohyaKeys {
         "persistent_data_loader_workers");
     other(
         "it has no counterpart here: remove this key",
-        "adaptive_noise_scale",
         "caption_dropout_every_n_epochs",
         "color_aug",
-        "ip_noise_gamma",
         "log_prefix",
         "log_with",
-        "max_timestep",
-        "min_timestep",
-        "multires_noise_discount",
-        "multires_noise_iterations",
         "no_metadata",
         "optimizer_args",
         "token_warmup_min",

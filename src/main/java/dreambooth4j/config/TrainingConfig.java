@@ -11,7 +11,6 @@ import org.jspecify.annotations.Nullable;
  * @param numTrainEpochs times that every instance picture is shown, unless maxTrainSteps is set
  * @param maxTrainSteps optimizer updates; null leaves the end to numTrainEpochs
  * @param stopTextEncoder the part of the run, 0 to 1, in which the text encoder is trained too
- * @param offsetNoise standard deviation of the noise added to whole channels; 0 adds none
  * @param seed decides every random draw
  */
 public record TrainingConfig(
@@ -20,7 +19,6 @@ public record TrainingConfig(
     int numTrainEpochs,
     @Nullable Integer maxTrainSteps,
     double stopTextEncoder,
-    double offsetNoise,
     long seed) {
   static final Section<TrainingConfig> KEYS = new Section<>(Key.Group.TRAINING);
 
@@ -76,13 +74,6 @@ public record TrainingConfig(
               "Train the text encoder beside the UNet: through the whole run, unless"
                   + " stop_text_encoder says for which part of it. Learns a subject more firmly"
                   + " and takes memory.");
-  static final Key<TrainingConfig, Double> OFFSET_NOISE =
-      KEYS.key("offset_noise", ValueType.upToOrFlag(100, 0.1), TrainingConfig::offsetNoise)
-          .standard(0.0)
-          .help(
-              "Strength of extra noise that is the same over a whole channel of a picture, which"
-                  + " teaches very dark and very bright pictures. 0.05 to 0.1 is usual, the flag"
-                  + " without a value means 0.1, 0 adds none.");
   static final Key<TrainingConfig, Long> SEED =
       KEYS.key("seed", ValueType.seed(), TrainingConfig::seed)
           .standard(42L)
@@ -102,7 +93,6 @@ public record TrainingConfig(
         run.get(NUM_TRAIN_EPOCHS),
         run.orNull(MAX_TRAIN_STEPS),
         stopTextEncoder(run),
-        run.get(OFFSET_NOISE),
         run.get(SEED));
   }
 

@@ -15,11 +15,13 @@ public final class NoiseSchedule {
   /** What diffusers puts in place of ᾱ = 0 where a sampler divides by it. */
   private static final float NEARLY_NO_SIGNAL = 0x1p-24f;
 
+  private final float[] betas;
   private final float[] alphasCumprod;
   private final Prediction prediction;
 
-  private NoiseSchedule(float[] alphasCumprod, Prediction prediction) {
-    this.alphasCumprod = alphasCumprod;
+  private NoiseSchedule(float[] betas, Prediction prediction) {
+    this.betas = betas;
+    this.alphasCumprod = Betas.cumulativeAlphas(betas);
     this.prediction = prediction;
   }
 
@@ -44,7 +46,7 @@ public final class NoiseSchedule {
       }
       betas = Betas.withZeroTerminalSnr(betas);
     }
-    return new NoiseSchedule(Betas.cumulativeAlphas(betas), prediction);
+    return new NoiseSchedule(betas, prediction);
   }
 
   /** Number of timesteps of training; they are 0 (little noise) to this less one. */
@@ -55,6 +57,11 @@ public final class NoiseSchedule {
   /** What the network's output means. */
   public Prediction prediction() {
     return prediction;
+  }
+
+  /** The variance that every timestep adds; a copy. */
+  public float[] betas() {
+    return betas.clone();
   }
 
   /** ᾱ of every timestep; a copy. */
@@ -77,8 +84,39 @@ public final class NoiseSchedule {
     return alphaBar / (1 - alphaBar);
   }
 
+  /**
+   * What generalised offset noise is multiplied with at every timestep: the factor that keeps a
+   * shift of the picture's mean what it is along the way, 1 at the last: F32 [timesteps] in {@code
+   * arena}. OneTrainer's formula.
+   */
+  public Tensor offsetFactors(Arena arena) {
+    double[] barred = new double[betas.length];
+    double product = 1;
+    for (int t = 0; t < betas.length; t++) {
+      product *= 1.0 - betas[t];
+      barred[t] = product;
+    }
+    double[] shares = new double[betas.length];
+    double total = 0;
+    for (int t = 0; t < betas.length; t++) {
+      double before = t == 0 ? 1 : barred[t - 1];
+      double gamma =
+          t == 0 ? 1 : betas[t] * Math.sqrt(before) / ((1.0 - betas[t]) * (1 - before)) * total;
+      shares[t] = gamma / Math.sqrt(before);
+      total += shares[t];
+    }
+    double last = total / Math.sqrt(1 - product);
+    float[] factors = new float[betas.length];
+    double sum = 0;
+    for (int t = 0; t < factors.length; t++) {
+      sum += shares[t];
+      factors[t] = (float) (sum / last / Math.sqrt(1 - barred[t]));
+    }
+    return arena.floats("offset factors", factors, factors.length);
+  }
+
   /** √((1−ᾱ)/ᾱ) of every timestep, finite and rising, rounded to float32 as diffusers has them. */
-  double[] sigmas() {
+  public double[] sigmas() {
     double[] sigmas = new double[alphasCumprod.length];
     for (int i = 0; i < sigmas.length; i++) {
       float alphaBar = alphasCumprod[i] == 0 ? NEARLY_NO_SIGNAL : alphasCumprod[i];

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Printable;
 import dreambooth4j.Problem;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A diffusers {@code scheduler_config.json}: the values that it states. A value that it does not
@@ -49,6 +50,36 @@ public final class SchedulerConfig {
       return new SchedulerConfig(object.deepCopy());
     }
     throw Problem.data("scheduler_config.json: expected an object, found " + node.getNodeType());
+  }
+
+  /**
+   * These values for a model that is trained otherwise: what it says then to whoever draws with it.
+   *
+   * @param prediction its prediction_type; null for the one that it has
+   * @param zeroTerminal whether nothing of the picture is left at the last timestep, where drawing
+   *     must then begin
+   */
+  public SchedulerConfig trainedAs(@Nullable String prediction, boolean zeroTerminal) {
+    ObjectNode other = values.deepCopy();
+    if (prediction != null) {
+      other.put("prediction_type", prediction);
+    }
+    if (zeroTerminal) {
+      other.put("rescale_betas_zero_snr", true).put("timestep_spacing", "trailing");
+    }
+    return new SchedulerConfig(other);
+  }
+
+  /** Whether diffusers' class of this name draws with rescale_betas_zero_snr. */
+  public boolean knowsZeroTerminalSnr() {
+    return className()
+        .matches(
+            "(DDIM|DDPM|EulerDiscrete|EulerAncestralDiscrete|DPMSolverMultistep|UniPCMultistep|LCM)Scheduler");
+  }
+
+  /** All values; a copy. */
+  public ObjectNode values() {
+    return values.deepCopy();
   }
 
   /** The diffusers class that it was written for; empty if it does not say. */

@@ -278,6 +278,14 @@ public final class Tensor {
     return values;
   }
 
+  /** All elements of this F64 tensor. */
+  public double[] toDoubles() {
+    double[] values = new double[Math.toIntExact(count())];
+    require(DType.F64, values.length);
+    readBytes((b, at) -> b.asDoubleBuffer().get(values, (int) (at / 8), b.remaining() / 8));
+    return values;
+  }
+
   /** All elements of this I64 tensor. */
   public long[] toLongs() {
     long[] values = new long[Math.toIntExact(count())];

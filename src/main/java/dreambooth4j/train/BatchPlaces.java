@@ -3,9 +3,10 @@ package dreambooth4j.train;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
-import dreambooth4j.engine.kernel.NoiseKernels;
+import dreambooth4j.engine.op.NoiseDraws;
 import dreambooth4j.model.Conditioning;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -105,8 +106,15 @@ final class BatchPlaces {
     return noise != null;
   }
 
-  /** Where the noise comes from: from here, or drawn by these keys. */
-  NoiseKernels.Noise noise(long key, long offsetKey, double strength) {
-    return new NoiseKernels.Noise(key, offsetKey, strength, noise, shifts);
+  /** The draws of its rows: made for this seed and step, or those that lie here. */
+  NoiseDraws draws(long seed, Tensor step) {
+    Map<String, Tensor> given = new HashMap<>();
+    if (noise != null) {
+      given.put(NoiseDraws.NOISE, noise);
+    }
+    if (shifts != null) {
+      given.put(NoiseDraws.OFFSET, shifts);
+    }
+    return new NoiseDraws(seed, rowIndex, step, given);
   }
 }

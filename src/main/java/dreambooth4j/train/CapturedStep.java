@@ -65,6 +65,9 @@ public final class CapturedStep implements AutoCloseable {
     if (config.training().trainTextEncoder()) {
       return "with train_text_encoder libtorch's backward of the embeddings may wait for the host";
     }
+    if (config.noise().multiresIterations() > 0) {
+      return "with multires_noise_iterations the host draws the sizes of the levels";
+    }
     if (config.memory().fusedBackwardPass()) {
       return "with fused_backward_pass the host hands on each gradient as it arrives";
     }

@@ -8,7 +8,6 @@ import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.config.OptimizerName;
 import dreambooth4j.diffusion.NoiseSchedule;
-import dreambooth4j.diffusion.Objective;
 import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
@@ -133,7 +132,7 @@ public final class MadeUpTraining implements AutoCloseable {
         Training.assemble(
             run,
             new LearningModel(unet, null, schedule, Optimizer.Group.alike(List.of(trained))),
-            new Recipe(manner.optimizer(), memory, EmaConfig.NONE, Objective::plain, true, 0, SEED));
+            new Recipe(manner.optimizer(), memory, EmaConfig.NONE, LossRecipe.PLAIN, SEED));
     learningRate = manner.learningRate;
     int rows = 2 * batch.pairs;
     latents = normal(run, "latents", rows, batch.side, batch.side, config.inChannels());

@@ -4,8 +4,10 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.DecidingKeys;
+import dreambooth4j.config.TimestepConfig;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.View;
+import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
@@ -17,6 +19,7 @@ import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
+import dreambooth4j.weights.RescheduledSource;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -101,7 +104,7 @@ public final class Trainer implements AutoCloseable {
     StableDiffusion model =
         StableDiffusion.load(
             run,
-            base,
+            scheduled(base, config.timesteps()),
             Adaptation.learning(config, base.pipeline().textEncoders()),
             config.memory().fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED,
             Precision.of(config));
@@ -109,6 +112,23 @@ public final class Trainer implements AutoCloseable {
       model.beginAdapters(run, config.training().seed());
     }
     return model;
+  }
+
+  /** The model with the noise schedule that it is to be trained for, where that is another. */
+  private static ModelSource scheduled(ModelSource base, TimestepConfig wanted) {
+    if (wanted.predictionType() == null && !wanted.zeroTerminalSnr()) {
+      return base;
+    }
+    SchedulerConfig own = SchedulerConfig.of(base.config(Component.SCHEDULER));
+    if (wanted.zeroTerminalSnr() && !own.className().isEmpty() && !own.knowsZeroTerminalSnr()) {
+      throw Problem.usage(
+          "zero_terminal_snr: the base model names the sampler %s, which cannot draw with such a schedule: name DDIMScheduler instead, in its model_index.json and in scheduler/scheduler_config.json"
+              .formatted(own.className()));
+    }
+    String prediction =
+        wanted.predictionType() == null ? null : wanted.predictionType().toString();
+    return new RescheduledSource(
+        base, own.trainedAs(prediction, wanted.zeroTerminalSnr()).values());
   }
 
   /** The types that it computes in, in words. */

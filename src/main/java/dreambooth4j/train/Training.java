@@ -43,9 +43,8 @@ public final class Training implements AutoCloseable {
         new TrainingStep(
             run,
             model,
-            recipe.objective().apply(model.schedule()),
-            recipe.splitLoss(),
-            recipe.draws(),
+            recipe.loss(),
+            recipe.seed(),
             recipe.checkpoints(),
             scalars,
             optimizer,

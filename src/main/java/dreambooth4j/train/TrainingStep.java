@@ -10,6 +10,8 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.LossKernels;
+import dreambooth4j.engine.op.NoiseDraws;
+import dreambooth4j.engine.op.NoiseRecipe;
 import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.engine.op.RowLoss;
 import dreambooth4j.random.CounterRandom;
@@ -30,17 +32,10 @@ final class TrainingStep {
   /** The part of a memory plan that is neither the model's nor the update's. */
   static final String BATCH = "batch";
 
-  /**
-   * What it draws at random.
-   *
-   * @param seed decides every draw
-   * @param offsetNoise standard deviation of the noise added to whole channels; 0 adds none
-   */
-  record Draws(long seed, double offsetNoise) {}
-
   private final LearningModel model;
   private final Objective objective;
-  private final double offsetNoise;
+  private final LossRecipe recipe;
+  private final long seed;
   private final Tape.Saving saving;
   private final Optimizer optimizer;
   private final @Nullable Ema ema;
@@ -49,9 +44,8 @@ final class TrainingStep {
   private final Tensor roots;
   private final Tensor timestepWeights;
   private final Tensor thresholds;
-  private final boolean together;
-  private final long noiseKey;
-  private final long offsetKey;
+  private final Tensor offsetFactors;
+  private final Tensor chances;
   private final long timestepKey;
 
   /**
@@ -60,9 +54,8 @@ final class TrainingStep {
   TrainingStep(
       Arena run,
       LearningModel model,
-      Objective objective,
-      boolean splitLoss,
-      Draws draws,
+      LossRecipe recipe,
+      long seed,
       boolean checkpoints,
       StepScalars scalars,
       Optimizer optimizer,
@@ -72,16 +65,16 @@ final class TrainingStep {
     this.scalars = scalars;
     this.optimizer = optimizer;
     this.ema = ema;
-    this.objective = objective;
-    offsetNoise = draws.offsetNoise;
+    this.recipe = recipe;
+    this.seed = seed;
+    objective = recipe.objective().apply(model.schedule());
     saving = new Tape.Saving(checkpoints, optimizer::updateArrived);
     roots = model.schedule().roots(run);
     timestepWeights = objective.timestepWeights(run);
     thresholds = objective.thresholds(run);
-    together = !splitLoss;
-    noiseKey = CounterRandom.key(draws.seed, "noise");
-    offsetKey = CounterRandom.key(draws.seed, "offset noise");
-    timestepKey = CounterRandom.key(draws.seed, "timesteps");
+    offsetFactors = model.schedule().offsetFactors(run);
+    chances = recipe.timesteps().apply(objective.timesteps()).table(run);
+    timestepKey = CounterRandom.key(seed, "timesteps");
   }
 
   /** Begins a step: its losses are 0. */
@@ -130,20 +123,14 @@ final class TrainingStep {
     Arena arena = tape.arena();
     if (!in.isGiven()) {
       NoiseTarget.timesteps(
-          arena, in.rowIndex, scalars.step, in.timesteps, timestepKey, objective.timesteps());
+          arena, in.rowIndex, scalars.step, in.timesteps, timestepKey, chances);
     }
-    NoiseTarget.Result noised =
-        NoiseTarget.apply(
-            arena,
-            in.noise(noiseKey, offsetKey, offsetNoise),
-            in.latents,
-            in.timesteps,
-            roots,
-            in.rowIndex,
-            scalars.step,
-            objective.prediction() == Prediction.VELOCITY);
+    NoiseTarget.Result noised = noised(arena, in);
     Tensor times = arena.allocate("timesteps", DType.F32, in.timesteps.count());
     times.copyFrom(in.timesteps);
+    if (recipe.dream() != null) {
+      noised = dreamt(arena, in, noised, times, recipe.dream());
+    }
     Var prediction =
         model.unet().forward(tape, tape.constant(noised.noisy()), times, model.prompts(tape, in));
     LossKernels.Measure measure = new LossKernels.Measure(objective.form(), thresholds, null);
@@ -152,6 +139,37 @@ final class TrainingStep {
     noised.target().release();
     times.release();
     return loss;
+  }
+
+  private NoiseTarget.Result noised(Arena arena, BatchPlaces in) {
+    NoiseRecipe noise = recipe.noise();
+    NoiseDraws draws = in.draws(seed, scalars.step);
+    NoiseTarget.Result noised =
+        NoiseTarget.apply(
+            arena,
+            noise.noise(arena, draws, in.latents, in.timesteps, offsetFactors),
+            in.latents,
+            in.timesteps,
+            roots,
+            in.rowIndex,
+            scalars.step,
+            isVelocity());
+    return noise.perturbed(arena, draws, in.timesteps, roots, noised);
+  }
+
+  /** The same, moved by what the network says of it before it learns. */
+  private NoiseTarget.Result dreamt(
+      Arena arena, BatchPlaces in, NoiseTarget.Result noised, Tensor times, double detail) {
+    try (Tape first = Tape.inference(arena)) {
+      Var noisy = first.constant(noised.noisy());
+      Var prediction = model.unet().forward(first, noisy, times, model.prompts(first, in));
+      return NoiseTarget.dream(
+          arena, noised, prediction.value(), in.timesteps, roots, detail, isVelocity());
+    }
+  }
+
+  private boolean isVelocity() {
+    return objective.prediction() == Prediction.VELOCITY;
   }
 
   private LossKernels.Weights weights(BatchPlaces in) {
@@ -163,6 +181,6 @@ final class TrainingStep {
         scalars.priorWeight,
         scalars.fraction,
         scalars.lossScale,
-        together);
+        !recipe.split());
   }
 }

@@ -85,6 +85,11 @@ final class Golden implements AutoCloseable {
     return value;
   }
 
+  /** The limit that the case itself has for a tensor, or else this one. */
+  double limit(String name, double usual) {
+    return settings.path("limits").path(name).asDouble(usual);
+  }
+
   Problem notUnderstood(String why) {
     return Problem.data(file.path() + ": not understood: " + why);
   }
@@ -129,6 +134,17 @@ final class Golden implements AutoCloseable {
     float[] values = tensor.toFloats();
     tensor.release();
     return values;
+  }
+
+  /** All elements of a recorded I64 output, which counts as compared. */
+  long[] longs(Arena arena, String name) {
+    open.remove(name);
+    return input(arena, name).toLongs();
+  }
+
+  /** Notes how many of a recorded output's elements differ, of which none may. */
+  void counted(String name, String what, int differing) {
+    add(name, what, differing, 0);
   }
 
   /** Compares an output: the error relative to the recorded norm. */

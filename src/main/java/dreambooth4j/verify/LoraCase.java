@@ -5,7 +5,6 @@ import dreambooth4j.config.EmaConfig;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.diffusion.NoiseSchedule;
-import dreambooth4j.diffusion.Objective;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
@@ -25,6 +24,7 @@ import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.train.LearningModel;
+import dreambooth4j.train.LossRecipe;
 import dreambooth4j.train.Recipe;
 import dreambooth4j.train.StepResult;
 import dreambooth4j.train.StepSettings;
@@ -193,9 +193,7 @@ final class LoraCase {
             TrainCase.optimizer(golden),
             new MemoryConfig(Checkpointing.FALSE, false, false),
             EmaConfig.NONE,
-            Objective::plain,
-            true,
-            0,
+            LossRecipe.PLAIN,
             0);
     LearningModel learning =
         new LearningModel(

@@ -15,9 +15,10 @@ import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.LossKernels;
 import dreambooth4j.engine.kernel.NoiseKernels;
 import dreambooth4j.engine.op.ChannelsLast;
+import dreambooth4j.engine.op.NoiseDraws;
 import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.engine.op.RowLoss;
-import dreambooth4j.train.Recipe;
+import dreambooth4j.train.LossRecipe;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -56,14 +57,27 @@ final class ObjectiveCase {
     KEYS.put("huber_onetrainer", "loss_type=classic_huber huber_delta={delta}");
     KEYS.put("l1", "loss_type=l1");
     KEYS.put("log_cosh", "loss_type=log_cosh");
+    KEYS.put("offset_noise", "offset_noise={strength}");
+    KEYS.put(
+        "offset_noise_adaptive", "offset_noise={strength} adaptive_noise_scale={adaptive}");
+    KEYS.put(
+        "multires_noise", "multires_noise_iterations=4 multires_noise_discount={discount}");
+    KEYS.put("input_perturbation_epsilon", "ip_noise_gamma={gamma}");
+    KEYS.put("input_perturbation_v", "ip_noise_gamma={gamma}");
+    KEYS.put("input_perturbation_onetrainer", "perturbation_noise_weight={gamma}");
+    for (String name : new String[] {"dream_epsilon_1", "dream_epsilon_0.5", "dream_v_1"}) {
+      KEYS.put(name, "use_dream=true dream_detail_preservation={detail_preservation}");
+    }
   }
+
+  private static final String LEVEL = "input.level.";
 
   private static final int INSTANCES = 2;
 
   private final Arena arena;
   private final Golden golden;
   private final NoiseSchedule schedule;
-  private final Recipe recipe;
+  private final LossRecipe recipe;
   private final Objective objective;
   private final Tensor timesteps;
 
@@ -71,7 +85,7 @@ final class ObjectiveCase {
     this.arena = arena;
     this.golden = golden;
     schedule = NoiseSchedule.of(scheduler(golden));
-    recipe = Recipe.of(ConfigReader.read(null, keys(golden)).config());
+    recipe = LossRecipe.of(ConfigReader.read(null, keys(golden)).config());
     objective = recipe.objective().apply(schedule);
     timesteps = golden.input(arena, "input.timestep");
   }
@@ -141,19 +155,61 @@ final class ObjectiveCase {
 
   /** Compares what the network sees; the target. */
   private Tensor noised() {
+    Tensor rowIndex = arena.zeros("row index", DType.I32, timesteps.count());
+    NoiseDraws draws =
+        new NoiseDraws(0, rowIndex, arena.zeros("step", DType.I64, 1), recordedDraws());
+    Tensor x0 = latents("input.x0");
+    Tensor roots = schedule.roots(arena);
+    NoiseKernels.Noise noise =
+        recipe.noise().noise(arena, draws, x0, timesteps, schedule.offsetFactors(arena));
+    Tensor given = noise.given();
+    if (golden.has("output.noise") && given != null && noise.strength() == 0) {
+      output("output.noise", given);
+    }
+    boolean velocity = objective.prediction() == Prediction.VELOCITY;
+    NoiseTarget.Result plain =
+        NoiseTarget.apply(arena, noise, x0, timesteps, roots, rowIndex, draws.step(), velocity);
     NoiseTarget.Result result =
-        NoiseTarget.apply(
-            arena,
-            new NoiseKernels.Noise(0, 0, 0, latents("input.noise"), null),
-            latents("input.x0"),
-            timesteps,
-            schedule.roots(arena),
-            arena.zeros("row index", DType.I32, timesteps.count()),
-            arena.zeros("step", DType.I64, 1),
-            objective.prediction() == Prediction.VELOCITY);
+        recipe.noise().perturbed(arena, draws, timesteps, roots, plain);
+    if (recipe.dream() != null) {
+      output("output.first_noisy", result.noisy());
+      Tensor first = latents("input.first_prediction");
+      result =
+          NoiseTarget.dream(arena, result, first, timesteps, roots, recipe.dream(), velocity);
+    }
     output("output.noisy", result.noisy());
     output("output.target", result.target());
+    if (golden.has("output.noise") && noise.strength() != 0) {
+      output("output.noise", result.target()); // of models that predict it
+    }
     return result.target();
+  }
+
+  private Map<String, Tensor> recordedDraws() {
+    Map<String, Tensor> draws = new HashMap<>();
+    draws.put(NoiseDraws.NOISE, latents("input.noise"));
+    for (String name : golden.names("input.")) {
+      switch (name) {
+        case "input.offset" -> draws.put(NoiseDraws.OFFSET, latents(name));
+        case "input.perturbation" -> {
+          draws.put(NoiseDraws.SEEN, latents(name));
+          draws.put(NoiseDraws.BOTH, latents(name));
+        }
+        default -> {
+          if (name.startsWith(LEVEL)) {
+            int level = Integer.parseInt(name.substring(LEVEL.length()));
+            draws.put(NoiseDraws.level(level), latents(name));
+            draws.put(NoiseDraws.radius(level), radius(level));
+          }
+        }
+      }
+    }
+    return draws;
+  }
+
+  private Tensor radius(int level) {
+    float radius = (float) golden.setting("radii").path(level).asDouble();
+    return arena.floats("radius", new float[] {radius}, 1);
   }
 
   private void losses(Tensor prediction, Tensor target) {
@@ -187,7 +243,7 @@ final class ObjectiveCase {
             arena.floats("prior", new float[] {prior}, 1),
             one,
             one,
-            !recipe.splitLoss());
+            !recipe.split());
     Tensor losses = arena.zeros("losses", DType.F32, 3);
     try (Tape tape = Tape.recording(arena)) {
       Var input = tape.input(prediction);

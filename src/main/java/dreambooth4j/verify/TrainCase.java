@@ -17,8 +17,10 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.ChannelsLast;
+import dreambooth4j.engine.op.NoiseRecipe;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.train.LearningModel;
+import dreambooth4j.train.LossRecipe;
 import dreambooth4j.train.Recipe;
 import dreambooth4j.train.StepResult;
 import dreambooth4j.train.StepSettings;
@@ -80,7 +82,7 @@ final class TrainCase {
         List<Function<Arena, TrainingBatch>> each = new ArrayList<>();
         for (int a = 0; a < batches; a++) {
           int i = k * batches + a;
-          each.add(in -> batch(in, golden, i, instanceRows, recipe.offsetNoise() != 0));
+          each.add(in -> batch(in, golden, i, instanceRows, recipe.loss().noise().offset().strength() != 0));
         }
         double rate = recipe.optimizer().learningRate();
         StepResult result = training.step(new StepSettings(k, rate, priorLossWeight, 1, 0), each);
@@ -120,12 +122,19 @@ final class TrainCase {
         optimizer(golden),
         new MemoryConfig(Checkpointing.FALSE, false, false),
         EmaConfig.NONE,
-        schedule ->
-            gamma.isNull()
-                ? Objective.plain(schedule)
-                : Objective.plain(schedule).minSnr(gamma.asDouble()),
-        true,
-        golden.setting("offset_noise").asDouble(),
+        new LossRecipe(
+            schedule ->
+                gamma.isNull()
+                    ? Objective.plain(schedule)
+                    : Objective.plain(schedule).minSnr(gamma.asDouble()),
+            true,
+            new NoiseRecipe(
+                new NoiseRecipe.Offset(
+                    golden.setting("offset_noise").asDouble(), false, 0, false),
+                NoiseRecipe.PLAIN.multires(),
+                NoiseRecipe.PLAIN.perturbation()),
+            null,
+            LossRecipe.PLAIN.timesteps()),
         0);
   }
 

@@ -97,6 +97,10 @@ public final class Verifier implements AutoCloseable {
         case "schedulers" -> SamplersCase.run(arena, golden);
         case "adamw", "optimizer" -> OptimizerCase.run(arena, golden);
         case "objective" -> ObjectiveCase.run(arena, golden);
+        case "timesteps" -> TimestepCase.drawn(arena, golden);
+        case "timestep_weights" -> TimestepCase.weights(arena, golden);
+        case "offset_psi" -> TimestepCase.offsetFactors(arena, golden);
+        case "zero_terminal_snr" -> TimestepCase.zeroTerminal(arena, golden);
         case "train" -> TrainCase.run(arena, model(), golden);
         case "lora" -> LoraCase.run(arena, source(), golden);
         default -> throw golden.notUnderstood("component " + component);

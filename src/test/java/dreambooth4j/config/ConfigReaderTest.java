@@ -75,7 +75,7 @@ class ConfigReaderTest extends ConfigFile {
                     "mixed_precision", "fp16"))
             .config();
     assertThat(config.prior().withPriorPreservation()).isTrue();
-    assertThat(config.training().offsetNoise()).isEqualTo(0.1);
+    assertThat(config.noise().offset()).isEqualTo(0.1);
     assertThat(config.concepts().get(0).classImages().per(4)).isEqualTo(3);
     assertThat(config.concepts().get(0).instanceDataDir())
         .isEqualTo(Path.of("dog").toAbsolutePath());
@@ -219,7 +219,6 @@ class ConfigReaderTest extends ConfigFile {
           optimizer: Muon | config.yaml:2: optimizer: found 'Muon', allowed is one of AdamW, 8bit AdamW, Lion, 8bit Lion
           gradient_checkpointing: sometimes | allowed is one of true, false, auto
           fused_backward_pass: true | set max_grad_norm: 0
-          use_dream: true | use_dream: true is not done here
           use_lora: yes | config.yaml:2: use_lora: found 'yes', allowed is true or false
           use_dream: 1 | use_dream: found '1', allowed is true or false
           train_unet: 0 | train_unet: found '0', allowed is true or false

@@ -177,7 +177,7 @@ class KeysTest {
     assertThat(OptimizerConfig.ADAM_BETA2.defaultInWords())
         .isEqualTo("0.999 with AdamW, 0.99 with Lion");
     assertThat(OptimizerConfig.MAX_GRAD_NORM.defaultInWords()).isEqualTo("1");
-    assertThat(TrainingConfig.OFFSET_NOISE.defaultInWords()).isEqualTo("0");
+    assertThat(NoiseConfig.OFFSET_NOISE.defaultInWords()).isEqualTo("0");
     assertThat(OutputConfig.CHECKPOINTING_STEPS.defaultInWords()).isEqualTo("500 steps");
     assertThat(TrainingConfig.TRAIN_BATCH_SIZE.defaultInWords()).isEqualTo("1 picture");
     assertThat(TrainingConfig.GRADIENT_ACCUMULATION_STEPS.defaultInWords()).isEqualTo("1 batch");

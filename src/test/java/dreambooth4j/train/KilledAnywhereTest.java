@@ -69,6 +69,8 @@ class KilledAnywhereTest {
         config.data(),
         config.training(),
         config.loss(),
+        config.noise(),
+        config.timesteps(),
         config.optimizer(),
         config.lora(),
         config.ema(),

@@ -48,7 +48,7 @@ public record KernelSource(String file, List<String> entries) {
 
   /** {@link NoiseKernels}. */
   public static final KernelSource NOISE_TARGET =
-      source("noise_target", "noise_timesteps", "noise_target_*");
+      source("noise_target", "noise_timesteps", "noise_draw", "noise_target_*");
 
   /** {@link LossKernels}. */
   public static final KernelSource PRIOR_LOSS =

@@ -22,9 +22,13 @@ import org.jspecify.annotations.Nullable;
 public final class NoiseKernels {
   private NoiseKernels() {}
 
-  /** Draws a timestep for each row, below {@code bound}. */
+  /**
+   * Draws a timestep for each row.
+   *
+   * @param chances F64 [timesteps], rising to 1: of this timestep or one below
+   */
   public static void timesteps(
-      Launcher device, Tensor numbers, Tensor step, Tensor timesteps, long key, int bound) {
+      Launcher device, Tensor numbers, Tensor step, Tensor timesteps, long key, Tensor chances) {
     int rows = (int) timesteps.count();
     device.launch(
         new Launch(
@@ -34,7 +38,29 @@ public final class NoiseKernels {
             1,
             32,
             0,
-            List.of(numbers, step, timesteps, key, bound, rows)));
+            List.of(
+                numbers, step, timesteps, key, chances, Math.toIntExact(chances.count()), rows)));
+  }
+
+  /**
+   * Draws numbers, a row each: those of {@code CounterRandom} at (key, step, number of the row).
+   *
+   * @param out F32 [B, ..]
+   * @param uniform from 0 to 1, one from each word; otherwise from the normal distribution
+   */
+  public static void draw(
+      Launcher device, Tensor numbers, Tensor step, long key, Tensor out, boolean uniform) {
+    int rows = Math.toIntExact(numbers.count());
+    int elements = Math.toIntExact(out.count() / rows);
+    device.launch(
+        new Launch(
+            KernelSource.NOISE_TARGET,
+            "noise_draw",
+            Launch.blocks((elements + 3) / 4, 128, 1024),
+            rows,
+            128,
+            0,
+            List.of(numbers, step, out, key, elements, uniform ? 1 : 0)));
   }
 
   /**

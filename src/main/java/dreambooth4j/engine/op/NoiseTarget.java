@@ -8,6 +8,7 @@ import dreambooth4j.engine.kernel.Launcher;
 import dreambooth4j.engine.kernel.NoiseKernels;
 import dreambooth4j.random.CounterRandom;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,21 +41,89 @@ public final class NoiseTarget {
 
   private NoiseTarget() {}
 
-  /** Draws a timestep for each row, from 0 to {@code bound} − 1, into {@code timesteps}. */
+  /**
+   * Draws a timestep for each row into {@code timesteps}.
+   *
+   * @param chances F64 [timesteps], rising to 1: the chance that a draw is this timestep or one
+   *     below
+   */
   public static void timesteps(
-      Arena arena, Tensor rowIndex, Tensor step, Tensor timesteps, long key, int bound) {
+      Arena arena, Tensor rowIndex, Tensor step, Tensor timesteps, long key, Tensor chances) {
     Launcher device = Kernels.of(arena);
     if (device != null) {
-      NoiseKernels.timesteps(device, rowIndex, step, timesteps, key, bound);
+      NoiseKernels.timesteps(device, rowIndex, step, timesteps, key, chances);
+      return;
+    }
+    if (arena.isDry()) {
       return;
     }
     int[] rows = rowIndex.toInts();
     long number = step.toLongs()[0];
+    double[] table = chances.toDoubles();
     long[] drawn = new long[rows.length];
     for (int i = 0; i < drawn.length; i++) {
-      drawn[i] = CounterRandom.keyed(key, number, rows[i]).uniformInt(bound);
+      double quantile = CounterRandom.keyed(key, number, rows[i]).uniform();
+      int low = 0;
+      for (int high = table.length - 1; low < high; ) {
+        int middle = (low + high) / 2;
+        if (table[middle] > quantile) {
+          high = middle;
+        } else {
+          low = middle + 1;
+        }
+      }
+      drawn[i] = low;
     }
     timesteps.copyFrom(drawn);
+  }
+
+  /** One of the roots of each row's timestep, [B]: in a call. */
+  static org.bytedeco.pytorch.Tensor root(Tensor roots, Tensor timesteps, long i) {
+    return roots.handle().select(1, i).gather(0, timesteps.handle());
+  }
+
+  /**
+   * What DREAM (Zhou et al., 2023) makes of samples whose noise the network has predicted once: they
+   * are noised as if the noise had been its own, by a part that falls with the noise. Takes {@code
+   * first}.
+   *
+   * <pre>
+   *   D = (√(1 − ᾱ))ᵖ · c · (target − predicted),  c = 1, or √ᾱ where velocity is predicted
+   *   noisy + √(1 − ᾱ) D,  target + c D
+   * </pre>
+   *
+   * @param predicted what the network said of first's noisy samples, of any type
+   * @param detail p, how much detail is preserved
+   */
+  public static Result dream(
+      Arena arena,
+      Result first,
+      Tensor predicted,
+      Tensor timesteps,
+      Tensor roots,
+      double detail,
+      boolean velocity) {
+    long[] column = {first.noisy.size(0), 1, 1, 1};
+    Tensor error =
+        arena.compute(
+            "dream",
+            () -> {
+              var part = root(roots, timesteps, 1).pow_(new Scalar(detail));
+              if (velocity) {
+                part.mul_(root(roots, timesteps, 0));
+              }
+              var off = first.target.handle().sub(predicted.handle());
+              return off.mul_(part.view(column));
+            });
+    Tensor one = arena.compute("roots", () -> torch.ones_like(root(roots, timesteps, 1)));
+    Tensor s = arena.compute("roots", () -> root(roots, timesteps, 1));
+    Tensor c = velocity ? arena.compute("roots", () -> root(roots, timesteps, 0)) : one.retain();
+    Tensor noisy = RowScaledSum.of(arena, one, first.noisy, s, error);
+    Tensor target = RowScaledSum.of(arena, one, first.target, c, error);
+    for (Tensor each : new Tensor[] {error, one, s, c, first.noisy, first.target}) {
+      each.release();
+    }
+    return new Result(noisy, target);
   }
 
   /**
@@ -102,7 +171,7 @@ public final class NoiseTarget {
   private static Tensor column(Arena arena, Tensor roots, Tensor timesteps, long i, int sign) {
     return arena.compute(
         "roots",
-        () -> roots.handle().select(1, i).gather(0, timesteps.handle()).mul_(new Scalar(sign)));
+        () -> root(roots, timesteps, i).mul_(new Scalar(sign)));
   }
 
   /** Noise and offset noise: F32, as x₀, held by the caller. */
@@ -110,7 +179,9 @@ public final class NoiseTarget {
       Arena arena, NoiseKernels.Noise noise, Tensor x0, Tensor rowIndex, Tensor step) {
     Tensor given = noise.given();
     Tensor e =
-        given != null ? given.retain() : normal(arena, noise.key(), rowIndex, step, x0.shape());
+        given != null
+            ? given.retain()
+            : NoiseDraws.normal(arena, noise.key(), rowIndex, step, x0.shape());
     if (noise.strength() == 0) {
       return e;
     }
@@ -120,25 +191,10 @@ public final class NoiseTarget {
     Tensor perChannel =
         shifts != null
             ? shifts.reshaped(rows, 1, 1, channels)
-            : normal(arena, noise.offsetKey(), rowIndex, step, rows, 1, 1, channels);
+            : NoiseDraws.normal(arena, noise.offsetKey(), rowIndex, step, rows, 1, 1, channels);
     Tensor shifted = WeightedSum.of(arena, new double[] {1, noise.strength()}, e, perChannel);
     perChannel.release();
     e.release();
     return shifted;
-  }
-
-  /** Standard normal draws on the host, a row each: F32 [B, ..], held by the caller. */
-  private static Tensor normal(Arena arena, long key, Tensor rowIndex, Tensor step, long... shape) {
-    if (arena.isDry()) {
-      return arena.allocate("noise", DType.F32, shape);
-    }
-    int[] rows = rowIndex.toInts();
-    long number = step.toLongs()[0];
-    float[] values = new float[Math.toIntExact(Tensor.count(shape))];
-    int each = values.length / rows.length;
-    for (int i = 0; i < rows.length; i++) {
-      CounterRandom.keyed(key, number, rows[i]).normal(values, i * each, each);
-    }
-    return arena.floats("noise", values, shape);
   }
 }

@@ -2,9 +2,11 @@ package dreambooth4j.engine.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Closeness;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.engine.op.OpCase;
 import dreambooth4j.random.CounterRandom;
 import java.util.ArrayList;
@@ -22,7 +24,15 @@ final class NoiseChecks {
 
   static List<KernelCheck> all() {
     List<KernelCheck> checks = new ArrayList<>();
-    checks.add(KernelCheck.named("timesteps", NoiseChecks::timesteps));
+    checks.add(KernelCheck.named("noise timesteps", NoiseChecks::timesteps));
+    for (boolean uniform : new boolean[] {false, true}) {
+      for (int each : new int[] {1, 7, 32}) {
+        checks.add(
+            KernelCheck.named(
+                "noise draws [%d] uniform=%s".formatted(each, uniform),
+                (d, m) -> draws(d, m, each, uniform)));
+      }
+    }
     for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
       for (int channels : new int[] {4, 3, 9}) {
         for (boolean velocity : new boolean[] {false, true}) {
@@ -40,21 +50,48 @@ final class NoiseChecks {
   }
 
   private static void timesteps(Launcher device, Memory memory) {
-    for (int bound : new int[] {BOUND, 1, (1 << 30) + 1}) {
-      Tensor drawn = memory.blank(DType.I64, NUMBERS.length);
-      NoiseKernels.timesteps(
-          device,
-          memory.ints(NUMBERS),
-          memory.longs(STEP),
-          drawn,
-          CounterRandom.key(SEED, "timesteps"),
-          bound);
-      long[] expected = new long[NUMBERS.length];
-      for (int i = 0; i < expected.length; i++) {
-        expected[i] = CounterRandom.at(SEED, "timesteps", STEP, NUMBERS[i]).uniformInt(bound);
+    for (int count : new int[] {BOUND, 1, 7}) {
+      double[] values = new double[count];
+      for (int t = 0; t < count; t++) {
+        values[t] = Math.pow((t + 1.0) / count, 3);
       }
-      assertThat(memory.back(drawn).toLongs()).isEqualTo(expected);
+      Arena arena = memory.arena();
+      Tensor chances = arena.allocate("chances", DType.F64, count);
+      chances.copyFrom(values);
+      Tensor drawn = memory.blank(DType.I64, NUMBERS.length);
+      long key = CounterRandom.key(SEED, "timesteps");
+      NoiseKernels.timesteps(
+          device, memory.ints(NUMBERS), memory.longs(STEP), drawn, key, memory.copy(chances));
+      Tensor plain = arena.longs("drawn", new long[NUMBERS.length], NUMBERS.length);
+      Tensor rows = arena.allocate("rows", DType.I32, NUMBERS.length);
+      rows.copyFrom(NUMBERS);
+      Tensor step = arena.longs("step", new long[] {STEP}, 1);
+      NoiseTarget.timesteps(arena, rows, step, plain, key, chances);
+      assertThat(memory.back(drawn).toLongs()).isEqualTo(plain.toLongs());
     }
+  }
+
+  private static void draws(Launcher device, Memory memory, int each, boolean uniform) {
+    Tensor drawn = memory.blank(DType.F32, NUMBERS.length, each);
+    NoiseKernels.draw(
+        device,
+        memory.ints(NUMBERS),
+        memory.longs(STEP),
+        CounterRandom.key(SEED, "draws"),
+        drawn,
+        uniform);
+    double[] expected = new double[NUMBERS.length * each];
+    float[] normal = new float[each];
+    for (int i = 0; i < NUMBERS.length; i++) {
+      CounterRandom random = CounterRandom.at(SEED, "draws", STEP, NUMBERS[i]);
+      if (!uniform) {
+        random.normal(normal, 0, each);
+      }
+      for (int j = 0; j < each; j++) {
+        expected[i * each + j] = uniform ? random.uniform() : normal[j];
+      }
+    }
+    assertThat(distance(memory, drawn, expected)).isLessThan(0x1p-24);
   }
 
   private static void noise(

@@ -31,6 +31,34 @@ class NoiseTargetTest {
     return tensor;
   }
 
+  /** So many timesteps, each alike. */
+  private static Tensor even(Arena arena, int count) {
+    Tensor chances = arena.allocate("chances", DType.F64, count);
+    double[] values = new double[count];
+    for (int t = 0; t < count; t++) {
+      values[t] = (t + 1.0) / count;
+    }
+    chances.copyFrom(values);
+    return chances;
+  }
+
+  /** Runs of earlier versions draw the same timesteps. */
+  @Test
+  void shouldDrawEvenTimestepsAsWholeNumbersAreDrawn() {
+    try (Arena arena = Arena.open("test")) {
+      int[] rows = java.util.stream.IntStream.range(0, 5000).toArray();
+      Tensor drawn = arena.longs("t", new long[rows.length], rows.length);
+      Tensor step = arena.longs("step", new long[] {3}, 1);
+      NoiseTarget.timesteps(
+          arena, ints(arena, rows), step, drawn, CounterRandom.key(7, "t"), even(arena, 1000));
+      long[] expected = new long[rows.length];
+      for (int i = 0; i < rows.length; i++) {
+        expected[i] = CounterRandom.at(7, "t", 3, i).uniformInt(1000);
+      }
+      assertThat(drawn.toLongs()).isEqualTo(expected);
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
   void shouldNoiseEachRowByItsOwnTimestep(boolean velocity) {
@@ -87,7 +115,7 @@ class NoiseTargetTest {
       Tensor rows = ints(arena, 4, 7);
       Tensor step = arena.longs("step", new long[] {11}, 1);
       Tensor timesteps = arena.longs("t", new long[2], 2);
-      NoiseTarget.timesteps(arena, rows, step, timesteps, CounterRandom.key(3, "t"), 2);
+      NoiseTarget.timesteps(arena, rows, step, timesteps, CounterRandom.key(3, "t"), even(arena, 2));
       assertThat(timesteps.toLongs())
           .containsExactly(
               CounterRandom.at(3, "t", 11, 4).uniformInt(2),
