@@ -88,7 +88,6 @@ public final class KohyaKeys {
         "save_model_as",
         "save_precision");
     other("put the VAE into the base model's folder", "vae");
-    other("the base model's own files say it: remove this key", "v_parameterization");
     other(
         "stop_text_encoder says for which part of the run, from 0 to 1, the text encoder trains",
         "stop_text_encoder_training");

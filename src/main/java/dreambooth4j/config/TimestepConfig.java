@@ -6,7 +6,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Which amounts of noise are trained, and what the network is asked for.
  *
- * @param predictionType what it predicts; null for what the base model does
+ * @param velocity whether velocity is predicted whatever the base model predicts
  * @param zeroTerminalSnr whether nothing of a picture is left at the last timestep
  * @param least the first timestep that is drawn
  * @param end the one behind the last; null for all
@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param shift moves timesteps towards the noise; 1 leaves them
  */
 public record TimestepConfig(
-    @Nullable PredictionType predictionType,
+    boolean velocity,
     boolean zeroTerminalSnr,
     int least,
     @Nullable Integer end,
@@ -26,16 +26,13 @@ public record TimestepConfig(
     double shift) {
   static final Section<TimestepConfig> KEYS = new Section<>(Key.Group.LOSS);
 
-  static final Key<TimestepConfig, PredictionType> PREDICTION_TYPE =
-      KEYS.key(
-              "prediction_type",
-              ValueType.oneOf(PredictionType.class),
-              TimestepConfig::predictionType)
-          .otherwise("as the base model")
+  static final Key<TimestepConfig, Boolean> V_PARAMETERIZATION =
+      KEYS.key("v_parameterization", ValueType.flag(), TimestepConfig::velocity)
+          .standard(false)
           .help(
-              "What the UNet is trained to predict: epsilon, the noise, or v_prediction, the"
-                  + " velocity. Set it only to turn a model from one into the other, which takes"
-                  + " a long training; the saved model says it of itself.");
+              "Train the UNet to predict velocity even where the base model predicts the noise,"
+                  + " which takes a long training; the saved model says it of itself. A base model"
+                  + " that predicts velocity is trained so anyway.");
   static final Key<TimestepConfig, Boolean> ZERO_TERMINAL_SNR =
       KEYS.key("zero_terminal_snr", ValueType.flag(), TimestepConfig::zeroTerminalSnr)
           .standard(false)
@@ -103,7 +100,7 @@ public record TimestepConfig(
       run.error("noising_weight: %s must be at most 1.75 with heavy_tail".formatted(weight));
     }
     return new TimestepConfig(
-        run.orNull(PREDICTION_TYPE),
+        run.get(V_PARAMETERIZATION),
         run.get(ZERO_TERMINAL_SNR),
         least,
         end,
@@ -111,20 +108,6 @@ public record TimestepConfig(
         weight,
         run.get(NOISING_BIAS),
         run.get(TIMESTEP_SHIFT));
-  }
-
-  /** What a network predicts, in diffusers' words. */
-  public enum PredictionType {
-    /** The noise. */
-    EPSILON,
-    /** The velocity. */
-    V_PREDICTION;
-
-    /** The name in configuration files. */
-    @Override
-    public String toString() {
-      return name().toLowerCase(Locale.ROOT);
-    }
   }
 
   /** How likely timesteps are, in OneTrainer's words. */

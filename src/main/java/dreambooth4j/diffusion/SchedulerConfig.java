@@ -7,7 +7,6 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Printable;
 import dreambooth4j.Problem;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A diffusers {@code scheduler_config.json}: the values that it states. A value that it does not
@@ -55,14 +54,14 @@ public final class SchedulerConfig {
   /**
    * These values for a model that is trained otherwise: what it says then to whoever draws with it.
    *
-   * @param prediction its prediction_type; null for the one that it has
+   * @param velocity whether it predicts velocity, whatever it predicted
    * @param zeroTerminal whether nothing of the picture is left at the last timestep, where drawing
    *     must then begin
    */
-  public SchedulerConfig trainedAs(@Nullable String prediction, boolean zeroTerminal) {
+  public SchedulerConfig trainedAs(boolean velocity, boolean zeroTerminal) {
     ObjectNode other = values.deepCopy();
-    if (prediction != null) {
-      other.put("prediction_type", prediction);
+    if (velocity) {
+      other.put("prediction_type", "v_prediction");
     }
     if (zeroTerminal) {
       other.put("rescale_betas_zero_snr", true).put("timestep_spacing", "trailing");

@@ -116,7 +116,7 @@ public final class Trainer implements AutoCloseable {
 
   /** The model with the noise schedule that it is to be trained for, where that is another. */
   private static ModelSource scheduled(ModelSource base, TimestepConfig wanted) {
-    if (wanted.predictionType() == null && !wanted.zeroTerminalSnr()) {
+    if (!wanted.velocity() && !wanted.zeroTerminalSnr()) {
       return base;
     }
     SchedulerConfig own = SchedulerConfig.of(base.config(Component.SCHEDULER));
@@ -125,10 +125,8 @@ public final class Trainer implements AutoCloseable {
           "zero_terminal_snr: the base model names the sampler %s, which cannot draw with such a schedule: name DDIMScheduler instead, in its model_index.json and in scheduler/scheduler_config.json"
               .formatted(own.className()));
     }
-    String prediction =
-        wanted.predictionType() == null ? null : wanted.predictionType().toString();
     return new RescheduledSource(
-        base, own.trainedAs(prediction, wanted.zeroTerminalSnr()).values());
+        base, own.trainedAs(wanted.velocity(), wanted.zeroTerminalSnr()).values());
   }
 
   /** The types that it computes in, in words. */

@@ -45,7 +45,7 @@ class LossOptionsTest {
         "perturbation_noise_weight=0.1",
         "use_dream=true",
         "use_dream=true train_text_encoder=true",
-        "prediction_type=v_prediction use_dream=true scale_v_pred_loss_like_noise_pred=true",
+        "v_parameterization=true use_dream=true scale_v_pred_loss_like_noise_pred=true",
         "min_timestep=100 max_timestep=400",
         "timestep_distribution=logit_normal timestep_shift=2",
         "timestep_distribution=sigmoid noising_weight=3",
@@ -71,7 +71,7 @@ class LossOptionsTest {
   /** What it was trained for is what others draw with. */
   @Test
   void shouldSaveTheScheduleThatWasTrained() throws IOException {
-    tiny.withOptions("zero_terminal_snr=true prediction_type=v_prediction");
+    tiny.withOptions("zero_terminal_snr=true v_parameterization=true");
     Path model = folder.resolve("base");
     copy(TinyRun.MODEL, model);
     Path config = model.resolve("scheduler/scheduler_config.json");
@@ -104,10 +104,10 @@ class LossOptionsTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "zero_terminal_snr=true prediction_type=epsilon",
+        "zero_terminal_snr=true",
         "min_timestep=1000",
         "max_timestep=1001",
-        "v_pred_like_loss=1 prediction_type=v_prediction",
+        "v_pred_like_loss=1 v_parameterization=true",
         "scale_v_pred_loss_like_noise_pred=true"
       })
   void shouldRefuseWhatTheModelCannotBeTrainedFor(String options) {
