@@ -275,7 +275,7 @@ class ConfigReaderTest extends ConfigFile {
 
   @Test
   void shouldReportEverythingAtOnce() throws IOException {
-    assertThat(problem("hflop: true\nuse_dream: true\n").lines()).hasSize(2);
+    assertThat(problem("hflop: true\ntrain_imagic: true\n").lines()).hasSize(2);
     assertThat(problem("hflip: 1\nresolution: 1\n").lines()).hasSize(3);
   }
 
