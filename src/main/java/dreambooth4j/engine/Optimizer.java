@@ -62,13 +62,28 @@ public abstract class Optimizer {
     this.options = options;
     long key = CounterRandom.key(options.seed, ROUNDING);
     for (Group each : groups) {
-      DType type = each.parameters().dtype();
-      DType masters = type.isHalf() ? DType.F32 : type;
-      DType moments = options.in8Bits ? DType.U8 : masters;
       Rounding rounding = new Rounding(key, states.size());
+      DType moments = moments(each.parameters(), options.in8Bits);
       states.add(new OptimizerState(arena, each, rule, moments, rounding));
     }
     active = new ArrayList<>(states);
+  }
+
+  /** What moments are held in. */
+  private static DType moments(Parameters of, boolean in8Bits) {
+    DType masters = of.dtype().isHalf() ? DType.F32 : of.dtype();
+    return in8Bits ? DType.U8 : masters;
+  }
+
+  /** Bytes of all that would be remembered of weights, before any of it is allocated. */
+  public static long stateBytes(UpdateRule rule, List<Parameters> all, boolean in8Bits) {
+    long bytes = 0;
+    for (Parameters of : all) {
+      for (StateTensor each : StateTensor.layout(rule, moments(of, in8Bits))) {
+        bytes += each.count(of.flatCount()) * each.dtype().bytes();
+      }
+    }
+    return bytes;
   }
 
   /** The arithmetic. */

@@ -71,6 +71,13 @@ public final class Parameter {
     trainable = trains;
   }
 
+  /** Lets go of its slice of frozen weights. */
+  void unbind() {
+    bound(weight).release();
+    weight = null;
+    master = null;
+  }
+
   void keepAverage(Tensor flat) {
     average = slice(flat, offset);
   }
@@ -81,16 +88,19 @@ public final class Parameter {
 
   /** The weight that is computed with, of {@link #shape}. */
   public Tensor weight() {
+    group.wake();
     return group.usesSavedWeights() ? saved() : bound(weight);
   }
 
   /** The weight that is trained, of {@link #shape}: see {@link Parameters#masters}. */
   public Tensor master() {
+    group.wake();
     return bound(master);
   }
 
   /** The weight that is saved, of {@link #shape}: see {@link Parameters#saved}. */
   public Tensor saved() {
+    group.wake();
     return average == null ? bound(master) : average;
   }
 

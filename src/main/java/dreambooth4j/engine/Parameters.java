@@ -55,6 +55,9 @@ public final class Parameters {
   private @Nullable Tensor gradients;
   private @Nullable Tensor average;
 
+  /** Brings weights that rest back; null where they are there. */
+  private @Nullable Runnable back;
+
   /** No parameters yet; their elements will be of {@code dtype}. */
   public Parameters(DType dtype) {
     this(dtype, true);
@@ -107,6 +110,36 @@ public final class Parameters {
     gradients = kind == Gradients.GATHERED ? arena.zeros("gradients", dtype, elements) : null;
     for (Parameter each : byName.values()) {
       each.bind(weights, masters, gradients, kind != Gradients.NONE);
+    }
+  }
+
+  /**
+   * Frees frozen weights until somebody asks for one of them.
+   *
+   * @param back allocates them again as they were, and fills them
+   */
+  public void rest(Runnable back) {
+    if (isTrainable()) {
+      throw new IllegalStateException("weights that train cannot rest");
+    }
+    byName.values().forEach(Parameter::unbind);
+    allocated(weights).release();
+    weights = null;
+    masters = null;
+    this.back = back;
+  }
+
+  /** Whether they are freed, and come back when they are asked for. */
+  public boolean rests() {
+    return back != null;
+  }
+
+  /** Brings them back where they rest. */
+  void wake() {
+    Runnable waiting = back;
+    if (waiting != null) {
+      back = null;
+      waiting.run();
     }
   }
 
@@ -209,6 +242,7 @@ public final class Parameters {
 
   /** All weights in one buffer. */
   public Tensor weights() {
+    wake();
     return allocated(weights);
   }
 
@@ -217,6 +251,7 @@ public final class Parameters {
    * themselves.
    */
   public Tensor masters() {
+    wake();
     return allocated(masters);
   }
 

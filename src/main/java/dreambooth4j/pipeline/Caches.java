@@ -23,6 +23,7 @@ public final class Caches {
     void encoded(String what, int done, int missing);
   }
 
+  private final StableDiffusion model;
   private final LatentCache latents;
   private final PromptCache prompts;
 
@@ -35,6 +36,7 @@ public final class Caches {
    */
   public Caches(
       Arena run, Config config, ModelSource base, StableDiffusion model, Consumer<String> note) {
+    this.model = model;
     Path folder = config.output().cacheDir();
     TensorCache disk = folder == null ? null : TensorCache.in(folder, run, note);
     PromptEncoder encoder = new PromptEncoder(model, TextEncoding.of(config.model()));
@@ -62,26 +64,30 @@ public final class Caches {
 
   /**
    * Encodes what is not on disk yet, so that steps only read; what is kept in memory is encoded
-   * when a step needs it.
+   * when a step needs it, unless the model would have to be read again for that.
    *
    * @param stop looked at after each; true leaves the rest for another time
    */
   public void fill(
       Collection<View> views, Collection<String> texts, Listener listener, BooleanSupplier stop) {
     fill("latents", latents, views, listener, stop);
+    model.rest();
     fill("prompts", prompts, texts, listener, stop);
+    model.rest();
   }
 
-  private static <T> void fill(
+  private <T> void fill(
       String what, Encoded<T> encoded, Collection<T> all, Listener listener, BooleanSupplier stop) {
     Path folder = encoded.cache().folder();
-    if (folder == null || all.isEmpty() || stop.getAsBoolean()) {
+    if ((folder == null && !model.unloads()) || all.isEmpty() || stop.getAsBoolean()) {
       return;
     }
     List<T> missing = encoded.missing(all);
-    listener.cached(what, all.size() - missing.size(), all.size(), folder);
+    if (folder != null) {
+      listener.cached(what, all.size() - missing.size(), all.size(), folder);
+    }
     for (int i = 0; i < missing.size() && !stop.getAsBoolean(); i++) {
-      if (!encoded.cache().isWritable()) {
+      if (!encoded.cache().isWritable() && !model.unloads()) {
         return; // into memory only what is needed, and when
       }
       encoded.fill(missing.get(i));

@@ -50,8 +50,19 @@ public final class PictureMemory {
       long[] predicting = new long[1];
       model.withSavedWeights(
           () -> predicting[0] = peak((arena, tape) -> predict(arena, tape, size, told, rows)));
-      return held + Math.max(decoding, predicting[0]);
+      return Math.max(prompt(), held + Math.max(decoding, predicting[0]));
     }
+  }
+
+  /** Of one prompt that is encoded, before there are latents. */
+  private long prompt() {
+    return peak(
+        (arena, tape) ->
+            prompts.encode(
+                tape,
+                prompts
+                    .tokenShapes(1)
+                    .map((name, shape) -> arena.allocate(name, DType.I64, shape))));
   }
 
   private void predict(Arena arena, Tape tape, Bucket size, Conditioning<Tensor> told, int rows) {
@@ -82,6 +93,8 @@ public final class PictureMemory {
     try (Arena arena = run.child("pictures");
         Tape tape = Tape.inference(arena)) {
       return run.meter().peakOf(() -> work.accept(arena, tape)) - before;
+    } finally {
+      model.rest();
     }
   }
 

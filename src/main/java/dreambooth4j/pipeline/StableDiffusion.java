@@ -27,6 +27,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -89,6 +90,9 @@ public final class StableDiffusion implements AutoCloseable {
 
   private final Map<Component, Adapters> adapters = new EnumMap<>(Component.class);
   private final UNet unet;
+  private final Arena arena;
+  private final ModelSource source;
+  private boolean unloads;
   private final List<Reader> readers = new ArrayList<>();
   private final Vae vae;
   private final SchedulerConfig scheduler;
@@ -100,6 +104,8 @@ public final class StableDiffusion implements AutoCloseable {
       Map<Component, Learning> learning,
       Gradients gradients,
       Types types) {
+    this.arena = arena;
+    this.source = source;
     ModelConfigs configs = ModelConfigs.read(source);
     Export export = new ModelWriter(source);
     for (Component each : source.pipeline().components()) {
@@ -194,12 +200,48 @@ public final class StableDiffusion implements AutoCloseable {
       return model;
     }
     Threads.fit(model.parameters(Component.UNET).count());
-    for (Group group : model.own) {
-      try (TensorSource weights = source.weights(group.component())) {
-        WeightLoader.load(group.component(), weights, group.parameters());
+    model.own.forEach(model::fill);
+    return model;
+  }
+
+  private void fill(Group group) {
+    try (TensorSource weights = source.weights(group.component())) {
+      WeightLoader.load(group.component(), weights, group.parameters());
+    }
+  }
+
+  /**
+   * From here on, what steps do not compute with is in memory only while it is needed: the VAE, and
+   * text encoders that do not train.
+   */
+  public void unloadFrozen() {
+    unloads = true;
+    rest();
+  }
+
+  /** Whether it does so. */
+  public boolean unloads() {
+    return unloads;
+  }
+
+  /** Frees what is unloaded and was needed meanwhile; where it is needed next it is read again. */
+  public void rest() {
+    Set<Component> learning =
+        trained().stream().map(Group::component).collect(Collectors.toSet());
+    learning.add(Component.UNET);
+    for (Group group : own) {
+      boolean idle = unloads && !learning.contains(group.component());
+      if (idle && !group.parameters().rests()) {
+        group.parameters().rest(() -> readAgain(group));
       }
     }
-    return model;
+  }
+
+  private void readAgain(Group group) {
+    group.parameters().allocate(arena, Gradients.NONE);
+    if (!arena.isDry()) {
+      fill(group);
+    }
   }
 
   /** All weights, in the order in which checkpoints number those that train. */

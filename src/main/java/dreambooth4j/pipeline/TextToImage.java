@@ -161,6 +161,7 @@ public final class TextToImage {
     try (Sampler sampler = SamplerKind.forModel(model.scheduler(), request.sampler)) {
       sampler.begin(request.steps);
       Conditioning<Tensor> conditioning = conditioning(arena, request, (int) latents.size(0));
+      model.rest();
       Tensor x = WeightedSum.of(arena, new double[] {sampler.initNoiseSigma()}, latents);
       double[] timesteps = sampler.timesteps();
       for (int i = 0; i < timesteps.length; i++) {
@@ -265,6 +266,7 @@ public final class TextToImage {
       }
       rows.release();
     }
+    model.rest();
     return pictures;
   }
 

@@ -57,6 +57,9 @@ final class MemoryAdvice {
     if (memory.fusedBackwardPass()) {
       names.add("fused_backward_pass with max_grad_norm 0");
     }
+    if (memory.unloadFrozen()) {
+      names.add("unload_frozen");
+    }
     return names.isEmpty() ? "none" : String.join(" + ", names);
   }
 

@@ -64,8 +64,11 @@ public final class MemoryTable {
             shown(plan.caches())));
     lines.add(
         line(
-            "  a step's peak %s, drawing and encoding pictures %s, the libraries' workspace %s",
-            shown(plan.activationBytes()), shown(plan.pictures()), shown(plan.workspace())));
+            "  a step's peak %s, drawing pictures beside them %s and encoding them before %s, the libraries' workspace %s",
+            shown(plan.activationBytes()),
+            shown(plan.pictures()),
+            shown(plan.preparing()),
+            shown(plan.workspace())));
     plan.activations()
         .forEach((part, bytes) -> lines.add(line("    %-20s %s", part, shown(bytes))));
     if (forecast.choseCheckpointing()) {

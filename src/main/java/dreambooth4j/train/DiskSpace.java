@@ -68,9 +68,9 @@ final class DiskSpace {
   static @Nullable String note(Session session, List<Path> there, long free) {
     Path output = session.config().output().outputDir();
     long model = sum(session.model().files(session.arena(), output));
-    long checkpoint = session.trainer().training().optimizer().stateBytes();
+    long checkpoint = session.trainer().stateBytes();
     for (Group group : session.model().trained()) {
-      checkpoint += weightBytes(group.parameters());
+      checkpoint += weightBytes(group.parameters(), session.config().ema().used());
     }
     long fit = Math.max(0, (free - model) / checkpoint);
     long wanted = checkpoints(session, there);
@@ -86,8 +86,8 @@ final class DiskSpace {
   }
 
   /** What a checkpoint has of the weights themselves: what trains, and its average. */
-  private static long weightBytes(Parameters weights) {
-    long average = weights.average() == null ? 0 : F32_BYTES;
+  private static long weightBytes(Parameters weights, boolean averages) {
+    long average = averages ? F32_BYTES : 0;
     return weights.flatCount() * (weights.masters().dtype().bytes() + average);
   }
 

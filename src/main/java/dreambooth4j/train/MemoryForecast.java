@@ -24,7 +24,9 @@ public final class MemoryForecast {
           new MemoryConfig(Checkpointing.FALSE, true, false),
           new MemoryConfig(Checkpointing.TRUE, false, false),
           new MemoryConfig(Checkpointing.TRUE, true, false),
-          new MemoryConfig(Checkpointing.TRUE, true, true));
+          new MemoryConfig(Checkpointing.TRUE, true, true),
+          new MemoryConfig(Checkpointing.TRUE, true, false, true),
+          new MemoryConfig(Checkpointing.TRUE, true, true, true));
 
   private final ModelSource base;
   private final Config config;

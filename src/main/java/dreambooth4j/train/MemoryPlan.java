@@ -47,8 +47,10 @@ import java.util.Objects;
  * @param frozen weights that do not train
  * @param caches latents' moments of all pictures and, where the text encoder is frozen, prompts
  * @param activations what is alive at the step's peak, by the part of the model that made it
- * @param pictures what drawing samples, making class images anew or encoding a picture holds at its
- *     peak instead
+ * @param pictures what drawing samples, making class images anew or, where steps do, encoding a
+ *     picture holds at its peak instead
+ * @param preparing what drawing class images that are missing or encoding a picture holds at its
+ *     peak, before there are an optimizer's states and averages
  * @param workspace what libtorch's own kernels hold besides: {@link #WORKSPACE_TENSORS}, {@link
  *     #CUBLAS_BYTES}
  * @param captured whether steps are captured: then a graph keeps the memory of its activations
@@ -67,6 +69,7 @@ public record MemoryPlan(
     long caches,
     Map<String, Long> activations,
     long pictures,
+    long preparing,
     long workspace,
     boolean captured) {
   /**
@@ -89,11 +92,18 @@ public record MemoryPlan(
    * @param prompts whose hidden states are kept in memory
    * @param draws whether class images are missing: they are drawn before the first step, one at a
    *     time where memory allows no more
+   * @param encodes whether pictures are encoded anew in each step
    * @param drawn class images that the base model draws at once while it trains; one where it draws
    *     more only as memory allows
    */
   public record Load(
-      Bucket bucket, int rows, int pictures, int prompts, boolean draws, DrawnAtOnce drawn) {
+      Bucket bucket,
+      int rows,
+      int pictures,
+      int prompts,
+      boolean draws,
+      boolean encodes,
+      DrawnAtOnce drawn) {
     static Load of(Config config, List<Concept> concepts, ClassImagePlan plan) {
       List<Picture> pictures = concepts.stream().flatMap(c -> c.pictures().stream()).toList();
       Map<Bucket, Integer> sizes = new HashMap<>();
@@ -117,6 +127,7 @@ public record MemoryPlan(
           inMemory ? pictures.size() + classImages : 0,
           inMemory ? 2 * pictures.size() : 0,
           plan.missing() > 0,
+          pictures.stream().anyMatch(each -> each.crop().random()),
           config.prior().refreshEpochs() == 0 ? DrawnAtOnce.NOTHING : DrawnAtOnce.of(config, plan));
     }
 
@@ -147,7 +158,7 @@ public record MemoryPlan(
   /** Tensors alive at the peak: all but the workspace. */
   public long tensors() {
     long beside = captured ? activationBytes() + pictures : Math.max(activationBytes(), pictures);
-    return always() + beside;
+    return Math.max(always() + beside, always() - optimizer - average + preparing);
   }
 
   /** All of it. */
@@ -223,7 +234,8 @@ public record MemoryPlan(
           held - weights - masters - gathered,
           caches(load, textTrains),
           step(load, training, moments + average, textTrains),
-          pictures(load),
+          drawing(load),
+          preparing(load),
           run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(trained),
           captures());
     }
@@ -262,15 +274,22 @@ public record MemoryPlan(
           * model.vae().config().latentChannels();
     }
 
-    private long pictures(Load load) {
-      long encoding = drawing().encoding(load.bucket);
-      long missing = load.draws ? drawing().drawing(load.bucket, 1, true) : 0;
-      return Math.max(Math.max(samples(), freshClassImages(load)), Math.max(encoding, missing));
+    private long drawing(Load load) {
+      boolean remembers = config.output().cacheDir() != null || memory.unloadFrozen();
+      boolean resumes = config.output().resumeFromCheckpoint() != null;
+      boolean encodes = load.encodes || resumes || !remembers;
+      long encoding = encodes ? pictures().encoding(load.bucket) : 0;
+      return Math.max(encoding, Math.max(samples(), freshClassImages(load)));
+    }
+
+    private long preparing(Load load) {
+      long missing = load.draws ? pictures().drawing(load.bucket, 1, true) : 0;
+      return Math.max(pictures().encoding(load.bucket), missing);
     }
 
     private long samples() {
       int count = SamplePictures.most(config);
-      return count == 0 ? 0 : drawing().drawing(SamplePictures.size(config), count, true);
+      return count == 0 ? 0 : pictures().drawing(SamplePictures.size(config), count, true);
     }
 
     /** The base model in F32, and as many of its pictures at once as have to be. */
@@ -284,11 +303,11 @@ public record MemoryPlan(
         DryRun dry = new DryRun(beside, base, config, drawing);
         return run.meter().liveBytes()
             - before
-            + dry.drawing().drawing(load.drawn.size, load.drawn.count, true);
+            + dry.pictures().drawing(load.drawn.size, load.drawn.count, true);
       }
     }
 
-    private PictureMemory drawing() {
+    private PictureMemory pictures() {
       return new PictureMemory(run, model, TextEncoding.of(config.model()));
     }
 

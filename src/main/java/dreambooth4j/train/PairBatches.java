@@ -62,13 +62,16 @@ final class PairBatches {
   TrainingBatch batch(
       Arena arena, PairSampler.Batch batch, int step, int firstPair, boolean textEncoderTrains) {
     List<BatchRow> rows = rows(batch, step, firstPair);
+    Tensor latents = latents(arena, rows, batch.bucket(), step);
+    Conditioning<Tensor> told = told(arena, rows, batch.bucket(), step, textEncoderTrains);
+    model.rest();
     float[] lossWeights = new float[rows.size()];
     for (int i = 0; i < lossWeights.length; i++) {
       lossWeights[i] = (float) rows.get(i).lossWeight;
     }
     return new TrainingBatch(
-        latents(arena, rows, batch.bucket(), step),
-        told(arena, rows, batch.bucket(), step, textEncoderTrains),
+        latents,
+        told,
         batch.pairs().size(),
         rows.stream().mapToInt(BatchRow::index).toArray(),
         lossWeights,

@@ -55,20 +55,29 @@ public record Recipe(
       throw Problem.usage(
           "use_8bit_adam and full_bf16 are done on CUDA by kernels of ours, which DREAMBOOTH4J_KERNELS=off leaves out: unset it, or leave out these keys");
     }
+    Optimizer made =
+        KernelOptimizer.orPlain(
+            run,
+            rule(),
+            groups,
+            new Optimizer.Options(optimizer.maxGradNorm(), memory.use8bitAdam(), seed));
+    made.zeroGradients();
+    return made;
+  }
+
+  private UpdateRule rule() {
     UpdateRule.Constants constants =
         new UpdateRule.Constants(
             optimizer.adamBeta1(),
             optimizer.adamBeta2(),
             optimizer.adamEpsilon(),
             optimizer.adamWeightDecay());
-    Optimizer made =
-        KernelOptimizer.orPlain(
-            run,
-            UpdateRules.named(optimizer.name().label(), constants),
-            groups,
-            new Optimizer.Options(optimizer.maxGradNorm(), memory.use8bitAdam(), seed));
-    made.zeroGradients();
-    return made;
+    return UpdateRules.named(optimizer.name().label(), constants);
+  }
+
+  /** Bytes of what will be remembered of weights that learn so. */
+  long stateBytes(List<Parameters> weights) {
+    return Optimizer.stateBytes(rule(), weights, memory.use8bitAdam());
   }
 
   /** Whether activations are computed again in backward. */

@@ -17,7 +17,9 @@ import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.Component;
+import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.RescheduledSource;
 import java.nio.file.Path;
@@ -68,17 +70,17 @@ public final class Trainer implements AutoCloseable {
   private PairSampler pairs;
   private final Caches caches;
   private final PairBatches batches;
-  private final Training training;
   private final int stepsPerEpoch;
   private final int steps;
   private final LearningRate learningRate;
   private final LossScale lossScale;
+  private @Nullable Training training;
   private int done;
 
   /**
    * Prepares a run.
    *
-   * @param run where the optimizer's moments and the averaged weights are held
+   * @param run where the optimizer's states and the averaged weights will be held
    * @param model with the UNet trainable, and the text encoders if they train too
    */
   public Trainer(
@@ -89,7 +91,7 @@ public final class Trainer implements AutoCloseable {
     this.pairs = pairs;
     this.caches = caches;
     batches = new PairBatches(config, model, caches);
-    training = Training.assemble(run, model, config);
+    model.freezeUnused(TextEncoding.of(config.model()));
     int batchesPerStep = config.training().gradientAccumulationSteps();
     stepsPerEpoch = (pairs.batchesPerEpoch() + batchesPerStep - 1) / batchesPerStep;
     Integer most = config.training().maxTrainSteps();
@@ -110,6 +112,9 @@ public final class Trainer implements AutoCloseable {
             Precision.of(config));
     if (!run.isDry()) {
       model.beginAdapters(run, config.training().seed());
+    }
+    if (config.memory().unloadFrozen()) {
+      model.unloadFrozen();
     }
     return model;
   }
@@ -136,12 +141,12 @@ public final class Trainer implements AutoCloseable {
 
   /** Whether an average of the weights is kept: then it is what is sampled and saved. */
   public boolean averages() {
-    return training.ema() != null;
+    return config.ema().used();
   }
 
   /** What to know about the averaged weights before it begins; null if nothing. */
   @Nullable String emaNote() {
-    Ema ema = training.ema();
+    Ema ema = training().ema();
     return ema == null ? null : ema.note(steps);
   }
 
@@ -168,14 +173,27 @@ public final class Trainer implements AutoCloseable {
     pairs = others;
   }
 
-  /** What a step is taken with. */
+  /**
+   * What a step is taken with. The optimizer's states and the averages are allocated when it is
+   * asked for first: pictures are encoded before, without them.
+   */
   Training training() {
-    return training;
+    Training made = training;
+    if (made == null) {
+      made = Training.assemble(run, model, config);
+      training = made;
+    }
+    return made;
+  }
+
+  /** Bytes of what the optimizer remembers. */
+  long stateBytes() {
+    return Recipe.of(config).stateBytes(trained());
   }
 
   /** What trains: the UNet, and the text encoders if they do. */
   public List<Parameters> trained() {
-    return training.groups();
+    return model.trained().stream().map(Group::parameters).toList();
   }
 
   /**
@@ -189,9 +207,9 @@ public final class Trainer implements AutoCloseable {
         done,
         config.training().seed(),
         lossScale.toString(),
-        training.ema(),
+        training().ema(),
         settings(),
-        training.optimizer());
+        training().optimizer());
   }
 
   /** What decides where the run goes: keys of the configuration, and its pictures in short. */
@@ -215,11 +233,11 @@ public final class Trainer implements AutoCloseable {
    */
   public List<String> resume(Path checkpoint) {
     Checkpoint.Restored restored =
-        Checkpoint.read(checkpoint, config.training().seed(), training.optimizer());
+        Checkpoint.read(checkpoint, config.training().seed(), training().optimizer());
     done = restored.step();
     lossScale.restore(restored.lossScale());
     List<String> changed = new ArrayList<>();
-    Ema ema = training.ema();
+    Ema ema = training().ema();
     if (ema != null) {
       ema.restore(restored.emaUpdates());
       if (restored.emaUpdates() == null) {
@@ -315,18 +333,20 @@ public final class Trainer implements AutoCloseable {
    * another from here until then.
    */
   CapturedStep capture(Recorder recorder, Consumer<String> notes) {
-    return training.capture(recorder, config.compute().cudaGraph() == CudaGraph.TRUE, notes);
+    return training().capture(recorder, config.compute().cudaGraph() == CudaGraph.TRUE, notes);
   }
 
   /** Frees what was captured. */
   @Override
   public void close() {
-    training.close();
+    if (training != null) {
+      training.close();
+    }
   }
 
   private StepReport step(int epoch, List<PairSampler.Batch> parts) {
     long start = System.nanoTime();
-    Ema ema = training.ema();
+    Ema ema = training().ema();
     StepSettings settings =
         new StepSettings(
             done,
@@ -336,9 +356,9 @@ public final class Trainer implements AutoCloseable {
             ema == null ? 0 : ema.rate());
     Double shownScale = lossScale.shown();
     List<Function<Arena, TrainingBatch>> made = made(parts, textEncoderTrains(epoch));
-    StepResult result = training.step(settings, made);
+    StepResult result = training().step(settings, made);
     if (!Double.isFinite(result.losses().total())) {
-      throw Divergence.ofLoss(model, training, made, done + 1);
+      throw Divergence.ofLoss(model, training(), made, done + 1);
     }
     if (Double.isFinite(result.gradientNorm())) {
       lossScale.kept();
@@ -348,7 +368,7 @@ public final class Trainer implements AutoCloseable {
     } else if (lossScale.canFall()) {
       lossScale.fall();
     } else {
-      throw Divergence.ofGradients(training.optimizer(), () -> training.gradients(made), done + 1);
+      throw Divergence.ofGradients(training().optimizer(), () -> training().gradients(made), done + 1);
     }
     return new StepReport(
         done + 1,
@@ -393,7 +413,7 @@ public final class Trainer implements AutoCloseable {
       for (StableDiffusion.Reader each : model.readers()) {
         model
             .trained(each.component())
-            .forEach(group -> training.optimizer().freeze(group.parameters()));
+            .forEach(group -> training().optimizer().freeze(group.parameters()));
       }
     }
   }

@@ -30,9 +30,12 @@ public record Group(Component component, Parameters parameters, double rateFacto
 
   /**
    * The first weight that is not finite, as it is computed with or as it is saved, in words; null
-   * if all are finite.
+   * if all that are in memory are finite.
    */
   public @Nullable String firstBadWeight() {
+    if (parameters.rests()) {
+      return null;
+    }
     for (Parameter each : parameters.all()) {
       if (!Stream.of(each.weight(), each.saved()).distinct().allMatch(Tensor::isFinite)) {
         return "the weight %s of the %s".formatted(each, component.folder());

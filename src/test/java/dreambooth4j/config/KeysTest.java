@@ -140,6 +140,7 @@ class KeysTest {
             "gradient_checkpointing",
             "use_8bit_adam",
             "fused_backward_pass",
+            "unload_frozen",
             "n_save_sample",
             "save_sample_prompt",
             "save_sample_negative_prompt",

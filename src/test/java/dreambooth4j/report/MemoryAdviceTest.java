@@ -17,6 +17,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class MemoryAdviceTest {
+  /** The place of the smallest among the options. */
+  private static final int LEAST = 6;
+
   private static final long GB = 1_000_000_000;
 
   @TempDir Path folder;
@@ -44,7 +47,7 @@ class MemoryAdviceTest {
         .startsWith("It would fit with ")
         .contains(fewer)
         .doesNotContain("class_images", "train_batch_size");
-    long least = roomy.optionsOnCpu().get(4).ofSteps();
+    long least = roomy.optionsOnCpu().get(LEAST).ofSteps();
     assertThat(waysOut(TinyRun.forecast(tiny.config(), least)))
         .contains("No memory option is enough: set gradient_checkpointing + use_8bit_adam + fused")
         .contains(", and " + fewer + " or a lower resolution");
@@ -60,7 +63,7 @@ class MemoryAdviceTest {
   void shouldNotBlamePicturesWhereThePlanFits() {
     tiny.with("mixed_precision", "bf16").with("full_bf16", true);
     tiny.with("gradient_checkpointing", true).with("use_8bit_adam", true);
-    tiny.with("fused_backward_pass", true);
+    tiny.with("fused_backward_pass", true).with("unload_frozen", true);
     long least = TinyRun.forecast(tiny.config(), GB).plan().total();
     assertThat(waysOut(TinyRun.forecast(tiny.config(), least)))
         .contains("lower train_batch_size or resolution")
@@ -70,16 +73,16 @@ class MemoryAdviceTest {
   @Test
   void shouldSayThatCoarserWeightsWouldFit() {
     MemoryForecast roomy = TinyRun.forecast(tiny.config(), GB);
-    long least = roomy.optionsOnCpu().get(4).total();
+    long least = roomy.optionsOnCpu().get(LEAST).total();
     assertThat(waysOut(TinyRun.forecast(tiny.config(), least - 1)))
-        .contains("fused_backward_pass with max_grad_norm 0 + frozen_dtype bf16 (")
+        .contains("fused_backward_pass with max_grad_norm 0 + unload_frozen + frozen_dtype bf16 (")
         .doesNotContain("full_bf16");
     Config coarse = tiny.with("frozen_dtype", "bf16").config();
     assertThat(
             waysOut(
                 TinyRun.forecast(
-                    coarse, TinyRun.forecast(coarse, GB).optionsOnCpu().get(4).total() - 1)))
-        .contains("fused_backward_pass with max_grad_norm 0 + mixed_precision bf16 + full_bf16 (");
+                    coarse, TinyRun.forecast(coarse, GB).optionsOnCpu().get(LEAST).total() - 1)))
+        .contains("fused_backward_pass with max_grad_norm 0 + unload_frozen + mixed_precision bf16 + full_bf16 (");
   }
 
   /** It passes gradients on at once, which neither waits for others nor for fp16's verdict. */
@@ -87,7 +90,7 @@ class MemoryAdviceTest {
   @CsvSource({"mixed_precision, fp16", "gradient_accumulation_steps, 2"})
   void shouldNotAdviseWhatTheConfigurationRefuses(String key, String value) {
     Config config = tiny.with(key, value).config();
-    long least = TinyRun.forecast(config, GB).optionsOnCpu().get(4).total();
+    long least = TinyRun.forecast(config, GB).optionsOnCpu().get(LEAST).total();
     assertThat(waysOut(TinyRun.forecast(config, least)))
         .doesNotContain("fused_backward_pass with max_grad_norm 0 (");
   }

@@ -208,12 +208,14 @@ class CachesTest {
   @Test
   void shouldHoldNothingInMemoryThatIsOnDisk() {
     try (TinyTrainer disk = new TinyTrainer(tiny)) {
+      assertThat(disk.trainer.training().groups()).hasSize(1); // allocates what is remembered
       long bytes = disk.run.meter().liveBytes();
       disk.trainer.fillCaches(new Heard(), () -> false);
       disk.train().trainer.close(); // with the places of its batches
       assertThat(disk.run.meter().liveBytes()).isEqualTo(bytes);
     }
     try (TinyTrainer memory = new TinyTrainer(tiny.with("cache_latents", false))) {
+      assertThat(memory.trainer.training().groups()).hasSize(1); // allocates what is remembered
       long tensors = memory.run.meter().liveCount();
       Heard heard = new Heard();
       memory.trainer.fillCaches(heard, () -> false);

@@ -189,7 +189,7 @@ class MemoryPlanTest {
     Config config = tiny.config();
     ModelFolder base = ModelFolder.open(SD15, null);
     MemoryPlan.Load load =
-        new MemoryPlan.Load(new Bucket(256, 256), 2, 0, 0, false, MemoryPlan.DrawnAtOnce.NOTHING);
+        new MemoryPlan.Load(new Bucket(256, 256), 2, 0, 0, false, false, MemoryPlan.DrawnAtOnce.NOTHING);
     MemoryPlan plain =
         MemoryPlan.of(
             base,
@@ -209,7 +209,7 @@ class MemoryPlanTest {
 
   private static MemoryPlan onGpu(Config config) {
     MemoryPlan.Load load =
-        new MemoryPlan.Load(new Bucket(512, 512), 2, 0, 0, false, MemoryPlan.DrawnAtOnce.NOTHING);
+        new MemoryPlan.Load(new Bucket(512, 512), 2, 0, 0, false, false, MemoryPlan.DrawnAtOnce.NOTHING);
     return MemoryPlan.of(ModelFolder.open(SD15, null), config.with(LEAST), load, Device.CUDA);
   }
 
@@ -245,6 +245,7 @@ class MemoryPlanTest {
               trainer.config,
               TinyRun.load(trainer.config),
               Device.CUDA);
+      assertThat(trainer.trainer.training().groups()).isNotEmpty(); // allocates states
       assertThat((double) plan.always())
           .isCloseTo((double) trainer.run.meter().liveBytes(), withinPercentage(2));
       trainer.run.meter().resetPeak();
