@@ -28,6 +28,13 @@ final class LoraMetadata {
     this.velocity = velocity;
   }
 
+  /** Of adapters around a model's layers. */
+  static LoraMetadata of(LoraCard card, ModelSource base) {
+    String prediction = base.config(Component.SCHEDULER).path("prediction_type").asText();
+    boolean velocity = prediction.equals(Prediction.VELOCITY);
+    return new LoraMetadata(card, BaseKind.of(base, velocity), velocity);
+  }
+
   /**
    * All entries of a header.
    *

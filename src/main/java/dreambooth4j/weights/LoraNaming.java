@@ -3,6 +3,7 @@ package dreambooth4j.weights;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import java.util.ArrayList;
 import java.util.List;
@@ -57,6 +58,19 @@ public enum LoraNaming {
 
   /** Names all tensors for a writer. */
   abstract void write(LoraContents contents, LoraNames names, DType type, SafetensorsWriter writer);
+
+  /**
+   * A writer of a file in this naming, which says what it is.
+   *
+   * @param arena holds one tensor at a time
+   */
+  SafetensorsWriter writer(
+      LoraContents contents, LoraNames names, DType type, LoraMetadata metadata, Arena arena) {
+    SafetensorsWriter writer = new SafetensorsWriter();
+    write(contents, names, type, writer);
+    metadata.entries(contents, writer.hashOfTensors(arena)).forEach(writer::metadata);
+    return writer;
+  }
 
   /** [out] of a linear layer, [1, out, 1, 1] of a convolution. */
   private static long[] peftMagnitude(long[] kohyas) {

@@ -109,9 +109,7 @@ public final class LoraWriter implements Export {
       }
     }
     for (LoraNaming naming : EnumSet.copyOf(form.namings)) {
-      SafetensorsWriter writer = new SafetensorsWriter();
-      naming.write(contents, names, form.type, writer);
-      metadata.entries(contents, writer.hashOfTensors(arena)).forEach(writer::metadata);
+      SafetensorsWriter writer = naming.writer(contents, names, form.type, metadata, arena);
       notes.forEach(writer::metadata);
       String file = naming == LoraNaming.DIFFUSERS ? FOR_DIFFUSERS : form.name + ".safetensors";
       files.add(output.resolve(file), writer.body(arena));

@@ -1,11 +1,13 @@
 package dreambooth4j.engine.op;
 
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.random.CounterRandom;
 import java.util.Arrays;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.StringViewOptional;
 import org.bytedeco.pytorch.T_TensorTensorTensor_T;
 import org.bytedeco.pytorch.global.torch;
@@ -106,6 +108,19 @@ public final class LowRank {
                   .norm(new ScalarOptional(new Scalar(2)), 1);
           return sum.mul(floats(magnitude).view(-1).div(norms).view(beside));
         });
+  }
+
+  /** One tensor less another of its shape. */
+  public static Tensor difference(Arena arena, Tensor left, Tensor right) {
+    return arena.compute("difference", () -> floats(left).sub(floats(right)));
+  }
+
+  /** The sum of the squares of an F32 tensor's elements. */
+  public static double squares(Tensor tensor) {
+    return Native.call(
+        "squares",
+        () ->
+            tensor.handle().square().sum(new ScalarTypeOptional(ScalarType.Double)).item_double());
   }
 
   /**
