@@ -31,15 +31,29 @@ final class NextSteps {
     if (run.pageWritten()) {
       err.println("Class images: " + ClassImageTable.shown(output.resolve("class_images.html")));
     }
-    if (run.modelSaved()) {
+    Path result = run.result();
+    if (result != null) {
       err.println("Draw with the model:");
-      err.println("  " + shell(drawing(ClassImageTable.shown(output), run.prompt(), run.name())));
+      err.println("  " + shell(drawing(config, result, run)));
     }
     if (!complete) {
       err.println(run.checkpointSaved() ? "Go on with the run:" : "Begin again:");
       err.println("  " + shell(resumed(args, run.checkpointSaved())));
     }
     err.flush();
+  }
+
+  /** With the model's folder, or with the base model and the file of adapters. */
+  private static List<String> drawing(Config config, Path result, RunReport.Outcome run) {
+    if (result.equals(config.output().outputDir())) {
+      return drawing(ClassImageTable.shown(result), run.prompt(), run.name());
+    }
+    String base = config.model().required();
+    Path path = Path.of(base);
+    String model = path.isAbsolute() ? ClassImageTable.shown(path) : base;
+    List<String> command = drawing(model, run.prompt(), run.name());
+    command.addAll(1, List.of("--lora", ClassImageTable.shown(result)));
+    return command;
   }
 
   /** What begins with a hyphen must not be taken for an option. */

@@ -194,7 +194,6 @@ public final class ForeignKeys {
         "lora_use_buggy_requires_grad=false");
     putNoted(
         "use_lora_extended", ForeignKeys::on, true, "lora_targets says which layers get an adapter");
-    putNoted("half_lora", ForeignKeys::on, true, "the LoRA file is written in float32");
     refuse(
         "lora_model_name",
         ForeignKeys::set,

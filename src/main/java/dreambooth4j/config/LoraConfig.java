@@ -17,6 +17,8 @@ import org.jspecify.annotations.Nullable;
  * @param convRank that of convolutions that see more than one pixel; null for {@code rank}
  * @param alpha what an adapter adds is multiplied with alpha / rank; null for the rank
  * @param targets which layers get adapters
+ * @param files which files are written
+ * @param half whether they hold 16 bits rather than 32
  */
 public record LoraConfig(
     boolean used,
@@ -24,7 +26,9 @@ public record LoraConfig(
     @Nullable Integer textRank,
     @Nullable Integer convRank,
     @Nullable Double alpha,
-    Targets targets) {
+    Targets targets,
+    Files files,
+    boolean half) {
   static final Section<LoraConfig> KEYS = new Section<>(Key.Group.LORA);
 
   static final Key<LoraConfig, Boolean> USE_LORA =
@@ -77,6 +81,20 @@ public record LoraConfig(
               "How far each step moves the text encoder's LoRA adapters; takes the place of"
                   + " text_encoder_learning_rate.");
 
+  static final Key<LoraConfig, Files> LORA_FILES =
+      KEYS.key("lora_files", ValueType.oneOf(Files.class), ifUsed(LoraConfig::files))
+          .standard(Files.KOHYA)
+          .decidesNothing()
+          .help(
+              "LoRA files that a run writes: kohya is one that ComfyUI, A1111, Forge and InvokeAI"
+                  + " load, diffusers is pytorch_lora_weights.safetensors for load_lora_weights, and"
+                  + " both writes both.");
+  static final Key<LoraConfig, Boolean> HALF_LORA =
+      KEYS.key("half_lora", ValueType.flag(), ifUsed(LoraConfig::half))
+          .standard(false)
+          .decidesNothing()
+          .help("Write the LoRA file in float16 instead of float32, which halves its size.");
+
   /** Of a run without LoRA its keys have no values: config.yaml has none of them. */
   private static <T> Function<LoraConfig, @Nullable T> ifUsed(
       Function<LoraConfig, @Nullable T> value) {
@@ -98,11 +116,11 @@ public record LoraConfig(
   private static final double LEARNING_RATE = 1e-4;
 
   /** Without adapters; all other values mean nothing then. */
-  static final LoraConfig NONE = new LoraConfig(false, 4, null, null, null, Targets.ATTENTION);
+  static final LoraConfig NONE = new LoraConfig(false, 4, null, null, null, Targets.ATTENTION, Files.KOHYA, false);
 
   /** Adapters of this rank on attention, and nothing else set. */
   public static LoraConfig attention(int rank) {
-    return new LoraConfig(true, rank, null, null, null, Targets.ATTENTION);
+    return new LoraConfig(true, rank, null, null, null, Targets.ATTENTION, Files.KOHYA, false);
   }
 
   static LoraConfig of(Values run) {
@@ -116,7 +134,9 @@ public record LoraConfig(
         run.orNull(LORA_TXT_RANK),
         run.orNull(LORA_CONV_RANK),
         run.orNull(LORA_ALPHA),
-        run.get(LORA_TARGETS));
+        run.get(LORA_TARGETS),
+        run.get(LORA_FILES),
+        run.get(HALF_LORA));
   }
 
   private static boolean isUsed(Values run) {
@@ -194,6 +214,22 @@ public record LoraConfig(
     @Override
     public String toString() {
       return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+  }
+
+  /** The files that a run writes. */
+  public enum Files {
+    /** Under kohya's names. */
+    KOHYA,
+    /** Under those that diffusers writes. */
+    DIFFUSERS,
+    /** One of each. */
+    BOTH;
+
+    /** The name in configuration files. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
     }
   }
 }

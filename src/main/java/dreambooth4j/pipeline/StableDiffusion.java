@@ -334,6 +334,16 @@ public final class StableDiffusion implements AutoCloseable {
     return files;
   }
 
+  /** What there is to be used once {@link #save} is done: the folder, or a file in it. */
+  public Path result(Path output) {
+    return exports().keySet().iterator().next().result(output);
+  }
+
+  /** Whether such a result lies in a folder, of this run or an earlier one. */
+  public boolean isSavedIn(Path output) {
+    return exports().keySet().iterator().next().isIn(output);
+  }
+
   private Map<Export, List<Group>> exports() {
     return trained().stream()
         .collect(Collectors.groupingBy(Group::export, LinkedHashMap::new, Collectors.toList()));

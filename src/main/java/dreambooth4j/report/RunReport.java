@@ -38,7 +38,7 @@ public final class RunReport implements RunListener, AutoCloseable {
   private RunListener.@Nullable PeakMemory peak;
   private @Nullable MemoryForecast forecast;
   private @Nullable TextEncoding encoding;
-  private Outcome outcome = new Outcome("", "", false, false, false, false);
+  private Outcome outcome = new Outcome("", "", false, false, null, false);
 
   /**
    * What a run has left on disk.
@@ -47,25 +47,29 @@ public final class RunReport implements RunListener, AutoCloseable {
    * @param prompt one that its first concept was trained with or sampled by
    * @param sampled whether there are samples
    * @param pageWritten whether there is a page of class images
+   * @param result the model's folder or the file of adapters; null where none was saved
    */
   public record Outcome(
       String name,
       String prompt,
       boolean sampled,
       boolean pageWritten,
-      boolean modelSaved,
+      @Nullable Path result,
       boolean checkpointSaved) {
     private Outcome withSamples() {
-      return new Outcome(name, prompt, true, pageWritten, modelSaved, checkpointSaved);
+      return new Outcome(name, prompt, true, pageWritten, result, checkpointSaved);
     }
 
     private Outcome withPage() {
-      return new Outcome(name, prompt, sampled, true, modelSaved, checkpointSaved);
+      return new Outcome(name, prompt, sampled, true, result, checkpointSaved);
     }
 
-    private Outcome withSaved(boolean model) {
-      return new Outcome(
-          name, prompt, sampled, pageWritten, modelSaved || model, checkpointSaved || !model);
+    private Outcome withCheckpoint() {
+      return new Outcome(name, prompt, sampled, pageWritten, result, true);
+    }
+
+    private Outcome with(Path saved) {
+      return new Outcome(name, prompt, sampled, pageWritten, saved, checkpointSaved);
     }
   }
 
@@ -102,7 +106,7 @@ public final class RunReport implements RunListener, AutoCloseable {
     Concept main = concepts.get(0);
     String asked = main.config().samples().prompt();
     String prompt = asked.isEmpty() ? main.pictures().get(0).instancePrompt() : asked;
-    outcome = new Outcome(main.config().name(), prompt, false, false, false, false);
+    outcome = new Outcome(main.config().name(), prompt, false, false, null, false);
     for (Concept concept : concepts) {
       long buckets = concept.pictures().stream().map(p -> p.bucket()).distinct().count();
       say(
@@ -272,7 +276,13 @@ public final class RunReport implements RunListener, AutoCloseable {
   @Override
   public void saved(Path path, int step) {
     say("Saved after step %d: %s", step, path);
-    outcome = outcome.withSaved(path.equals(output));
+    outcome = outcome.withCheckpoint();
+  }
+
+  @Override
+  public void savedResult(Path path, int step) {
+    say("Saved after step %d: %s", step, path);
+    outcome = outcome.with(path);
   }
 
   @Override

@@ -5,9 +5,9 @@ import dreambooth4j.config.LoraConfig;
 import dreambooth4j.config.LoraConfig.Targets;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.pipeline.Learning;
-import dreambooth4j.weights.AdapterWriter;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Export;
+import dreambooth4j.weights.ModelSource;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -27,33 +27,34 @@ final class Adaptation {
   private static final Pattern CONVOLUTIONS =
       Pattern.compile(".*\\.(resnets|downsamplers|upsamplers)\\..*");
 
-  private Adaptation() {}
+  private final Config config;
+  private final List<Component> textEncoders;
+  private final Export export;
+
+  /** {@code dry} is for a run that saves nothing. */
+  Adaptation(Config config, ModelSource base, boolean dry) {
+    this.config = config;
+    textEncoders = base.pipeline().textEncoders();
+    export = dry || !config.lora().used() ? Export.NONE : LoraCards.writer(config, base);
+  }
 
   /** The components that train, and how; text encoders where they are to. */
-  static Map<Component, Learning> learning(Config config, List<Component> textEncoders) {
+  Map<Component, Learning> learning() {
     Map<Component, Learning> learning = new EnumMap<>(Component.class);
-    Export export = new AdapterWriter();
-    put(learning, config, Component.UNET, 1, export);
+    learning.put(Component.UNET, learning(Component.UNET, 1));
     if (config.training().trainTextEncoder()) {
       for (Component each : textEncoders) {
-        put(learning, config, each, config.optimizer().textEncoderRateFactor(), export);
+        learning.put(each, learning(each, config.optimizer().textEncoderRateFactor()));
       }
     }
     return learning;
   }
 
-  private static void put(
-      Map<Component, Learning> learning,
-      Config config,
-      Component component,
-      double rateFactor,
-      Export export) {
+  private Learning learning(Component component, double rateFactor) {
     LoraConfig lora = config.lora();
-    learning.put(
-        component,
-        lora.used()
-            ? new Learning(rateFactor, new Learning.Adaptation(sizes(lora, component), export))
-            : Learning.whole(rateFactor));
+    return lora.used()
+        ? new Learning(rateFactor, new Learning.Adaptation(sizes(lora, component), export))
+        : Learning.whole(rateFactor);
   }
 
   /** Which layers of a component get an adapter, and of what size. */

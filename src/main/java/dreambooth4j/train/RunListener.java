@@ -33,8 +33,11 @@ public interface RunListener
   /** Samples were drawn after so many steps. */
   void sampled(int step, List<SamplePictures.Sample> samples);
 
-  /** A model folder or a checkpoint is complete on disk. */
+  /** A checkpoint is complete on disk. */
   void saved(Path path, int step);
+
+  /** What was learnt is complete on disk: a model's folder, or a file of adapters. */
+  void savedResult(Path path, int step);
 
   /** Something to know that stops nothing. */
   void warning(String message);

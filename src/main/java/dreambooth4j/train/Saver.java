@@ -2,7 +2,6 @@ package dreambooth4j.train;
 
 import dreambooth4j.Problem;
 import dreambooth4j.pipeline.TextEncoding;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
@@ -54,12 +53,17 @@ final class Saver {
     Divergence.requireFinite(session.model(), session.trainer().done());
     TextEncoding encoding = TextEncoding.of(session.config().model());
     session.model().save(session.arena(), encoding.notes(), output);
-    session.listener().saved(output, session.trainer().done());
+    session.listener().savedResult(result(), session.trainer().done());
     modelIsOwn = true;
   }
 
   private boolean hasModel() {
-    return Files.exists(output.resolve("model_index.json"));
+    return session.model().isSavedIn(output);
+  }
+
+  /** The model's folder, or the file of adapters. */
+  private Path result() {
+    return session.model().result(output);
   }
 
   /**
@@ -82,8 +86,8 @@ final class Saver {
     }
     if (hasModel() && !modelIsOwn) {
       session.warn(
-          "nothing of this run is saved yet: the model in %s is an earlier run's and is replaced at the end only"
-              .formatted(output));
+          "nothing of this run is saved yet: what lies in %s is an earlier run's and is replaced at the end only"
+              .formatted(result()));
       return;
     }
     failed = failure(this::saveModel);
@@ -149,7 +153,7 @@ final class Saver {
    */
   void keepLastGood() {
     if (hasModel()) {
-      session.warn("nothing is written: the model in " + output + " stays as it was");
+      session.warn("nothing is written: what an earlier run saved as " + result() + " stays as it was");
     } else if (session.model().firstBadWeight() != null) {
       session.warn("nothing is written: the weights hold numbers that are not finite");
     } else {

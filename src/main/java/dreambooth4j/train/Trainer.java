@@ -103,11 +103,12 @@ public final class Trainer implements AutoCloseable {
 
   /** Reads a model to train as the configuration says; in a dry arena, its sizes. */
   public static StableDiffusion load(Arena run, ModelSource base, Config config) {
+    ModelSource source = scheduled(base, config.timesteps());
     StableDiffusion model =
         StableDiffusion.load(
             run,
-            scheduled(base, config.timesteps()),
-            Adaptation.learning(config, base.pipeline().textEncoders()),
+            source,
+            new Adaptation(config, source, run.isDry()).learning(),
             config.memory().fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED,
             Precision.of(config));
     if (!run.isDry()) {

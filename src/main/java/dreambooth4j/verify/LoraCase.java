@@ -31,6 +31,7 @@ import dreambooth4j.train.StepSettings;
 import dreambooth4j.train.Training;
 import dreambooth4j.train.TrainingBatch;
 import dreambooth4j.weights.Component;
+import dreambooth4j.weights.Export;
 import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelSource;
 import java.util.EnumMap;
@@ -95,9 +96,7 @@ final class LoraCase {
               ? new Adapters.Size((int) golden.shape(name)[0], settings.path("alpha").asDouble())
               : null;
         },
-        (scratch, groups, notes, output) -> {
-          throw new IllegalStateException("a recorded adapter is not saved");
-        });
+        Export.NONE);
   }
 
   private void run() {

@@ -64,9 +64,10 @@ public final class LoraWriter implements Export {
     return prediction.equals(Prediction.VELOCITY);
   }
 
-  /** The file of these adapters in a folder that programs other than diffusers load. */
-  public static Path file(Path folder, String name) {
-    return folder.resolve(name + ".safetensors");
+  @Override
+  public Path result(Path output) {
+    return output.resolve(
+        form.namings.contains(LoraNaming.KOHYA) ? form.name + ".safetensors" : FOR_DIFFUSERS);
   }
 
   /**

@@ -25,6 +25,11 @@ public final class ModelWriter implements Export {
     this.base = base;
   }
 
+  @Override
+  public boolean isIn(Path output) {
+    return Files.exists(output.resolve("model_index.json"));
+  }
+
   /**
    * Writes the folder: the groups' weights, as they are {@code saved}, instead of the base model's.
    * Wherever this fails or the process is killed, the folder holds the model that was there before

@@ -37,6 +37,8 @@ class KeysTest {
           Map.entry("lora_conv_rank", LORA),
           Map.entry("lora_alpha", LORA),
           Map.entry("lora_targets", LORA),
+          Map.entry("lora_files", LORA),
+          Map.entry("half_lora", LORA),
           Map.entry("lora_learning_rate", LORA),
           Map.entry("lora_txt_learning_rate", LORA));
 
@@ -47,7 +49,13 @@ class KeysTest {
           Map.entry("train_text_encoder", Set.of("stop_text_encoder")),
           Map.entry("num_class_images", Set.of("num_class_images", "num_class_images_per")),
           Map.entry("optimizer", Set.of("use_8bit_adam")),
-          Map.entry("use_lora", Set.of("use_lora", "learning_rate", "lora_rank", "lora_targets")),
+          Map.entry("use_lora", Set.of(
+                  "use_lora",
+                  "learning_rate",
+                  "lora_rank",
+                  "lora_targets",
+                  "lora_files",
+                  "half_lora")),
           Map.entry("lora_learning_rate", Set.of("learning_rate")),
           Map.entry("lora_txt_learning_rate", Set.of("text_encoder_learning_rate")),
           Map.entry("save_preview_every", Set.of("save_preview_every", "validation_steps")),
@@ -159,7 +167,9 @@ class KeysTest {
             "save_state_after",
             "resume_from_checkpoint",
             "cache_latents",
-            "cache_dir");
+            "cache_dir",
+            "lora_files",
+            "half_lora");
   }
 
   /** A line of help is read alone: it is a sentence that needs no line beside it. */
