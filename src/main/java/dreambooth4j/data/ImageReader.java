@@ -5,6 +5,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
 import dreambooth4j.config.Crop;
 import java.awt.image.BufferedImage;
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.channels.FileChannel;
@@ -182,7 +183,7 @@ public final class ImageReader {
   }
 
   private static String reason(Exception e) {
-    String message = e.getMessage();
+    String message = e instanceof EOFException ? "it ends too soon" : e.getMessage();
     return "it seems damaged (%s)"
         .formatted(message == null ? e.getClass().getSimpleName() : message);
   }

@@ -50,6 +50,9 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
   /** Far more than anybody trains with; a link to a whole disk is found out in seconds. */
   private static final int MOST_FILES = 1_000_000;
 
+  /** Levels below the folder; to find out the real names of deeper ones takes their square. */
+  private static final int DEEPEST = 64;
+
   /** Lists folders of pictures as a configuration has it, which is read once for all of them. */
   public static final class Lister {
     private final Set<Path> elsewhere = new HashSet<>();
@@ -207,6 +210,8 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
                 : "folder with a use of its own");
       } else if (isOfARun(folder)) {
         skip("folder of a model or of a run");
+      } else if (folder.getNameCount() - root.getNameCount() > DEEPEST) {
+        skip("folder more than %d levels down".formatted(DEEPEST));
       } else {
         folder(root, folder);
       }

@@ -85,6 +85,14 @@ class HostileFolderTest {
   }
 
   @Test
+  void shouldNotFollowFoldersWithoutEnd() throws IOException {
+    TestPictures.write(folder.resolve("d/".repeat(64)), "b", 64, 64, "sks");
+    TestPictures.write(folder.resolve("d/".repeat(65)), "c", 64, 64, "sks");
+    assertThat(names()).containsExactly("a.png", "b.png");
+    assertThat(scan().folder().skipped()).containsEntry("folder more than 64 levels down", 1);
+  }
+
+  @Test
   void shouldNotEnterFoldersOfModelsAndRuns() throws IOException {
     Path run = folder.resolve("run");
     TestPictures.write(run.resolve("samples"), "b", 64, 64, "sks");

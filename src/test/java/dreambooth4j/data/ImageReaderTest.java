@@ -307,6 +307,16 @@ class ImageReaderTest {
   }
 
   @Test
+  void shouldSayInWordsThatAFileEndsTooSoon() throws IOException {
+    Path file = folder.resolve("cut.bmp");
+    ImageIO.write(new BufferedImage(64, 64, BufferedImage.TYPE_INT_RGB), "bmp", file.toFile());
+    Files.write(file, Arrays.copyOf(Files.readAllBytes(file), 3000));
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ImageReader.read(file, SAME))
+        .withMessage(file + " cannot be read: it seems damaged (it ends too soon)");
+  }
+
+  @Test
   void shouldEndADecoderWhoseTimeIsOver() throws IOException {
     Path file = FIXTURES.resolve("noise.png");
     try (FileChannel channel = FileChannel.open(file);

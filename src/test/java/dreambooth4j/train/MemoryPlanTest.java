@@ -24,6 +24,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
@@ -205,6 +206,18 @@ class MemoryPlanTest {
     assertThat(plain.total()).isGreaterThan(14 * GB);
     assertThat(least.total()).isLessThan(8 * GB);
     assertThat(least.activationBytes()).isLessThan(plain.activationBytes() / 2);
+  }
+
+  /** Its convolutions go through such pictures in thousands of parts, which are all the same. */
+  @Test
+  @Timeout(20)
+  void shouldPlanLargePicturesInSeconds() {
+    MemoryPlan.Load load =
+        new MemoryPlan.Load(
+            new Bucket(4096, 4096), 8, 0, 0, false, false, MemoryPlan.DrawnAtOnce.NOTHING);
+    Config config = tiny.with("pretrained_model_name_or_path", "weights/emoji32").config();
+    ModelFolder base = ModelFolder.open(Path.of("weights/emoji32"), null);
+    assertThat(MemoryPlan.of(base, config, load, Device.CPU).total()).isGreaterThan(100 * GB);
   }
 
   private static MemoryPlan onGpu(Config config) {
