@@ -2,7 +2,6 @@ package dreambooth4j.cli;
 
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.DType;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.LoraExtraction;
 import dreambooth4j.weights.LoraNaming;
@@ -37,19 +36,6 @@ import picocli.CommandLine.Spec;
     })
 final class ExtractCommand implements Callable<Integer> {
   private static final int MOST_RANK = 4096;
-
-  /** What --dtype takes. */
-  enum Precision {
-    FP32(DType.F32),
-    FP16(DType.F16),
-    BF16(DType.BF16);
-
-    private final DType type;
-
-    Precision(DType type) {
-      this.type = type;
-    }
-  }
 
   @Spec
   @SuppressWarnings("NullAway.Init") // set by picocli, as all that follows
@@ -127,7 +113,7 @@ final class ExtractCommand implements Callable<Integer> {
             ModelSource.find(base, ModelOptions.variant(variant)),
             ModelSource.find(trained, ModelOptions.variant(variant)),
             rank,
-            precision.type);
+            precision.type());
     LoraExtraction.Result result;
     try (Arena run = Arena.open("extract");
         ProgressLine line =

@@ -9,7 +9,6 @@ import dreambooth4j.report.PictureFiles;
 import dreambooth4j.report.PictureParameters;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.MergedModel;
-import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -17,7 +16,6 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.Arrays;
 import java.util.Iterator;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -147,21 +145,7 @@ final class GenerateCommand implements Callable<Integer> {
       description = "Read the weights of this variant, such as fp16: *.fp16.safetensors.")
   private @Nullable String variant;
 
-  @Option(
-      names = "--model_config",
-      paramLabel = "FOLDER",
-      description =
-          "Diffusers folder whose configurations and tokenizer a single file has, where it is not"
-              + " of the sizes of Stable Diffusion 1, 2 or SDXL.")
-  private @Nullable Path modelConfig;
-
-  @Option(
-      names = "--prediction_type",
-      paramLabel = "TYPE",
-      description =
-          "What the UNet of a single file predicts: epsilon or v_prediction (what the file says,"
-              + " else v_prediction of SD 2 and epsilon of all others).")
-  private @Nullable PredictionType predictionType;
+  @Mixin private final SingleFileOptions single = new SingleFileOptions();
 
   @Mixin private final LoraOption lora = new LoraOption();
 
@@ -189,16 +173,6 @@ final class GenerateCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init")
   private ComputeConfig.Target device;
 
-  /** What --prediction_type takes, by the names of scheduler_config.json. */
-  enum PredictionType {
-    EPSILON,
-    V_PREDICTION
-  }
-
-  private @Nullable String prediction() {
-    return predictionType == null ? null : predictionType.name().toLowerCase(Locale.ROOT);
-  }
-
   /** What --sampler takes, for its help. */
   static final class SamplerNames implements Iterable<String> {
     @Override
@@ -212,8 +186,7 @@ final class GenerateCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     long chosenSeed = seed == null ? new SecureRandom().nextInt(Integer.MAX_VALUE) : seed;
     Path file = PictureFiles.place(output, chosenSeed);
-    ModelSource base =
-        ModelSource.find(model, new ModelOptions(variant, modelConfig, prediction()));
+    ModelSource base = ModelSource.find(model, single.with(variant));
     try (MergedModel merged = MergedModel.of(base, lora.uses())) {
       draw(merged, file, chosenSeed, out);
     }

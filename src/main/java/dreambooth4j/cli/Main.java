@@ -34,6 +34,7 @@ import picocli.CommandLine.TypeConversionException;
       TrainCommand.class,
       ClassImagesCommand.class,
       GenerateCommand.class,
+      ConvertCommand.class,
       ExtractCommand.class,
       InspectCommand.class,
       VerifyCommand.class,

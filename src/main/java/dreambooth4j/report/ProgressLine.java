@@ -86,6 +86,12 @@ public final class ProgressLine implements AutoCloseable {
     this.clock = clock;
   }
 
+  /** Over a file's megabytes. */
+  public static ProgressLine ofMegabytes(
+      PrintStream err, String task, int total, @Nullable Terminal terminal) {
+    return new ProgressLine(err, task, "MB/s", total, terminal, System::nanoTime);
+  }
+
   /** Over class images, to be told of 0 when the first is begun. */
   static ProgressLine ofClassImages(
       PrintStream err, int total, @Nullable Terminal terminal, LongSupplier clock) {

@@ -5,16 +5,20 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
 import java.nio.file.Path;
 import java.util.Collections;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.TreeMap;
 
-/** Tensors of an original checkpoint under the names and in the shapes of a diffusers folder. */
+/**
+ * Tensors of an original checkpoint under the names and in the shapes of a diffusers folder, in the
+ * order of the names: as the format's own library writes them.
+ */
 final class DiffusersTensors implements TensorSource {
   private final TensorSource original;
-  private final Map<String, NameTable.Entry> entries = new LinkedHashMap<>();
-  private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
+  private final Map<String, NameTable.Entry> entries = new HashMap<>();
+  private final Map<String, TensorInfo> tensors = new TreeMap<>();
 
   /**
    * A view, which closes {@code original} when it is closed.

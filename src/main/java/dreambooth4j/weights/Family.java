@@ -65,6 +65,19 @@ enum Family {
     return title;
   }
 
+  /**
+   * What Stability AI's standard for metadata calls it.
+   *
+   * @param velocity whether it predicts velocity
+   */
+  String architecture(boolean velocity) {
+    return switch (this) {
+      case SD1 -> "stable-diffusion-v1";
+      case SD2 -> velocity ? "stable-diffusion-v2-768-v" : "stable-diffusion-v2-512";
+      case SDXL -> "stable-diffusion-xl-v1-base";
+    };
+  }
+
   /** What draws with it. */
   Pipeline pipeline() {
     return pipeline;

@@ -101,6 +101,11 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
     }
   }
 
+  /** Whether it is what changes leave in their folder where they are not finished. */
+  static boolean isOwn(Path file) {
+    return file.endsWith(STAGED) || file.endsWith(PENDING);
+  }
+
   /** Whether a process was killed while it changed this folder, or is changing it now. */
   public static boolean isPending(Path folder) {
     return Files.isDirectory(folder.resolve(PENDING));

@@ -2,38 +2,71 @@ package dreambooth4j.weights;
 
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.DType;
-import dreambooth4j.engine.Parameter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.LongConsumer;
 import java.util.stream.Stream;
 
 /**
- * Writes a trained model as a diffusers folder: the trained components' weights in F32, under the
- * names and in the layout that the base model has, and everything else as it is in the base model,
- * under the names that {@code from_pretrained} looks for when no variant is asked for.
+ * Writes a model, trained or only read: as a diffusers folder under the names that {@code
+ * from_pretrained} looks for when no variant is asked for, as a single file under the original
+ * names, or both. What trained is written in F32, under the names and in the layout that the base
+ * model has, and everything else as it is in the base model, unless all is to be of one type.
  */
 public final class ModelWriter implements Export {
   private final ModelSource base;
+  private final ModelForm form;
+  private final LongConsumer progress;
+
+  /** A writer of folders that takes from {@code base} what was not trained. */
+  public ModelWriter(ModelSource base) {
+    this(base, ModelForm.FOLDER);
+  }
 
   /** A writer that takes from {@code base} what was not trained. */
-  public ModelWriter(ModelSource base) {
-    this.base = base;
+  public ModelWriter(ModelSource base, ModelForm form) {
+    this(base, form, bytes -> {});
+  }
+
+  /** The folder; without one, the single file in it. */
+  @Override
+  public Path result(Path output) {
+    return form.has(ModelForm.Format.DIFFUSERS) ? output : singleFile(output);
   }
 
   @Override
   public boolean isIn(Path output) {
-    return Files.exists(output.resolve("model_index.json"));
+    return (form.has(ModelForm.Format.DIFFUSERS)
+            && Files.exists(output.resolve(ModelFolder.INDEX)))
+        || (form.has(ModelForm.Format.SAFETENSORS) && Files.exists(singleFile(output)));
   }
 
   /**
-   * Writes the folder: the groups' weights, as they are {@code saved}, instead of the base model's.
-   * Wherever this fails or the process is killed, the folder holds the model that was there before
-   * or this one, or {@link FolderChanges} are pending and it is read by nobody.
+   * As {@link #ModelWriter(ModelSource, ModelForm)}; {@code progress} is told how many bytes more
+   * of tensors are written.
+   */
+  public ModelWriter(ModelSource base, ModelForm form, LongConsumer progress) {
+    this.base = base;
+    this.form = form;
+    this.progress = progress;
+  }
+
+  /** The single file of a model in a folder, which is named as the folder is. */
+  public static Path singleFile(Path folder) {
+    Path name = folder.toAbsolutePath().normalize().getFileName();
+    return folder.resolve((name == null ? "model" : name) + ".safetensors");
+  }
+
+  /**
+   * Writes into the folder: the groups' weights, as they are {@code saved}, instead of the base
+   * model's. Wherever this fails or the process is killed, the folder holds the model that was there
+   * before or this one, or {@link FolderChanges} are pending and it is read by nobody.
    *
    * @throws Problem when it cannot be written, or the base model can no longer be read
    */
@@ -41,8 +74,21 @@ public final class ModelWriter implements Export {
   public void write(Arena arena, List<Group> groups, Map<String, String> notes, Path output) {
     try (FolderChanges changes = new FolderChanges(output)) {
       hand(changes, arena, groups, notes, output);
-      deleteOld(changes, output);
+      if (form.has(ModelForm.Format.DIFFUSERS)) {
+        deleteOld(changes, output);
+      }
       changes.commit();
+    }
+  }
+
+  /**
+   * Writes the base model itself, in a single file of this name.
+   *
+   * @throws Problem when it cannot be written or read, and then nothing is there
+   */
+  public void writeFile(Arena arena, Path file) {
+    try (OriginalTensors tensors = originals(Map.of())) {
+      StagedFiles.write(file, single(tensors, Map.of(), file).body(arena));
     }
   }
 
@@ -57,15 +103,82 @@ public final class ModelWriter implements Export {
       NewFiles files, Arena arena, List<Group> groups, Map<String, String> notes, Path output) {
     Map<Component, Group> trained = new EnumMap<>(Component.class);
     groups.forEach(group -> trained.put(group.component(), group));
-    for (Group group : trained.values()) {
-      Component component = group.component();
-      SafetensorsWriter writer = writer(group);
-      new TreeMap<>(notes).forEach(writer::metadata);
-      files.add(
-          output.resolve(component.folder()).resolve(component.weightsFile(null)),
-          writer.body(arena));
+    if (form.has(ModelForm.Format.SAFETENSORS)) {
+      Path file = singleFile(output);
+      try (OriginalTensors tensors = originals(trained)) {
+        files.add(file, single(tensors, notes, file).body(arena));
+      }
     }
-    base.copyTo(files, output, trained.keySet());
+    if (!form.has(ModelForm.Format.DIFFUSERS)) {
+      return;
+    }
+    Set<Component> written = EnumSet.noneOf(Component.class);
+    written.addAll(trained.keySet());
+    if (form.type() != null) {
+      written.addAll(base.pipeline().components());
+    }
+    for (Component component : written) {
+      try (TensorSource source = source(component, trained)) {
+        SafetensorsWriter writer =
+            new SafetensorsWriter().add(source, form.type()).progress(progress);
+        if (trained.containsKey(component)) {
+          new TreeMap<>(notes).forEach(writer::metadata);
+        }
+        files.add(
+            output.resolve(component.folder()).resolve(component.weightsFile(null)),
+            writer.body(arena));
+      }
+    }
+    base.copyTo(files, output, written);
+  }
+
+  /** A component's tensors as they are to be written, under the names of the base model's files. */
+  private TensorSource source(Component component, Map<Component, Group> trained) {
+    TensorSource own = base.weights(component);
+    Group group = trained.get(component);
+    if (group == null) {
+      return own;
+    }
+    try (own) {
+      return new GroupTensors(base.path(), group, WeightNames.fileNames(component, own));
+    }
+  }
+
+  /** All parts under their original names. */
+  private OriginalTensors originals(Map<Component, Group> trained) {
+    Family family = Family.of(base);
+    OriginalTensors tensors = new OriginalTensors(base.path());
+    try {
+      for (Component each : base.pipeline().components()) {
+        OriginalPart part = family.part(each, base.config(each), base.where(each));
+        tensors.add(each, part, source(each, trained));
+      }
+      tensors.requireWhole();
+      return tensors;
+    } catch (RuntimeException e) {
+      tensors.close();
+      throw e;
+    }
+  }
+
+  /** The file's metadata are those that Stability AI's standard asks for, and our notes. */
+  private SafetensorsWriter single(OriginalTensors tensors, Map<String, String> notes, Path file) {
+    String prediction =
+        base.config(Component.SCHEDULER).path("prediction_type").asText(Prediction.NOISE);
+    boolean velocity = prediction.equals(Prediction.VELOCITY);
+    String title = String.valueOf(file.getFileName()).replaceFirst("\\.safetensors$", "");
+    SafetensorsWriter writer =
+        new SafetensorsWriter()
+            .add(tensors, form.type())
+            .progress(progress)
+            .metadata("modelspec.sai_model_spec", "1.0.0")
+            .metadata("modelspec.architecture", Family.of(base).architecture(velocity))
+            .metadata(
+                "modelspec.implementation", "https://github.com/Stability-AI/generative-models")
+            .metadata("modelspec.title", title)
+            .metadata("modelspec.prediction_type", velocity ? "v" : "epsilon");
+    new TreeMap<>(notes).forEach(writer::metadata);
+    return writer;
   }
 
   /**
@@ -96,18 +209,5 @@ public final class ModelWriter implements Export {
     } catch (Problem e) {
       return names; // an index that cannot be read names no shards
     }
-  }
-
-  private SafetensorsWriter writer(Group group) {
-    Map<String, String> names;
-    try (TensorSource source = base.weights(group.component())) {
-      names = WeightNames.fileNames(group.component(), source);
-    }
-    SafetensorsWriter writer = new SafetensorsWriter();
-    for (Parameter each : group.parameters().all()) {
-      String name = names.getOrDefault(each.name(), each.name());
-      writer.add(name, DType.F32, each, each.saved());
-    }
-    return writer;
   }
 }

@@ -7,18 +7,22 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
-/** Tensors of a diffusers folder under the names and in the shapes of an original checkpoint. */
+/**
+ * Tensors of a diffusers folder under the names and in the shapes of an original checkpoint, in the
+ * order of the names.
+ */
 final class OriginalTensors implements TensorSource {
   private record Piece(TensorSource source, String name, Layout layout) {}
 
   private final Path path;
   private final List<TensorSource> sources = new ArrayList<>();
-  private final Map<String, List<Piece>> pieces = new LinkedHashMap<>();
-  private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
+  private final Map<String, List<Piece>> pieces = new HashMap<>();
+  private final Map<String, TensorInfo> tensors = new TreeMap<>();
 
   /** One of no tensors yet; {@code path} is the model that they come from. */
   OriginalTensors(Path path) {

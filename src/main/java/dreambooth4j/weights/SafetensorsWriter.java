@@ -6,7 +6,6 @@ import dreambooth4j.Problem;
 import dreambooth4j.Sha256;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
-import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -24,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,6 +37,7 @@ public final class SafetensorsWriter {
 
   private final Map<String, String> metadata = new LinkedHashMap<>(Map.of("format", "pt"));
   private final List<Item> items = new ArrayList<>();
+  private LongConsumer progress = bytes -> {};
   private final Set<String> names = new HashSet<>(Set.of("__metadata__"));
 
   /** Sets an entry of the header's {@code __metadata__}, which says {@code format: pt} at first. */
@@ -45,31 +46,15 @@ public final class SafetensorsWriter {
     return this;
   }
 
+  /** Has somebody told how many bytes more are written, piece by piece. */
+  public SafetensorsWriter progress(LongConsumer told) {
+    progress = told;
+    return this;
+  }
+
   /** A tensor as it is; its holder keeps it until the file is written. */
   public SafetensorsWriter add(String name, Tensor tensor) {
     return add(name, tensor.dtype(), tensor.shape(), arena -> tensor);
-  }
-
-  /**
-   * A weight in the file's order and shape.
-   *
-   * @param dtype what it is to be in the file
-   * @param values the weight itself, or a tensor of its {@link Parameter#shape} such as its average
-   */
-  public SafetensorsWriter add(String name, DType dtype, Parameter parameter, Tensor values) {
-    return add(
-        name,
-        dtype,
-        parameter.fileShape(),
-        arena -> {
-          Tensor ordered = parameter.isPermuted() ? parameter.toFileOrder(arena, values) : values;
-          if (ordered.dtype() == dtype) {
-            return ordered;
-          }
-          Tensor converted = arena.allocate(name, dtype, ordered.shape());
-          converted.copyFrom(ordered);
-          return converted;
-        });
   }
 
   /**
@@ -100,6 +85,11 @@ public final class SafetensorsWriter {
           }
           Tensor converted = arena.allocate(name, written, tensor.shape());
           converted.copyFrom(tensor);
+          if (written == DType.F16 && !converted.isFinite()) {
+            throw Problem.data(
+                "%s: tensor %s has numbers that fp16 cannot hold: write it in bf16 or fp32"
+                    .formatted(source.path(), stored));
+          }
           return converted;
         });
   }
@@ -139,7 +129,14 @@ public final class SafetensorsWriter {
   private void writeTo(FileChannel channel, Arena arena) throws IOException {
     List<Item> ordered = ordered();
     writeAll(channel, header(ordered));
-    eachTensor(ordered, arena, bytes -> writeAll(channel, bytes));
+    eachTensor(
+        ordered,
+        arena,
+        bytes -> {
+          int length = bytes.remaining();
+          writeAll(channel, bytes);
+          progress.accept(length);
+        });
   }
 
   /** SHA-256 of what the file will hold behind its header, by which programs know a LoRA. */

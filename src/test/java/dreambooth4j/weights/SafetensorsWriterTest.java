@@ -14,6 +14,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -84,10 +85,13 @@ class SafetensorsWriterTest {
       parameters.allocate(run, false);
       weight.read(run.floats("file", values, 2, 3, 2, 2));
       long before = run.meter().liveCount();
-      new SafetensorsWriter()
-          .add("f32", DType.F32, weight, weight.weight())
-          .add("bf16", DType.BF16, weight, weight.weight())
-          .write(run, path);
+      Group group = new Group(Component.UNET, parameters, 1, (a, g, n, o) -> {});
+      try (TensorSource source = new GroupTensors(folder, group, Map.of())) {
+        new SafetensorsWriter()
+            .add("f32", source, "w", null)
+            .add("bf16", source, "w", DType.BF16)
+            .write(run, path);
+      }
       assertThat(run.meter().liveCount()).isEqualTo(before);
       try (Safetensors file = Safetensors.open(path)) {
         assertThat(file.read(run, "f32").toFloats()).containsExactly(values);
