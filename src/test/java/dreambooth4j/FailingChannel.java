@@ -30,7 +30,13 @@ final class FailingChannel extends FileChannel {
       channel.write(half);
       throw files.orError(call);
     }
-    return channel.write(bytes);
+    return channel.write(files.flips() ? flipped(bytes) : bytes);
+  }
+
+  /** What is left of the bytes, the first one another. */
+  private static ByteBuffer flipped(ByteBuffer bytes) {
+    ByteBuffer other = ByteBuffer.allocate(bytes.remaining()).put(bytes).flip();
+    return other.put(0, (byte) ~other.get(0));
   }
 
   @Override

@@ -38,7 +38,9 @@ public final class FailingFiles extends FileSystem {
     /** The disk is full from there on: whatever takes space fails, deleting does not. */
     FULL,
     /** That call fails, others do not. */
-    ERROR
+    ERROR,
+    /** What that call writes is not what it was given, and nobody is told. */
+    FLIPPED
   }
 
   private final FileSystem real = FileSystems.getDefault();
@@ -65,6 +67,11 @@ public final class FailingFiles extends FileSystem {
   /** The calls so far that changed something. */
   public int calls() {
     return calls;
+  }
+
+  /** What the calls so far did, and to which file. */
+  public List<String> names() {
+    return List.copyOf(names);
   }
 
   /** The numbers of the calls so far, of several of one name in a row the first and the last. */
@@ -100,7 +107,12 @@ public final class FailingFiles extends FileSystem {
       failed = call;
     }
     boolean full = how == How.FULL && failing > 0 && calls >= failing && takesSpace;
-    return how == How.FULL ? full : hit;
+    return how == How.FULL ? full : hit && how != How.FLIPPED;
+  }
+
+  /** Whether the call that was counted last writes something else. */
+  boolean flips() {
+    return how == How.FLIPPED && calls == failing;
   }
 
   /**

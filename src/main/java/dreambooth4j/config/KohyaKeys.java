@@ -44,7 +44,7 @@ public final class KohyaKeys {
     NAMES_HERE.put("learning_rate_te", "text_encoder_learning_rate");
     NAMES_HERE.put("lr_scheduler_num_cycles", "lr_num_cycles");
     NAMES_HERE.put("lr_scheduler_power", "lr_power");
-    NAMES_HERE.put("save_every_n_steps", "checkpointing_steps");
+    NAMES_HERE.put("save_every_n_steps", "save_model_every");
     NAMES_HERE.put("save_every_n_epochs", "save_embedding_every");
     NAMES_HERE.put("save_last_n_steps", "checkpoints_total_limit");
     NAMES_HERE.put("save_last_n_epochs", "checkpoints_total_limit");
@@ -67,7 +67,9 @@ public final class KohyaKeys {
         "kohya's TOML files cannot be imported yet: give the folders of pictures as"
             + " instance_data_dir, or several of them as concepts_list in a YAML file",
         "dataset_config");
-    other("use_lora: true trains LoRA, and lora_targets: all-linear the layers of networks.lora", "network_module");
+    other(
+        "use_lora: true trains LoRA, and lora_targets: all-linear the layers of networks.lora",
+        "network_module");
     other("conv_dim is lora_conv_rank here, with lora_targets: convolutions", "network_args");
     other("train_text_encoder says whether the text encoder trains too", "network_train_unet_only");
     other(
@@ -187,7 +189,8 @@ public final class KohyaKeys {
             .formatted(file, keys.isEmpty() ? "" : ". Its keys:"));
     keys.entrySet().stream()
         .limit(MOST_SHOWN)
-        .forEach(key -> lines.add("  " + Printable.shortened(key.getKey()) + ": " + key.getValue()));
+        .forEach(
+            key -> lines.add("  " + Printable.shortened(key.getKey()) + ": " + key.getValue()));
     if (keys.size() > MOST_SHOWN) {
       lines.add("  and %d more".formatted(keys.size() - MOST_SHOWN));
     }

@@ -11,7 +11,10 @@ import org.jspecify.annotations.Nullable;
  *     saveEmbeddingEvery
  * @param saveEmbeddingEvery epochs from one checkpoint to the next; 0 leaves it to
  *     checkpointingSteps
+ * @param checkpointingMinutes minutes after which a checkpoint is written in any case; 0 for never
  * @param checkpointsTotalLimit checkpoints kept, older ones are deleted; null keeps all
+ * @param checkpointsKeepEvery checkpoints of multiples of so many steps are not deleted; 0 for none
+ * @param saveModelEvery steps from one model on the way to the next; 0 for none
  * @param saveStateAfter whether a checkpoint is written at the run's end too
  * @param resumeFromCheckpoint "latest" or an absolute path; null starts anew
  * @param cacheDir where latents and prompts are kept from one run to the next; null keeps them in
@@ -21,11 +24,17 @@ public record OutputConfig(
     Path outputDir,
     int checkpointingSteps,
     int saveEmbeddingEvery,
+    double checkpointingMinutes,
     @Nullable Integer checkpointsTotalLimit,
+    int checkpointsKeepEvery,
+    int saveModelEvery,
     boolean saveStateAfter,
     @Nullable String resumeFromCheckpoint,
     @Nullable Path cacheDir) {
   static final Section<OutputConfig> KEYS = new Section<>(Key.Group.OUTPUT);
+
+  /** A year. */
+  private static final double MOST_MINUTES = 525_600;
 
   static final Key<OutputConfig, Path> OUTPUT_DIR =
       KEYS.key("output_dir", ValueType.path(), OutputConfig::outputDir)
@@ -53,11 +62,40 @@ public record OutputConfig(
           .help(
               "Write a checkpoint every so many epochs instead of every checkpointing_steps steps;"
                   + " 0 leaves it to checkpointing_steps.");
+  static final Key<OutputConfig, Double> CHECKPOINTING_MINUTES =
+      KEYS.key(
+              "checkpointing_minutes",
+              ValueType.number(0, MOST_MINUTES),
+              OutputConfig::checkpointingMinutes)
+          .standard(0.0)
+          .unit("minutes")
+          .help(
+              "Write a checkpoint whenever so many minutes have passed since the last one, beside"
+                  + " those of checkpointing_steps and save_embedding_every: no more than that is"
+                  + " lost when the machine stops. 0 writes none by the clock.");
   static final Key<OutputConfig, Integer> CHECKPOINTS_TOTAL_LIMIT =
       KEYS.key("checkpoints_total_limit", ValueType.atLeast(1), OutputConfig::checkpointsTotalLimit)
           .otherwise("all are kept")
           .unit("checkpoints")
-          .help("Keep this many checkpoints, and delete the oldest ones when another is written.");
+          .help(
+              "Keep this many checkpoints, and delete the oldest ones when another is written; those"
+                  + " of checkpoints_keep_every are not counted.");
+  static final Key<OutputConfig, Integer> CHECKPOINTS_KEEP_EVERY =
+      KEYS.key("checkpoints_keep_every", ValueType.atLeast(0), OutputConfig::checkpointsKeepEvery)
+          .standard(0)
+          .unit("steps")
+          .help(
+              "Never delete a checkpoint whose number of steps is a multiple of this, whatever"
+                  + " checkpoints_total_limit says: with 1000, those of 1000, 2000 and so on stay."
+                  + " 0 deletes them as all others.");
+  static final Key<OutputConfig, Integer> SAVE_MODEL_EVERY =
+      KEYS.key("save_model_every", ValueType.atLeast(0), OutputConfig::saveModelEvery)
+          .standard(0)
+          .unit("steps")
+          .help(
+              "Save the model as it is every so many steps, in output_dir/model-STEP, to compare"
+                  + " them and take the best; each takes the space of a whole model (of a LoRA, of"
+                  + " its file). 0 saves it at the end only.");
   static final Key<OutputConfig, Boolean> SAVE_STATE_AFTER =
       KEYS.key("save_state_after", ValueType.flag(), OutputConfig::saveStateAfter)
           .standard(false)
@@ -91,7 +129,10 @@ public record OutputConfig(
         folder,
         run.steps(CHECKPOINTING_STEPS, SAVE_EMBEDDING_EVERY),
         run.get(SAVE_EMBEDDING_EVERY),
+        run.get(CHECKPOINTING_MINUTES),
         run.orNull(CHECKPOINTS_TOTAL_LIMIT),
+        run.get(CHECKPOINTS_KEEP_EVERY),
+        run.get(SAVE_MODEL_EVERY),
         run.get(SAVE_STATE_AFTER),
         run.orNull(RESUME_FROM_CHECKPOINT),
         !run.get(CACHE_LATENTS)

@@ -280,6 +280,11 @@ public final class RunReport implements RunListener, AutoCloseable {
   }
 
   @Override
+  public void savedOnTheWay(Path path, int step) {
+    say("Saved after step %d: %s", step, path);
+  }
+
+  @Override
   public void savedResult(Path path, int step) {
     say("Saved after step %d: %s", step, path);
     outcome = outcome.with(path);

@@ -100,6 +100,27 @@ final class Checkpoint {
     writer.metadata(CHECKSUM, Checksum.of(metadata));
     tensors.forEach(writer::add);
     writer.write(run, folder.resolve(FILE));
+    requireAsWritten(folder);
+  }
+
+  /** Reads back what was written: a disk that fails does so in silence. */
+  private static void requireAsWritten(Path folder) {
+    Path path = folder.resolve(FILE);
+    try (Safetensors file = Safetensors.open(path)) {
+      requireWhole(path, file.metadata());
+      for (String name : file.tensors().keySet()) {
+        if (!file.checksum(name).equals(file.metadata().get(CHECKSUM + name))) {
+          throw damaged(path, "the numbers of " + name);
+        }
+      }
+    } catch (Problem e) {
+      delete(folder);
+      throw new Problem(
+          Problem.Kind.FAILED,
+          "%s: what was written is not what is read back, and is deleted: have the disk and the memory of this machine checked."
+              .formatted(path),
+          e);
+    }
   }
 
   /** Whether a folder holds a checkpoint: its file appears only when it is complete. */
@@ -131,7 +152,7 @@ final class Checkpoint {
     if (!isComplete(folder)) {
       throw Problem.data("%s: expected a checkpoint with a %s, found none".formatted(folder, FILE));
     }
-    try (Safetensors file = Safetensors.open(path)) {
+    try (Safetensors file = open(path)) {
       Map<String, String> metadata = file.metadata();
       if (!metadata.containsKey("layout")) {
         throw Problem.data(
@@ -229,8 +250,23 @@ final class Checkpoint {
 
   private static Problem damaged(Path path, String what) {
     return Problem.data(
-        "%s: it is damaged: the checksum of %s is another than when it was written. Resume from an earlier checkpoint, by its name."
-            .formatted(path, what));
+        "%s: it is damaged: the checksum of %s is another than when it was written. %s"
+            .formatted(path, what, wayOut(path)));
+  }
+
+  private static Safetensors open(Path path) {
+    try {
+      return Safetensors.open(path);
+    } catch (Problem e) {
+      throw new Problem(e.kind(), "%s. %s".formatted(e.getMessage(), wayOut(path)), e);
+    }
+  }
+
+  private static String wayOut(Path file) {
+    Path before = Checkpoints.before(file.resolveSibling(""));
+    return before == null
+        ? "No checkpoint lies before it: leave out resume_from_checkpoint to start anew."
+        : "The one before it is there: go on with --resume_from_checkpoint %s.".formatted(before);
   }
 
   private static int number(Path path, String name, @Nullable String text) {

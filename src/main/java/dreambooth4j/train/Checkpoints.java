@@ -83,18 +83,25 @@ final class Checkpoints {
   }
 
   /**
-   * Removes the oldest beyond checkpoints_total_limit.
+   * Removes the oldest beyond checkpoints_total_limit, but for those of checkpoints_keep_every.
    *
    * @throws Problem when one cannot be removed
    */
   void removeOld() {
     Integer limit = config.checkpointsTotalLimit();
     if (limit != null) {
-      List<Path> all = all();
-      for (Path old : all.subList(0, Math.max(0, all.size() - Math.max(1, limit)))) {
+      List<Path> all = new ArrayList<>(all());
+      all.removeIf(this::isKept);
+      for (Path old : all.subList(0, Math.max(0, all.size() - limit))) {
         Checkpoint.delete(old);
       }
     }
+  }
+
+  /** Whether it is never removed. */
+  boolean isKept(Path checkpoint) {
+    int every = config.checkpointsKeepEvery();
+    return every > 0 && step(checkpoint) % every == 0;
   }
 
   /** Removes the folders of those that a process was killed over. */
@@ -111,18 +118,30 @@ final class Checkpoints {
    * further than this one, and what was copied may all be of one time.
    */
   List<Path> all() {
-    if (!Files.isDirectory(config.outputDir())) {
+    return in(config.outputDir());
+  }
+
+  /** The last one of the same run that has fewer steps; null if there is none. */
+  static @Nullable Path before(Path checkpoint) {
+    return in(checkpoint.resolveSibling("")).stream()
+        .filter(each -> step(each) < step(checkpoint))
+        .reduce((one, next) -> next)
+        .orElse(null);
+  }
+
+  private static List<Path> in(Path output) {
+    if (!Files.isDirectory(output)) {
       return List.of();
     }
     List<Path> found = new ArrayList<>();
     Map<Path, FileTime> written = new HashMap<>();
-    try (Stream<Path> files = Files.list(config.outputDir())) {
+    try (Stream<Path> files = Files.list(output)) {
       for (Path file : files.filter(f -> step(f) >= 0 && Checkpoint.isComplete(f)).toList()) {
         found.add(file);
         written.put(file, Checkpoint.written(file));
       }
     } catch (IOException e) {
-      throw Problem.data(config.outputDir() + " cannot be read: " + Problem.why(e));
+      throw Problem.data(output + " cannot be read: " + Problem.why(e));
     }
     found.sort(
         Comparator.comparing((Path f) -> requireNonNull(written.get(f)))

@@ -67,18 +67,33 @@ final class DiskSpace {
 
   static @Nullable String note(Session session, List<Path> there, long free) {
     Path output = session.config().output().outputDir();
-    long model = sum(session.model().files(session.arena(), output));
+    long models = models(session, output);
     long checkpoint = session.trainer().stateBytes();
     for (Group group : session.model().trained()) {
       checkpoint += weightBytes(group.parameters(), session.config().ema().used());
     }
-    long fit = Math.max(0, (free - model) / checkpoint);
+    long fit = Math.max(0, (free - models) / checkpoint);
     long wanted = checkpoints(session, there);
     return free <= 0 || fit >= wanted
         ? null
-        : "output_dir %s has %s free: beside the model %d of the %d checkpoints that are still to be written and kept fit, which take %s each. Make room there, or set checkpoints_total_limit or checkpointing_steps"
+        : "output_dir %s has %s free: beside the %s %d of the %d checkpoints that are still to be written and kept fit, which take %s each. Make room there, or set checkpoints_total_limit or checkpointing_steps"
             .formatted(
-                output, ProcessMemory.shown(free), fit, wanted, ProcessMemory.shown(checkpoint));
+                output,
+                ProcessMemory.shown(free),
+                session.config().output().saveModelEvery() > 0 ? "models" : "model",
+                fit,
+                wanted,
+                ProcessMemory.shown(checkpoint));
+  }
+
+  /** The trained model, and those on the way to it that are not there yet. */
+  private static long models(Session session, Path output) {
+    Trainer trainer = session.trainer();
+    Schedule saving = session.savingModels();
+    long more = (long) saving.times(trainer.steps() - 1) - saving.times(trainer.done());
+    Path anyOther = OutputFolder.modelOnTheWay(output, 0);
+    return sum(session.model().files(session.arena(), output))
+        + Math.max(0, more) * sum(session.model().files(session.arena(), anyOther));
   }
 
   private static long sum(Map<Path, Long> files) {
@@ -112,7 +127,13 @@ final class DiskSpace {
             .count();
     long more = written + (atEnd ? 1 : 0) - again;
     Integer limit = session.config().output().checkpointsTotalLimit();
-    long most = limit == null ? Long.MAX_VALUE : 1L + limit - there.size();
+    long most = limit == null ? Long.MAX_VALUE : 1L + limit + kept(session) - there.size();
     return written <= 0 && !atEnd ? 0 : Math.max(1, Math.min(more, most));
+  }
+
+  /** Those that are never deleted, of all steps. */
+  private static long kept(Session session) {
+    int every = session.config().output().checkpointsKeepEvery();
+    return every == 0 ? 0 : session.trainer().steps() / every;
   }
 }

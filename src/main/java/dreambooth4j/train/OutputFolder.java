@@ -34,6 +34,8 @@ final class OutputFolder implements AutoCloseable {
       List.of(List.of("metrics", ".jsonl"), List.of("config", ".yaml"), List.of("samples", ""));
 
   private static final String CHECKPOINTS = "checkpoints-";
+  private static final String MODELS = "models-";
+  private static final String MODEL = "model-";
 
   /** Folders of ours whose files are written as parts first. */
   private static final String WITH_PARTS = "checkpoint-\\d+|samples|cache|class_images(-\\d+)?";
@@ -48,6 +50,20 @@ final class OutputFolder implements AutoCloseable {
     this.config = config;
     this.path = config.output().outputDir();
     this.lock = lock;
+  }
+
+  /** Where the model of a run is saved after so many steps, before its end. */
+  static Path modelOnTheWay(Path output, int step) {
+    return output.resolve(MODEL + step);
+  }
+
+  private List<Path> modelsOnTheWay() throws IOException {
+    try (Stream<Path> files = Files.list(path)) {
+      return files
+          .filter(file -> String.valueOf(file.getFileName()).matches(MODEL + "\\d{1,10}"))
+          .sorted()
+          .toList();
+    }
   }
 
   /**
@@ -236,18 +252,22 @@ final class OutputFolder implements AutoCloseable {
     try (FolderChanges changes = new FolderChanges(path)) {
       Path metrics = path.resolve(METRICS);
       List<Path> checkpoints = new Checkpoints(config.output()).all();
-      boolean trained = Files.exists(metrics) && Files.size(metrics) > 0;
+      List<Path> models = modelsOnTheWay();
+      boolean earlier =
+          (Files.exists(metrics) && Files.size(metrics) > 0)
+              || !checkpoints.isEmpty()
+              || !models.isEmpty();
       int number = 1;
-      if (trained || !checkpoints.isEmpty()) {
+      if (earlier) {
         while (isTaken(number)) {
           number++;
         }
-        setAside(changes, number, checkpoints);
+        setAside(changes, number, checkpoints, models);
       }
       changes.add(Mark.UNFINISHED.in(path), StagedFiles.Body.of(Mark.UNFINISHED.content()));
       changes.delete(Mark.STARTING.in(path));
       changes.commit();
-      return trained || !checkpoints.isEmpty()
+      return earlier
           ? "%s holds an earlier run: its metrics, configuration, samples and checkpoints are kept as metrics-%d.jsonl and so on; its model is replaced at the end"
               .formatted(path, number)
           : null;
@@ -259,21 +279,25 @@ final class OutputFolder implements AutoCloseable {
     }
   }
 
-  private void setAside(FolderChanges changes, int number, List<Path> checkpoints) {
+  private void setAside(
+      FolderChanges changes, int number, List<Path> checkpoints, List<Path> models) {
     for (List<String> trace : TRACES) {
       Path from = path.resolve(String.join("", trace));
       if (Files.exists(from)) {
         changes.move(from, path.resolve(String.join("-" + number, trace)));
       }
     }
-    Path aside = path.resolve(CHECKPOINTS + number);
-    for (Path checkpoint : checkpoints) {
-      changes.move(checkpoint, aside.resolve(checkpoint.getFileName()));
-    }
+    moveInto(changes, path.resolve(CHECKPOINTS + number), checkpoints);
+    moveInto(changes, path.resolve(MODELS + number), models);
+  }
+
+  private static void moveInto(FolderChanges changes, Path aside, List<Path> folders) {
+    folders.forEach(folder -> changes.move(folder, aside.resolve(folder.getFileName())));
   }
 
   private boolean isTaken(int number) {
     return Files.exists(path.resolve(CHECKPOINTS + number))
+        || Files.exists(path.resolve(MODELS + number))
         || TRACES.stream()
             .anyMatch(trace -> Files.exists(path.resolve(String.join("-" + number, trace))));
   }

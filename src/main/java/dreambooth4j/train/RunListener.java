@@ -36,6 +36,9 @@ public interface RunListener
   /** A checkpoint is complete on disk. */
   void saved(Path path, int step);
 
+  /** What is learnt so far is complete on disk, beside what there will be at the end. */
+  void savedOnTheWay(Path path, int step);
+
   /** What was learnt is complete on disk: a model's folder, or a file of adapters. */
   void savedResult(Path path, int step);
 

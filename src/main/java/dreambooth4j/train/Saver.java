@@ -3,6 +3,7 @@ package dreambooth4j.train;
 import dreambooth4j.Problem;
 import dreambooth4j.pipeline.TextEncoding;
 import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,6 +14,10 @@ final class Saver {
   private final Session session;
   private final Checkpoints checkpoints;
   private final Path output;
+  private final double nanosecondsBetween;
+
+  /** When a checkpoint was last tried, by the clock. */
+  private long tried;
 
   /** Whether the model that lies there is this run's, of fewer steps. */
   private boolean modelIsOwn;
@@ -21,6 +26,14 @@ final class Saver {
     this.session = session;
     this.checkpoints = checkpoints;
     this.output = session.config().output().outputDir();
+    nanosecondsBetween =
+        session.config().output().checkpointingMinutes() * TimeUnit.MINUTES.toNanos(1);
+    tried = System.nanoTime();
+  }
+
+  /** Whether checkpointing_minutes have passed since a checkpoint was last tried. */
+  boolean isDueByTheClock() {
+    return nanosecondsBetween > 0 && System.nanoTime() - tried >= nanosecondsBetween;
   }
 
   /**
@@ -31,7 +44,8 @@ final class Saver {
   private void saveCheckpoint() {
     Trainer trainer = session.trainer();
     Divergence.requireFinite(session.model(), trainer.done());
-    session.listener().saved(checkpoints.save(trainer), trainer.done());
+    Path saved = checkpoints.save(trainer);
+    session.listener().saved(saved, trainer.done());
     removeOldCheckpoints();
   }
 
@@ -50,11 +64,15 @@ final class Saver {
    * @throws Problem when the weights are not finite, or it cannot be written
    */
   private void saveModel() {
-    Divergence.requireFinite(session.model(), session.trainer().done());
-    TextEncoding encoding = TextEncoding.of(session.config().model());
-    session.model().save(session.arena(), encoding.notes(), output);
+    saveModel(output);
     session.listener().savedResult(result(), session.trainer().done());
     modelIsOwn = true;
+  }
+
+  private void saveModel(Path folder) {
+    Divergence.requireFinite(session.model(), session.trainer().done());
+    TextEncoding encoding = TextEncoding.of(session.config().model());
+    session.model().save(session.arena(), encoding.notes(), folder);
   }
 
   private boolean hasModel() {
@@ -74,6 +92,7 @@ final class Saver {
    * @throws Problem when the weights are not finite
    */
   void duringRun() {
+    tried = System.nanoTime();
     Problem failed = failure(this::saveCheckpoint);
     if (failed == null) {
       return;
@@ -93,6 +112,23 @@ final class Saver {
     failed = failure(this::saveModel);
     if (failed != null) {
       session.warn("the model cannot be saved either: " + failed.getMessage());
+    }
+  }
+
+  /**
+   * Saves the model as it is between two steps, beside the others; where it cannot be written that
+   * is said and the run goes on.
+   *
+   * @throws Problem when the weights are not finite
+   */
+  void modelOnTheWay() {
+    int step = session.trainer().done();
+    Path folder = OutputFolder.modelOnTheWay(output, step);
+    Problem failed = failure(() -> saveModel(folder));
+    if (failed == null) {
+      session.listener().savedOnTheWay(session.model().result(folder), step);
+    } else {
+      session.warn("no model after step %d: %s".formatted(step, failed.getMessage()));
     }
   }
 
@@ -153,7 +189,8 @@ final class Saver {
    */
   void keepLastGood() {
     if (hasModel()) {
-      session.warn("nothing is written: what an earlier run saved as " + result() + " stays as it was");
+      session.warn(
+          "nothing is written: what an earlier run saved as " + result() + " stays as it was");
     } else if (session.model().firstBadWeight() != null) {
       session.warn("nothing is written: the weights hold numbers that are not finite");
     } else {

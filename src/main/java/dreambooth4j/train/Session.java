@@ -30,6 +30,11 @@ record Session(
         output.checkpointingSteps(), output.saveEmbeddingEvery(), trainer.stepsPerEpoch());
   }
 
+  /** When a model on the way is saved. */
+  Schedule savingModels() {
+    return Schedule.of(config.output().saveModelEvery(), 0, trainer.stepsPerEpoch());
+  }
+
   /** Whether it is asked to end. */
   boolean isStopped() {
     return stop.getAsBoolean();

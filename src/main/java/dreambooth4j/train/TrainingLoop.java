@@ -8,6 +8,7 @@ import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.prior.FreshClassImages;
 import java.util.concurrent.CancellationException;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * The steps of a run from where it stands to its end, with what is done between them: checkpoints,
@@ -21,6 +22,7 @@ final class TrainingLoop {
   private final FreshClassImages classImages;
   private final Function<ClassImagePlan, PairSampler> pairs;
   private final Schedule saving;
+  private final Schedule savingModels;
   private final Schedule sampling;
   private final Schedule refreshing;
 
@@ -54,6 +56,7 @@ final class TrainingLoop {
     SamplesConfig pictures = config.samples();
     int epoch = trainer.stepsPerEpoch();
     saving = session.saving();
+    savingModels = session.savingModels();
     sampling = Schedule.of(pictures.validationSteps(), pictures.savePreviewEvery(), epoch);
     refreshing = Schedule.of(0, config.prior().refreshEpochs(), epoch);
     begun = trainer.done();
@@ -92,8 +95,15 @@ final class TrainingLoop {
   private void steps() {
     while (true) {
       int done = trainer.done();
-      int next = Math.min(saving.after(done), sampling.after(done));
-      trainer.train(Math.min(next, refreshing.after(done)), this::step, session.stop());
+      int next =
+          Stream.of(saving, savingModels, sampling, refreshing)
+              .mapToInt(schedule -> schedule.after(done))
+              .min()
+              .getAsInt();
+      trainer.train(
+          next,
+          this::step,
+          () -> session.isStopped() || (trainer.done() > done && saver.isDueByTheClock()));
       if (session.isFinished() || session.isStopped()) {
         return;
       }
@@ -102,8 +112,11 @@ final class TrainingLoop {
   }
 
   private void between(int done) {
-    if (saving.isDue(done)) {
+    if (saving.isDue(done) || saver.isDueByTheClock()) {
       saver.duringRun();
+    }
+    if (savingModels.isDue(done)) {
+      saver.modelOnTheWay();
     }
     if (sampling.isDue(done)) {
       sample();

@@ -85,6 +85,19 @@ public final class Safetensors implements TensorSource {
     TensorSource.super.readInto(target, name);
   }
 
+  /**
+   * The {@link Checksum} of a tensor as the file has it now.
+   *
+   * @throws Problem when it cannot be read
+   */
+  public String checksum(String name) {
+    try {
+      return Checksum.of(channel, info(name));
+    } catch (IOException e) {
+      throw unreadable(path, e);
+    }
+  }
+
   private void fill(Tensor tensor, TensorInfo info) {
     try {
       tensor.writeBytes((chunk, offset) -> fill(chunk, offset, info));

@@ -60,7 +60,10 @@ class KilledAnywhereTest {
             files.path(o.outputDir()),
             o.checkpointingSteps(),
             o.saveEmbeddingEvery(),
+            o.checkpointingMinutes(),
             o.checkpointsTotalLimit(),
+            o.checkpointsKeepEvery(),
+            o.saveModelEvery(),
             o.saveStateAfter(),
             latest ? "latest" : null,
             cache == null ? null : files.path(cache));
@@ -229,6 +232,7 @@ class KilledAnywhereTest {
         new TinyRun(folder.resolve("whole"))
             .with("max_train_steps", 4)
             .with("checkpointing_steps", 2)
+            .with("save_model_every", 2)
             .with("checkpoints_total_limit", 1)
             .with("save_state_after", true)
             .with("use_ema", true)
