@@ -106,11 +106,32 @@ def arguments():
         "--encode", action="store_true", help="VAE and text encoder in every step, as the script runs"
     )
     parser.add_argument("--pictures", action="store_true", help="with --encode: pictures decoded too")
+    parser.add_argument("--lora", type=int, default=0, metavar="RANK", help="peft's adapters on attention train alone")
     args = parser.parse_args()
     if args.device == "cuda" and not torch.cuda.is_available():
         print("error: torch finds no NVIDIA GPU or driver", file=sys.stderr)
         sys.exit(4)
     return args
+
+
+def trained(unet, args):
+    """What learns: all weights, or as train_dreambooth_lora.py adapters around a base of the precision that is computed in."""
+    if not args.lora:
+        return list(unet.parameters())
+    from peft import LoraConfig
+
+    unet.requires_grad_(False)
+    if args.bf16:
+        unet.to(dtype=torch.bfloat16)
+    unet.add_adapter(
+        LoraConfig(
+            r=args.lora,
+            lora_alpha=args.lora,
+            init_lora_weights="gaussian",
+            target_modules=["to_k", "to_q", "to_v", "to_out.0", "add_k_proj", "add_v_proj"],
+        )
+    )
+    return [each for each in unet.parameters() if each.requires_grad]
 
 
 def host_peak():
@@ -129,9 +150,10 @@ def main():
     unet.to(args.device)
     if args.channels_last:
         unet.to(memory_format=torch.channels_last)
+    learning = trained(unet, args)
     schedule = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
     optimizer = torch.optim.AdamW(
-        unet.parameters(), lr=1e-3, weight_decay=1e-2, fused=True if args.fused else None
+        learning, lr=1e-3, weight_decay=1e-2, fused=True if args.fused else None
     )
     forward = torch.compile(unet, mode=args.compile) if args.compile else unet
     rows = 2 * args.pairs
@@ -154,7 +176,7 @@ def main():
         loss = torch.nn.functional.mse_loss(ours, noise)
         loss = loss + 0.4 * torch.nn.functional.mse_loss(prior, noise_prior)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return loss.item()  # the script logs it, so it waits for the device in each step

@@ -19,6 +19,7 @@ import dreambooth4j.pipeline.Devices;
 import dreambooth4j.train.MadeUpTraining;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 
@@ -28,6 +29,8 @@ import java.util.Set;
  */
 public final class StepRun {
   private StepRun() {}
+
+  private static final String LORA = "--lora=";
 
   /** A learning rate at which losses fall from step to step. */
   private static final double GENTLE = 1e-5;
@@ -39,7 +42,8 @@ public final class StepRun {
    * Arguments: a UNet's config.json, pairs, side of the pictures in pixels, tokens, steps; then in
    * any order {@code --bf16}, {@code --tf32}, {@code --checkpointing}, {@code --8bit}, {@code
    * --fused-backward}, {@code --gentle} (a learning rate of 1e-5 and no clipping, for loss curves),
-   * {@code --device=cuda} and, with it, {@code --captured}.
+   * {@code --lora=RANK} (adapters of this rank on attention train alone), {@code --device=cuda}
+   * and, with it, {@code --captured}.
    */
   public static void main(String[] args) throws IOException {
     UNetConfig config = config(Path.of(args[0]));
@@ -118,8 +122,10 @@ public final class StepRun {
             "--gentle",
             "--device=cuda",
             "--captured");
-    if (!known.containsAll(options)) {
-      throw Problem.usage("options are " + known + ", found " + options);
+    Set<String> plain = new HashSet<>(options);
+    plain.removeIf(each -> each.startsWith(LORA));
+    if (!known.containsAll(plain)) {
+      throw Problem.usage("options are %s and %sRANK, found %s".formatted(known, LORA, options));
     }
     if (options.contains("--captured")
         && (!options.contains("--device=cuda") || options.contains("--fused-backward"))) {
@@ -131,9 +137,15 @@ public final class StepRun {
             options.contains("--checkpointing") ? Checkpointing.TRUE : Checkpointing.FALSE,
             options.contains("--8bit"),
             options.contains("--fused-backward"));
-    return options.contains("--gentle")
-        ? new MadeUpTraining.Manner(dtype, memory, GENTLE, 0)
-        : new MadeUpTraining.Manner(dtype, memory);
+    MadeUpTraining.Manner manner =
+        options.contains("--gentle")
+            ? new MadeUpTraining.Manner(dtype, memory, GENTLE, 0, 0)
+            : new MadeUpTraining.Manner(dtype, memory);
+    return options.stream()
+        .filter(each -> each.startsWith(LORA))
+        .map(each -> manner.withRank(Integer.parseInt(each.substring(LORA.length()))))
+        .findFirst()
+        .orElse(manner);
   }
 
   /** A UNet's settings. */

@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * LoRA: adapters train, small weights around the layers of a model that stays as it is.
  *
  * @param used whether adapters train, rather than all weights
+ * @param kind how an adapter changes its layer
  * @param rank values that an adapter's two matrices have between them
  * @param textRank that of the text encoder's adapters; null for {@code rank}
  * @param convRank that of convolutions that see more than one pixel; null for {@code rank}
@@ -22,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record LoraConfig(
     boolean used,
+    Kind kind,
     int rank,
     @Nullable Integer textRank,
     @Nullable Integer convRank,
@@ -38,6 +40,13 @@ public record LoraConfig(
               "Train LoRA adapters, small matrices beside the layers, and leave the model's own"
                   + " weights as they are: takes far less memory, and the result is one file of a"
                   + " few megabytes for use with the base model.");
+  static final Key<LoraConfig, Kind> LORA_KIND =
+      KEYS.key("lora_kind", ValueType.oneOf(Kind.class), ifUsed(LoraConfig::kind))
+          .standard(Kind.LORA)
+          .help(
+              "How a LoRA adapter changes its layer: lora by a product of two small matrices; dora"
+                  + " (Liu et al. 2024) also learns the length of each row of the weight by itself,"
+                  + " which often learns more at a small rank and takes longer.");
   static final Key<LoraConfig, Integer> LORA_RANK =
       KEYS.key("lora_rank", ValueType.whole(1, 4096), ifUsed(LoraConfig::rank))
           .standard(4)
@@ -104,6 +113,7 @@ public record LoraConfig(
   /** The keys that turn LoRA on where use_lora is not given. */
   private static final List<Key<LoraConfig, ?>> PARTS =
       List.of(
+          LORA_KIND,
           LORA_RANK,
           LORA_TXT_RANK,
           LORA_CONV_RANK,
@@ -116,11 +126,11 @@ public record LoraConfig(
   private static final double LEARNING_RATE = 1e-4;
 
   /** Without adapters; all other values mean nothing then. */
-  static final LoraConfig NONE = new LoraConfig(false, 4, null, null, null, Targets.ATTENTION, Files.KOHYA, false);
+  static final LoraConfig NONE = new LoraConfig(false, Kind.LORA, 4, null, null, null, Targets.ATTENTION, Files.KOHYA, false);
 
   /** Adapters of this rank on attention, and nothing else set. */
   public static LoraConfig attention(int rank) {
-    return new LoraConfig(true, rank, null, null, null, Targets.ATTENTION, Files.KOHYA, false);
+    return new LoraConfig(true, Kind.LORA, rank, null, null, null, Targets.ATTENTION, Files.KOHYA, false);
   }
 
   static LoraConfig of(Values run) {
@@ -130,6 +140,7 @@ public record LoraConfig(
     checkTypes(run);
     return new LoraConfig(
         true,
+        run.get(LORA_KIND),
         run.get(LORA_RANK),
         run.orNull(LORA_TXT_RANK),
         run.orNull(LORA_CONV_RANK),
@@ -199,6 +210,20 @@ public record LoraConfig(
   /** The alpha of an adapter of a rank. */
   public double alphaOf(int ofRank) {
     return alpha == null ? ofRank : alpha;
+  }
+
+  /** How an adapter changes its layer. */
+  public enum Kind {
+    /** By a product of two small matrices. */
+    LORA,
+    /** As LORA, with the length of each row of the weight learnt by itself. */
+    DORA;
+
+    /** The name in configuration files. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 
   /** Which layers get an adapter. */

@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
 public final class Adapters {
   /** No adapters. */
   public static final Adapters NONE =
-      new Adapters(new Parameters(DType.F32), (module, spatial) -> null);
+      new Adapters(new Parameters(DType.F32), AdapterKind.LORA, (module, spatial) -> null);
 
   /**
    * The size of an adapter.
@@ -49,14 +49,16 @@ public final class Adapters {
   }
 
   private final Parameters parameters;
+  private final AdapterKind kind;
   private final Sizes sizes;
   private final Map<String, Size> chosen = new LinkedHashMap<>();
   private final List<Adapter> made = new ArrayList<>();
   private boolean off;
 
   /** Adapters whose weights are declared among {@code parameters}; for one model. */
-  public Adapters(Parameters parameters, Sizes sizes) {
+  public Adapters(Parameters parameters, AdapterKind kind, Sizes sizes) {
     this.parameters = parameters;
+    this.kind = kind;
     this.sizes = sizes;
   }
 
@@ -109,7 +111,7 @@ public final class Adapters {
     if (size == null) {
       return null;
     }
-    Adapter adapter = Lora.of(this, new Scope(parameters, NONE, module + "."), layer, size);
+    Adapter adapter = kind.around(this, new Scope(parameters, NONE, module + "."), layer, size);
     chosen.put(module, size);
     made.add(adapter);
     return adapter;

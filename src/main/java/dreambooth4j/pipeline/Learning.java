@@ -1,5 +1,6 @@
 package dreambooth4j.pipeline;
 
+import dreambooth4j.model.AdapterKind;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.weights.Export;
 import org.jspecify.annotations.Nullable;
@@ -15,10 +16,11 @@ public record Learning(double rateFactor, @Nullable Adaptation adapters) {
   /**
    * Adapters around a component's layers.
    *
+   * @param kind how they change them
    * @param sizes which layers get one, and of what size
    * @param export how they are saved; the same for all components that share a file
    */
-  public record Adaptation(Adapters.Sizes sizes, Export export) {}
+  public record Adaptation(AdapterKind kind, Adapters.Sizes sizes, Export export) {}
 
   /** All weights learn, at a multiple of the run's rate. */
   public static Learning whole(double rateFactor) {

@@ -146,7 +146,8 @@ public final class StableDiffusion implements AutoCloseable {
 
   private void addAdapters(Component component, Learning how, Parameters parameters) {
     if (how.adapters() != null) {
-      adapters.put(component, new Adapters(parameters, how.adapters().sizes()));
+      Learning.Adaptation made = how.adapters();
+      adapters.put(component, new Adapters(parameters, made.kind(), made.sizes()));
       groups.add(new Group(component, parameters, how.rateFactor(), how.adapters().export()));
     }
   }

@@ -3,6 +3,7 @@ package dreambooth4j.train;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.LoraConfig;
 import dreambooth4j.config.LoraConfig.Targets;
+import dreambooth4j.model.AdapterKind;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.pipeline.Learning;
 import dreambooth4j.weights.Component;
@@ -52,9 +53,16 @@ final class Adaptation {
 
   private Learning learning(Component component, double rateFactor) {
     LoraConfig lora = config.lora();
-    return lora.used()
-        ? new Learning(rateFactor, new Learning.Adaptation(sizes(lora, component), export))
-        : Learning.whole(rateFactor);
+    if (!lora.used()) {
+      return Learning.whole(rateFactor);
+    }
+    AdapterKind kind =
+        switch (lora.kind()) {
+          case LORA -> AdapterKind.LORA;
+          case DORA -> AdapterKind.DORA;
+        };
+    return new Learning(
+        rateFactor, new Learning.Adaptation(kind, sizes(lora, component), export));
   }
 
   /** Which layers of a component get an adapter, and of what size. */

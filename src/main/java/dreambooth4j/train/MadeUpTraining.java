@@ -18,6 +18,7 @@ import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Threads;
 import dreambooth4j.engine.kernel.Recorder;
+import dreambooth4j.model.AdapterKind;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.UNet;
@@ -115,7 +116,7 @@ public final class MadeUpTraining implements AutoCloseable {
     Parameters trained = lora ? new Parameters(manner.dtype) : own;
     LoraConfig sizes = LoraConfig.attention(manner.rank);
     Adapters adapters =
-        lora ? new Adapters(trained, Adaptation.sizes(sizes, Component.UNET)) : Adapters.NONE;
+        lora ? new Adapters(trained, AdapterKind.LORA, Adaptation.sizes(sizes, Component.UNET)) : Adapters.NONE;
     UNet unet = new UNet(config, own, adapters);
     own.allocate(run, lora ? Gradients.NONE : wanted);
     if (lora) {

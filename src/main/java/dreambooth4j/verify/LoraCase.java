@@ -18,6 +18,7 @@ import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.engine.op.RowLoss;
 import dreambooth4j.model.Adapters;
+import dreambooth4j.model.AdapterKind;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.Learning;
 import dreambooth4j.pipeline.PromptEncoder;
@@ -90,6 +91,7 @@ final class LoraCase {
   private static Learning.Adaptation adaptation(Golden golden, Component component) {
     JsonNode settings = golden.setting(component == Component.UNET ? "unet" : "text_encoder");
     return new Learning.Adaptation(
+        golden.setting("use_dora").asBoolean() ? AdapterKind.DORA : AdapterKind.LORA,
         (module, spatial) -> {
           String name = WEIGHT + recorded(component, module) + ".lora_A.weight";
           return golden.has(name)

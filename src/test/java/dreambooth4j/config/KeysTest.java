@@ -32,6 +32,7 @@ class KeysTest {
           Map.entry("full_bf16", Map.of("mixed_precision", "bf16")),
           Map.entry("fused_backward_pass", Map.of("max_grad_norm", "0")),
           Map.entry("infer_ema", Map.of("use_ema", "true")),
+          Map.entry("lora_kind", LORA),
           Map.entry("lora_rank", LORA),
           Map.entry("lora_txt_rank", LORA),
           Map.entry("lora_conv_rank", LORA),
@@ -52,6 +53,7 @@ class KeysTest {
           Map.entry("use_lora", Set.of(
                   "use_lora",
                   "learning_rate",
+                  "lora_kind",
                   "lora_rank",
                   "lora_targets",
                   "lora_files",

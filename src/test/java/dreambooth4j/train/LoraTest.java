@@ -103,7 +103,7 @@ class LoraTest {
       strings = {
         "use_ema=true stop_text_encoder=0.5",
         "gradient_accumulation_steps=2 lora_targets=convolutions",
-        "mixed_precision=bf16",
+        "mixed_precision=bf16 lora_kind=dora",
         "frozen_dtype=bf16 gradient_checkpointing=true",
         "fused_backward_pass=true max_grad_norm=0 use_8bit_adam=true"
       })
@@ -123,6 +123,22 @@ class LoraTest {
       second.trainer.save(folder.resolve("second"));
       assertThat(folder.resolve("second/training_state.safetensors"))
           .hasSameBinaryContentAs(folder.resolve("whole/training_state.safetensors"));
+    }
+  }
+
+  /** Rows begin with the length that they have: the model is the base model until it learns. */
+  @Test
+  void shouldBeginDoraAsTheBaseModel() {
+    tiny.with("lora_kind", "dora").with("lora_targets", "convolutions");
+    try (TinyTrainer trained = new TinyTrainer(tiny);
+        TinyTrainer plain = new TinyTrainer(tiny.with("lora_kind", "lora"))) {
+      trained.train(3);
+      plain.train(3);
+      assertThat(trained.reports.get(0).losses().total())
+          .isCloseTo(plain.reports.get(0).losses().total(), within(1e-5));
+      assertThat(trained.unet().keySet()).anyMatch(name -> name.endsWith("lora_magnitude_vector"));
+      assertThat(trained.reports.get(2).losses().total())
+          .isNotEqualTo(plain.reports.get(2).losses().total());
     }
   }
 

@@ -33,6 +33,7 @@ public final class OpCases {
         linear("x [1,1] w [1,1]", new long[] {1, 1}, new long[] {1, 1}),
         addLinear(new long[] {2, 5, 7}, new long[] {2, 5, 3}),
         addLinear(new long[] {2, 3, 5, 4}, new long[] {2, 3, 5, 1}),
+        magnitude(),
         groupNorm(2, 3, 5, 6, 2, false),
         groupNorm(1, 7, 3, 8, 8, true),
         groupNorm(3, 1, 1, 12, 3, true),
@@ -175,6 +176,23 @@ public final class OpCases {
             x,
             low)
         .with(new long[] {9, in}, new long[] {9, rank});
+  }
+
+  /** DoRA's rows brought to their lengths, of norms that no gradient passes. */
+  private static OpCase magnitude() {
+    float[] norms = {0.5f, 2, 1.25f};
+    return OpCase.of(
+            Magnitude.class,
+            "v [2,5,3]",
+            (t, given, p) ->
+                Magnitude.apply(
+                    t, given.get(0), t.arena().floats("norms", norms, 3), p.get(0), null),
+            given ->
+                given
+                    .get(0)
+                    .mul(given.get(1).div(torch.tensor(norms).to(given.get(1).scalar_type()))),
+            new long[] {2, 5, 3})
+        .with(new long[] {3});
   }
 
   /** Channels-last pictures. */

@@ -1,0 +1,27 @@
+package dreambooth4j.model;
+
+/** How an adapter changes its layer. */
+public enum AdapterKind {
+  /** By a product of two small matrices. */
+  LORA(Lora::of),
+  /** As LORA, with the length of each row of the weight learnt by itself. */
+  DORA(Dora::of);
+
+  /** Makes an adapter around a layer. */
+  @FunctionalInterface
+  interface Maker {
+    /** Declares its weights in {@code scope}. */
+    Adapter of(Adapters owner, Scope scope, PlainLayer layer, Adapters.Size size);
+  }
+
+  @SuppressWarnings("ImmutableEnumChecker") // a method
+  private final Maker maker;
+
+  AdapterKind(Maker maker) {
+    this.maker = maker;
+  }
+
+  Adapter around(Adapters owner, Scope scope, PlainLayer layer, Adapters.Size size) {
+    return maker.of(owner, scope, layer, size);
+  }
+}

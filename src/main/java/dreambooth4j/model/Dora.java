@@ -1,0 +1,47 @@
+package dreambooth4j.model;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.Magnitude;
+
+/**
+ * DoRA (Liu et al. 2024): the weight that {@link Lora} makes of a layer's, each of its rows brought
+ * to a length that is learnt by itself.
+ *
+ * @param changed the layer without its bias, and the adapter
+ * @param magnitude {@code lora_magnitude_vector} [out]
+ */
+record Dora(Adapters owner, PlainLayer layer, Lora changed, Parameter magnitude)
+    implements Adapter {
+  static Dora of(Adapters owner, Scope scope, PlainLayer layer, Adapters.Size size) {
+    Lora changed = Lora.of(owner, scope, layer.with(layer.weight(), null), size);
+    long rows = layer.weight().fileShape()[0];
+    return new Dora(owner, layer, changed, scope.parameter("lora_magnitude_vector", rows));
+  }
+
+  @Override
+  public Var forward(Tape tape, Var x) {
+    if (owner.areOff()) {
+      return layer.forward(tape, x);
+    }
+    Var v = changed.forward(tape, x);
+    return Magnitude.apply(tape, v, norms(tape.arena()), magnitude, layer.bias());
+  }
+
+  private Tensor norms(Arena arena) {
+    return Magnitude.norms(
+        arena, layer.weight(), changed.down().weight(), changed.up(), changed.scale());
+  }
+
+  /** The lengths of the layer's own rows. */
+  @Override
+  public void begin(Adapters.Draws draws) {
+    changed.begin(draws);
+    Tensor norms = norms(draws.arena());
+    magnitude.read(norms);
+    norms.release();
+  }
+}
