@@ -23,7 +23,7 @@ public record DataConfig(
               "Size that pictures are trained at: each is scaled and cropped to a size of its own"
                   + " shape with about resolution x resolution pixels. Take what the base model"
                   + " was trained at: 512 for Stable Diffusion 1, 768 for most of Stable"
-                  + " Diffusion 2.");
+                  + " Diffusion 2, 1024 for SDXL.");
   static final Key<DataConfig, Boolean> HFLIP =
       KEYS.key("hflip", ValueType.flag(), DataConfig::hflip)
           .standard(false)

@@ -171,10 +171,7 @@ public final class ForeignKeys {
         "class_labels_conditioning",
         ForeignKeys::set,
         "the UNet is given no class labels: remove it");
-    refuse(
-        "model_type",
-        value -> value.equals("sdxl"),
-        "only Stable Diffusion 1 and 2 are trained: take a base model of one of them");
+    put(ignored("the base model's own configuration says it"), "model_type");
     refuse(
         "tokenizer_max_length",
         value -> !value.matches("77|"),

@@ -42,6 +42,8 @@ public final class KohyaKeys {
     NAMES_HERE.put("unet_lr", "lora_learning_rate");
     NAMES_HERE.put("text_encoder_lr", "text_encoder_learning_rate");
     NAMES_HERE.put("learning_rate_te", "text_encoder_learning_rate");
+    NAMES_HERE.put("learning_rate_te1", "text_encoder_learning_rate");
+    NAMES_HERE.put("learning_rate_te2", "text_encoder_2_learning_rate");
     NAMES_HERE.put("lr_scheduler_num_cycles", "lr_num_cycles");
     NAMES_HERE.put("lr_scheduler_power", "lr_power");
     NAMES_HERE.put("save_every_n_steps", "save_model_every");

@@ -68,8 +68,9 @@ public record ModelConfig(
           .standard(1)
           .help(
               "Layer of the text encoder whose output the UNet is given, counted from the end: 1"
-                  + " is the last. Set it to what the base model was trained with; many anime"
-                  + " models want 2.");
+                  + " is the last, or of SDXL the last but one, which all SDXL models want. Set"
+                  + " it to what the base model was trained with; many anime models of Stable"
+                  + " Diffusion 1 want 2.");
   static final Key<ModelConfig, Integer> MAX_TOKEN_LENGTH =
       KEYS.key(
               "max_token_length",

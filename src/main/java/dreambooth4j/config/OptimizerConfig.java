@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param name the rule
  * @param learningRate the learning rate after the warm-up
  * @param textEncoderLearningRate the text encoder's own; null where it has none
+ * @param textEncoder2LearningRate that of SDXL's second one; null where it is the first one's
  * @param lrScheduler how it changes with the step
  * @param lrWarmupSteps steps of the linear warm-up
  * @param lrNumCycles cycles of cosine_with_restarts
@@ -25,6 +26,7 @@ public record OptimizerConfig(
     OptimizerName name,
     double learningRate,
     @Nullable Double textEncoderLearningRate,
+    @Nullable Double textEncoder2LearningRate,
     LrScheduler lrScheduler,
     int lrWarmupSteps,
     int lrNumCycles,
@@ -64,6 +66,15 @@ public record OptimizerConfig(
               "How far each step moves the text encoder's weights where it is trained, once the"
                   + " warm-up is over; lr_scheduler changes it as it does learning_rate. Set it"
                   + " below learning_rate where prompts lose their other meanings.");
+  static final Key<OptimizerConfig, Double> TEXT_ENCODER_2_LEARNING_RATE =
+      KEYS.key(
+              "text_encoder_2_learning_rate",
+              ValueType.upTo(1e38),
+              OptimizerConfig::textEncoder2LearningRate)
+          .otherwise("as text_encoder_learning_rate")
+          .help(
+              "How far each step moves the weights of SDXL's second text encoder where text encoders"
+                  + " are trained; other models have none.");
   static final Key<OptimizerConfig, LrScheduler> LR_SCHEDULER =
       KEYS.key(
               "lr_scheduler",
@@ -135,7 +146,16 @@ public record OptimizerConfig(
 
   /** What the run's learning rate is multiplied with for the text encoder. */
   public double textEncoderRateFactor() {
-    Double own = textEncoderLearningRate;
+    return rateFactor(textEncoderLearningRate);
+  }
+
+  /** What the run's learning rate is multiplied with for SDXL's second text encoder. */
+  public double textEncoder2RateFactor() {
+    Double own = textEncoder2LearningRate;
+    return rateFactor(own == null ? textEncoderLearningRate : own);
+  }
+
+  private double rateFactor(@Nullable Double own) {
     return own == null || own == learningRate ? 1 : own / learningRate;
   }
 
@@ -154,6 +174,7 @@ public record OptimizerConfig(
             name,
             lora ? LoraConfig.learningRate(run) : run.get(LEARNING_RATE),
             lora ? LoraConfig.textLearningRate(run) : run.orNull(TEXT_ENCODER_LEARNING_RATE),
+            run.orNull(TEXT_ENCODER_2_LEARNING_RATE),
             run.get(LR_SCHEDULER),
             run.get(LR_WARMUP_STEPS),
             run.get(LR_NUM_CYCLES),
@@ -163,27 +184,26 @@ public record OptimizerConfig(
             run.get(ADAM_WEIGHT_DECAY),
             run.get(ADAM_EPSILON),
             run.get(MAX_GRAD_NORM));
-    made.checkTextEncoder(run, trainsText);
+    made.checkOwnRate(run, TEXT_ENCODER_LEARNING_RATE, trainsText);
+    made.checkOwnRate(run, TEXT_ENCODER_2_LEARNING_RATE, trainsText);
     return made;
   }
 
-  /** Its learning rate is a multiple of the run's. */
-  private void checkTextEncoder(Values run, boolean trainsText) {
-    Raw raw = run.raw(TEXT_ENCODER_LEARNING_RATE);
-    if (raw == null || textEncoderLearningRate == null) {
+  /** A learning rate of a text encoder's own is a multiple of the run's. */
+  private void checkOwnRate(Values run, Key<OptimizerConfig, Double> key, boolean trainsText) {
+    Raw raw = run.raw(key);
+    Double own = run.orNull(key);
+    if (raw == null || own == null) {
       return;
     }
     if (!trainsText) {
       run.remark(
-          "text_encoder_learning_rate: %s has no effect, as the text encoder is not trained: set train_text_encoder: true, or leave it out"
-              .formatted(textEncoderLearningRate));
-    } else if (textEncoderRateFactor() > MOST_RATE_FACTOR) {
+          "%s: %s has no effect, as the text encoder is not trained: set train_text_encoder: true, or leave it out"
+              .formatted(key.name(), own));
+    } else if (rateFactor(own) > MOST_RATE_FACTOR) {
       run.error(
           "%s: %s is too many times learning_rate: %s; raise learning_rate"
-              .formatted(
-                  raw.at(TEXT_ENCODER_LEARNING_RATE.name()),
-                  textEncoderLearningRate,
-                  learningRate));
+              .formatted(raw.at(key.name()), own, learningRate));
     }
   }
 

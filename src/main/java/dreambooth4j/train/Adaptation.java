@@ -45,10 +45,16 @@ final class Adaptation {
     learning.put(Component.UNET, learning(Component.UNET, 1));
     if (config.training().trainTextEncoder()) {
       for (Component each : textEncoders) {
-        learning.put(each, learning(each, config.optimizer().textEncoderRateFactor()));
+        learning.put(each, learning(each, rateFactor(each)));
       }
     }
     return learning;
+  }
+
+  private double rateFactor(Component textEncoder) {
+    return textEncoder == Component.TEXT_ENCODER_2
+        ? config.optimizer().textEncoder2RateFactor()
+        : config.optimizer().textEncoderRateFactor();
   }
 
   private Learning learning(Component component, double rateFactor) {

@@ -75,6 +75,7 @@ public final class MadeUpTraining implements AutoCloseable {
           OptimizerName.standard(),
           learningRate,
           null,
+          null,
           LrScheduler.CONSTANT,
           0,
           1,

@@ -105,6 +105,7 @@ final class TrainCase {
         name,
         number(optimizer, 2),
         null,
+          null,
         LrScheduler.CONSTANT,
         0,
         1,

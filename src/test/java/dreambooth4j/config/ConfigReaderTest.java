@@ -240,7 +240,6 @@ class ConfigReaderTest extends ConfigFile {
           crop: 1.5,0 | crop: found '1.5,0'
           caption_extension: "a/b" | caption_extension: found 'a/b'
           bucket_reso_steps: 12 | bucket_reso_steps: found '12', allowed is a whole number up to 1024 that 8 divides
-          model_type: SDXL | model_type: SDXL is not done here
           instance_data_dir: b | config.yaml:2: instance_data_dir is given twice
           num_class_images_per: 2 | class images of a need a class_token or a class_prompt
           instance_token: 'a, b' | a comma separates tags
@@ -346,6 +345,7 @@ class ConfigReaderTest extends ConfigFile {
         max_train_steps: 5
         learning_rate: 1.25e-7
         text_encoder_learning_rate: 5e-8
+        text_encoder_2_learning_rate: 3e-8
         seed: -9007199254740993
         num_class_images: 7
         lr_scheduler: cosine_with_restarts

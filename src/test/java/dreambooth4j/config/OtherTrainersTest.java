@@ -188,6 +188,7 @@ class OtherTrainersTest extends ConfigFile {
           config_file    | kohya's TOML files cannot be imported yet, and a YAML file is given without a flag
           max_train_epochs | is num_train_epochs here
           text_encoder_lr  | is text_encoder_learning_rate here
+          learning_rate_te2 | is text_encoder_2_learning_rate here
           """)
   void shouldSayWhatAKeyOfKohyaIsCalledHere(String key, String expected) throws IOException {
     assertThat(problem(null, Map.of(key, "x", "instance_data_dir", "a"))).contains(expected);

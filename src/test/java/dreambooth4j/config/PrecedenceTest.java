@@ -122,6 +122,13 @@ class PrecedenceTest extends ConfigFile {
                 .optimizer()
                 .textEncoderRateFactor())
         .isEqualTo(0.25);
+    var both = ", text_encoder_learning_rate: 1e-6, text_encoder_2_learning_rate: 2e-6}";
+    assertThat(read(start + "true" + both).optimizer().textEncoder2RateFactor()).isEqualTo(0.5);
+    assertThat(
+            read(start + "true, text_encoder_learning_rate: 1e-6}")
+                .optimizer()
+                .textEncoder2RateFactor())
+        .isEqualTo(0.25);
     assertThat(
             read("{instance_data_dir: a, learning_rate: 0, text_encoder_learning_rate: 0}")
                 .optimizer()

@@ -20,6 +20,7 @@ class LearningRateTest {
         OptimizerName.standard(),
         rate,
         null,
+          null,
         rule,
         warmup,
         cycles,

@@ -91,6 +91,13 @@ class SdxlTest {
               name -> name.startsWith("encoder.layers.2.") || name.startsWith("final_layer_norm."));
       assertThat(unchanged(trained, before, Component.TEXT_ENCODER_2)).isEmpty();
     }
+    tiny.with("text_encoder_2_learning_rate", 0);
+    try (TinyTrainer before = new TinyTrainer(tiny);
+        TinyTrainer trained = new TinyTrainer(tiny).train(1)) {
+      assertThat(unchanged(trained, before, Component.TEXT_ENCODER)).hasSize(18);
+      assertThat(trained.weights(Component.TEXT_ENCODER_2))
+          .isEqualTo(before.weights(Component.TEXT_ENCODER_2));
+    }
     try (TinyTrainer before = new TinyTrainer(tiny.with("train_text_encoder", false));
         TinyTrainer trained = new TinyTrainer(tiny).train(1)) {
       assertThat(trained.weights(Component.TEXT_ENCODER_2))
