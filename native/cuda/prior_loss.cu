@@ -41,7 +41,7 @@ struct Halves {
   }
 };
 
-// What being off by d costs, and the slope of that: LossForm's, in its order.
+// What being off by d costs, and the slope of that: LossForm's, by its kernelForm.
 __device__ __forceinline__ float cost(int form, float d, float c, float& slope) {
   float size = fabsf(d);
   float root, least, scale;

@@ -7,6 +7,7 @@ import dreambooth4j.weights.LoraExtraction;
 import dreambooth4j.weights.LoraNaming;
 import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -115,10 +116,11 @@ final class ExtractCommand implements Callable<Integer> {
             rank,
             precision.type());
     LoraExtraction.Result result;
+    PrintStream err = System.err;
     try (Arena run = Arena.open("extract");
         ProgressLine line =
             new ProgressLine(
-                System.err, "extract", extraction.tensors(), ProgressLine.Terminal.current())) {
+                err, "extract", extraction.tensors(), ProgressLine.Terminal.current())) {
       result = extraction.write(run, output, naming, line::at);
     }
     PrintWriter out = spec.commandLine().getOut();

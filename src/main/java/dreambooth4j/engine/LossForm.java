@@ -11,7 +11,7 @@ import org.bytedeco.pytorch.global.torch;
  */
 public enum LossForm {
   /** d². */
-  SQUARED {
+  SQUARED(0) {
     @Override
     public Tensor cost(Tensor d, Tensor c) {
       return d.mul(d);
@@ -23,7 +23,7 @@ public enum LossForm {
     }
   },
   /** 2c(√(d² + c²) − c), kohya's pseudo-Huber loss. */
-  HUBER {
+  HUBER(1) {
     @Override
     public Tensor cost(Tensor d, Tensor c) {
       return SMOOTH_L1.cost(d, c).mul_(c);
@@ -35,7 +35,7 @@ public enum LossForm {
     }
   },
   /** 2(√(d² + c²) − c), kohya's smooth L1. */
-  SMOOTH_L1 {
+  SMOOTH_L1(2) {
     @Override
     public Tensor cost(Tensor d, Tensor c) {
       // The root less c, without their cancelling where d is small.
@@ -49,7 +49,7 @@ public enum LossForm {
     }
   },
   /** |d|. */
-  ABSOLUTE {
+  ABSOLUTE(3) {
     @Override
     public Tensor cost(Tensor d, Tensor c) {
       return d.abs();
@@ -61,7 +61,7 @@ public enum LossForm {
     }
   },
   /** ln cosh d. */
-  LOG_COSH {
+  LOG_COSH(4) {
     @Override
     public Tensor cost(Tensor d, Tensor c) {
       Tensor size = d.abs();
@@ -74,7 +74,7 @@ public enum LossForm {
     }
   },
   /** Huber's own: d²/2 up to c, and a straight line c(|d| − c/2) beyond. */
-  CLASSIC_HUBER {
+  CLASSIC_HUBER(5) {
     @Override
     public Tensor cost(Tensor d, Tensor c) {
       Tensor size = d.abs();
@@ -87,6 +87,13 @@ public enum LossForm {
       return d.sign().mul_(torch.minimum(d.abs(), c));
     }
   };
+
+  /** Its number in {@code prior_loss.cu}. */
+  public final int kernelForm;
+
+  LossForm(int kernelForm) {
+    this.kernelForm = kernelForm;
+  }
 
   private static Tensor root(Tensor d, Tensor c) {
     return d.mul(d).add_(c.mul(c)).sqrt_();

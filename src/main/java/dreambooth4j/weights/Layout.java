@@ -26,7 +26,11 @@ enum Layout {
 
   /** Of a third, how many come before it. */
   int third() {
-    return ordinal() - FIRST_THIRD.ordinal();
+    return switch (this) {
+      case SECOND_THIRD -> 1;
+      case LAST_THIRD -> 2;
+      default -> 0;
+    };
   }
 
   /** The shape in a diffusers folder of what the original holds in this one; null if it cannot. */

@@ -53,7 +53,7 @@ final class LoraAlpha {
   double scale(Component component, String layer, double stated, long rank) {
     double alpha = Double.isNaN(stated) ? noted(component, layer, rank) : stated;
     boolean byRoot = Double.isNaN(stated) && setting(component, "use_rslora").asBoolean(false);
-    return alpha / (byRoot ? Math.sqrt(rank) : rank);
+    return alpha / (byRoot ? Math.sqrt((double) rank) : (double) rank);
   }
 
   private double noted(Component component, String layer, long rank) {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.charset.StandardCharsets;
 import java.time.LocalDateTime;
+import java.time.ZoneOffset;
 import java.time.temporal.ChronoUnit;
 import java.util.Map;
 import java.util.Set;
@@ -52,7 +53,7 @@ final class LoraMetadata {
     put.accept("modelspec.architecture", base.architecture() + "/lora");
     put.accept("modelspec.implementation", base.implementation());
     put.accept("modelspec.title", card.title());
-    put.accept("modelspec.date", LocalDateTime.now().truncatedTo(ChronoUnit.SECONDS).toString());
+    put.accept("modelspec.date", LocalDateTime.now(ZoneOffset.UTC).truncatedTo(ChronoUnit.SECONDS).toString());
     put.accept("modelspec.hash_sha256", "0x" + hash);
     put.accept("modelspec.prediction_type", velocity ? "v" : "epsilon");
     put.accept("modelspec.trigger_phrase", card.trigger());

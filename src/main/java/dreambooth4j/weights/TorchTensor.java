@@ -10,6 +10,7 @@ import java.util.Arrays;
  * @param offset of its first element in the storage, in elements
  * @param strides from one element to the next along each axis, in elements
  */
+@SuppressWarnings("ArrayRecordComponent") // a carrier from the pickle to the file, never compared
 record TorchTensor(Storage storage, long offset, long[] shape, long[] strides) {
   /** As libtorch. */
   static final int MOST_AXES = 64;

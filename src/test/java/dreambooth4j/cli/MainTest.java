@@ -64,8 +64,10 @@ class MainTest {
     ran = Ran.of("inspect", "--Instance-data", "x");
     assertThat(ran.err())
         .isEqualTo(
-            "error: there is no option --Instance-data. Did you mean --instance_data_dir?\n"
-                + "See dreambooth inspect --help\n");
+            """
+            error: there is no option --Instance-data. Did you mean --instance_data_dir?
+            See dreambooth inspect --help
+            """);
   }
 
   @ParameterizedTest

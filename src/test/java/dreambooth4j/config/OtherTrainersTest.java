@@ -76,8 +76,14 @@ class OtherTrainersTest extends ConfigFile {
     assertThat(own.textEncoderRateFactor()).isEqualTo(0.25);
     Path extension =
         file(
-            "model_name: x\nrevision: 1\ninstance_data_dir: a\nuse_lora: true\n"
-                + "learning_rate: 2e-6\nlora_learning_rate: 3e-4\n");
+            """
+            model_name: x
+            revision: 1
+            instance_data_dir: a
+            use_lora: true
+            learning_rate: 2e-6
+            lora_learning_rate: 3e-4
+            """);
     assertThat(ConfigReader.read(extension, Map.of()).config().optimizer().learningRate())
         .isEqualTo(3e-4);
     assertThat(

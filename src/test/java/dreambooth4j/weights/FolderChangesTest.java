@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -52,8 +53,9 @@ class FolderChangesTest {
   private void write(Map<String, String> files) throws IOException {
     for (var each : files.entrySet()) {
       Path file = output().resolve(each.getKey());
-      if (!Files.isDirectory(file.getParent())) {
-        Files.createDirectories(file.getParent());
+      Path folder = Objects.requireNonNull(file.getParent());
+      if (!Files.isDirectory(folder)) {
+        Files.createDirectories(folder);
       }
       Files.writeString(file, each.getValue());
     }

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -93,7 +94,9 @@ class LoraFileTest {
         LoraFile file = LoraFile.open(write(), MODEL)) {
       LoraLayer layer = file.layers().get(0);
       long[] shape =
-          MODEL.of(layer.component()).get(layer.name()).stream().mapToLong(s -> s).toArray();
+          Objects.requireNonNull(MODEL.of(layer.component()).get(layer.name())).stream()
+              .mapToLong(s -> s)
+              .toArray();
       float[] base = new float[(int) Tensor.count(shape)];
       for (int i = 0; i < base.length; i++) {
         base[i] = (float) (weight * value("weight", i));

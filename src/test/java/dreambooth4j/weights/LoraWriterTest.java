@@ -19,6 +19,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.Test;
@@ -98,7 +99,9 @@ class LoraWriterTest {
         for (LoraFactor factor : List.of(LoraFactor.DOWN, LoraFactor.UP, LoraFactor.MAGNITUDE)) {
           assertThat(layer.has(factor)).isEqualTo(dora || factor != LoraFactor.MAGNITUDE);
           if (layer.has(factor)) {
-            Parameter expected = parameters.byName().get(layer.name() + "." + factor.label());
+            Parameter expected =
+                Objects.requireNonNull(
+                    parameters.byName().get(layer.name() + "." + factor.label()));
             float[] values = expected.weight().toFloats();
             expected.weight().zero_();
             layer.readInto(expected, factor);

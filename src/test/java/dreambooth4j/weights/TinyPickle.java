@@ -8,6 +8,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
@@ -116,7 +117,7 @@ final class TinyPickle {
     names.forEach(keys::text);
     bytes.writeBytes(keys.op('e').end());
     for (String each : names) {
-      byte[] content = storages.get(each);
+      byte[] content = Objects.requireNonNull(storages.get(each));
       bytes.writeBytes(littleEndian(content.length / Float.BYTES, Long.BYTES));
       bytes.writeBytes(content);
     }

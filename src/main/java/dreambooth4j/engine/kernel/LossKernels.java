@@ -120,7 +120,7 @@ public final class LossKernels {
                 each,
                 weights.instances,
                 together,
-                measure.form.ordinal(),
+                measure.form.kernelForm,
                 Launch.orNull(measure.thresholds),
                 Launch.orNull(measure.mask),
                 Math.toIntExact(prediction.size(-1)))));

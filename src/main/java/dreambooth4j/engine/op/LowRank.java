@@ -158,7 +158,7 @@ public final class LowRank {
   private static org.bytedeco.pytorch.Tensor range(
       org.bytedeco.pytorch.Tensor matrix, long directions) {
     int columns = Math.toIntExact(matrix.size(1));
-    float[] drawn = new float[Math.toIntExact(columns * directions)];
+    float[] drawn = new float[Math.toIntExact((long) columns * directions)];
     CounterRandom.at(0, "directions", 0, 0).normal(drawn, 0, drawn.length);
     org.bytedeco.pytorch.Tensor basis =
         matrix.matmul(
