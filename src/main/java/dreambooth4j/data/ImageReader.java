@@ -157,9 +157,11 @@ public final class ImageReader {
   private static <T> T decoded(Path file, FileChannel channel, Work<T> work) throws IOException {
     FileType type = PictureFile.format(file, channel);
     List<PictureStream.Range> parts =
-        type == FileType.Png
-            ? PngChunks.of(file, channel).pixels()
-            : List.of(new PictureStream.Range(0, channel.size()));
+        switch (type) {
+          case Png -> PngChunks.of(file, channel).pixels();
+          case Gif -> GifBlocks.pictureOf(file, channel.size());
+          default -> List.of(new PictureStream.Range(0, channel.size()));
+        };
     try (ImageInputStream in = new PictureStream(file, channel, parts, PictureStream.LONGEST)) {
       Iterator<javax.imageio.ImageReader> readers = ImageIO.getImageReaders(in);
       if (!readers.hasNext()) {

@@ -69,7 +69,7 @@ final class Gate {
     if (!isToken(request.path())) {
       throw new ForbiddenResponse("wrong token: take the whole address from the terminal");
     }
-    if (request.req().getMethod().equals("POST") && !isJson(request.contentType())) {
+    if (request.req().getMethod().equals("POST") && !isJson(request.header("Content-Type"))) {
       throw new HttpResponseException(415, "JSON only");
     }
   }

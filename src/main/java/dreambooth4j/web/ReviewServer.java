@@ -24,7 +24,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import org.eclipse.jetty.http.HttpFields;
 import org.eclipse.jetty.io.EofException;
 import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.server.handler.EagerContentHandler;
+import org.eclipse.jetty.util.Callback;
 import org.eclipse.jetty.util.thread.QueuedThreadPool;
 import org.jspecify.annotations.Nullable;
 
@@ -102,11 +104,13 @@ public final class ReviewServer implements AutoCloseable {
         });
     // Bodies are read before a thread is taken for them: slow ones block nobody.
     config.jetty.modifyServer(
-        jetty ->
-            jetty.setHandler(
-                new EagerContentHandler(
-                    new EagerContentHandler.RetainedContentLoaderFactory(
-                        LONGEST_REQUEST_BYTES, FRAMING_BYTES, true))));
+        jetty -> {
+          jetty.setHandler(
+              new EagerContentHandler(
+                  new EagerContentHandler.RetainedContentLoaderFactory(
+                      LONGEST_REQUEST_BYTES, FRAMING_BYTES, true)));
+          jetty.setErrorHandler(ReviewServer::refusedByJetty);
+        });
     config.routes.before(gate::check);
     config.routes.exception(
         Problem.class, (problem, c) -> json(c.status(422), Map.of("error", message(problem))));
@@ -145,9 +149,16 @@ public final class ReviewServer implements AutoCloseable {
     }
   }
 
+  /** Jetty's own pages would repeat what was asked for. */
+  private static boolean refusedByJetty(Request request, Response response, Callback callback) {
+    response.write(true, null, callback);
+    return true;
+  }
+
   private static void failed(Exception failure, Context request) {
     if (failure instanceof EofException) {
-      return; // the client has hung up
+      request.status(400); // the client has hung up, or sent less than it said
+      return;
     }
     if (failure instanceof HttpResponseException refusal) {
       request.status(refusal.getStatus()).result(String.valueOf(refusal.getMessage()));

@@ -26,6 +26,7 @@ import javax.imageio.ImageWriteParam;
 import javax.imageio.ImageWriter;
 import javax.imageio.stream.ImageOutputStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -314,6 +315,35 @@ class ImageReaderTest {
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> ImageReader.read(file, SAME))
         .withMessage(file + " cannot be read: it seems damaged (it ends too soon)");
+  }
+
+  @Test
+  @Timeout(10)
+  void shouldReadAGifPastACommentOfMegabytes() throws IOException {
+    ByteArrayOutputStream gif = new ByteArrayOutputStream();
+    BufferedImage image = new BufferedImage(64, 64, BufferedImage.TYPE_INT_RGB);
+    image.setRGB(3, 5, 0xFF0000);
+    ImageIO.write(image, "gif", gif);
+    byte[] plain = gif.toByteArray();
+    int colours = 13 + (3 << ((plain[10] & 7) + 1));
+    ByteArrayOutputStream commented = new ByteArrayOutputStream();
+    commented.write(plain, 0, colours);
+    commented.write(new byte[] {0x21, (byte) 0xFE});
+    byte[] block = new byte[256];
+    block[0] = (byte) 255;
+    for (int i = 0; i < 50_000; i++) {
+      commented.write(block);
+    }
+    commented.write(0);
+    commented.write(plain, colours, plain.length - colours);
+    Path file = Files.write(folder.resolve("long.gif"), commented.toByteArray());
+    Path same = Files.write(folder.resolve("plain.gif"), plain);
+    assertThat(largestDifference(ImageReader.read(file, SAME), ImageReader.read(same, SAME)))
+        .isZero();
+    Files.write(file, Arrays.copyOf(plain, 20));
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> ImageReader.size(file))
+        .withMessageContaining("long.gif cannot be read");
   }
 
   @Test

@@ -251,6 +251,35 @@ class ReviewServerTest {
   }
 
   @Test
+  void shouldRefuseWhatIsNoRequestWithoutRepeatingIt() throws Exception {
+    URI uri = URI.create(address);
+    String post =
+        "POST %skeep HTTP/1.1\r\nHost: %s\r\n".formatted(uri.getPath(), uri.getAuthority());
+    String json = "Content-Type: application/json\r\n";
+    assertThat(raw(post + "Content-Type: application/jsonx; charset=application/json\r\n"))
+        .contains(" 415");
+    assertThat(raw(post + json + "Transfer-Encoding: chunked\r\n\r\nzz\r\n")).contains(" 400");
+    assertThat(raw(post + json + "Content-Length: -5")).contains(" 400");
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), uri.getPort())) {
+      socket
+          .getOutputStream()
+          .write((post + json + "Content-Length: 9\r\n\r\n{}").getBytes(StandardCharsets.US_ASCII));
+      socket.shutdownOutput();
+      assertThat(new String(socket.getInputStream().readAllBytes(), StandardCharsets.US_ASCII))
+          .startsWith("HTTP/1.1 400");
+    }
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), uri.getPort())) {
+      String broken = "GET %s%%ff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+      socket
+          .getOutputStream()
+          .write(broken.formatted(uri.getPath()).getBytes(StandardCharsets.US_ASCII));
+      assertThat(new String(socket.getInputStream().readAllBytes(), StandardCharsets.US_ASCII))
+          .startsWith("HTTP/1.1 400")
+          .doesNotContain(uri.getPath(), "<html");
+    }
+  }
+
+  @Test
   void shouldNotHeedAHeaderThatNamesAnotherMethod() throws Exception {
     String image = images().get(0);
     assertThat(get("", "X-HTTP-Method-Override", "POST").statusCode()).isEqualTo(200);
