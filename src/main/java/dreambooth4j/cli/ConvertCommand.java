@@ -91,11 +91,16 @@ final class ConvertCommand implements Callable<Integer> {
     }
     Conversion conversion =
         new Conversion(model, output, wanted, precision == null ? null : precision.type());
+    run(conversion, "convert", out);
+    return 0;
+  }
+
+  /** Runs a conversion, shows how far it is, and says what was written. */
+  static void run(Conversion conversion, String task, PrintWriter out) {
     long bytes = conversion.bytes();
     int total = (int) Math.max(1, bytes / MEGABYTE);
     try (ProgressLine line =
-        ProgressLine.ofMegabytes(
-            System.err, "convert", total, ProgressLine.Terminal.current())) {
+        ProgressLine.ofMegabytes(System.err, task, total, ProgressLine.Terminal.current())) {
       long[] written = {0};
       conversion.run(
           more -> {
@@ -104,8 +109,7 @@ final class ConvertCommand implements Callable<Integer> {
           });
       line.at(total); // what is forced to the disk is there now
     }
-    out.printf("%s: %s of weights%n", output, ProcessMemory.shown(bytes));
+    out.printf("%s: %s of weights%n", conversion.output(), ProcessMemory.shown(bytes));
     out.flush();
-    return 0;
   }
 }

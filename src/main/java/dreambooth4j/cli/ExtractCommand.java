@@ -5,7 +5,6 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.LoraExtraction;
 import dreambooth4j.weights.LoraNaming;
-import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -16,6 +15,7 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -94,6 +94,8 @@ final class ExtractCommand implements Callable<Integer> {
       description = "Which of several sets of weights of folders, such as fp16.")
   private @Nullable String variant;
 
+  @Mixin private final SingleFileOptions single = new SingleFileOptions();
+
   @Override
   public Integer call() {
     if (rank < 1 || rank > MOST_RANK) {
@@ -111,8 +113,8 @@ final class ExtractCommand implements Callable<Integer> {
     }
     LoraExtraction extraction =
         new LoraExtraction(
-            ModelSource.find(base, ModelOptions.variant(variant)),
-            ModelSource.find(trained, ModelOptions.variant(variant)),
+            ModelSource.find(base, single.with(variant)),
+            ModelSource.find(trained, single.with(variant)),
             rank,
             precision.type());
     LoraExtraction.Result result;

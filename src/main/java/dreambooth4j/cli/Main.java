@@ -35,6 +35,7 @@ import picocli.CommandLine.TypeConversionException;
       ClassImagesCommand.class,
       GenerateCommand.class,
       ConvertCommand.class,
+      MergeCommand.class,
       ExtractCommand.class,
       InspectCommand.class,
       VerifyCommand.class,

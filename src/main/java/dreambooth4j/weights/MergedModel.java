@@ -135,28 +135,16 @@ public final class MergedModel implements ModelSource, AutoCloseable {
     written.addAll(trained);
     for (Component component : changes.keySet()) {
       if (written.add(component)) {
-        folder.add(
-            output.resolve(component.folder()).resolve(component.weightsFile(null)),
-            body(component));
+        try (TensorSource weights = weights(component);
+            Arena arena = Arena.open("merge")) {
+          SafetensorsWriter writer = new SafetensorsWriter().add(weights, null);
+          weights.metadata().forEach(writer::metadata);
+          Path file = output.resolve(component.folder()).resolve(component.weightsFile(null));
+          folder.add(file, writer.body(arena));
+        }
       }
     }
     base.copyTo(folder, output, written);
-  }
-
-  private StagedFiles.Body body(Component component) {
-    try (TensorSource stored = base.weights(component)) {
-      long bytes = stored.tensors().values().stream().mapToLong(TensorInfo::bytes).sum();
-      return StagedFiles.Body.of(
-          bytes,
-          channel -> {
-            try (Arena arena = Arena.open("merge");
-                TensorSource weights = weights(component)) {
-              SafetensorsWriter writer = new SafetensorsWriter().add(weights, null);
-              weights.metadata().forEach(writer::metadata);
-              writer.body(arena).writeTo(channel);
-            }
-          });
-    }
   }
 
   @Override

@@ -42,8 +42,7 @@ public final class ModelWriter implements Export {
 
   @Override
   public boolean isIn(Path output) {
-    return (form.has(ModelForm.Format.DIFFUSERS)
-            && Files.exists(output.resolve(ModelFolder.INDEX)))
+    return (form.has(ModelForm.Format.DIFFUSERS) && Files.exists(output.resolve(ModelFolder.INDEX)))
         || (form.has(ModelForm.Format.SAFETENSORS) && Files.exists(singleFile(output)));
   }
 
@@ -65,8 +64,8 @@ public final class ModelWriter implements Export {
 
   /**
    * Writes into the folder: the groups' weights, as they are {@code saved}, instead of the base
-   * model's. Wherever this fails or the process is killed, the folder holds the model that was there
-   * before or this one, or {@link FolderChanges} are pending and it is read by nobody.
+   * model's. Wherever this fails or the process is killed, the folder holds the model that was
+   * there before or this one, or {@link FolderChanges} are pending and it is read by nobody.
    *
    * @throws Problem when it cannot be written, or the base model can no longer be read
    */
@@ -114,13 +113,14 @@ public final class ModelWriter implements Export {
     }
     Set<Component> written = EnumSet.noneOf(Component.class);
     written.addAll(trained.keySet());
-    if (form.type() != null) {
+    if (form.type() != null || groups.isEmpty()) {
       written.addAll(base.pipeline().components());
     }
     for (Component component : written) {
       try (TensorSource source = source(component, trained)) {
         SafetensorsWriter writer =
             new SafetensorsWriter().add(source, form.type()).progress(progress);
+        notes(source).forEach(writer::metadata);
         if (trained.containsKey(component)) {
           new TreeMap<>(notes).forEach(writer::metadata);
         }
@@ -130,6 +130,13 @@ public final class ModelWriter implements Export {
       }
     }
     base.copyTo(files, output, written);
+  }
+
+  /** What is known of how the weights were trained, which decides how they are to be used. */
+  private static Map<String, String> notes(TensorSource source) {
+    Map<String, String> notes = new TreeMap<>(source.metadata());
+    notes.keySet().removeIf(key -> !key.startsWith("ss_"));
+    return notes;
   }
 
   /** A component's tensors as they are to be written, under the names of the base model's files. */

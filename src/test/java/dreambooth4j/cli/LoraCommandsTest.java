@@ -3,11 +3,7 @@ package dreambooth4j.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dreambooth4j.engine.Arena;
-import dreambooth4j.weights.FolderChanges;
-import dreambooth4j.weights.LoraUse;
-import dreambooth4j.weights.MergedModel;
-import dreambooth4j.weights.ModelOptions;
-import dreambooth4j.weights.ModelSource;
+import dreambooth4j.engine.DType;
 import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.SafetensorsWriter;
 import java.awt.image.BufferedImage;
@@ -18,7 +14,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -130,17 +125,64 @@ class LoraCommandsTest {
     assertThat(ran.err()).contains("none.safetensors").doesNotContain(":0.5");
   }
 
+  private Ran merge(String weight, Path output, String... more) {
+    List<String> args = new ArrayList<>(List.of("merge", SDXL, "-o", output.toString()));
+    args.addAll(List.of("--lora", KOHYA + ":" + weight));
+    args.addAll(List.of(more));
+    return Ran.of(args.toArray(String[]::new));
+  }
+
   /** The model with half of the LoRA in it, as a folder. */
   private Path merged() {
     Path model = folder.resolve("merged");
-    try (MergedModel merged =
-            MergedModel.of(
-                ModelSource.find(SDXL, ModelOptions.NONE), List.of(new LoraUse(KOHYA, 0.5)));
-        FolderChanges changes = new FolderChanges(model)) {
-      merged.copyTo(changes, model, Set.of());
-      changes.commit();
-    }
+    merge("0.5", model);
     return model;
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"merged", "merged.safetensors"})
+  void shouldWriteAModelThatNeedsNoLora(String name) throws IOException {
+    Path model = folder.resolve(name);
+
+    Ran ran = merge("0.7", model);
+
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.out()).contains("409 layers changed");
+    String[] sizes = name.equals("merged") ? new String[0] : new String[] {"--model_config", SDXL};
+    assertThat(draw(model.toString(), sizes).exitCode()).isZero();
+    assertIsTheRecordedPicture(folder.resolve("out.png"));
+  }
+
+  @Test
+  void shouldKeepTheTypesAndNamesOfTheModel() {
+    Path half = folder.resolve("half");
+    String weights = "unet/diffusion_pytorch_model.safetensors";
+    Ran.of("convert", SDXL, half.toString(), "--dtype", "fp16");
+    Path model = folder.resolve("merged");
+
+    Ran.of("merge", half.toString(), "--lora", KOHYA.toString(), "-o", model.toString());
+
+    try (Safetensors before = Safetensors.open(half.resolve(weights));
+        Safetensors after = Safetensors.open(model.resolve(weights))) {
+      assertThat(after.tensors().keySet()).isEqualTo(before.tensors().keySet());
+      assertThat(after.tensors().values()).allMatch(each -> each.dtype() == DType.F16);
+    }
+  }
+
+  @Test
+  void shouldNotMergeNothingOrOverAModel() throws IOException {
+    Path there = Files.createDirectories(folder.resolve("there"));
+    Files.writeString(there.resolve("mine.txt"), "mine");
+
+    Ran nothing = Ran.of("merge", SDXL, "-o", folder.resolve("new").toString());
+    Ran over = merge("1", there);
+
+    assertThat(nothing.exitCode()).isEqualTo(2);
+    assertThat(nothing.err()).contains("nothing to merge: give a LoRA with --lora FILE");
+    assertThat(over.exitCode()).isEqualTo(2);
+    assertThat(over.err()).contains("there is there already, and is not written over");
+    assertThat(there.resolve("mine.txt")).hasContent("mine");
+    assertThat(folder.resolve("new")).doesNotExist();
   }
 
   @ParameterizedTest

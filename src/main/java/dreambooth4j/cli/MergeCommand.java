@@ -1,0 +1,95 @@
+package dreambooth4j.cli;
+
+import dreambooth4j.Printable;
+import dreambooth4j.Problem;
+import dreambooth4j.weights.Conversion;
+import dreambooth4j.weights.MergedModel;
+import dreambooth4j.weights.ModelSource;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Writes a model with LoRAs in its weights. */
+@Command(
+    name = "merge",
+    mixinStandardHelpOptions = true,
+    description =
+        "Writes a model with LoRAs in its weights: it draws as MODEL with these LoRAs, and needs"
+            + " none of them.",
+    footer = {
+      "",
+      "MODEL stays as it is, and OUT must not be there yet. One tensor at a time is in memory. OUT"
+          + " appears when it is complete.",
+      "",
+      "  dreambooth merge sd15 --lora dog.safetensors:0.8 -o sd15-dog",
+      "  dreambooth merge sdxl.safetensors --lora dog.safetensors -o dog-xl.safetensors"
+    })
+final class MergeCommand implements Callable<Integer> {
+  @Spec
+  @SuppressWarnings("NullAway.Init") // set by picocli, as all that follows
+  private CommandSpec spec;
+
+  @Parameters(
+      index = "0",
+      paramLabel = "MODEL",
+      description =
+          "The model: a .safetensors or .ckpt file, a diffusers folder, or a name in the Hugging"
+              + " Face cache.")
+  @SuppressWarnings("NullAway.Init")
+  private String model;
+
+  @Mixin private final LoraOption lora = new LoraOption();
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "OUT",
+      required = true,
+      description = "What is written: a file if it ends in .safetensors, else a folder.")
+  @SuppressWarnings("NullAway.Init")
+  private Path output;
+
+  @Option(
+      names = "--dtype",
+      description = "Precision of the weights in OUT: fp32, fp16 or bf16 (as they are in MODEL).")
+  private @Nullable Precision precision;
+
+  @Option(
+      names = "--variant",
+      description = "Which of several sets of weights of a folder, such as fp16.")
+  private @Nullable String variant;
+
+  @Mixin private final SingleFileOptions single = new SingleFileOptions();
+
+  @Override
+  public Integer call() {
+    if (lora.uses().isEmpty()) {
+      throw Problem.usage(
+          "nothing to merge: give a LoRA with --lora FILE. To write the model in another form use"
+              + " convert.");
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter err = spec.commandLine().getErr();
+    ModelSource base = ModelSource.find(model, single.with(variant));
+    base.notes().forEach(each -> err.println(Printable.text(each)));
+    err.flush();
+    try (MergedModel merged = MergedModel.of(base, lora.uses())) {
+      Conversion conversion =
+          new Conversion(
+              merged,
+              output,
+              Conversion.formatOf(output),
+              precision == null ? null : precision.type());
+      ConvertCommand.run(conversion, "merge", out);
+      out.printf("%d layers changed%n", merged.changedLayers());
+    }
+    out.flush();
+    return 0;
+  }
+}
