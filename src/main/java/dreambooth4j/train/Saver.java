@@ -123,13 +123,22 @@ final class Saver {
    */
   void modelOnTheWay() {
     int step = session.trainer().done();
-    Path folder = OutputFolder.modelOnTheWay(output, step);
+    Path folder = folderOnTheWay();
     Problem failed = failure(() -> saveModel(folder));
     if (failed == null) {
       session.listener().savedOnTheWay(session.model().result(folder), step);
     } else {
       session.warn("no model after step %d: %s".formatted(step, failed.getMessage()));
     }
+  }
+
+  /** Whether the model as it is has been saved beside the others. */
+  boolean hasModelOnTheWay() {
+    return session.model().isSavedIn(folderOnTheWay());
+  }
+
+  private Path folderOnTheWay() {
+    return OutputFolder.modelOnTheWay(output, session.trainer().done());
   }
 
   /**

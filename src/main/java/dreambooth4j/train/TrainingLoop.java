@@ -6,6 +6,7 @@ import dreambooth4j.config.SamplesConfig;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.prior.FreshClassImages;
+import java.nio.file.Path;
 import java.util.concurrent.CancellationException;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -72,6 +73,8 @@ final class TrainingLoop {
   void run() {
     if (begun == 0) {
       sample();
+    } else {
+      catchUp();
     }
     try {
       refresh();
@@ -108,6 +111,17 @@ final class TrainingLoop {
         return;
       }
       between(trainer.done());
+    }
+  }
+
+  /** What an ended run owes of the step that it is resumed from: its checkpoint was first. */
+  private void catchUp() {
+    Path output = session.config().output().outputDir();
+    if (savingModels.isDue(begun) && !session.isFinished() && !saver.hasModelOnTheWay()) {
+      saver.modelOnTheWay();
+    }
+    if (sampling.isDue(begun) && !session.isFinished() && !samples.areDrawn(output, begun)) {
+      sample();
     }
   }
 
@@ -174,7 +188,7 @@ final class TrainingLoop {
       session.listener().sampled(step, samples.draw(session.arena(), session.stop()));
       sampled = step;
     } catch (CancellationException e) {
-      return; // in a hurry: what was learnt is saved, pictures can be drawn of it
+      session.warn("no samples after step " + step + ": the run was asked to end");
     } catch (Problem | IllegalStateException e) {
       session.warn("no samples after step " + step + ": " + e.getMessage());
     }

@@ -233,6 +233,7 @@ class KilledAnywhereTest {
             .with("max_train_steps", 4)
             .with("checkpointing_steps", 2)
             .with("save_model_every", 2)
+            .with("validation_steps", 2)
             .with("checkpoints_total_limit", 1)
             .with("save_state_after", true)
             .with("use_ema", true)
