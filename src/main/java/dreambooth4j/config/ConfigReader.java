@@ -139,7 +139,7 @@ public final class ConfigReader {
         EmaConfig.of(run),
         ComputeConfig.of(run),
         MemoryConfig.of(run),
-        PriorConfig.of(run, prior),
+        PriorConfig.of(run, prior, lora.used()),
         concepts,
         SamplesConfig.of(run),
         output);

@@ -1,9 +1,12 @@
 package dreambooth4j.config;
 
+import java.util.Locale;
+
 /**
  * The prior loss, which holds the class where the base model had it.
  *
  * @param withPriorPreservation whether class images are made and trained on
+ * @param source what the prior loss compares with
  * @param priorLossWeight weight of the prior loss beside the instance loss
  * @param priorLossScale whether that weight falls with the epoch
  * @param priorLossTarget the epoch at which it has fallen to priorLossWeightMin
@@ -13,6 +16,7 @@ package dreambooth4j.config;
  */
 public record PriorConfig(
     boolean withPriorPreservation,
+    Source source,
     double priorLossWeight,
     boolean priorLossScale,
     int priorLossTarget,
@@ -32,6 +36,14 @@ public record PriorConfig(
                   + " train on them beside the subject's, so that the class stays what it was."
                   + " With prior_loss_weight 0, true measures their loss without learning from"
                   + " it.");
+  static final Key<PriorConfig, Source> PRIOR =
+      KEYS.key("prior", ValueType.oneOf(Source.class), PriorConfig::source)
+          .standard(Source.CLASS_IMAGES)
+          .help(
+              "What holds the class where the base model had it: class_images are drawn by it before"
+                  + " the training; prediction compares with what the base model itself says of the"
+                  + " subject's pictures under class prompts, without class images. prediction needs"
+                  + " use_lora.");
   static final Key<PriorConfig, Double> PRIOR_LOSS_WEIGHT =
       KEYS.key("prior_loss_weight", ValueType.upTo(1e6), PriorConfig::priorLossWeight)
           .standard(0.4)
@@ -80,17 +92,43 @@ public record PriorConfig(
   /**
    * The prior loss of a run.
    *
-   * @param wanted whether there are class images
+   * @param wanted whether there is a prior loss
+   * @param lora whether adapters train around the base model
    */
-  static PriorConfig of(Values run, boolean wanted) {
+  static PriorConfig of(Values run, boolean wanted, boolean lora) {
+    Source source = run.get(PRIOR);
+    if (source == Source.PREDICTION) {
+      checkPrediction(run, wanted, lora);
+    }
     return new PriorConfig(
         wanted,
+        source,
         run.get(PRIOR_LOSS_WEIGHT),
         run.get(PRIOR_LOSS_SCALE),
         run.get(PRIOR_LOSS_TARGET),
         run.get(PRIOR_LOSS_WEIGHT_MIN),
         run.get(SAMPLE_BATCH_SIZE),
         run.get(REFRESH_EPOCHS));
+  }
+
+  private static void checkPrediction(Values run, boolean wanted, boolean lora) {
+    if (!lora) {
+      run.error(
+          "prior: prediction needs the base model beside what trains, as LoRA has it: set use_lora: true, or prior: class_images");
+    }
+    if (!wanted) {
+      run.error(
+          "prior: prediction is learnt under class prompts: give a class_token or class_prompt, or leave out prior");
+    }
+    if (run.get(REFRESH_EPOCHS) > 0) {
+      run.error(
+          "class_images_refresh_epochs: there are no class images with prior: prediction: leave it out, or set prior: class_images");
+    }
+  }
+
+  /** Whether the prior loss compares with what the base model predicts. */
+  public boolean predicts() {
+    return withPriorPreservation && source == Source.PREDICTION;
   }
 
   /** Whether the prior loss counts in any epoch. */
@@ -106,5 +144,19 @@ public record PriorConfig(
     }
     double fallen = Math.min(1, (double) epoch / priorLossTarget);
     return priorLossWeight * (1 - fallen) + priorLossWeightMin * fallen;
+  }
+
+  /** What the prior loss compares with. */
+  public enum Source {
+    /** Pictures that the base model draws of the class. */
+    CLASS_IMAGES,
+    /** What the base model predicts of the subject's pictures under class prompts. */
+    PREDICTION;
+
+    /** The name in configuration files. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 }

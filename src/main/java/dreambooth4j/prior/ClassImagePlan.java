@@ -49,7 +49,7 @@ public record ClassImagePlan(List<Need> needs, Map<String, Integer> skipped) {
     List<Need> needs = new ArrayList<>();
     Map<String, Integer> skipped = new TreeMap<>();
     PictureFolder.Lister folders = new PictureFolder.Lister(config);
-    if (config.prior().withPriorPreservation()) {
+    if (config.prior().withPriorPreservation() && !config.prior().predicts()) {
       for (Concept concept : concepts) {
         if (concept.config().classImages().wanted()) {
           needs.addAll(needsOf(config, folders, concept, skipped, refusals));

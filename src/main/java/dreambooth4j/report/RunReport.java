@@ -117,7 +117,11 @@ public final class RunReport implements RunListener, AutoCloseable {
           concept.config().instanceDataDir());
       concept.notes().forEach(note -> say("  %s", note));
     }
-    if (plan.needs().isEmpty()) {
+    if (config.prior().predicts()) {
+      say(
+          "Class images: none, the prior loss compares with the base model's predictions, weight %s",
+          config.prior().priorLossWeight());
+    } else if (plan.needs().isEmpty()) {
       say("Class images: none, there is no prior preservation");
     } else {
       say(

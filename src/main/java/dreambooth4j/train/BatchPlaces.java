@@ -96,6 +96,16 @@ final class BatchPlaces {
     }
   }
 
+  /** What is told of the prior rows alone: views, which the caller releases. */
+  Conditioning<Tensor> priorPrompts() {
+    long rows = rowIndex.count();
+    return prompts.map(
+        (name, each) -> {
+          long ofRow = each.size(0) / rows; // token ids have several for each
+          return each.rows(instanceRows * ofRow, (rows - instanceRows) * ofRow);
+        });
+  }
+
   /** Whether there are prior rows. */
   boolean hasPrior() {
     return rowIndex.count() > instanceRows;

@@ -9,6 +9,7 @@ import dreambooth4j.engine.Var;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.UNet;
 import java.util.List;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,9 +17,21 @@ import org.jspecify.annotations.Nullable;
  *
  * @param text for batches whose prompts are token ids; null where all come as hidden states
  * @param groups what the optimizer updates; allocated, with gradients
+ * @param base computes as the base model meanwhile, whose predictions are then what prior rows are
+ *     compared with; null where that is their noise
  */
 public record LearningModel(
-    UNet unet, @Nullable Encoder text, NoiseSchedule schedule, List<Optimizer.Group> groups) {
+    UNet unet,
+    @Nullable Encoder text,
+    NoiseSchedule schedule,
+    List<Optimizer.Group> groups,
+    @Nullable Consumer<Runnable> base) {
+  /** What learns every row's own noise. */
+  public LearningModel(
+      UNet unet, @Nullable Encoder text, NoiseSchedule schedule, List<Optimizer.Group> groups) {
+    this(unet, text, schedule, groups, null);
+  }
+
   /** A text encoder that trains. */
   @FunctionalInterface
   public interface Encoder {
@@ -33,12 +46,17 @@ public record LearningModel(
 
   /** What the UNet is told: as it is, or by the text encoder on this tape. */
   Conditioning<Var> prompts(Tape tape, BatchPlaces in) {
-    if (!in.hasTokens) {
-      return in.prompts.map((name, each) -> tape.constant(each));
+    return prompts(tape, in.prompts, in.hasTokens);
+  }
+
+  /** As {@link #prompts(Tape, BatchPlaces)}, of these. */
+  Conditioning<Var> prompts(Tape tape, Conditioning<Tensor> told, boolean tokens) {
+    if (!tokens) {
+      return told.map((name, each) -> tape.constant(each));
     }
     if (text == null) {
       throw new IllegalStateException("tokens, but no text encoder");
     }
-    return text.encode(tape, in.prompts);
+    return text.encode(tape, told);
   }
 }

@@ -123,7 +123,7 @@ public record MemoryPlan(
       int classImages = plan.present() + plan.missing();
       return new Load(
           largest,
-          classImages > 0 ? 2 * rows : rows,
+          classImages > 0 || config.prior().predicts() ? 2 * rows : rows,
           inMemory ? pictures.size() + classImages : 0,
           inMemory ? 2 * pictures.size() : 0,
           plan.missing() > 0,

@@ -356,7 +356,7 @@ public final class Trainer implements AutoCloseable {
             lossScale.value(),
             ema == null ? 0 : ema.rate());
     Double shownScale = lossScale.shown();
-    List<Function<Arena, TrainingBatch>> made = made(parts, textEncoderTrains(epoch));
+    List<Function<Arena, TrainingBatch>> made = made(parts, readsTokens(epoch));
     StepResult result = training().step(settings, made);
     if (!Double.isFinite(result.losses().total())) {
       throw Divergence.ofLoss(model, training(), made, done + 1);
@@ -399,6 +399,15 @@ public final class Trainer implements AutoCloseable {
       pair += part.pairs().size();
     }
     return made;
+  }
+
+  /**
+   * Whether a step encodes its prompts itself: where text encoders train, and where the base
+   * model's are asked beside those that have.
+   */
+  private boolean readsTokens(int epoch) {
+    return textEncoderTrains(epoch)
+        || (config.prior().predicts() && config.training().trainTextEncoder());
   }
 
   /** Whether the text encoders still train: they stop after their part of the epochs. */

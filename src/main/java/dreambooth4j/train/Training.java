@@ -68,7 +68,8 @@ public final class Training implements AutoCloseable {
             model.unet(),
             new PromptEncoder(model, how)::encode,
             NoiseSchedule.of(model.scheduler()),
-            model.trained().stream().map(Group::learning).toList());
+            model.trained().stream().map(Group::learning).toList(),
+            config.prior().predicts() ? model::withoutAdapters : null);
     return assemble(run, learning, Recipe.of(config));
   }
 

@@ -18,6 +18,7 @@ import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.prior.FreshClassImages;
+import dreambooth4j.prior.PriorPools;
 import dreambooth4j.weights.ModelSource;
 import java.nio.file.Path;
 import java.util.List;
@@ -165,7 +166,7 @@ public final class TrainingRun {
   private PairSampler pairs(List<Concept> concepts, ClassImagePlan plan) {
     return new PairSampler(
         concepts.stream().flatMap(c -> c.pictures().stream()).toList(),
-        plan.pools(),
+        PriorPools.of(config, concepts, plan),
         config.training().trainBatchSize(),
         config.data().buckets().remainder(),
         config.training().seed());

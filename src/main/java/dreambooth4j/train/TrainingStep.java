@@ -14,7 +14,12 @@ import dreambooth4j.engine.op.NoiseDraws;
 import dreambooth4j.engine.op.NoiseRecipe;
 import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.engine.op.RowLoss;
+import dreambooth4j.model.Conditioning;
 import dreambooth4j.random.CounterRandom;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -131,6 +136,9 @@ final class TrainingStep {
     if (recipe.dream() != null) {
       noised = dreamt(arena, in, noised, times, recipe.dream());
     }
+    if (model.base() != null && in.hasPrior()) {
+      noised = predicted(arena, in, noised, times, model.base());
+    }
     Var prediction =
         model.unet().forward(tape, tape.constant(noised.noisy()), times, model.prompts(tape, in));
     LossKernels.Measure measure = new LossKernels.Measure(objective.form(), thresholds, null);
@@ -166,6 +174,39 @@ final class TrainingStep {
       return NoiseTarget.dream(
           arena, noised, prediction.value(), in.timesteps, roots, detail, isVelocity());
     }
+  }
+
+  /** The same, the prior rows' targets being what the base model says of them. */
+  private NoiseTarget.Result predicted(
+      Arena arena,
+      BatchPlaces in,
+      NoiseTarget.Result noised,
+      Tensor times,
+      Consumer<Runnable> base) {
+    long rows = in.rowIndex.count();
+    long first = in.instanceRows;
+    Tensor noisy = noised.noisy().rows(first, rows - first);
+    Tensor at = times.rows(first, rows - first);
+    Tensor own = noised.target().rows(0, first);
+    Conditioning<Tensor> told = in.priorPrompts();
+    List<Tensor> targets = new ArrayList<>();
+    base.accept(
+        () -> {
+          try (Tape tape = Tape.inference(arena)) {
+            Var said =
+                model
+                    .unet()
+                    .forward(
+                        tape,
+                        tape.constant(noisy),
+                        at,
+                        model.prompts(tape, told, in.hasTokens));
+            targets.add(Tensor.stack(arena, List.of(own, said.value())));
+          }
+        });
+    Conditioning.release(told);
+    Stream.of(noisy, at, own, noised.target()).forEach(Tensor::release);
+    return new NoiseTarget.Result(noised.noisy(), targets.get(0));
   }
 
   private boolean isVelocity() {

@@ -32,6 +32,7 @@ class KeysTest {
           Map.entry("full_bf16", Map.of("mixed_precision", "bf16")),
           Map.entry("fused_backward_pass", Map.of("max_grad_norm", "0")),
           Map.entry("infer_ema", Map.of("use_ema", "true")),
+          Map.entry("prior", Map.of("use_lora", "true", "class_token", "man")),
           Map.entry("lora_kind", LORA),
           Map.entry("lora_rank", LORA),
           Map.entry("lora_txt_rank", LORA),

@@ -97,6 +97,17 @@ class OtherTrainersTest extends ConfigFile {
   }
 
   @Test
+  void shouldSayWhatThePriorByPredictionNeeds() throws IOException {
+    String prior = "instance_data_dir: a\nprior: prediction\n";
+    assertThat(problem(prior + "class_token: man\n")).contains("set use_lora: true");
+    assertThat(problem(prior + "use_lora: true\n")).contains("give a class_token or class_prompt");
+    assertThat(
+            problem(prior + "use_lora: true\nclass_token: man\nclass_images_refresh_epochs: 2\n"))
+        .contains("there are no class images with prior: prediction");
+    assertThat(read(prior + "use_lora: true\nclass_token: man\n").prior().predicts()).isTrue();
+  }
+
+  @Test
   void shouldRefuseTypesThatLoraCannotComputeIn() throws IOException {
     assertThat(problem("instance_data_dir: a\nuse_lora: true\nfrozen_dtype: fp16"))
         .contains("set mixed_precision: fp16, or frozen_dtype: bf16");

@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -104,6 +105,7 @@ class LoraTest {
         "use_ema=true stop_text_encoder=0.5",
         "gradient_accumulation_steps=2 lora_targets=convolutions",
         "mixed_precision=bf16 lora_kind=dora",
+        "prior=prediction stop_text_encoder=0.5",
         "frozen_dtype=bf16 gradient_checkpointing=true",
         "fused_backward_pass=true max_grad_norm=0 use_8bit_adam=true"
       })
@@ -124,6 +126,29 @@ class LoraTest {
       assertThat(folder.resolve("second/training_state.safetensors"))
           .hasSameBinaryContentAs(folder.resolve("whole/training_state.safetensors"));
     }
+  }
+
+  /** Under class prompts the adapters are to say what the base model says, as they do at first. */
+  @Test
+  void shouldHoldTheClassByTheBaseModelsPredictions() {
+    tiny.with("prior", "prediction").without("class_data_dir").with("num_train_epochs", 3);
+    try (TinyTrainer trained = new TinyTrainer(tiny).train();
+        TinyTrainer free = new TinyTrainer(tiny.with("prior_loss_weight", 0)
+            .with("with_prior_preservation", true)).train()) {
+      List<Double> prior = prior(trained);
+      assertThat(prior.get(0)).isLessThan(1e-9);
+      assertThat(prior.subList(1, prior.size())).allMatch(loss -> loss > 1e-7);
+      double last = prior.get(prior.size() - 1);
+      assertThat(last).isLessThan(prior(free).get(prior.size() - 1));
+      assertThat(trained.reports).extracting(r -> r.pictures()).containsOnly(2);
+      assertThat(tiny.classImages()).doesNotExist();
+    }
+  }
+
+  private static List<Double> prior(TinyTrainer trainer) {
+    return trainer.reports.stream()
+        .map(report -> Objects.requireNonNull(report.losses().prior()))
+        .toList();
   }
 
   /** Rows begin with the length that they have: the model is the base model until it learns. */

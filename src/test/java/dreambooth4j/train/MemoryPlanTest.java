@@ -73,7 +73,7 @@ class MemoryPlanTest {
         "mixed_precision=no use_lora=true lora_targets=convolutions train_text_encoder=true"
             + " gradient_checkpointing=true use_8bit_adam=true fused_backward_pass=true",
         "mixed_precision=no use_lora=true frozen_dtype=bf16 use_ema=true",
-        "mixed_precision=no use_lora=true lora_kind=dora",
+        "mixed_precision=no use_lora=true lora_kind=dora prior=prediction",
         "mixed_precision=bf16 use_ema=true",
         "mixed_precision=bf16 train_text_encoder=true gradient_checkpointing=true"
             + " fused_backward_pass=true max_token_length=150",

@@ -13,6 +13,7 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.prior.PriorPools;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelFolder;
@@ -46,7 +47,7 @@ final class TinyTrainer implements AutoCloseable {
     pairs =
         new PairSampler(
             pictures,
-            ClassImagePlan.of(config, concepts).pools(),
+            PriorPools.of(config, concepts, ClassImagePlan.of(config, concepts)),
             config.training().trainBatchSize(),
             config.training().seed());
     ModelFolder base = ModelFolder.open(Path.of(config.model().required()), null);
