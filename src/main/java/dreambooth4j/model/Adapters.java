@@ -68,15 +68,17 @@ public final class Adapters {
   }
 
   /**
-   * Gives all of them the numbers that training begins with; none changes its layer yet. The base
-   * model's weights must be there.
+   * Gives all of them the numbers that training begins with, if there are any; none changes its
+   * layer yet. The base model's weights must be there.
    *
    * @param arena holds one tensor at a time
    * @param seed of the draws
    */
   public void begin(Arena arena, long seed) {
-    made.forEach(each -> each.begin(new Draws(arena, seed)));
-    parameters.copyMasters();
+    if (!made.isEmpty()) {
+      made.forEach(each -> each.begin(new Draws(arena, seed)));
+      parameters.copyMasters();
+    }
   }
 
   /** Computes as if there were no adapters meanwhile. */

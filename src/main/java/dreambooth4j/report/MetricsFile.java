@@ -63,14 +63,15 @@ public final class MetricsFile implements AutoCloseable {
     }
   }
 
-  /** The next line, its end included and cut at the longest; null at the end of the file. */
+  /** The next line, its end included; null at the end of the file or of what can be ours. */
   private static byte @Nullable [] line(InputStream in) throws IOException {
     ByteArrayOutputStream line = new ByteArrayOutputStream();
     int next = in.read();
     while (next >= 0 && next != '\n') {
-      if (line.size() < LONGEST_LINE_BYTES) {
-        line.write(next);
+      if (line.size() == LONGEST_LINE_BYTES) {
+        return null;
       }
+      line.write(next);
       next = in.read();
     }
     if (next < 0 && line.size() == 0) {

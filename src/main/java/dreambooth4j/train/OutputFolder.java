@@ -7,6 +7,7 @@ import dreambooth4j.weights.FolderChanges;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -185,6 +186,8 @@ final class OutputFolder implements AutoCloseable {
         if (lines.findFirst().orElse("").equals(ConfigWriter.HEADER)) {
           return true;
         }
+      } catch (UncheckedIOException e) {
+        throw e.getCause();
       }
     }
     throw Problem.usage(
