@@ -24,6 +24,7 @@ public final class Caches {
   }
 
   private final StableDiffusion model;
+  private final boolean textTrains;
   private final LatentCache latents;
   private final PromptCache prompts;
 
@@ -37,6 +38,7 @@ public final class Caches {
   public Caches(
       Arena run, Config config, ModelSource base, StableDiffusion model, Consumer<String> note) {
     this.model = model;
+    textTrains = config.training().trainTextEncoder();
     Path folder = config.output().cacheDir();
     TensorCache disk = folder == null ? null : TensorCache.in(folder, run, note);
     PromptEncoder encoder = new PromptEncoder(model, TextEncoding.of(config.model()));
@@ -45,7 +47,7 @@ public final class Caches {
     } else {
       latents = new LatentCache(disk, model, base.fingerprint(Component.VAE));
     }
-    if (disk == null || config.training().trainTextEncoder()) {
+    if (disk == null || textTrains) {
       prompts = new PromptCache(TensorCache.inMemory(run), encoder, "");
     } else {
       prompts = new PromptCache(disk, encoder, PromptEncoder.fingerprint(base));
@@ -72,8 +74,10 @@ public final class Caches {
       Collection<View> views, Collection<String> texts, Listener listener, BooleanSupplier stop) {
     fill("latents", latents, views, listener, stop);
     model.rest();
-    fill("prompts", prompts, texts, listener, stop);
-    model.rest();
+    if (!textTrains) { // what trains says other things once a step needs them
+      fill("prompts", prompts, texts, listener, stop);
+      model.rest();
+    }
   }
 
   private <T> void fill(

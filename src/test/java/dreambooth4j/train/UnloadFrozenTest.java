@@ -57,6 +57,7 @@ class UnloadFrozenTest {
       strings = {
         "train_text_encoder=false",
         "train_text_encoder=true",
+        "stop_text_encoder=0.5 num_train_epochs=4 train_batch_size=3 max_train_steps=8",
         "train_text_encoder=false crop=random shuffle_tags=true",
         "train_text_encoder=false use_lora=true"
       })
@@ -73,6 +74,7 @@ class UnloadFrozenTest {
                   ? List.of(Component.TEXT_ENCODER, Component.TEXT_ENCODER_2, Component.VAE)
                   : List.of(Component.VAE));
       assertThat(unloading.unet()).isEqualTo(plain.unet());
+      assertThat(unloading.text()).isEqualTo(plain.text());
     }
   }
 
