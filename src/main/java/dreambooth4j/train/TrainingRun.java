@@ -77,6 +77,7 @@ public final class TrainingRun {
         StableDiffusion model = Trainer.load(run, base, fitted)) {
       DiskSpace.requireModelFits(run, model, output);
       warn(Devices.note(config.compute().device(), run.device()));
+      warn(sizeNote(model));
       Precision.notes(config.compute(), run.device()).forEach(listener::warning);
       boolean captures = Trainer.captures(run, fitted, listener::warning);
       LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())
@@ -182,6 +183,16 @@ public final class TrainingRun {
           && !Mark.STARTING.isIn(output);
     }
     return output.equals(resumed.toAbsolutePath().normalize().getParent());
+  }
+
+  /** The default of resolution is half of what SDXL was trained at, and it is told so. */
+  private @Nullable String sizeNote(StableDiffusion model) {
+    int usual = model.unet().config().sampleSize() * model.vae().config().factor();
+    int asked = config.data().resolution();
+    return model.unet().config().added() == null || 2 * asked > usual
+        ? null
+        : "resolution is %d, but the base model was trained at %d: set resolution: %d, or it learns to draw what small pictures look like"
+            .formatted(asked, usual, usual);
   }
 
   private void warn(@Nullable String message) {
