@@ -77,7 +77,7 @@ final class DiffusersScript {
     if (key == TrainingConfig.NUM_TRAIN_EPOCHS) {
       return ours.training().maxTrainSteps() == null;
     }
-    if (key == OptimizerConfig.LR_SCHEDULER || key == OptimizerConfig.LR_WARMUP_STEPS) {
+    if (key == LrConfig.LR_SCHEDULER || key == LrConfig.LR_WARMUP_STEPS) {
       return !isConstant(ours) || !isConstant(theirs);
     }
     return true;
@@ -85,9 +85,9 @@ final class DiffusersScript {
 
   /** Whether the learning rate never changes. */
   private static boolean isConstant(Config config) {
-    OptimizerConfig optimizer = config.optimizer();
-    return optimizer.lrScheduler() == LrScheduler.CONSTANT
-        || (optimizer.lrScheduler() == LrScheduler.CONSTANT_WITH_WARMUP
-            && optimizer.lrWarmupSteps() == 0);
+    LrConfig schedule = config.optimizer().schedule();
+    return schedule.scheduler() == LrScheduler.CONSTANT
+        || (schedule.scheduler() == LrScheduler.CONSTANT_WITH_WARMUP
+            && schedule.warmupSteps() == 0);
   }
 }

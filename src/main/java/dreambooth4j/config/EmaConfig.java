@@ -10,10 +10,20 @@ import java.util.Locale;
  * @param warmup how the decay rises to that
  * @param invGamma of {@link Warmup#POWER}: the larger, the slower
  * @param power of {@link Warmup#POWER}: the larger, the faster
+ * @param updateAfterStep steps in which the average is what the weights are
+ * @param minDecay what stays of it in each step after these, at least
  */
-public record EmaConfig(boolean used, double decay, Warmup warmup, double invGamma, double power) {
+public record EmaConfig(
+    boolean used,
+    double decay,
+    Warmup warmup,
+    double invGamma,
+    double power,
+    int updateAfterStep,
+    double minDecay) {
   /** No average is kept. */
-  public static final EmaConfig NONE = new EmaConfig(false, 0.9999, Warmup.NONE, 1, 2.0 / 3);
+  public static final EmaConfig NONE =
+      new EmaConfig(false, 0.9999, Warmup.NONE, 1, 2.0 / 3, 0, 0);
 
   static final Section<EmaConfig> KEYS = new Section<>(Key.Group.TRAINING);
 
@@ -71,6 +81,36 @@ public record EmaConfig(boolean used, double decay, Warmup warmup, double invGam
               "With ema_warmup: power, the exponent of the decay's rise: the larger, the faster it"
                   + " rises.");
 
+  static final Key<EmaConfig, Integer> EMA_UPDATE_AFTER_STEP =
+      KEYS.key("ema_update_after_step", ValueType.atLeast(0), EmaConfig::updateAfterStep)
+          .standard(0)
+          .unit("steps")
+          .help(
+              "Begin averaging after so many steps; until then the average is what the weights"
+                  + " are, and ema_warmup counts from there.");
+
+  static final Key<EmaConfig, Double> EMA_MIN_DECAY =
+      KEYS.key(
+              "ema_min_decay",
+              ValueType.number("a number from 0 to below 1", v -> v >= 0 && v < 1),
+              EmaConfig::minDecay)
+          .standard(0.0)
+          .help(
+              "Least part of the average that is kept in each step, however low ema_warmup would"
+                  + " have it.");
+
+  /** The decay of an update, of which the first is 1, as diffusers' {@code EMAModel} has it. */
+  public double decayAt(long update) {
+    double s = (double) (update - updateAfterStep - 1);
+    double risen =
+        switch (warmup) {
+          case NONE -> s < 0 ? 0 : 1;
+          case RATIO -> s <= 0 ? 0 : (1 + s) / (10 + s);
+          case POWER -> s <= 0 ? 0 : 1 - Math.pow(1 + s / invGamma, -power);
+        };
+    return risen == 0 ? 0 : Math.max(minDecay, Math.min(risen, decay));
+  }
+
   /**
    * The average of a run. The extension keeps one beside the weights where use_ema says so, and
    * takes it for the model only where infer_ema does. A use_ema among the flags decides over a
@@ -89,12 +129,21 @@ public record EmaConfig(boolean used, double decay, Warmup warmup, double invGam
       run.remark(
           "infer_ema: true, but without use_ema: true no average is kept, and the trained weights themselves are saved");
     }
+    if (kept
+        && taken
+        && OptimizerName.of(run.get(OptimizerConfig.OPTIMIZER))
+            == OptimizerName.ADAMW_SCHEDULE_FREE) {
+      run.error(
+          "use_ema: true is not for optimizer: AdamWScheduleFree, which saves an average of its own: leave out use_ema");
+    }
     return new EmaConfig(
         kept && taken,
         run.get(EMA_DECAY),
         run.get(EMA_WARMUP),
         run.get(EMA_INV_GAMMA),
-        run.get(EMA_POWER));
+        run.get(EMA_POWER),
+        run.get(EMA_UPDATE_AFTER_STEP),
+        run.get(EMA_MIN_DECAY));
   }
 
   /** How the decay rises with the number of steps. */

@@ -145,7 +145,6 @@ public final class ForeignKeys {
     refuseOff("train_unet", "the UNet is always trained: set it to true");
     refuse("tomesd", ForeignKeys::some, "no tokens are merged: set it to 0");
     refuseOff("center_crop", "say crop: random for a place drawn each time");
-    refuseOn("scale_lr", "set it to false and give the learning_rate itself");
     refuse(
         "pretrained_vae_name_or_path",
         ForeignKeys::set,

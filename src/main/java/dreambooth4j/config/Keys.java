@@ -37,6 +37,7 @@ public final class Keys {
           new Place<>(Config::noise, NoiseConfig.KEYS),
           new Place<>(Config::timesteps, TimestepConfig.KEYS),
           new Place<>(Config::optimizer, OptimizerConfig.KEYS),
+          new Place<>(config -> config.optimizer().schedule(), LrConfig.KEYS),
           new Place<>(Config::lora, LoraConfig.KEYS),
           new Place<>(Config::ema, EmaConfig.KEYS),
           new Place<>(Config::compute, ComputeConfig.KEYS),

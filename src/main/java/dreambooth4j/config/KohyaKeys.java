@@ -112,7 +112,6 @@ public final class KohyaKeys {
         "log_prefix",
         "log_with",
         "no_metadata",
-        "optimizer_args",
         "token_warmup_min",
         "token_warmup_step",
         "training_comment",

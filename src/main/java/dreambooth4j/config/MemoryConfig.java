@@ -72,6 +72,12 @@ public record MemoryConfig(
     if (config.fusedBackwardPass) {
       checkFused(run);
     }
+    OptimizerName name = OptimizerName.of(run.get(OptimizerConfig.OPTIMIZER));
+    if (config.use8bitAdam && !name.fits8Bits()) {
+      run.error(
+          "use_8bit_adam: true is not for optimizer: %s, whose numbers need 32 bits: leave it out, or take 8bit AdamW"
+              .formatted(name.label()));
+    }
     return config;
   }
 
@@ -83,6 +89,10 @@ public record MemoryConfig(
     if (run.get(TrainingConfig.GRADIENT_ACCUMULATION_STEPS) > 1) {
       run.error(
           "fused_backward_pass updates after every batch: set gradient_accumulation_steps: 1 and raise train_batch_size, or leave out fused_backward_pass");
+    }
+    if (OptimizerName.of(run.get(OptimizerConfig.OPTIMIZER)) == OptimizerName.PRODIGY) {
+      run.error(
+          "fused_backward_pass updates before all gradients are known, which optimizer: Prodigy needs: leave out fused_backward_pass");
     }
     if (run.get(ComputeConfig.MIXED_PRECISION) == MixedPrecision.FP16) {
       run.error(

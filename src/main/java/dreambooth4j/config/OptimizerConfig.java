@@ -1,8 +1,7 @@
 package dreambooth4j.config;
 
 import dreambooth4j.config.Layer.Raw;
-import java.util.List;
-import java.util.Locale;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,30 +11,28 @@ import org.jspecify.annotations.Nullable;
  * @param learningRate the learning rate after the warm-up
  * @param textEncoderLearningRate the text encoder's own; null where it has none
  * @param textEncoder2LearningRate that of SDXL's second one; null where it is the first one's
- * @param lrScheduler how it changes with the step
- * @param lrWarmupSteps steps of the linear warm-up
- * @param lrNumCycles cycles of cosine_with_restarts
- * @param lrPower degree of polynomial
+ * @param scaleLr whether both count for one picture, and are multiplied with those of a step
+ * @param schedule how it changes with the step
  * @param adamBeta1 decay of the first moment
  * @param adamBeta2 decay of the second moment, or of the only one
  * @param adamWeightDecay decoupled weight decay
  * @param adamEpsilon added to the root of the second moment
  * @param maxGradNorm the gradient's global norm is clipped to this; 0 clips nothing
+ * @param arguments what the rule has for itself, by name
  */
 public record OptimizerConfig(
     OptimizerName name,
     double learningRate,
     @Nullable Double textEncoderLearningRate,
     @Nullable Double textEncoder2LearningRate,
-    LrScheduler lrScheduler,
-    int lrWarmupSteps,
-    int lrNumCycles,
-    double lrPower,
+    boolean scaleLr,
+    LrConfig schedule,
     double adamBeta1,
     double adamBeta2,
     double adamWeightDecay,
     double adamEpsilon,
-    double maxGradNorm) {
+    double maxGradNorm,
+    Map<String, Double> arguments) {
   static final Section<OptimizerConfig> KEYS = new Section<>(Key.Group.TRAINING);
 
   static final Key<OptimizerConfig, String> OPTIMIZER =
@@ -47,8 +44,20 @@ public record OptimizerConfig(
           .standard(OptimizerName.written().get(0))
           .extension(OptimizerName.written().get(1))
           .help(
-              "Rule that updates the weights; 8bit before its name is use_8bit_adam. "
+              "Rule that updates the weights; 8bit before it is use_8bit_adam. "
                   + OptimizerName.inWords());
+  static final Key<OptimizerConfig, String> OPTIMIZER_ARGS =
+      KEYS.key(
+              "optimizer_args",
+              new ValueType<>(
+                  "name=value pairs separated by spaces",
+                  (text, folder) -> OptimizerArguments.text(OptimizerArguments.parse(text)),
+                  ValueType.Kind.TEXT),
+              optimizer -> OptimizerArguments.text(optimizer.arguments()))
+          .standard("")
+          .help(
+              "What only some optimizers have, as name=value separated by spaces: "
+                  + OptimizerName.argumentsInWords());
   static final Key<OptimizerConfig, Double> LEARNING_RATE =
       KEYS.key("learning_rate", ValueType.upTo(1e38), OptimizerConfig::learningRate)
           .standard(2e-6)
@@ -75,40 +84,12 @@ public record OptimizerConfig(
           .help(
               "How far each step moves the weights of SDXL's second text encoder where text encoders"
                   + " are trained; other models have none.");
-  static final Key<OptimizerConfig, LrScheduler> LR_SCHEDULER =
-      KEYS.key(
-              "lr_scheduler",
-              ValueType.oneOf(
-                  List.of(LrScheduler.values()), (text, folder) -> LrScheduler.name(text)),
-              OptimizerConfig::lrScheduler)
-          .standard(LrScheduler.CONSTANT_WITH_WARMUP)
-          .diffusers(LrScheduler.CONSTANT)
+  static final Key<OptimizerConfig, Boolean> SCALE_LR =
+      KEYS.key("scale_lr", ValueType.flag(), OptimizerConfig::scaleLr)
+          .standard(false)
           .help(
-              "How the learning rate changes over the run, by the names and rules of diffusers:"
-                  + " constant and constant_with_warmup hold it; linear, cosine,"
-                  + " cosine_with_restarts and polynomial let it fall to the end.");
-  static final Key<OptimizerConfig, Integer> LR_WARMUP_STEPS =
-      KEYS.key("lr_warmup_steps", ValueType.atLeast(0), OptimizerConfig::lrWarmupSteps)
-          .standard(0)
-          .diffusers(500)
-          .extension(500)
-          .unit("steps")
-          .help(
-              "How long the learning rate rises from 0 at the start, with every lr_scheduler but"
-                  + " constant.");
-  static final Key<OptimizerConfig, Integer> LR_NUM_CYCLES =
-      KEYS.key("lr_num_cycles", ValueType.atLeast(1), OptimizerConfig::lrNumCycles)
-          .standard(1)
-          .alias("lr_cycles")
-          .help(
-              "With lr_scheduler: cosine_with_restarts, how many times the learning rate falls to"
-                  + " 0 during the run.");
-  static final Key<OptimizerConfig, Double> LR_POWER =
-      KEYS.key("lr_power", ValueType.number(1e-3, 1000), OptimizerConfig::lrPower)
-          .standard(1.0)
-          .help(
-              "With lr_scheduler: polynomial, the exponent of its fall: 1 is a straight line, more"
-                  + " falls faster at first.");
+              "Multiply the learning rates with train_batch_size and gradient_accumulation_steps,"
+                  + " as diffusers' scripts do, so that they are those of a single picture.");
   static final Key<OptimizerConfig, Double> ADAM_BETA1 =
       KEYS.key("adam_beta1", belowOne(), OptimizerConfig::adamBeta1)
           .standard(0.9)
@@ -166,27 +147,80 @@ public record OptimizerConfig(
    * @param lora whether they are those of adapters
    */
   static OptimizerConfig of(Values run, boolean trainsText, boolean lora) {
-    checkExtensionsSchedule(run);
     OptimizerName name = OptimizerName.of(run.get(OPTIMIZER));
     Double beta2 = run.orNull(ADAM_BETA2);
     OptimizerConfig made =
         new OptimizerConfig(
             name,
-            lora ? LoraConfig.learningRate(run) : run.get(LEARNING_RATE),
+            learningRate(run, name, lora),
             lora ? LoraConfig.textLearningRate(run) : run.orNull(TEXT_ENCODER_LEARNING_RATE),
             run.orNull(TEXT_ENCODER_2_LEARNING_RATE),
-            run.get(LR_SCHEDULER),
-            run.get(LR_WARMUP_STEPS),
-            run.get(LR_NUM_CYCLES),
-            run.get(LR_POWER),
+            run.get(SCALE_LR),
+            LrConfig.of(run),
             run.get(ADAM_BETA1),
             beta2 == null ? name.beta2() : beta2,
             run.get(ADAM_WEIGHT_DECAY),
             run.get(ADAM_EPSILON),
-            run.get(MAX_GRAD_NORM));
+            run.get(MAX_GRAD_NORM),
+            arguments(run, name));
     made.checkOwnRate(run, TEXT_ENCODER_LEARNING_RATE, trainsText);
     made.checkOwnRate(run, TEXT_ENCODER_2_LEARNING_RATE, trainsText);
+    made.checkRule(run);
     return made;
+  }
+
+  /** Of a rule that finds its own rate, what that is multiplied with is 1 unless somebody says it. */
+  private static double learningRate(Values run, OptimizerName name, boolean lora) {
+    boolean said = run.has(LEARNING_RATE) || (lora && run.has(LoraConfig.LORA_LEARNING_RATE));
+    if (name == OptimizerName.PRODIGY && !said) {
+      return 1;
+    }
+    return lora ? LoraConfig.learningRate(run) : run.get(LEARNING_RATE);
+  }
+
+  private static Map<String, Double> arguments(Values run, OptimizerName name) {
+    Map<String, Double> arguments = OptimizerArguments.parse(run.get(OPTIMIZER_ARGS));
+    for (String each : arguments.keySet()) {
+      if (!name.arguments().contains(each)) {
+        run.error(
+            "optimizer_args: %s is no argument of %s here; %s"
+                .formatted(
+                    each,
+                    name.label(),
+                    name.arguments().isEmpty()
+                        ? "it has none: see the keys adam_beta1, adam_beta2, adam_weight_decay and adam_epsilon"
+                        : "there are " + String.join(", ", name.arguments())));
+      }
+    }
+    return arguments;
+  }
+
+  private void checkRule(Values run) {
+    if (name == OptimizerName.PRODIGY
+        && (textEncoderRateFactor() != 1 || rateFactor(textEncoder2LearningRate) != 1)) {
+      run.error(
+          "optimizer: Prodigy finds one learning rate for all that trains: leave out the text encoder's own");
+    }
+    if (name == OptimizerName.PRODIGY && learningRate < 0.01) {
+      run.remark(
+          "learning_rate: %s is what optimizer: Prodigy multiplies the rate with that it finds by itself; 1 is usual"
+              .formatted(learningRate));
+    }
+    if (name == OptimizerName.ADAFACTOR && arguments.getOrDefault("relative_step", 0.0) != 0) {
+      run.remark(
+          "optimizer_args: with relative_step Adafactor takes its own learning rate, and learning_rate and lr_scheduler have no effect");
+    }
+    if (name == OptimizerName.ADAMW_SCHEDULE_FREE) {
+      if (schedule.scheduler() != LrScheduler.CONSTANT
+          && schedule.scheduler() != LrScheduler.CONSTANT_WITH_WARMUP) {
+        run.remark(
+            "lr_scheduler: %s lets the learning rate fall, which optimizer: AdamWScheduleFree does by averaging: constant_with_warmup is usual with it"
+                .formatted(schedule.scheduler()));
+      }
+      if (adamBeta1 == 0) {
+        run.error("adam_beta1: 0 is not for optimizer: AdamWScheduleFree; 0.9 is usual");
+      }
+    }
   }
 
   /** A learning rate of a text encoder's own is a multiple of the run's. */
@@ -204,30 +238,6 @@ public record OptimizerConfig(
       run.error(
           "%s: %s is too many times learning_rate: %s; raise learning_rate"
               .formatted(raw.at(key.name()), own, learningRate));
-    }
-  }
-
-  /** Three schedules of the extension have the names of others here. */
-  private static void checkExtensionsSchedule(Values run) {
-    Raw raw = run.raw(LR_SCHEDULER);
-    String name = raw == null || raw.text() == null ? "" : raw.text().toLowerCase(Locale.ROOT);
-    String advice =
-        switch (name) {
-          case "constant" -> "begins at a part of the learning rate: say constant_with_warmup";
-          case "linear" -> "rises to the learning rate: say linear_with_warmup, which falls to 0";
-          case "cosine" -> "rises again after each fall: say cosine_with_restarts";
-          default -> "";
-        };
-    if (raw != null && run.isExtensions(LR_SCHEDULER) && !advice.isEmpty()) {
-      run.error(
-          "%s: %s is not done here as the extension does it, where it %s"
-              .formatted(raw.at(LR_SCHEDULER.name()), name, advice));
-    }
-    int warmup = run.get(LR_WARMUP_STEPS);
-    if (warmup > 0 && run.isExtensions(LR_WARMUP_STEPS)) {
-      run.remark(
-          "lr_warmup_steps: %d counts pictures in the extension; here it is %d steps"
-              .formatted(warmup, warmup));
     }
   }
 

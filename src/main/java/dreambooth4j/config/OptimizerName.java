@@ -11,13 +11,37 @@ import org.jspecify.annotations.Nullable;
 /** The rules that update weights. */
 public enum OptimizerName {
   /** Loshchilov and Hutter 2019. */
-  ADAMW("AdamW", 0.999, "AdamW suits most runs."),
+  ADAMW("AdamW", 0.999, true, "", "AdamW suits most runs."),
   /** Chen et al. 2023. */
   LION(
       "Lion",
       0.99,
-      "Lion remembers half as much of each weight, and wants a learning_rate 3 to 10 times smaller"
-          + " and an adam_weight_decay as many times larger.");
+      true,
+      "",
+      "Lion wants a learning_rate 3 to 10 times smaller."),
+  /** With momentum. */
+  SGD("SGD", 0.999, true, "momentum nesterov", "SGD is gradient descent with momentum."),
+  /** Shazeer and Stern 2018. */
+  ADAFACTOR(
+      "Adafactor",
+      0.999,
+      false,
+      "relative_step scale_parameter warmup_init clip_threshold decay_rate beta1",
+      "Adafactor takes least memory."),
+  /** Mishchenko and Defazio 2023. */
+  PRODIGY(
+      "Prodigy",
+      0.999,
+      false,
+      "d0 d_coef use_bias_correction safeguard_warmup",
+      "Prodigy finds the learning rate by itself."),
+  /** Defazio et al. 2024. */
+  ADAMW_SCHEDULE_FREE(
+      "AdamWScheduleFree",
+      0.999,
+      false,
+      "r weight_lr_power",
+      "AdamWScheduleFree saves an average of its steps.");
 
   private static final String IN_8_BITS = "8bit ";
 
@@ -28,16 +52,38 @@ public enum OptimizerName {
               .formatted(
                   Stream.of(values())
                       .map(each -> each.label.toLowerCase(Locale.ROOT))
-                      .collect(Collectors.joining("|"))));
+                      .collect(Collectors.joining("|", "", "|sgdnesterov"))));
 
   private final String label;
   private final double beta2;
+  private final boolean fits8Bits;
+  private final List<String> arguments;
   private final String about;
 
-  OptimizerName(String label, double beta2, String about) {
+  OptimizerName(String label, double beta2, boolean fits8Bits, String arguments, String about) {
     this.label = label;
     this.beta2 = beta2;
+    this.fits8Bits = fits8Bits;
+    this.arguments = arguments.isEmpty() ? List.of() : List.of(arguments.split(" ", -1));
     this.about = about;
+  }
+
+  /** What optimizer_args may hold. */
+  List<String> arguments() {
+    return arguments;
+  }
+
+  /** Whether what it remembers can be held in 8 bits. */
+  boolean fits8Bits() {
+    return fits8Bits;
+  }
+
+  /** Which has which arguments. */
+  static String argumentsInWords() {
+    return Stream.of(values())
+        .filter(each -> !each.arguments.isEmpty())
+        .map(each -> each.label + " " + String.join(", ", each.arguments))
+        .collect(Collectors.joining("; ", "", "."));
   }
 
   /** The name in configuration files and checkpoints. */
@@ -63,7 +109,11 @@ public enum OptimizerName {
   /** What optimizer takes: each name, and each with moments in 8 bits. */
   static List<String> written() {
     return Stream.of(values())
-        .flatMap(each -> Stream.of(each.label, IN_8_BITS + each.label))
+        .flatMap(
+            each ->
+                each.fits8Bits
+                    ? Stream.of(each.label, IN_8_BITS + each.label)
+                    : Stream.of(each.label))
         .toList();
   }
 
@@ -73,10 +123,11 @@ public enum OptimizerName {
     if (!matcher.matches()) {
       return text;
     }
+    String name = matcher.group("name").replace("nesterov", ""); // which is usual here
     String label =
         Stream.of(values())
             .map(OptimizerName::label)
-            .filter(matcher.group("name")::equalsIgnoreCase)
+            .filter(name::equalsIgnoreCase)
             .findFirst()
             .orElseThrow();
     boolean in8Bits = matcher.group("before") != null || matcher.group("after") != null;
@@ -103,8 +154,6 @@ public enum OptimizerName {
 
   /** What adam_beta2 is with each, in words. */
   static String beta2InWords() {
-    return Stream.of(values())
-        .map(each -> each.beta2 + " with " + each.label)
-        .collect(Collectors.joining(", "));
+    return "0.999, with Lion 0.99";
   }
 }

@@ -67,6 +67,9 @@ public abstract class Optimizer {
       states.add(new OptimizerState(arena, each, rule, moments, rounding));
     }
     active = new ArrayList<>(states);
+    if (rule.savedAt() != 0) {
+      groups.forEach(each -> each.parameters().keepAverage(arena));
+    }
   }
 
   /** What moments are held in. */
@@ -80,7 +83,7 @@ public abstract class Optimizer {
     long bytes = 0;
     for (Parameters of : all) {
       for (StateTensor each : StateTensor.layout(rule, moments(of, in8Bits))) {
-        bytes += each.count(of.flatCount()) * each.dtype().bytes();
+        bytes += each.extent().of(of) * each.dtype().bytes();
       }
     }
     return bytes;
@@ -178,6 +181,20 @@ public abstract class Optimizer {
 
   /** The first parameter whose gradient arrived in this step and was not finite, or null. */
   protected abstract @Nullable Parameter badArrival();
+
+  /**
+   * Brings what is saved up to the weights, where the rule saves something else: {@link
+   * Parameters#average}, which it keeps then.
+   */
+  public final void bringUpSaved() {
+    double factor = rule.savedAt();
+    if (factor != 0) {
+      for (OptimizerState each : states) {
+        Moment last = each.moments().get(each.moments().size() - 1);
+        each.parameters().setAverage(last.values(), factor);
+      }
+    }
+  }
 
   /** Leaves a group as it is from now on; what is remembered of it stays. */
   public final void freeze(Parameters group) {

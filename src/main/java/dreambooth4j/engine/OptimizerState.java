@@ -14,6 +14,7 @@ public final class OptimizerState {
   private final Rounding rounding;
   private final Map<StateTensor, Tensor> tensors = new LinkedHashMap<>();
   private final List<Moment> moments = new ArrayList<>();
+  private final List<Tensor> numbers = new ArrayList<>();
 
   /** Allocates it in {@code arena}, all zero, the moments in this type or, U8, in 8 bits. */
   OptimizerState(
@@ -23,7 +24,12 @@ public final class OptimizerState {
     this.rounding = rounding;
     for (StateTensor each : StateTensor.layout(rule, type)) {
       String what = "optimizer's " + each.name();
-      tensors.put(each, arena.zeros(what, each.dtype(), each.count(parameters.flatCount())));
+      tensors.put(each, arena.zeros(what, each.dtype(), each.extent().of(parameters)));
+    }
+    for (UpdateRule.GroupNumber each : rule.numbers()) {
+      Tensor number = tensor(StateTensor.number(each));
+      number.copyFrom(new double[] {each.begin()});
+      numbers.add(number);
     }
     for (UpdateRule.Remembered each : rule.moments()) {
       Tensor values = tensor(StateTensor.values(each, type));
@@ -57,6 +63,34 @@ public final class OptimizerState {
   /** F32 [1], how many steps were taken. */
   public Tensor steps() {
     return tensor(StateTensor.STEPS);
+  }
+
+  /** The group's numbers, in the rule's order. */
+  List<Double> numbers() {
+    return numbers.stream().map(Tensor::item).toList();
+  }
+
+  /** Remembers other numbers of the group. */
+  void remember(List<Double> others) {
+    for (int i = 0; i < numbers.size(); i++) {
+      numbers.get(i).copyFrom(new double[] {others.get(i)});
+    }
+  }
+
+  /** What is remembered of one tensor beside its moments: views, flat, to be released. */
+  List<Tensor> ofTensors(TensorRule rule, Parameter of) {
+    List<Tensor> slices = new ArrayList<>();
+    for (StateTensor each : rule.ofTensors()) {
+      long from = 0;
+      for (Parameter before : parameters.all()) {
+        if (before == of) {
+          break;
+        }
+        from += each.extent().of(before.shape());
+      }
+      slices.add(tensor(each).rows(from, each.extent().of(of.shape())));
+    }
+    return slices;
   }
 
   /** What is remembered of each weight, in the rule's order. */

@@ -1,6 +1,8 @@
 package dreambooth4j.engine;
 
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
@@ -40,10 +42,20 @@ public final class PlainOptimizer extends Optimizer {
   }
 
   /** Counts one step more of a group, which learns at its own part of this rate. */
-  private static UpdateRule.Step next(OptimizerState state, double rate, double gradientFactor) {
+  private UpdateRule.Step next(OptimizerState state, double rate, double gradientFactor) {
     Tensor steps = state.steps();
     Native.run("steps", () -> steps.handle().add_(new Scalar(1)));
-    return new UpdateRule.Step((long) steps.item(), rate * state.rateFactor(), gradientFactor);
+    UpdateRule.Step step =
+        new UpdateRule.Step(
+            (long) steps.item(), rate * state.rateFactor(), gradientFactor, state.numbers());
+    return remembered(state, step, rule().next(step));
+  }
+
+  /** A step with other numbers of its group, which are remembered. */
+  private static UpdateRule.Step remembered(
+      OptimizerState state, UpdateRule.Step step, List<Double> numbers) {
+    state.remember(numbers);
+    return step.with(numbers);
   }
 
   @Override
@@ -53,18 +65,31 @@ public final class PlainOptimizer extends Optimizer {
     if (step == null) {
       throw new IllegalStateException("no step of gradients that arrive has begun");
     }
+    if (rule() instanceof TensorRule) {
+      seen(parameter, gradients);
+      if (bad == null) {
+        updateTensor(state, step, parameter, gradients);
+      }
+      return;
+    }
     inPieces(
         gradients,
         (from, piece) -> {
-          double squares = squares(piece);
-          arrivedSquares += squares;
-          if (bad == null && !Double.isFinite(squares)) {
-            bad = parameter;
-          }
+          seen(parameter, piece);
           if (bad == null) {
-            update(state, step, part(span, from, piece), piece);
+            update(state, step, part(span, from, piece), piece, null);
           }
         });
+  }
+
+  /** Adds to the norm, and notes the first that is not finite. */
+  private void seen(Parameter parameter, Tensor gradients) {
+    double[] squares = {0};
+    inPieces(gradients, (from, piece) -> squares[0] += squares(piece));
+    arrivedSquares += squares[0];
+    if (bad == null && !Double.isFinite(squares[0])) {
+      bad = parameter;
+    }
   }
 
   @Override
@@ -148,14 +173,73 @@ public final class PlainOptimizer extends Optimizer {
 
   /** Updates all weights whose gradients were gathered. */
   private void step(double learningRate, double gradientFactor) {
-    for (OptimizerState each : active(false)) {
-      UpdateRule.Step step = next(each, learningRate, gradientFactor);
-      for (Parameters.Span span : each.parameters().trainedSpans()) {
-        Tensor gradients = each.parameters().gradients().rows(span.from(), span.length());
-        inPieces(gradients, (from, piece) -> update(each, step, part(span, from, piece), piece));
-        gradients.release();
-      }
+    Map<OptimizerState, UpdateRule.Step> steps = new LinkedHashMap<>();
+    active(false).forEach(each -> steps.put(each, next(each, learningRate, gradientFactor)));
+    if (rule() instanceof SurveyingRule surveying) {
+      survey(surveying, steps);
     }
+    steps.forEach(
+        (each, step) -> {
+          if (rule() instanceof TensorRule) {
+            each.parameters().all().stream()
+                .filter(Parameter::isTrainable)
+                .forEach(tensor -> updateTensor(each, step, tensor, flat(each, tensor)));
+          } else {
+            gathered(each, (span, piece) -> update(each, step, span, piece, null));
+          }
+        });
+  }
+
+  private static Tensor flat(OptimizerState state, Parameter tensor) {
+    return state.parameters().gradients().rows(tensor.offset(), tensor.count());
+  }
+
+  /** Hands on a group's gathered gradients, no narrower than F32, with where each piece lies. */
+  private static void gathered(
+      OptimizerState state, BiConsumer<Parameters.Span, Tensor> user) {
+    for (Parameters.Span span : state.parameters().trainedSpans()) {
+      Tensor gradients = state.parameters().gradients().rows(span.from(), span.length());
+      inPieces(gradients, (from, piece) -> user.accept(part(span, from, piece), piece));
+      gradients.release();
+    }
+  }
+
+  /** A rule that needs sums over all gradients gets them, and says the steps' numbers by them. */
+  private static void survey(SurveyingRule rule, Map<OptimizerState, UpdateRule.Step> steps) {
+    double[] sums = new double[2];
+    steps.forEach(
+        (each, step) ->
+            gathered(
+                each,
+                (span, piece) -> {
+                  List<Moment> parts = parts(each, span);
+                  if (!piece.arena().isDry()) {
+                    double[] more = rule.survey(step, piece, values(parts));
+                    sums[0] += more[0];
+                    sums[1] += more[1];
+                  }
+                  parts.forEach(Moment::release);
+                }));
+    steps.replaceAll((each, step) -> remembered(each, step, rule.next(step, sums)));
+  }
+
+  private static List<Moment> parts(OptimizerState state, Parameters.Span span) {
+    return state.moments().stream().map(each -> each.part(span)).toList();
+  }
+
+  private static List<Tensor> values(List<Moment> moments) {
+    return moments.stream().map(Moment::values).toList();
+  }
+
+  /** Updates one tensor by a rule that must see it whole; its gradients are widened whole too. */
+  private void updateTensor(
+      OptimizerState state, UpdateRule.Step step, Parameter tensor, Tensor gradients) {
+    Parameters.Span span = new Parameters.Span(tensor.offset(), tensor.count());
+    Tensor own = gradients.rows(0, tensor.count());
+    Tensor wide = own.dtype().isHalf() ? widened(own, 0, tensor.count()) : own.retain();
+    update(state, step, span, wide, tensor);
+    wide.release();
+    own.release();
   }
 
   private static Parameters.Span part(Parameters.Span of, long from, Tensor piece) {
@@ -167,17 +251,21 @@ public final class PlainOptimizer extends Optimizer {
    * that makes is made.
    */
   private void update(
-      OptimizerState state, UpdateRule.Step step, Parameters.Span span, Tensor gradients) {
+      OptimizerState state,
+      UpdateRule.Step step,
+      Parameters.Span span,
+      Tensor gradients,
+      @Nullable Parameter tensor) {
     Parameters group = state.parameters();
     if (group.roundsAtRandom()) {
-      updateAlone(state, step, span, gradients);
+      updateAlone(state, step, span, gradients, tensor);
       return;
     }
     if (gradients.arena().isDry()) {
       return;
     }
     Tensor masters = group.masters().rows(span.from(), span.length());
-    compute(state, step, span, masters, gradients);
+    compute(state, step, span, masters, gradients, tensor);
     if (group.hasMasters()) {
       Tensor weights = group.weights().rows(span.from(), span.length());
       weights.copyFrom(masters);
@@ -188,10 +276,14 @@ public final class PlainOptimizer extends Optimizer {
 
   /** Updates a part of weights that have no masters, in F32, and rounds it at random. */
   private void updateAlone(
-      OptimizerState state, UpdateRule.Step step, Parameters.Span span, Tensor gradients) {
+      OptimizerState state,
+      UpdateRule.Step step,
+      Parameters.Span span,
+      Tensor gradients,
+      @Nullable Parameter tensor) {
     Tensor wide = widened(state.parameters().weights(), span.from(), span.length());
     if (!gradients.arena().isDry()) {
-      compute(state, step, span, wide, gradients);
+      compute(state, step, span, wide, gradients, tensor);
       Tensor weights = state.parameters().weights().rows(span.from(), span.length());
       state.rounding().round(wide, weights, span.from(), step.number());
       weights.release();
@@ -204,13 +296,35 @@ public final class PlainOptimizer extends Optimizer {
       UpdateRule.Step step,
       Parameters.Span span,
       Tensor masters,
-      Tensor gradients) {
+      Tensor gradients,
+      @Nullable Parameter tensor) {
     if (options().in8Bits()) {
       new QuantizedUpdate(rule().inF32(step), masters, gradients, state.moments()).run(span.from());
       return;
     }
-    List<Moment> parts = state.moments().stream().map(each -> each.part(span)).toList();
-    rule().update(step, masters, gradients, parts.stream().map(Moment::values).toList());
+    List<Moment> parts = parts(state, span);
+    if (tensor != null && rule() instanceof TensorRule of) {
+      compute(of, state, step, tensor, masters, gradients, values(parts));
+    } else {
+      rule().update(step, masters, gradients, values(parts));
+    }
     parts.forEach(Moment::release);
+  }
+
+  private static void compute(
+      TensorRule rule,
+      OptimizerState state,
+      UpdateRule.Step step,
+      Parameter tensor,
+      Tensor masters,
+      Tensor gradients,
+      List<Tensor> moments) {
+    long[] shape = tensor.shape();
+    List<Tensor> all = new ArrayList<>(List.of(masters.reshaped(shape), gradients.reshaped(shape)));
+    moments.forEach(each -> all.add(each.reshaped(shape)));
+    List<Tensor> own = state.ofTensors(rule, tensor);
+    rule.update(step, shape, all.get(0), all.get(1), all.subList(2, all.size()), own);
+    all.forEach(Tensor::release);
+    own.forEach(Tensor::release);
   }
 }

@@ -16,6 +16,10 @@ public final class UpdateRules {
   static {
     ALL.put(AdamW.NAME, AdamW::new);
     ALL.put(Lion.NAME, Lion::new);
+    ALL.put(Sgd.NAME, Sgd::new);
+    ALL.put(Adafactor.NAME, Adafactor::new);
+    ALL.put(Prodigy.NAME, Prodigy::new);
+    ALL.put(ScheduleFree.NAME, ScheduleFree::new);
   }
 
   private UpdateRules() {}
@@ -23,6 +27,12 @@ public final class UpdateRules {
   /** All names. */
   public static List<String> names() {
     return List.copyOf(ALL.keySet());
+  }
+
+  /** The names of those that have a kernel. */
+  public static List<String> withKernels() {
+    UpdateRule.Constants any = new UpdateRule.Constants(0, 0, 1, 0);
+    return names().stream().filter(name -> named(name, any).hasKernel()).toList();
   }
 
   /** The rule of this name, one of {@link #names}. */

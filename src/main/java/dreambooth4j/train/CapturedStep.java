@@ -4,6 +4,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.Config;
 import dreambooth4j.engine.Device;
+import dreambooth4j.engine.UpdateRules;
 import dreambooth4j.engine.kernel.Recorder;
 import java.util.HashMap;
 import java.util.Map;
@@ -67,6 +68,10 @@ public final class CapturedStep implements AutoCloseable {
     }
     if (config.noise().multiresIterations() > 0) {
       return "with multires_noise_iterations the host draws the sizes of the levels";
+    }
+    String rule = config.optimizer().name().label();
+    if (!UpdateRules.withKernels().contains(rule)) {
+      return "optimizer: " + rule + " is computed by libtorch's ops, with the host's help";
     }
     if (config.memory().fusedBackwardPass()) {
       return "with fused_backward_pass the host hands on each gradient as it arrives";

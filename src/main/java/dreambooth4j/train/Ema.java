@@ -34,19 +34,7 @@ final class Ema {
 
   /** 1 − decay of the next update. */
   double rate() {
-    return 1 - decay(updates + 1);
-  }
-
-  /** The decay of an update; the first is 1. */
-  private double decay(long update) {
-    double s = update - 1;
-    double risen =
-        switch (config.warmup()) {
-          case NONE -> 1;
-          case RATIO -> s == 0 ? 0 : (1 + s) / (10 + s);
-          case POWER -> s == 0 ? 0 : 1 - Math.pow(1 + s / config.invGamma(), -config.power());
-        };
-    return Math.min(risen, config.decay());
+    return 1 - config.decayAt(updates + 1L);
   }
 
   /**
@@ -69,7 +57,7 @@ final class Ema {
   @Nullable String note(int steps) {
     double base = 1;
     for (long i = 1; i <= steps && base >= MUCH; i++) {
-      base *= decay(i);
+      base *= config.decayAt(i);
     }
     return base < MUCH
         ? null

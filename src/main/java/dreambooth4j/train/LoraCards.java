@@ -80,7 +80,7 @@ final class LoraCards {
           "ss_text_encoder_lr",
           Double.toString(rate * config.optimizer().textEncoderRateFactor()));
     }
-    notes.put("ss_lr_scheduler", config.optimizer().lrScheduler().toString());
+    notes.put("ss_lr_scheduler", config.optimizer().schedule().scheduler().toString());
     notes.put("ss_optimizer", config.optimizer().name().label());
     notes.put("ss_seed", Long.toString(config.training().seed()));
     notes.put("ss_batch_size_per_device", Integer.toString(config.training().trainBatchSize()));

@@ -2,7 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.config.EmaConfig;
 import dreambooth4j.config.LoraConfig;
-import dreambooth4j.config.LrScheduler;
+import dreambooth4j.config.LrConfig;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.config.OptimizerConfig;
@@ -27,6 +27,7 @@ import dreambooth4j.random.CounterRandom;
 import dreambooth4j.weights.Component;
 import java.nio.FloatBuffer;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 
@@ -76,15 +77,14 @@ public final class MadeUpTraining implements AutoCloseable {
           learningRate,
           null,
           null,
-          LrScheduler.CONSTANT,
-          0,
-          1,
-          1,
+          false,
+          LrConfig.CONSTANT,
           0.9,
           0.999,
           1e-2,
           1e-8,
-          maxGradNorm);
+          maxGradNorm,
+          Map.of());
     }
   }
 

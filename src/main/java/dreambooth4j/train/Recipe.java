@@ -47,18 +47,16 @@ public record Recipe(
    * @throws Problem where that takes kernels, and on CUDA ours are off
    */
   Optimizer updating(Arena run, List<Optimizer.Group> groups) {
+    UpdateRule rule = rule();
     boolean fullBf16 =
         groups.stream().map(Optimizer.Group::parameters).anyMatch(Parameters::roundsAtRandom);
-    if (run.device() == Device.CUDA
-        && Kernels.of(run) == null
-        && (memory.use8bitAdam() || fullBf16)) {
-      throw Problem.usage(
-          "use_8bit_adam and full_bf16 are done on CUDA by kernels of ours, which DREAMBOOTH4J_KERNELS=off leaves out: unset it, or leave out these keys");
+    if (run.device() == Device.CUDA && (memory.use8bitAdam() || fullBf16)) {
+      requireKernels(run, rule);
     }
     Optimizer made =
         KernelOptimizer.orPlain(
             run,
-            rule(),
+            rule,
             groups,
             new Optimizer.Options(optimizer.maxGradNorm(), memory.use8bitAdam(), seed));
     made.zeroGradients();
@@ -71,13 +69,26 @@ public record Recipe(
             optimizer.adamBeta1(),
             optimizer.adamBeta2(),
             optimizer.adamEpsilon(),
-            optimizer.adamWeightDecay());
+            optimizer.adamWeightDecay(),
+            optimizer.arguments());
     return UpdateRules.named(optimizer.name().label(), constants);
   }
 
   /** Bytes of what will be remembered of weights that learn so. */
   long stateBytes(List<Parameters> weights) {
     return Optimizer.stateBytes(rule(), weights, memory.use8bitAdam());
+  }
+
+  private static void requireKernels(Arena run, UpdateRule rule) {
+    if (!rule.hasKernel()) {
+      throw Problem.usage(
+          "full_bf16 is done on CUDA by kernels of ours, and optimizer: %s has none yet: leave out full_bf16, or take AdamW"
+              .formatted(rule.name()));
+    }
+    if (Kernels.of(run) == null) {
+      throw Problem.usage(
+          "use_8bit_adam and full_bf16 are done on CUDA by kernels of ours, which DREAMBOOTH4J_KERNELS=off leaves out: unset it, or leave out these keys");
+    }
   }
 
   /** Whether activations are computed again in backward. */

@@ -4,6 +4,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.DecidingKeys;
+import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.config.TimestepConfig;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.View;
@@ -97,7 +98,9 @@ public final class Trainer implements AutoCloseable {
     Integer most = config.training().maxTrainSteps();
     steps =
         most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
-    learningRate = new LearningRate(config.optimizer(), steps);
+    OptimizerConfig optimizer = config.optimizer();
+    int pictures = optimizer.scaleLr() ? config.training().trainBatchSize() * batchesPerStep : 1;
+    learningRate = new LearningRate(optimizer.schedule(), optimizer.learningRate() * pictures, steps);
     lossScale = new LossScale(config.compute().mixedPrecision());
   }
 
@@ -237,6 +240,7 @@ public final class Trainer implements AutoCloseable {
         Checkpoint.read(checkpoint, config.training().seed(), training().optimizer());
     done = restored.step();
     lossScale.restore(restored.lossScale());
+    training.optimizer().bringUpSaved();
     List<String> changed = new ArrayList<>();
     Ema ema = training().ema();
     if (ema != null) {

@@ -101,6 +101,7 @@ final class TrainingStep {
   void update() {
     run.meter().part("update");
     optimizer.update(scalars.learningRate, scalars.lossScale, scalars.norm);
+    optimizer.bringUpSaved();
     if (ema != null) {
       ema.update(scalars.emaRate, scalars.norm);
     }

@@ -142,6 +142,16 @@ final class Golden implements AutoCloseable {
     return input(arena, name).toLongs();
   }
 
+  /** All elements of a recorded U8 output, which counts as compared. */
+  void bytes(Arena arena, String name, byte[] into) {
+    open.remove(name);
+    Tensor tensor = input(arena, name);
+    if (tensor.count() != into.length || tensor.dtype() != DType.U8) {
+      throw notUnderstood("%s is %s".formatted(name, tensor));
+    }
+    tensor.bytes(0, into.length).get(into);
+  }
+
   /** Notes how many of a recorded output's elements differ, of which none may. */
   void counted(String name, String what, int differing) {
     add(name, what, differing, 0);

@@ -1,10 +1,8 @@
 package dreambooth4j.verify;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dreambooth4j.Problem;
 import dreambooth4j.model.Tokenizer;
-import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,16 +11,7 @@ import java.util.List;
 final class TokenizerCase {
   private TokenizerCase() {}
 
-  static List<Check> run(Tokenizer tokenizer, Path file) {
-    JsonNode rows;
-    try {
-      rows = new ObjectMapper().readTree(file.toFile());
-    } catch (IOException e) {
-      throw Problem.data(file + ": cannot be read: " + e.getMessage());
-    }
-    if (!rows.isArray() || rows.isEmpty()) {
-      throw Problem.data(file + ": not understood: it is no list of texts and their token numbers");
-    }
+  static List<Check> run(Tokenizer tokenizer, Path file, JsonNode rows) {
     List<Check> checks = new ArrayList<>();
     for (JsonNode row : rows) {
       String text = row.path("text").asText();

@@ -2,7 +2,7 @@ package dreambooth4j.verify;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dreambooth4j.config.EmaConfig;
-import dreambooth4j.config.LrScheduler;
+import dreambooth4j.config.LrConfig;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.config.OptimizerConfig;
@@ -29,6 +29,7 @@ import dreambooth4j.train.TrainingBatch;
 import dreambooth4j.weights.Component;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -105,16 +106,15 @@ final class TrainCase {
         name,
         number(optimizer, 2),
         null,
-          null,
-        LrScheduler.CONSTANT,
-        0,
-        1,
-        1,
+        null,
+        false,
+        LrConfig.CONSTANT,
         number(optimizer, 3),
         number(optimizer, 4),
         number(optimizer, 6),
         number(optimizer, 5),
-        golden.setting("max_grad_norm").asDouble());
+        golden.setting("max_grad_norm").asDouble(),
+        Map.of());
   }
 
   private static Recipe recipe(Golden golden) {

@@ -1,10 +1,13 @@
 package dreambooth4j.verify;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -78,7 +81,10 @@ public final class Verifier implements AutoCloseable {
    */
   public Report verify(Path file) {
     if (file.toString().endsWith(".json")) {
-      return new Report("tokenizer", TokenizerCase.run(model().tokenizer(), file));
+      JsonNode rows = rows(file);
+      return ScheduleCases.are(rows.get(0))
+          ? new Report("schedules", ScheduleCases.run(rows))
+          : new Report("tokenizer", TokenizerCase.run(model().tokenizer(), file, rows));
     }
     if (!Golden.isCase(file)) {
       return new Report("single file", SingleFileCase.run(source(), file));
@@ -107,6 +113,20 @@ public final class Verifier implements AutoCloseable {
       }
       return new Report(component, golden.checks());
     }
+  }
+
+  private static JsonNode rows(Path file) {
+    JsonNode rows;
+    try {
+      rows = new ObjectMapper().readTree(file.toFile());
+    } catch (IOException e) {
+      throw Problem.data(file + ": cannot be read: " + e.getMessage());
+    }
+    if (!rows.isArray() || rows.isEmpty()) {
+      throw Problem.data(
+          file + ": not understood: it is no list of texts and their token numbers, nor of tables");
+    }
+    return rows;
   }
 
   @Override

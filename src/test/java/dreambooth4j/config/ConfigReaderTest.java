@@ -43,8 +43,8 @@ class ConfigReaderTest extends ConfigFile {
     assertThat(config.prior().withPriorPreservation()).isFalse();
     assertThat(config.prior().priorLossWeight()).isEqualTo(0.4);
     assertThat(config.optimizer().learningRate()).isEqualTo(2e-6);
-    assertThat(config.optimizer().lrScheduler()).isEqualTo(LrScheduler.CONSTANT_WITH_WARMUP);
-    assertThat(config.optimizer().lrWarmupSteps()).isZero();
+    assertThat(config.optimizer().schedule().scheduler()).isEqualTo(LrScheduler.CONSTANT_WITH_WARMUP);
+    assertThat(config.optimizer().schedule().warmupSteps()).isZero();
     assertThat(config.training().trainBatchSize()).isEqualTo(1);
     assertThat(config.training().numTrainEpochs()).isEqualTo(100);
     assertThat(config.training().maxTrainSteps()).isNull();
@@ -213,7 +213,7 @@ class ConfigReaderTest extends ConfigFile {
           learning_rate: 1e999 | config.yaml:2: learning_rate: found '1e999'
           learning_rate: -1e-6 | config.yaml:2: learning_rate: found '-1e-6'
           hflip: yes | config.yaml:2: hflip: found 'yes', allowed is true or false
-          lr_scheduler: rex | config.yaml:2: lr_scheduler: found 'rex', allowed is one of constant, constant_with_warmup, linear
+          lr_scheduler: rox | config.yaml:2: lr_scheduler: found 'rox', allowed is one of constant, constant_with_warmup, linear
           scheduler: heun | config.yaml:2: scheduler: found 'heun', allowed is one of ddpm, ddim
           adam_beta1: 1 | config.yaml:2: adam_beta1: found '1', allowed is a number from 0 to below 1
           optimizer: Muon | config.yaml:2: optimizer: found 'Muon', allowed is one of AdamW, 8bit AdamW, Lion, 8bit Lion
@@ -306,11 +306,11 @@ class ConfigReaderTest extends ConfigFile {
   void shouldAverageWithAWarmupByDefault() throws IOException {
     assertThat(read("instance_data_dir: a").ema().used()).isFalse();
     assertThat(read("instance_data_dir: a\nuse_ema: true").ema())
-        .isEqualTo(new EmaConfig(true, 0.9999, EmaConfig.Warmup.RATIO, 1, 0.75));
+        .isEqualTo(new EmaConfig(true, 0.9999, EmaConfig.Warmup.RATIO, 1, 0.75, 0, 0));
     assertThat(
             read("instance_data_dir: a\nuse_ema: true\nema_warmup: power\nema_max_decay: 0.99")
                 .ema())
-        .isEqualTo(new EmaConfig(true, 0.99, EmaConfig.Warmup.POWER, 1, 0.75));
+        .isEqualTo(new EmaConfig(true, 0.99, EmaConfig.Warmup.POWER, 1, 0.75, 0, 0));
     assertThat(read("instance_data_dir: a\nuse_ema: true\ninfer_ema: false").ema().used())
         .isFalse();
   }

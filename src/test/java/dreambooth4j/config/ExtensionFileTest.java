@@ -25,7 +25,7 @@ class ExtensionFileTest extends ConfigFile {
     assertThat(config.prior().priorLossWeight()).isEqualTo(0.75);
     assertThat(config.training().stopTextEncoder()).isEqualTo(1);
     assertThat(config.data().captions().shuffleTags()).isTrue();
-    assertThat(config.optimizer().lrWarmupSteps()).isEqualTo(500);
+    assertThat(config.optimizer().schedule().warmupSteps()).isEqualTo(500);
     assertThat(config.memory()).isEqualTo(new MemoryConfig(Checkpointing.TRUE, true, false));
     assertThat(config.compute())
         .isEqualTo(
@@ -45,7 +45,7 @@ class ExtensionFileTest extends ConfigFile {
   void shouldAverageAsTheExtensionsTwoKeysSay() throws IOException {
     String start = "{model_name: x, revision: 1, instance_data_dir: a";
     EmaConfig extensions = read(start + ", use_ema: true, infer_ema: true}").ema();
-    assertThat(extensions).isEqualTo(new EmaConfig(true, 0.9999, EmaConfig.Warmup.NONE, 1, 0.75));
+    assertThat(extensions).isEqualTo(new EmaConfig(true, 0.9999, EmaConfig.Warmup.NONE, 1, 0.75, 0, 0));
     assertThat(read(start + ", infer_ema: true}").ema().used()).isTrue();
     assertThat(read(start + "}").ema().used()).isFalse();
     Path file = file(start + ", use_ema: true, infer_ema: false}");

@@ -34,6 +34,7 @@ class KeysTest {
           Map.entry("infer_ema", Map.of("use_ema", "true")),
           Map.entry("prior", Map.of("use_lora", "true", "class_token", "man")),
           Map.entry("lora_kind", LORA),
+          Map.entry("optimizer_args", Map.of("optimizer", "SGD")),
           Map.entry("lora_rank", LORA),
           Map.entry("lora_txt_rank", LORA),
           Map.entry("lora_conv_rank", LORA),
@@ -76,7 +77,7 @@ class KeysTest {
           "bucket_no_upscale");
 
   private static final List<String> SOME_VALUES =
-      List.of("true", "false", "3", "0.25", "512", "1024", "other", "random");
+      List.of("true", "false", "3", "0.25", "512", "1024", "other", "random", "momentum=0.5");
 
   static Stream<Key<?, ?>> keys() {
     return Keys.all().stream();
@@ -192,7 +193,7 @@ class KeysTest {
   void shouldSayDefaultsForPeople() {
     assertThat(OptimizerConfig.LEARNING_RATE.defaultInWords()).isEqualTo("2e-6");
     assertThat(OptimizerConfig.ADAM_BETA2.defaultInWords())
-        .isEqualTo("0.999 with AdamW, 0.99 with Lion");
+        .isEqualTo("0.999, with Lion 0.99");
     assertThat(OptimizerConfig.MAX_GRAD_NORM.defaultInWords()).isEqualTo("1");
     assertThat(NoiseConfig.OFFSET_NOISE.defaultInWords()).isEqualTo("0");
     assertThat(OutputConfig.CHECKPOINTING_STEPS.defaultInWords()).isEqualTo("500 steps");

@@ -160,8 +160,8 @@ class OtherTrainersTest extends ConfigFile {
   void shouldTakeTheDefaultsOfDiffusersWhereTheyAreAskedFor() throws IOException {
     Config config = ConfigReader.read(null, with(DIFFUSERS, "defaults", "diffusers")).config();
     assertThat(config.optimizer().learningRate()).isEqualTo(5e-6);
-    assertThat(config.optimizer().lrScheduler()).isEqualTo(LrScheduler.CONSTANT);
-    assertThat(config.optimizer().lrWarmupSteps()).isEqualTo(500);
+    assertThat(config.optimizer().schedule().scheduler()).isEqualTo(LrScheduler.CONSTANT);
+    assertThat(config.optimizer().schedule().warmupSteps()).isEqualTo(500);
     assertThat(config.training().trainBatchSize()).isEqualTo(4);
     assertThat(config.training().numTrainEpochs()).isEqualTo(1);
     assertThat(config.prior().priorLossWeight()).isEqualTo(1);

@@ -79,7 +79,7 @@ class PrecedenceTest extends ConfigFile {
     Config config =
         read("{instance_data_dir: a, weight_decay: 0.5, lr_cycles: 3, min_snr_gamma: 5.0}");
     assertThat(config.optimizer().adamWeightDecay()).isEqualTo(0.5);
-    assertThat(config.optimizer().lrNumCycles()).isEqualTo(3);
+    assertThat(config.optimizer().schedule().numCycles()).isEqualTo(3);
     assertThat(config.loss().snrGamma()).isEqualTo(5);
     assertThat(problem("weight_decay: 1\nadam_weight_decay: 2\n"))
         .contains("config.yaml:2: adam_weight_decay is given twice, first at")

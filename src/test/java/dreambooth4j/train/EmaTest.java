@@ -62,7 +62,9 @@ class EmaTest {
         settings.path("ema_decay").doubleValue(),
         Warmup.valueOf(settings.path("ema_warmup").textValue().toUpperCase(Locale.ROOT)),
         settings.path("ema_inv_gamma").asDouble(1),
-        settings.path("ema_power").asDouble(1));
+        settings.path("ema_power").asDouble(1),
+        0,
+        0);
   }
 
   static List<String> recorded() throws IOException {
@@ -108,7 +110,7 @@ class EmaTest {
       Parameters parameters = new Parameters(DType.F32);
       parameters.declare("weight", 1);
       parameters.allocate(run, true);
-      EmaConfig config = new EmaConfig(true, 0.9999, Warmup.NONE, 1, 1);
+      EmaConfig config = new EmaConfig(true, 0.9999, Warmup.NONE, 1, 1, 0, 0);
       Ema ema = new Ema(run, config, List.of(parameters));
       parameters.masters().copyFrom(filled((int) parameters.flatCount(), 1));
       for (int i = 0; i < 800; i++) {
@@ -118,7 +120,7 @@ class EmaTest {
           .isCloseTo(1 - Math.pow(0.9999, 800), within(1e-5));
       assertThat(ema.note(800)).contains("92 % of the averaged weights are still the base model's");
       assertThat(ema.note(100_000)).isNull();
-      EmaConfig rising = new EmaConfig(true, 0.9999, Warmup.RATIO, 1, 1);
+      EmaConfig rising = new EmaConfig(true, 0.9999, Warmup.RATIO, 1, 1, 0, 0);
       assertThat(new Ema(run, rising, List.of(parameters)).note(1)).isNull();
     }
   }

@@ -5,31 +5,16 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.LrConfig;
 import dreambooth4j.config.LrScheduler;
-import dreambooth4j.config.OptimizerConfig;
-import dreambooth4j.config.OptimizerName;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class LearningRateTest {
-  private static OptimizerConfig config(
-      LrScheduler rule, double rate, int warmup, int cycles, double power) {
-    return new OptimizerConfig(
-        OptimizerName.standard(),
-        rate,
-        null,
-          null,
-        rule,
-        warmup,
-        cycles,
-        power,
-        0.9,
-        0.999,
-        0.01,
-        1e-8,
-        1);
+  private static LrConfig config(LrScheduler rule, int warmup, int cycles, double power) {
+    return new LrConfig(rule, warmup, cycles, power, 0, 0, null, "");
   }
 
   /**
@@ -60,7 +45,7 @@ class LearningRateTest {
   })
   void shouldFollowDiffusers(
       LrScheduler rule, int warmup, int steps, int cycles, double power, String factors) {
-    LearningRate rate = new LearningRate(config(rule, 1e-3, warmup, cycles, power), steps);
+    LearningRate rate = new LearningRate(config(rule, warmup, cycles, power), 1e-3, steps);
     double[] expected =
         Arrays.stream(factors.split(" ")).mapToDouble(Double::parseDouble).toArray();
     for (int step = 0; step < expected.length; step++) {
@@ -70,8 +55,8 @@ class LearningRateTest {
 
   @Test
   void shouldRefuseAPolynomialThatWouldRise() {
-    OptimizerConfig config = config(LrScheduler.POLYNOMIAL, 1e-7, 0, 1, 1);
-    assertThatThrownBy(() -> new LearningRate(config, 10))
+    LrConfig config = config(LrScheduler.POLYNOMIAL, 0, 1, 1);
+    assertThatThrownBy(() -> new LearningRate(config, 1e-7, 10))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("polynomial falls to 1.0E-7");
   }

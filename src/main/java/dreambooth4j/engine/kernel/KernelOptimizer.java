@@ -77,7 +77,7 @@ public final class KernelOptimizer extends Optimizer {
   public static Optimizer orPlain(
       Arena arena, UpdateRule rule, List<Group> groups, Options options) {
     Launcher launcher = Kernels.of(arena);
-    return launcher == null
+    return launcher == null || !rule.hasKernel()
         ? new PlainOptimizer(arena, rule, groups, options)
         : new KernelOptimizer(launcher, arena, rule, groups, options);
   }

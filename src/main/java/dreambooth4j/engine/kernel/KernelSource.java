@@ -65,7 +65,7 @@ public record KernelSource(String file, List<String> entries) {
     return Stream.concat(
             Stream.of(
                 ADD, GEGLU, GLOBAL_NORM, GROUP_NORM_SILU, LAYER_NORM, NOISE_TARGET, PRIOR_LOSS),
-            UpdateRules.names().stream().map(KernelSource::ofRule))
+            UpdateRules.withKernels().stream().map(KernelSource::ofRule))
         .toList();
   }
 

@@ -81,7 +81,7 @@ class KernelOptimizerTest {
 
   /** Each rule with each of these rows. */
   private static Stream<Arguments> ofEveryRule(Object[]... rows) {
-    return UpdateRules.names().stream()
+    return UpdateRules.withKernels().stream()
         .flatMap(
             name ->
                 Stream.of(rows)

@@ -52,7 +52,7 @@ final class OptimizerChecks {
         checks.add(KernelCheck.named(name, (d, m) -> norm(d, m, dtype, n)));
       }
     }
-    for (String name : UpdateRules.names()) {
+    for (String name : UpdateRules.withKernels()) {
       checks.addAll(new OptimizerChecks(UpdateRules.named(name, CONSTANTS)).ofRule());
     }
     return checks;
