@@ -240,7 +240,7 @@ public final class Trainer implements AutoCloseable {
         Checkpoint.read(checkpoint, config.training().seed(), training().optimizer());
     done = restored.step();
     lossScale.restore(restored.lossScale());
-    training.optimizer().bringUpSaved();
+    training().optimizer().bringUpSaved();
     List<String> changed = new ArrayList<>();
     Ema ema = training().ema();
     if (ema != null) {

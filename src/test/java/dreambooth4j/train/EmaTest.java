@@ -196,6 +196,7 @@ class EmaTest {
         .with("stop_text_encoder", 0.5)
         .with("num_train_epochs", 3);
     try (TinyTrainer trained = new TinyTrainer(tiny)) {
+      assertThat(trained.trainer.training().ema()).isNotNull(); // made when first asked for
       for (int step = 0; step < 8; step++) {
         float[] unet = average(trained.model.parameters(Component.UNET));
         float[] text = average(trained.model.parameters(Component.TEXT_ENCODER));
