@@ -3,6 +3,7 @@ package dreambooth4j.cli;
 import dreambooth4j.config.Config;
 import dreambooth4j.report.RunReport;
 import java.io.PrintStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -43,16 +44,25 @@ final class NextSteps {
     err.flush();
   }
 
-  /** With the model's folder, or with the base model and the file of adapters. */
+  /** With the model's folder or file, or with the base model and the file of adapters. */
   private static List<String> drawing(Config config, Path result, RunReport.Outcome run) {
+    String shown = ClassImageTable.shown(result);
     if (result.equals(config.output().outputDir())) {
-      return drawing(ClassImageTable.shown(result), run.prompt(), run.name());
+      return drawing(shown, run.prompt(), run.name());
     }
-    String base = config.model().required();
-    Path path = Path.of(base);
-    String model = path.isAbsolute() ? ClassImageTable.shown(path) : base;
-    List<String> command = drawing(model, run.prompt(), run.name());
-    command.addAll(1, List.of("--lora", ClassImageTable.shown(result)));
+    Path path = Path.of(config.model().required());
+    String base = path.isAbsolute() ? ClassImageTable.shown(path) : path.toString();
+    boolean lora = config.lora().used();
+    List<String> command = drawing(lora ? base : shown, run.prompt(), run.name());
+    Path configurations = config.model().modelConfig();
+    if (lora) {
+      command.addAll(1, List.of("--lora", shown));
+    }
+    if (configurations != null) {
+      command.addAll(1, List.of("--model_config", ClassImageTable.shown(configurations)));
+    } else if (!lora && Files.isDirectory(path)) {
+      command.addAll(1, List.of("--model_config", base)); // its sizes may be none of the published
+    }
     return command;
   }
 

@@ -84,7 +84,7 @@ public final class ForeignKeys {
         "validation_images");
     put(
         ignored(
-            "what is saved and where; here always a diffusers folder in safetensors, and checkpoints"),
+            "what is saved and where; here save_model_as and lora_files say it, always in safetensors, and checkpoints"),
         "save_ckpt_after=true",
         "save_ckpt_cancel=false",
         "save_ckpt_during=true",
@@ -134,7 +134,7 @@ public final class ForeignKeys {
         value -> !value.matches("no|fp32|"),
         false,
         "float32 is used");
-    putNoted("half_model", ForeignKeys::on, true, "the model is saved in float32");
+    putNoted("half_model", ForeignKeys::on, true, "the model is saved in float32 unless save_precision says otherwise");
 
     putLora();
     refuseOn("freeze_spectral_norm", "no layer is normalised spectrally: set it to false");

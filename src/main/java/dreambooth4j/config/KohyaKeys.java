@@ -87,10 +87,6 @@ public final class KohyaKeys {
     other("buckets: kohya takes kohya's picture sizes", "enable_bucket");
     other("save_sample_prompt and validation_prompt are the prompts of samples", "sample_prompts");
     other("output_dir names the trained model's folder", "output_name");
-    other(
-        "the model is saved as a diffusers folder in float32, in safetensors",
-        "save_model_as",
-        "save_precision");
     other("put the VAE into the base model's folder", "vae");
     other(
         "stop_text_encoder says for which part of the run, from 0 to 1, the text encoder trains",

@@ -1,12 +1,16 @@
 package dreambooth4j.config;
 
 import java.nio.file.Path;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a run leaves.
  *
- * @param outputDir the diffusers folder, with samples, class images and checkpoints beside it
+ * @param outputDir where the model lies, with samples, class images and checkpoints beside it
+ * @param saveModelAs what a model that trains whole is saved as
+ * @param savePrecision what its weights are saved in; null for F32 of what trained, and the rest as
+ *     it is in the base model
  * @param checkpointingSteps steps from one checkpoint to the next; 0 leaves it to
  *     saveEmbeddingEvery
  * @param saveEmbeddingEvery epochs from one checkpoint to the next; 0 leaves it to
@@ -22,6 +26,8 @@ import org.jspecify.annotations.Nullable;
  */
 public record OutputConfig(
     Path outputDir,
+    SaveAs saveModelAs,
+    ComputeConfig.@Nullable FrozenType savePrecision,
     int checkpointingSteps,
     int saveEmbeddingEvery,
     double checkpointingMinutes,
@@ -31,6 +37,22 @@ public record OutputConfig(
     boolean saveStateAfter,
     @Nullable String resumeFromCheckpoint,
     @Nullable Path cacheDir) {
+  /** What a model is saved as. */
+  public enum SaveAs {
+    /** A folder for diffusers. */
+    DIFFUSERS,
+    /** A single file. */
+    SAFETENSORS,
+    /** The one and the other. */
+    BOTH;
+
+    /** The name in configuration files. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
   static final Section<OutputConfig> KEYS = new Section<>(Key.Group.OUTPUT);
 
   /** A year. */
@@ -43,8 +65,26 @@ public record OutputConfig(
                   + " in the working folder where there is none")
           .diffusers(Path.of("dreambooth-model"))
           .help(
-              "Folder for the trained model, in the diffusers layout, and for all that a run"
-                  + " leaves beside it: samples, class images, checkpoints, metrics.");
+              "Folder for the trained model and for all that a run leaves beside it: samples,"
+                  + " class images, checkpoints, metrics.");
+  static final Key<OutputConfig, SaveAs> SAVE_MODEL_AS =
+      KEYS.key("save_model_as", ValueType.oneOf(SaveAs.class), OutputConfig::saveModelAs)
+          .standard(SaveAs.DIFFUSERS)
+          .help(
+              "What the trained model is saved as: diffusers makes output_dir a folder that"
+                  + " diffusers loads; safetensors writes one file, named as output_dir is, in it,"
+                  + " which ComfyUI and the web UIs load; both writes the two. A LoRA is saved as"
+                  + " lora_files says.");
+  static final Key<OutputConfig, ComputeConfig.FrozenType> SAVE_PRECISION =
+      KEYS.key(
+              "save_precision",
+              ValueType.oneOf(ComputeConfig.FrozenType.class),
+              OutputConfig::savePrecision)
+          .otherwise("fp32 for what trained, the rest as it is in the base model")
+          .help(
+              "Precision of all weights of the saved model: fp16 and bf16 halve it, and pictures"
+                  + " hardly change. Training and checkpoints do not change; to train on later,"
+                  + " keep fp32. half_lora does this for a LoRA.");
   static final Key<OutputConfig, Integer> CHECKPOINTING_STEPS =
       KEYS.key("checkpointing_steps", ValueType.atLeast(0), OutputConfig::checkpointingSteps)
           .standard(500)
@@ -127,6 +167,8 @@ public record OutputConfig(
     Path cache = run.orNull(CACHE_DIR);
     return new OutputConfig(
         folder,
+        run.get(SAVE_MODEL_AS),
+        run.orNull(SAVE_PRECISION),
         run.steps(CHECKPOINTING_STEPS, SAVE_EMBEDDING_EVERY),
         run.get(SAVE_EMBEDDING_EVERY),
         run.get(CHECKPOINTING_MINUTES),

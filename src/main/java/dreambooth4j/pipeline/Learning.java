@@ -11,8 +11,11 @@ import org.jspecify.annotations.Nullable;
  *
  * @param rateFactor its learning rate is the run's times this
  * @param adapters null where all weights learn
+ * @param export of a component whose weights all learn, how they are saved, the same for all of
+ *     them; null for a diffusers folder
  */
-public record Learning(double rateFactor, @Nullable Adaptation adapters) {
+public record Learning(
+    double rateFactor, @Nullable Adaptation adapters, @Nullable Export export) {
   /**
    * Adapters around a component's layers.
    *
@@ -24,6 +27,16 @@ public record Learning(double rateFactor, @Nullable Adaptation adapters) {
 
   /** All weights learn, at a multiple of the run's rate. */
   public static Learning whole(double rateFactor) {
-    return new Learning(rateFactor, null);
+    return new Learning(rateFactor, null, null);
+  }
+
+  /** All weights learn, and are saved so. */
+  public static Learning whole(double rateFactor, Export export) {
+    return new Learning(rateFactor, null, export);
+  }
+
+  /** Adapters learn. */
+  public static Learning of(double rateFactor, Adaptation adapters) {
+    return new Learning(rateFactor, adapters, null);
   }
 }

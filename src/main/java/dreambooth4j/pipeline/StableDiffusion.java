@@ -107,13 +107,14 @@ public final class StableDiffusion implements AutoCloseable {
     this.arena = arena;
     this.source = source;
     ModelConfigs configs = ModelConfigs.read(source);
-    Export export = new ModelWriter(source);
+    Export folder = new ModelWriter(source);
     for (Component each : source.pipeline().components()) {
       Learning how = learning.get(each);
       boolean wide = each == Component.VAE && isWide(source, configs);
       double rateFactor = how == null ? 1 : how.rateFactor();
       Parameters parameters = (wide ? types.withFrozenF32() : types).own(how);
-      groups.add(new Group(each, parameters, rateFactor, export));
+      Export export = how == null ? null : how.export();
+      groups.add(new Group(each, parameters, rateFactor, export == null ? folder : export));
     }
     own = List.copyOf(groups);
     learning.forEach((component, how) -> addAdapters(component, how, types.of(gradients)));

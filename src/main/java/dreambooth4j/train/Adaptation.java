@@ -1,17 +1,22 @@
 package dreambooth4j.train;
 
+import dreambooth4j.config.ComputeConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.LoraConfig;
 import dreambooth4j.config.LoraConfig.Targets;
+import dreambooth4j.config.OutputConfig;
 import dreambooth4j.model.AdapterKind;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.pipeline.Learning;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Export;
+import dreambooth4j.weights.ModelForm;
 import dreambooth4j.weights.ModelSource;
+import dreambooth4j.weights.ModelWriter;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Pattern;
 
 /** How each component learns in a run: by all of its weights, or by which adapters. */
@@ -36,7 +41,12 @@ final class Adaptation {
   Adaptation(Config config, ModelSource base, boolean dry) {
     this.config = config;
     textEncoders = base.pipeline().textEncoders();
-    export = dry || !config.lora().used() ? Export.NONE : LoraCards.writer(config, base);
+    export =
+        dry
+            ? Export.NONE
+            : config.lora().used()
+                ? LoraCards.writer(config, base)
+                : new ModelWriter(base, form(config.output()));
   }
 
   /** The components that train, and how; text encoders where they are to. */
@@ -60,15 +70,27 @@ final class Adaptation {
   private Learning learning(Component component, double rateFactor) {
     LoraConfig lora = config.lora();
     if (!lora.used()) {
-      return Learning.whole(rateFactor);
+      return Learning.whole(rateFactor, export);
     }
     AdapterKind kind =
         switch (lora.kind()) {
           case LORA -> AdapterKind.LORA;
           case DORA -> AdapterKind.DORA;
         };
-    return new Learning(
+    return Learning.of(
         rateFactor, new Learning.Adaptation(kind, sizes(lora, component), export));
+  }
+
+  /** What the model is saved as. */
+  static ModelForm form(OutputConfig output) {
+    Set<ModelForm.Format> formats =
+        switch (output.saveModelAs()) {
+          case DIFFUSERS -> Set.of(ModelForm.Format.DIFFUSERS);
+          case SAFETENSORS -> Set.of(ModelForm.Format.SAFETENSORS);
+          case BOTH -> Set.of(ModelForm.Format.DIFFUSERS, ModelForm.Format.SAFETENSORS);
+        };
+    ComputeConfig.FrozenType precision = output.savePrecision();
+    return new ModelForm(formats, precision == null ? null : Precision.typeOf(precision));
   }
 
   /** Which layers of a component get an adapter, and of what size. */

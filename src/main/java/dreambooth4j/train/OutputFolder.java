@@ -5,6 +5,7 @@ import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.weights.FolderChanges;
 import dreambooth4j.weights.ModelSource;
+import dreambooth4j.weights.ModelWriter;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -133,6 +134,7 @@ final class OutputFolder implements AutoCloseable {
   /** What lies there may be somebody else's: nothing of it is written over. */
   private static void requireOwn(Config config, ModelSource base) throws IOException {
     Path path = config.output().outputDir();
+    Path result = ModelWriter.singleFile(path);
     requireOther(path, base.path(), "is the base model's own folder");
     for (var concept : config.concepts()) {
       requireOther(
@@ -148,7 +150,8 @@ final class OutputFolder implements AutoCloseable {
       return;
     }
     boolean ours = isOurConfig(path.resolve(ConfigWriter.FILE)) || Mark.UNFINISHED.isIn(path);
-    if (Files.exists(path.resolve(INDEX)) && !ours) {
+    requireOther(result, base.path(), "holds the base model's own file");
+    if ((Files.exists(path.resolve(INDEX)) || Files.isRegularFile(result)) && !ours) {
       throw Problem.usage(
           "output_dir %s holds a model that no run of train left there, for it has no %s: it would be overwritten. Give another output_dir."
               .formatted(path, ConfigWriter.FILE));

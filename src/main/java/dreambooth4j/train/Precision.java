@@ -17,12 +17,7 @@ public final class Precision {
   /** What the model is held in. */
   static StableDiffusion.Types of(Config config) {
     ComputeConfig compute = config.compute();
-    DType frozen =
-        switch (compute.frozen()) {
-          case FP32 -> DType.F32;
-          case BF16 -> DType.BF16;
-          case FP16 -> DType.F16;
-        };
+    DType frozen = typeOf(compute.frozen());
     DType trained =
         switch (compute.mixedPrecision()) {
           case NO -> config.lora().used() ? frozen : DType.F32;
@@ -69,5 +64,14 @@ public final class Precision {
           "mixed_precision: fp16 works, but this CPU does not compute in it: it is likely slower than float32");
     }
     return notes;
+  }
+
+  /** The engine's name of a type. */
+  static DType typeOf(ComputeConfig.FrozenType type) {
+    return switch (type) {
+      case FP32 -> DType.F32;
+      case BF16 -> DType.BF16;
+      case FP16 -> DType.F16;
+    };
   }
 }

@@ -76,7 +76,7 @@ final class LoraCase {
     Map<Component, Learning> learning = new EnumMap<>(Component.class);
     for (Component each : folder.pipeline().components()) {
       if (!golden.names(WEIGHT + each.folder() + ".").isEmpty()) {
-        learning.put(each, new Learning(1, adaptation(golden, each)));
+        learning.put(each, Learning.of(1, adaptation(golden, each)));
       }
     }
     StableDiffusion.Types types = StableDiffusion.Types.trainedIn(DType.F32);

@@ -58,6 +58,8 @@ class KilledAnywhereTest {
     OutputConfig output =
         new OutputConfig(
             files.path(o.outputDir()),
+            o.saveModelAs(),
+            o.savePrecision(),
             o.checkpointingSteps(),
             o.saveEmbeddingEvery(),
             o.checkpointingMinutes(),
