@@ -1,22 +1,43 @@
 package dreambooth4j.train;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.Problem;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.LoraConfig;
+import dreambooth4j.data.Concept;
+import dreambooth4j.data.Picture;
+import dreambooth4j.data.Thumbnail;
 import dreambooth4j.engine.DType;
 import dreambooth4j.weights.LoraCard;
 import dreambooth4j.weights.LoraNaming;
 import dreambooth4j.weights.LoraWriter;
 import dreambooth4j.weights.ModelSource;
+import dreambooth4j.weights.StagedFiles;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Base64;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /** What a run's LoRA files are called, and what they say of themselves. */
 final class LoraCards {
   private static final int LONGEST_NAME = 60;
+
+  /** As Stability AI's specification asks for. */
+  private static final int THUMBNAIL_SIDE = 256;
+
   private static final String WORDS = "[filewords]";
 
   private LoraCards() {}
@@ -29,7 +50,12 @@ final class LoraCards {
         new LoraWriter.Form(
             name(config), namings(lora.files()), lora.half() ? DType.F16 : DType.F32),
         rank -> lora.alphaOf((int) rank),
-        () -> card(config));
+        cards(config));
+  }
+
+  private static Supplier<LoraCard> cards(Config config) {
+    String tags = tags(Concept.scanAll(config));
+    return () -> card(config, tags);
   }
 
   private static Set<LoraNaming> namings(LoraConfig.Files files) {
@@ -44,13 +70,12 @@ final class LoraCards {
   static String name(Config config) {
     String all =
         config.concepts().stream().map(ConceptConfig::name).collect(Collectors.joining("-"));
-    String plain =
-        all.replaceAll("[^\\p{L}\\p{N}_-]+", "-").replaceAll("^-+|-+$", "");
+    String plain = all.replaceAll("[^\\p{L}\\p{N}_-]+", "-").replaceAll("^-+|-+$", "");
     String shorter = plain.substring(0, Math.min(plain.length(), LONGEST_NAME));
     return shorter.isEmpty() ? "lora" : shorter;
   }
 
-  private static LoraCard card(Config config) {
+  private static LoraCard card(Config config, String tags) {
     int side = config.data().resolution();
     String trigger =
         config.concepts().stream()
@@ -58,7 +83,59 @@ final class LoraCards {
             .filter(each -> !each.isEmpty())
             .distinct()
             .collect(Collectors.joining(", "));
-    return new LoraCard(name(config), trigger, side, side, training(config), null);
+    Map<String, String> notes = training(config);
+    notes.put("ss_tag_frequency", tags);
+    return new LoraCard(name(config), trigger, side, side, notes, picture(config));
+  }
+
+  /** How often the pictures' prompts have each tag, by concept. */
+  private static String tags(List<Concept> concepts) {
+    ObjectNode root = new ObjectMapper().createObjectNode();
+    for (Concept concept : concepts) {
+      ObjectNode counts = root.putObject(concept.config().name());
+      for (Picture picture : concept.pictures()) {
+        for (String tag : picture.instancePrompt().split(",", -1)) {
+          String word = tag.strip();
+          if (!word.isEmpty()) {
+            counts.put(word, counts.path(word).asInt() + 1);
+          }
+        }
+      }
+    }
+    return root.toString();
+  }
+
+  /** The newest sample of the first concept that has one; null where none is drawn yet. */
+  private static LoraCard.@Nullable Picture picture(Config config) {
+    for (ConceptConfig concept : config.concepts()) {
+      Path newest = newestSample(config.output().outputDir(), concept.name());
+      if (newest != null) {
+        try {
+          Thumbnail small = Thumbnail.of(newest, THUMBNAIL_SIDE);
+          String data = Base64.getEncoder().encodeToString(small.file());
+          return new LoraCard.Picture(
+              StagedFiles.Body.of(newest), "data:%s;base64,%s".formatted(small.mediaType(), data));
+        } catch (Problem e) {
+          return null; // somebody has changed it: a card without a picture is one all the same
+        }
+      }
+    }
+    return null;
+  }
+
+  private static @Nullable Path newestSample(Path output, String concept) {
+    Path folder = output.resolve("samples");
+    try (Stream<Path> files = Files.list(folder)) {
+      return files
+          .filter(
+              file ->
+                  String.valueOf(file.getFileName())
+                      .matches("\\d{6,}-" + Pattern.quote(concept) + "\\.png"))
+          .max(Comparator.comparing(file -> String.valueOf(file.getFileName())))
+          .orElse(null);
+    } catch (IOException | UncheckedIOException e) {
+      return null; // there is no such folder yet
+    }
   }
 
   /** The word for the subject, or the prompt that is the same for all of its pictures. */
@@ -77,8 +154,7 @@ final class LoraCards {
     notes.put("ss_unet_lr", Double.toString(rate));
     if (config.training().trainTextEncoder()) {
       notes.put(
-          "ss_text_encoder_lr",
-          Double.toString(rate * config.optimizer().textEncoderRateFactor()));
+          "ss_text_encoder_lr", Double.toString(rate * config.optimizer().textEncoderRateFactor()));
     }
     notes.put("ss_lr_scheduler", config.optimizer().schedule().scheduler().toString());
     notes.put("ss_optimizer", config.optimizer().name().label());

@@ -75,6 +75,16 @@ final class Saver {
     session.model().save(session.arena(), encoding.notes(), folder);
   }
 
+  /** Saves adapters once more, which carry a picture of what they draw: there is a newer one. */
+  void showSample() {
+    if (session.config().lora().used() && modelIsOwn) {
+      Problem failed = failure(() -> saveModel(output));
+      if (failed != null) {
+        session.warn("the LoRA has no picture of its last samples: " + failed.getMessage());
+      }
+    }
+  }
+
   private boolean hasModel() {
     return session.model().isSavedIn(output);
   }

@@ -156,6 +156,7 @@ final class TrainingLoop {
         && (sampled < trainer.done()
             || !samples.areDrawn(session.config().output().outputDir(), trainer.done()))) {
       sample();
+      saver.showSample();
     }
   }
 

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.train.TinyRun;
 import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.SafetensorsWriter;
 import java.awt.image.BufferedImage;
@@ -250,5 +251,25 @@ class LoraCommandsTest {
     assertThat(Ran.of("extract", SD1, SD1, "--rank", "0", "-o", file.toString()).err())
         .contains("--rank must be from 1 to 4096, found 0");
     assertThat(file).doesNotExist();
+  }
+
+  @Test
+  void shouldLeaveACardWithTheLastSample() throws IOException {
+    TinyRun run = new TinyRun(folder).withPaintedClassImages().with("use_lora", true);
+
+    Ran ran = Ran.of(run.with("max_train_steps", 2).arguments("train").toArray(String[]::new));
+
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    Path sample = run.output().resolve("samples/000002-sks.png");
+    assertThat(run.output().resolve("sks.png")).hasSameBinaryContentAs(sample);
+    assertThat(run.output().resolve("sks.json"))
+        .content()
+        .contains("\"activation text\" : \"sks\"");
+    try (Safetensors file = Safetensors.open(run.output().resolve("sks.safetensors"))) {
+      assertThat(file.metadata().get("modelspec.thumbnail")).startsWith("data:image/");
+      assertThat(file.metadata().get("ss_tag_frequency"))
+          .startsWith("{\"sks\":{")
+          .contains("\"sks\":5", "\"hat\":2");
+    }
   }
 }
