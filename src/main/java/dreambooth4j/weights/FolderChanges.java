@@ -11,6 +11,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.FileStore;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -297,9 +298,13 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
   private static List<Move> read(Path folder) throws IOException {
     List<Move> all = new ArrayList<>();
     Path list = folder.resolve(PENDING).resolve(LIST);
-    for (JsonNode line : JSON.readTree(RegularFile.bytes(list, LONGEST_LIST_BYTES))) {
-      all.add(
-          new Move(inside(folder, line.path(0).asText()), inside(folder, line.path(1).asText())));
+    try {
+      for (JsonNode line : JSON.readTree(RegularFile.bytes(list, LONGEST_LIST_BYTES))) {
+        all.add(
+            new Move(inside(folder, line.path(0).asText()), inside(folder, line.path(1).asText())));
+      }
+    } catch (JsonProcessingException | InvalidPathException e) {
+      throw new IOException(list + " is damaged", e);
     }
     return all;
   }
@@ -313,6 +318,11 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
   }
 
   private static void remove(Path staged) throws IOException {
+    // To list a pipe would wait until somebody writes to it.
+    if (!Files.isDirectory(staged, LinkOption.NOFOLLOW_LINKS)) {
+      Files.deleteIfExists(staged);
+      return;
+    }
     try (DirectoryStream<Path> files = Files.newDirectoryStream(staged)) {
       for (Path file : files) {
         Files.delete(file);

@@ -256,6 +256,9 @@ public final class StagedFiles implements AutoCloseable {
 
   /** Makes the names in a folder last, where the system lets a folder be opened. */
   static void sync(Path folder) {
+    if (!Files.isDirectory(folder)) {
+      return; // to open a pipe would wait until somebody writes to it
+    }
     try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
       channel.force(true);
     } catch (IOException e) {

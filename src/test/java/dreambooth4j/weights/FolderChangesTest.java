@@ -18,9 +18,11 @@ import java.util.Objects;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class FolderChangesTest {
   private static final Path OTHER_DISK = Path.of("/dev/shm");
@@ -31,6 +33,33 @@ class FolderChangesTest {
           "index", "new", "unet/w", "new", "vae/w", "same", "text/w", "new", "logs/log-1", "old");
 
   @TempDir Path folder;
+
+  @Test
+  @Timeout(10)
+  void shouldNotWaitForPipesInPlaceOfFolders() throws IOException, InterruptedException {
+    for (String name : List.of(".dreambooth-changes.part", "unet")) {
+      pipe(Files.createDirectories(output()).resolve(name));
+    }
+    FolderChanges.finish(output());
+    assertThat(output().resolve(".dreambooth-changes.part")).doesNotExist();
+    StagedFiles.sync(output().resolve("unet"));
+  }
+
+  private static void pipe(Path file) throws IOException, InterruptedException {
+    int code = new ProcessBuilder("mkfifo", file.toString()).start().waitFor();
+    assertThat(code).isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"[", "\u00ff", "[[\"a\\u0000b\",\"x\"]]", "[[\"../a\",\"x\"]]", "{\"a\":1}"})
+  void shouldNameAListThatIsDamaged(String list) throws IOException {
+    Path pending = Files.createDirectories(output().resolve(".dreambooth-changes"));
+    Files.writeString(pending.resolve("list.json"), list);
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> FolderChanges.finish(output()))
+        .withMessageContaining("list")
+        .withMessageNotContaining("REDACTED");
+  }
 
   private static byte[] bytes(String text) {
     return text.getBytes(StandardCharsets.UTF_8);
