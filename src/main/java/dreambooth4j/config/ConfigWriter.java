@@ -1,6 +1,12 @@
 package dreambooth4j.config;
 
+import dreambooth4j.RegularFile;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.snakeyaml.engine.v2.api.Dump;
@@ -17,6 +23,19 @@ public final class ConfigWriter {
       "# As it was resolved: defaults, then the file, then the flags.";
 
   private ConfigWriter() {}
+
+  /** Whether a file is there that a run wrote, rather than somebody. */
+  public static boolean wrote(Path file) {
+    if (!Files.isRegularFile(file)) {
+      return false;
+    }
+    byte[] header = HEADER.getBytes(StandardCharsets.UTF_8);
+    try (InputStream in = RegularFile.stream(file)) {
+      return Arrays.equals(in.readNBytes(header.length), header);
+    } catch (IOException e) {
+      return false;
+    }
+  }
 
   /** The configuration as YAML; every value stands in it, paths are absolute. */
   public static String toYaml(Config config) {

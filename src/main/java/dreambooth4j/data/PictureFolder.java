@@ -1,19 +1,15 @@
 package dreambooth4j.data;
 
 import dreambooth4j.Problem;
-import dreambooth4j.RegularFile;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigWriter;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.Deque;
 import java.util.HashSet;
@@ -97,19 +93,8 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
 
   /** Whether a model lies there, or what a run left of itself: none of it is somebody's picture. */
   private static boolean isOfARun(Path folder) {
-    if (Files.exists(folder.resolve("model_index.json"))) {
-      return true;
-    }
-    Path config = folder.resolve(ConfigWriter.FILE);
-    if (!Files.isRegularFile(config)) {
-      return false;
-    }
-    byte[] header = ConfigWriter.HEADER.getBytes(StandardCharsets.UTF_8);
-    try (InputStream in = RegularFile.stream(config)) {
-      return Arrays.equals(in.readNBytes(header.length), header);
-    } catch (IOException e) {
-      return false;
-    }
+    return Files.exists(folder.resolve("model_index.json"))
+        || ConfigWriter.wrote(folder.resolve(ConfigWriter.FILE));
   }
 
   /** Whether a file is a picture by its name. */

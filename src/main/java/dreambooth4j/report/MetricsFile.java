@@ -3,6 +3,7 @@ package dreambooth4j.report;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dreambooth4j.Problem;
+import dreambooth4j.RegularFile;
 import dreambooth4j.train.Trainer;
 import dreambooth4j.weights.StagedFiles;
 import java.io.BufferedInputStream;
@@ -51,10 +52,10 @@ public final class MetricsFile implements AutoCloseable {
 
   /** The lines of the steps that count; a line that a crash cut short is of none of them. */
   private static void copyKept(Path file, int done, FileChannel out) throws IOException {
-    if (done == 0 || !Files.isRegularFile(file)) {
+    if (done == 0 || !Files.exists(file)) {
       return;
     }
-    try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
+    try (InputStream in = new BufferedInputStream(RegularFile.stream(file))) {
       for (byte[] line = line(in); line != null; line = line(in)) {
         if (step(line) <= done) {
           write(out, line);

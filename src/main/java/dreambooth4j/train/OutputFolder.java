@@ -8,7 +8,6 @@ import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.ModelWriter;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -149,15 +148,32 @@ final class OutputFolder implements AutoCloseable {
     if (!Files.exists(path)) {
       return;
     }
-    boolean ours = isOurConfig(path.resolve(ConfigWriter.FILE)) || Mark.UNFINISHED.isIn(path);
     requireOther(result, base.path(), "holds the base model's own file");
-    if ((Files.exists(path.resolve(INDEX)) || Files.isRegularFile(result)) && !ours) {
+    Path written = path.resolve(ConfigWriter.FILE);
+    if (Files.exists(written) && !ConfigWriter.wrote(written)) {
       throw Problem.usage(
-          "output_dir %s holds a model that no run of train left there, for it has no %s: it would be overwritten. Give another output_dir."
-              .formatted(path, ConfigWriter.FILE));
+          "output_dir has a %s of your own, %s, where the run would write its own: rename it, or give another output_dir"
+              .formatted(ConfigWriter.FILE, written));
     }
+    boolean isThere = Files.exists(path.resolve(INDEX)) || Files.isRegularFile(result);
+    requireOwn(path, isThere, "a model");
     Stream.concat(Stream.of(METRICS, INDEX).map(path::resolve), marks(path))
         .forEach(OutputFolder::requireFileOrNothing);
+  }
+
+  /**
+   * Refuses to write over what no run has left.
+   *
+   * @param isThere whether there is what a run would leave in its place
+   * @param what it is, in words
+   * @throws Problem of kind USAGE
+   */
+  static void requireOwn(Path path, boolean isThere, String what) {
+    if (isThere && !Files.exists(path.resolve(ConfigWriter.FILE)) && !Mark.UNFINISHED.isIn(path)) {
+      throw Problem.usage(
+          "output_dir %s holds %s that no run of train left there, for it has no %s: it would be overwritten. Give another output_dir."
+              .formatted(path, what, ConfigWriter.FILE));
+    }
   }
 
   private static Stream<Path> marks(Path path) {
@@ -177,25 +193,6 @@ final class OutputFolder implements AutoCloseable {
     if (there ? Files.isSameFile(path, other) : other.toAbsolutePath().normalize().equals(path)) {
       throw Problem.usage("output_dir %s, %s. Give another output_dir.".formatted(is, path));
     }
-  }
-
-  /** The configuration that the run itself was given may lie where the resolved one goes. */
-  private static boolean isOurConfig(Path config) throws IOException {
-    if (!Files.exists(config)) {
-      return false;
-    }
-    if (Files.isRegularFile(config)) {
-      try (Stream<String> lines = Files.lines(config, StandardCharsets.ISO_8859_1)) {
-        if (lines.findFirst().orElse("").equals(ConfigWriter.HEADER)) {
-          return true;
-        }
-      } catch (UncheckedIOException e) {
-        throw e.getCause();
-      }
-    }
-    throw Problem.usage(
-        "output_dir has a %s of your own, %s, where the run would write its own: rename it, or give another output_dir"
-            .formatted(ConfigWriter.FILE, config));
   }
 
   /** Locks the folder, until the channel is closed. */

@@ -75,6 +75,8 @@ public final class TrainingRun {
     try (OutputFolder folder = OutputFolder.take(config, base, continues);
         Arena run = Devices.open("run", Devices.choose(config.compute()), memory.limit());
         StableDiffusion model = Trainer.load(run, base, fitted)) {
+      Path result = model.result(output);
+      OutputFolder.requireOwn(output, model.isSavedIn(output), "a " + output.relativize(result));
       DiskSpace.requireModelFits(run, model, output);
       warn(Devices.note(config.compute().device(), run.device()));
       warn(sizeNote(model));

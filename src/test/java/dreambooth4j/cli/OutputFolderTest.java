@@ -56,6 +56,15 @@ class OutputFolderTest {
   }
 
   @Test
+  void shouldNotWriteOverALoraThatNoRunLeft() throws IOException {
+    tiny.with("use_lora", true);
+    Path own = Files.createDirectories(tiny.output()).resolve("sks.safetensors");
+    Files.writeString(own, "somebody's");
+    fails(2, "holds a sks.safetensors that no run of train left there", "Give another output_dir");
+    assertThat(own).hasContent("somebody's");
+  }
+
+  @Test
   void shouldNotWriteAmongThePicturesItTrainsOn() throws IOException {
     tiny.with("output_dir", tiny.pictures());
     fails(2, "output_dir is the instance_data_dir of a concept", "Give another output_dir");
@@ -249,7 +258,7 @@ class OutputFolderTest {
       assertThat(child.exitCode()).as(child.said()).isZero();
       assertThat(child.said())
           .contains("no checkpoint after step 1")
-          .contains("the model in " + tiny.output() + " is an earlier run's and is replaced at")
+          .contains("what lies in " + tiny.output() + " is an earlier run's and is replaced at")
           .doesNotContain("Saved after step 1")
           .contains("Saved after step 2: " + tiny.output());
     }
