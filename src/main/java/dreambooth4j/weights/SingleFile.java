@@ -161,20 +161,21 @@ final class SingleFile implements ModelSource {
     StringBuilder all = new StringBuilder();
     for (String name : component.files()) {
       if (files(component).has(name)) {
-        all.append(name).append('\n').append(new String(content(component, name), StandardCharsets.UTF_8));
+        all.append(name).append('\n').append(new String(content(files(component), name), StandardCharsets.UTF_8));
       }
     }
     return Sha256.of(all.toString());
   }
 
-  private byte[] content(Component component, String name) {
-    ComponentFiles files = files(component);
+  /** The bytes of a component's file. */
+  static byte[] content(ComponentFiles files, String name) {
     return name.endsWith(".json")
         ? json(files.json(name))
         : (String.join("\n", files.lines(name)) + "\n").getBytes(StandardCharsets.UTF_8);
   }
 
-  private static byte[] json(ObjectNode content) {
+  /** JSON as it is written to a file. */
+  static byte[] json(ObjectNode content) {
     try {
       return new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsBytes(content);
     } catch (JsonProcessingException e) {
@@ -188,7 +189,7 @@ final class SingleFile implements ModelSource {
       Path folder = output.resolve(component.folder());
       for (String name : component.files()) {
         if (files(component).has(name)) {
-          byte[] content = content(component, name);
+          byte[] content = content(files(component), name);
           files.add(folder.resolve(name), StagedFiles.Body.of(content));
         }
       }

@@ -8,62 +8,17 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.pipeline.StableDiffusion;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** The published models' configurations, which are bundled, and the names of all their tensors. */
 class PublishedNamesTest {
-  /** A published model without its weights. */
-  private record Published(Family family, FamilyConfigs configs) implements ModelSource {
-    @Override
-    public Path path() {
-      return Path.of("published");
-    }
-
-    @Override
-    public Pipeline pipeline() {
-      return family.pipeline();
-    }
-
-    @Override
-    public boolean hasZeroNegative() {
-      return false;
-    }
-
-    @Override
-    public ComponentFiles files(Component component) {
-      return configs.files(component);
-    }
-
-    @Override
-    public boolean hasWeights(Component component) {
-      return false;
-    }
-
-    @Override
-    public TensorSource weights(Component component) {
-      throw new AssertionError("it has none");
-    }
-
-    @Override
-    public String fingerprint(Component component) {
-      throw new AssertionError("it has none");
-    }
-
-    @Override
-    public void copyTo(NewFiles files, Path output, Set<Component> trained) {
-      throw new AssertionError("it has none");
-    }
-  }
-
   /** Digests of lists that diffusers' own models and conversion scripts gave, one row a line. */
   @ParameterizedTest
   @CsvSource({
@@ -72,7 +27,7 @@ class PublishedNamesTest {
     "SDXL, 2641, 310767917f55c45782d144633bbd3cd356f5137e55d67c1a2cb30ccde127251d"
   })
   void shouldBeThoseOfDiffusersAndOfTheOriginals(Family family, int count, String digest) {
-    Published model = new Published(family, FamilyConfigs.published(family, Path.of("published")));
+    PublishedModel model = PublishedModel.of(family);
     List<String> rows = new ArrayList<>();
     try (Arena run = Arena.open("dry", OpBackend.dry(Device.CPU));
         StableDiffusion built = StableDiffusion.load(run, model)) {
