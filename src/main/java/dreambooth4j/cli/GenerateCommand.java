@@ -153,7 +153,8 @@ final class GenerateCommand implements Callable<Integer> {
       names = "--clip-skip",
       paramLabel = "N",
       description =
-          "Layer of the text encoder that the UNet is given, counted from the end: 1 is the last"
+          "Layer of the text encoder that the UNet is given, counted from the end: 1 is the last,"
+              + " or of SDXL the last but one"
               + " (if not given, what the model was trained with here, else 1).")
   private @Nullable Integer clipSkip;
 
