@@ -84,6 +84,9 @@ public final class Problem extends RuntimeException {
     if (e instanceof AtomicMoveNotSupportedException) {
       return "it is on another disk than the folder that it belongs to (a link, or a mount)";
     }
+    if (e.getCause() instanceof IOException cause && cause.toString().equals(e.getMessage())) {
+      return why(cause); // a wrapper that says no more than what it wraps
+    }
     String reason = e instanceof FileSystemException f ? f.getReason() : e.getMessage();
     return reason == null ? e.getClass().getSimpleName() : reason;
   }
