@@ -16,6 +16,9 @@ import java.util.Locale;
  * @param scaleVLikeNoise whether the velocity's error counts as the noise's would
  * @param vLikeLoss strength of the velocity's loss beside the noise's; 0 for none
  * @param splitLoss whether instance and class rows are averaged apart
+ * @param masked whether places of instance pictures count by their masks
+ * @param unmaskedWeight what places outside of a mask count at least
+ * @param normalizesMasks whether a masked picture counts as much as another
  */
 public record LossConfig(
     Type type,
@@ -28,7 +31,10 @@ public record LossConfig(
     double p2Gamma,
     boolean scaleVLikeNoise,
     double vLikeLoss,
-    boolean splitLoss) {
+    boolean splitLoss,
+    boolean masked,
+    double unmaskedWeight,
+    boolean normalizesMasks) {
   static final Section<LossConfig> KEYS = new Section<>(Key.Group.LOSS);
 
   static final Key<LossConfig, Type> LOSS_TYPE =
@@ -107,6 +113,28 @@ public record LossConfig(
                   + " batch together and multiplies with the mean of their weights, as the"
                   + " extension does.");
 
+  static final Key<LossConfig, Boolean> MASKED_LOSS =
+      KEYS.key("masked_loss", ValueType.flag(), LossConfig::masked)
+          .standard(false)
+          .alias("masked_training", "alpha_mask")
+          .help(
+              "Learn only from the part of a subject's picture that its mask shows: 01.mask.png"
+                  + " beside 01.jpg, white where it counts, or else the transparency of the picture"
+                  + " itself. Class images, and pictures without a mask, count whole.");
+  static final Key<LossConfig, Double> UNMASKED_WEIGHT =
+      KEYS.key("unmasked_weight", ValueType.number(0, 1), LossConfig::unmaskedWeight)
+          .standard(0.0)
+          .help(
+              "With masked_loss: how much the part outside of a mask counts, from 0 to 1: 0 is"
+                  + " kohya's, 0.1 OneTrainer's usual.");
+  static final Key<LossConfig, Boolean> NORMALIZE_MASKS =
+      KEYS.key(
+              "normalize_masked_area_loss", ValueType.flag(), LossConfig::normalizesMasks)
+          .standard(false)
+          .help(
+              "With masked_loss: let a picture with a small mask count as much as one with a large"
+                  + " mask, as OneTrainer's option of that name does.");
+
   static LossConfig of(Values run) {
     return new LossConfig(
         run.get(LOSS_TYPE),
@@ -119,7 +147,10 @@ public record LossConfig(
         run.get(P2_GAMMA),
         run.get(SCALE_V),
         run.get(V_PRED_LIKE_LOSS),
-        run.get(SPLIT_LOSS));
+        run.get(SPLIT_LOSS),
+        run.get(MASKED_LOSS),
+        run.get(UNMASKED_WEIGHT),
+        run.get(NORMALIZE_MASKS));
   }
 
   /** The cost of one number that is off by d. */

@@ -16,6 +16,7 @@ import java.util.List;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReadParam;
 import javax.imageio.stream.ImageInputStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads pictures: JPEG (CMYK too), PNG, WebP, BMP, TIFF and the first frame of a GIF, upright by
@@ -65,6 +66,24 @@ public final class ImageReader {
   }
 
   /**
+   * The opacity of a picture as grey, scaled and cropped as {@link #read(Path, Bucket, Crop)} does
+   * the picture; null if it has none to say.
+   *
+   * @throws Problem as {@link #read(Path, Bucket)}
+   */
+  static @Nullable Pixels opacity(Path file, Bucket bucket, Crop crop) {
+    return open(
+        file,
+        picture -> {
+          checkedSize(picture);
+          Pixels opacity = Rgb.opacity(decoded(picture, 1));
+          return opacity == null
+              ? null
+              : fit(opacity.upright(picture.orientation()), bucket, crop);
+        });
+  }
+
+  /**
    * Reads a whole picture, a large one without most of its rows and columns, which spares memory.
    *
    * @param side its longer side keeps at least this many pixels, if it has them
@@ -88,6 +107,10 @@ public final class ImageReader {
 
   /** The picture upright, of every so many rows and columns one. */
   private static Pixels decode(Opened picture, int every) throws IOException {
+    return Rgb.of(decoded(picture, every)).upright(picture.orientation());
+  }
+
+  private static BufferedImage decoded(Opened picture, int every) throws IOException {
     if (picture.type == FileType.Jpeg) {
       requireFewScans(picture.file);
     }
@@ -102,7 +125,7 @@ public final class ImageReader {
         throw new IOException(warning);
       }
     }
-    return Rgb.of(image).upright(picture.orientation());
+    return image;
   }
 
   private static void requireFewScans(Path file) throws IOException {
@@ -141,12 +164,12 @@ public final class ImageReader {
     }
   }
 
-  private interface Work<T> {
+  private interface Work<T extends @Nullable Object> {
     T on(Opened picture) throws IOException;
   }
 
   /** Opens a picture, works on it, closes it, and names the file in whatever goes wrong. */
-  private static <T> T open(Path file, Work<T> work) {
+  private static <T extends @Nullable Object> T open(Path file, Work<T> work) {
     try (FileChannel channel = RegularFile.channel(file)) {
       return decoded(file, channel, work);
     } catch (IOException e) {
@@ -154,7 +177,7 @@ public final class ImageReader {
     }
   }
 
-  private static <T> T decoded(Path file, FileChannel channel, Work<T> work) throws IOException {
+  private static <T extends @Nullable Object> T decoded(Path file, FileChannel channel, Work<T> work) throws IOException {
     FileType type = PictureFile.format(file, channel);
     List<PictureStream.Range> parts =
         switch (type) {

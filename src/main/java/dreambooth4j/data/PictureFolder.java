@@ -206,9 +206,9 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
       String extension = PictureFile.extension(file);
       if (!Files.isRegularFile(file)) {
         skip(Files.exists(file) ? "pipe, device or socket" : "link that leads nowhere");
-      } else if (isPicture(file)) {
+      } else if (isPicture(file) && !LossMask.isMask(file)) {
         pictures.add(file);
-      } else if (isCaption(extension) || COMPANIONS.contains(extension)) {
+      } else if (isCaption(extension) || COMPANIONS.contains(extension) || isPicture(file)) {
         companions.add(file);
       } else {
         skip("no picture (" + (extension.isEmpty() ? "no extension" : "." + extension) + ")");
@@ -243,10 +243,13 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
       Set<Path> stems = new HashSet<>();
       pictures.forEach(picture -> stems.add(picture.resolveSibling(Caption.stem(picture))));
       for (Path file : companions) {
-        if (!stems.contains(file.resolveSibling(Caption.stem(file)))) {
+        String stem = isPicture(file) ? LossMask.pictureOf(file) : Caption.stem(file);
+        if (!stems.contains(file.resolveSibling(stem))) {
           String extension = PictureFile.extension(file);
           skip(
-              isCaption(extension)
+              isPicture(file)
+                  ? "mask without a picture"
+                  : isCaption(extension)
                   ? "caption without a picture"
                   : "no picture (." + extension + ")");
         }

@@ -5,6 +5,8 @@ import java.awt.Graphics2D;
 import java.awt.color.ColorSpace;
 import java.awt.image.BufferedImage;
 import java.awt.image.Raster;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /** Brings decoded pictures of any kind to 8-bit RGB, and RGB to Java's encoders. */
 final class Rgb {
@@ -35,6 +37,23 @@ final class Rgb {
       }
     }
     return new Pixels(width, height, bytes);
+  }
+
+  /** How opaque the picture is, as grey; null if it is opaque all over. */
+  static @Nullable Pixels opacity(BufferedImage image) {
+    if (!image.getColorModel().hasAlpha()) {
+      return null;
+    }
+    int width = image.getWidth();
+    int height = image.getHeight();
+    byte[] bytes = new byte[width * height * Pixels.CHANNELS];
+    boolean opaque = true;
+    for (int i = 0; i < width * height; i++) {
+      byte cover = (byte) (image.getRGB(i % width, i / width) >>> 24);
+      opaque &= cover == (byte) 0xFF;
+      Arrays.fill(bytes, i * Pixels.CHANNELS, (i + 1) * Pixels.CHANNELS, cover);
+    }
+    return opaque ? null : new Pixels(width, height, bytes);
   }
 
   /** The picture as Java's encoders take it. */

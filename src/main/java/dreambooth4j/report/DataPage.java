@@ -9,6 +9,7 @@ import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.CropBox;
+import dreambooth4j.data.LossMask;
 import dreambooth4j.data.Parallel;
 import dreambooth4j.data.Picture;
 import dreambooth4j.data.Thumbnail;
@@ -46,6 +47,7 @@ final class DataPage {
   private static final int[][] STRIPS = {{0, 8}, {100, 4}, {1000, 2}};
 
   private static final int STRIP_SIDE = 96;
+  private static final int MASK_SIDE = 256;
   private static final int MOST_CASES = 100;
 
   private final DataReport report;
@@ -143,6 +145,8 @@ final class DataPage {
       int number,
       String name,
       Image image,
+      @Nullable Image mask,
+      String maskNote,
       CropBox box,
       boolean random,
       List<String> captions,
@@ -364,11 +368,37 @@ final class DataPage {
         numbers.getOrDefault(look, 0),
         name(look.concept(), picture.file()),
         Image.of(look.thumbnail()),
+        mask(picture),
+        maskNote(picture),
         look.box(),
         picture.crop().random(),
         look.captions(),
         wordings,
         notes.getOrDefault(picture.file(), List.of()));
+  }
+
+  /** What of a picture counts, to be laid over it; null if all of it does, or its opacity says. */
+  private @Nullable Image mask(Picture picture) {
+    Path mask = masks() ? LossMask.beside(picture.file()) : null;
+    try {
+      return mask == null ? null : Image.of(Thumbnail.of(mask, MASK_SIDE));
+    } catch (Problem e) {
+      return null; // the note says where it is, and training why it cannot be read
+    }
+  }
+
+  private String maskNote(Picture picture) {
+    if (!masks()) {
+      return "";
+    }
+    Path mask = LossMask.beside(picture.file());
+    return mask == null
+        ? "no mask file: where the picture is transparent it does not count, otherwise all of it does"
+        : "masked by " + mask.getFileName() + ": what is dark here counts little";
+  }
+
+  private boolean masks() {
+    return report.scan().config().loss().masked();
   }
 
   private static String name(ConceptConfig concept, Path file) {

@@ -22,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * <tr><td>prompts</td><td>each as given: hidden states, token ids, sizes</td><td>as given</td></tr>
  * <tr><td>rowIndex, lossWeights</td><td>[B]</td><td>I32, F32</td></tr>
  * <tr><td>timesteps</td><td>[B]; drawn by the step unless given</td><td>I64</td></tr>
+ * <tr><td>mask</td><td>[B, h, w]; only with masked_loss</td><td>F32</td></tr>
  * <tr><td>noise, shifts</td><td>as latents, [B, channels]; only where given</td><td>F32</td></tr>
  * </table>
  */
@@ -31,6 +32,7 @@ final class BatchPlaces {
       List<Long> latents,
       Map<String, List<Long>> prompts,
       int instanceRows,
+      boolean masked,
       boolean given,
       boolean shifted) {
     static Shape of(TrainingBatch batch) {
@@ -39,6 +41,7 @@ final class BatchPlaces {
           list(batch.latents()),
           batch.prompts().map((name, tensor) -> list(tensor)).named(),
           batch.instanceRows(),
+          batch.mask() != null,
           given != null,
           given != null && given.shifts() != null);
     }
@@ -55,6 +58,7 @@ final class BatchPlaces {
   final Tensor rowIndex;
   final Tensor lossWeights;
   final Tensor timesteps;
+  final @Nullable Tensor mask;
   private final @Nullable Tensor noise;
   private final @Nullable Tensor shifts;
 
@@ -70,6 +74,7 @@ final class BatchPlaces {
     rowIndex = arena.allocate("row index", DType.I32, rows);
     lossWeights = arena.allocate("loss weights", DType.F32, rows);
     timesteps = arena.allocate("timesteps", DType.I64, rows);
+    mask = like.mask() == null ? null : arena.allocate("mask", DType.F32, like.mask().shape());
     noise = given == null ? null : arena.allocate("noise", DType.F32, shape);
     shifts =
         given == null || given.shifts() == null
@@ -83,6 +88,10 @@ final class BatchPlaces {
     batch.prompts().forEach((name, each) -> prompts.get(name).copyFrom(each));
     rowIndex.copyFrom(batch.rowIndex());
     lossWeights.copyFrom(batch.lossWeights());
+    Tensor masked = batch.mask();
+    if (masked != null && mask != null) {
+      mask.copyFrom(masked);
+    }
     TrainingBatch.Given given = batch.given();
     if (given != null && noise != null) {
       noise.copyFrom(given.noise());

@@ -3,9 +3,11 @@ package dreambooth4j.train;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.Crop;
 import dreambooth4j.data.Bucket;
+import dreambooth4j.data.LossMask;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
+import dreambooth4j.data.Pixels;
 import dreambooth4j.data.PromptDraw;
 import dreambooth4j.data.View;
 import dreambooth4j.engine.Arena;
@@ -20,6 +22,8 @@ import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.random.CounterRandom;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -40,6 +44,11 @@ final class PairBatches {
   private final Caches caches;
   private final PromptEncoder encoder;
   private final List<PromptDraw> draws;
+
+  /** Masks by the view that they are of: small, and a picture would be read for each otherwise. */
+  private final Map<View, float[]> masks = new HashMap<>();
+
+  private static final int MOST_MASKS = 10_000;
   private final Map<Path, ImageReader.Size> files = new HashMap<>();
 
   /** Batches of pictures that these caches read or encode. */
@@ -75,7 +84,42 @@ final class PairBatches {
         batch.pairs().size(),
         rows.stream().mapToInt(BatchRow::index).toArray(),
         lossWeights,
+        config.loss().masked() ? mask(arena, rows, batch, step) : null,
         null);
+  }
+
+  /** What each place of the latents counts: instance rows by their masks, class images whole. */
+  private Tensor mask(Arena arena, List<BatchRow> rows, PairSampler.Batch batch, int step) {
+    int factor = model.vae().config().factor();
+    int height = batch.bucket().height() / factor;
+    int width = batch.bucket().width() / factor;
+    float[] all = new float[rows.size() * height * width];
+    Arrays.fill(all, 1);
+    for (int i = 0; i < batch.pairs().size(); i++) {
+      float[] own = mask(rows.get(i), view(rows.get(i), batch.bucket(), step), factor);
+      System.arraycopy(own, 0, all, i * height * width, own.length);
+    }
+    return arena.floats("mask", all, rows.size(), height, width);
+  }
+
+  /** Of a picture without a mask, nothing. */
+  private float[] mask(BatchRow row, View view, int factor) {
+    float[] known = masks.get(view);
+    if (known != null) {
+      return known;
+    }
+    Pixels pixels = LossMask.of(view);
+    float[] made =
+        pixels == null
+            ? new float[0]
+            : LossMask.weights(
+                LossMask.averaged(pixels, factor),
+                config.loss().unmaskedWeight(),
+                config.loss().normalizesMasks());
+    if (!row.crop.random() && masks.size() < MOST_MASKS) {
+      masks.put(view, made);
+    }
+    return made;
   }
 
   /** A draw of each row's moments: F32 [B, h, w, channels]. */

@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param rowIndex of each row in the step, which its draws are a function of: 2p for the instance
  *     row of pair p, 2p + 1 for its class image
  * @param lossWeights what each row's error is multiplied with, such as its concept's weight
+ * @param mask what each place of the latents counts, F32 [B, h, w]; null where all count alike
  * @param given recorded noise and timesteps to take instead of drawing; null in a run
  */
 @SuppressWarnings("ArrayRecordComponent") // a carrier from the data to the step, never compared
@@ -24,6 +25,7 @@ public record TrainingBatch(
     int instanceRows,
     int[] rowIndex,
     float[] lossWeights,
+    @Nullable Tensor mask,
     @Nullable Given given) {
   /**
    * Recorded draws.
@@ -45,7 +47,7 @@ public record TrainingBatch(
             .toArray();
     float[] weights = new float[rows];
     Arrays.fill(weights, 1);
-    return new TrainingBatch(latents, prompts, instanceRows, index, weights, given);
+    return new TrainingBatch(latents, prompts, instanceRows, index, weights, null, given);
   }
 
   /** Instance and prior rows. */

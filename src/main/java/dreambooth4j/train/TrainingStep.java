@@ -142,7 +142,7 @@ final class TrainingStep {
     }
     Var prediction =
         model.unet().forward(tape, tape.constant(noised.noisy()), times, model.prompts(tape, in));
-    LossKernels.Measure measure = new LossKernels.Measure(objective.form(), thresholds, null);
+    LossKernels.Measure measure = new LossKernels.Measure(objective.form(), thresholds, in.mask);
     Var loss =
         RowLoss.apply(tape, prediction, noised.target(), weights(in), measure, scalars.losses);
     noised.target().release();

@@ -2,7 +2,10 @@ package dreambooth4j.verify;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
+import dreambooth4j.config.LossConfig;
+import dreambooth4j.data.LossMask;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Objective;
 import dreambooth4j.diffusion.Prediction;
@@ -14,16 +17,19 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.LossKernels;
 import dreambooth4j.engine.kernel.NoiseKernels;
+import dreambooth4j.engine.op.Add;
 import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.engine.op.NoiseDraws;
 import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.engine.op.RowLoss;
+import dreambooth4j.engine.op.WeightedSum;
 import dreambooth4j.train.LossRecipe;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One option of the objective on recorded draws and a recorded prediction, by the configuration
@@ -57,6 +63,17 @@ final class ObjectiveCase {
     KEYS.put("huber_onetrainer", "loss_type=classic_huber huber_delta={delta}");
     KEYS.put("l1", "loss_type=l1");
     KEYS.put("log_cosh", "loss_type=log_cosh");
+    KEYS.put("masked_kohya", "masked_loss=true");
+    KEYS.put("masked_onetrainer", "masked_loss=true unmasked_weight={unmasked_weight}");
+    KEYS.put(
+        "masked_onetrainer_normalized",
+        "masked_loss=true unmasked_weight={unmasked_weight} normalize_masked_area_loss=true");
+    KEYS.put("masked_onetrainer_prior", "masked_loss=true unmasked_weight={unmasked_weight}");
+    KEYS.put("masked_halves", "masked_loss=true snr_gamma={gamma}");
+    KEYS.put(
+        "kohya_order",
+        "loss_type=smooth_l1 huber_schedule=constant huber_c=0.1 masked_loss=true snr_gamma={gamma}"
+            + " scale_v_pred_loss_like_noise_pred=true debiased_estimation_loss=true");
     KEYS.put("offset_noise", "offset_noise={strength}");
     KEYS.put(
         "offset_noise_adaptive", "offset_noise={strength} adaptive_noise_scale={adaptive}");
@@ -72,22 +89,31 @@ final class ObjectiveCase {
 
   private static final String LEVEL = "input.level.";
 
+  private static final String MASK = "input.latent_mask";
+
+  private static final String PRIOR_PREDICTION = "input.prior_prediction";
+
   private static final int INSTANCES = 2;
 
   private final Arena arena;
   private final Golden golden;
   private final NoiseSchedule schedule;
+  private final LossConfig loss;
   private final LossRecipe recipe;
   private final Objective objective;
   private final Tensor timesteps;
+  private final @Nullable Tensor mask;
 
   private ObjectiveCase(Arena arena, Golden golden) {
     this.arena = arena;
     this.golden = golden;
     schedule = NoiseSchedule.of(scheduler(golden));
-    recipe = LossRecipe.of(ConfigReader.read(null, keys(golden)).config());
+    Config config = ConfigReader.read(null, keys(golden)).config();
+    loss = config.loss();
+    recipe = LossRecipe.of(config);
     objective = recipe.objective().apply(schedule);
     timesteps = golden.input(arena, "input.timestep");
+    mask = mask();
   }
 
   static void run(Arena arena, Golden golden) {
@@ -227,11 +253,51 @@ final class ObjectiveCase {
         Limits.OBJECTIVE);
   }
 
+  private Var compared(
+      Tape tape,
+      Var prediction,
+      Tensor target,
+      LossKernels.Weights weights,
+      @Nullable Tensor mask,
+      Tensor losses) {
+    LossKernels.Measure measure =
+        new LossKernels.Measure(objective.form(), objective.thresholds(arena), mask);
+    return RowLoss.apply(tape, prediction, target, weights, measure, losses);
+  }
+
+  private static float[] ones(int count) {
+    float[] ones = new float[count];
+    Arrays.fill(ones, 1);
+    return ones;
+  }
+
+  /** What the recorded masks make of places: [B, h, w]; null where there are none. */
+  private @Nullable Tensor mask() {
+    boolean large = golden.has("input.mask");
+    if (!large && !golden.has(MASK)) {
+      return null;
+    }
+    Tensor recorded = golden.input(arena, large ? "input.mask" : MASK);
+    int rows = (int) recorded.size(0);
+    int width = (int) recorded.size(3);
+    float[] values = recorded.toFloats();
+    float[] averaged = LossMask.averaged(values, width, large ? 2 : 1);
+    if (large) {
+      golden.output(arena, "output.latent_mask", averaged.clone(), Limits.OBJECTIVE);
+    }
+    int each = averaged.length / rows;
+    for (int row = 0; row < rows; row++) {
+      float[] own = Arrays.copyOfRange(averaged, row * each, (row + 1) * each);
+      LossMask.weights(own, loss.unmaskedWeight(), loss.normalizesMasks());
+      System.arraycopy(own, 0, averaged, row * each, each);
+    }
+    width = large ? width / 2 : width;
+    return arena.floats("mask", averaged, rows, each / width, width);
+  }
+
   /** The losses of rows from {@code first} on, of which so many are instance rows. */
   private float[] loss(Tensor prediction, Tensor target, int first, int instances) {
     int rows = (int) prediction.size(0);
-    float[] ones = new float[rows];
-    Arrays.fill(ones, 1);
     Tensor one = arena.floats("1", new float[] {1}, 1);
     float prior = (float) golden.setting("prior_loss_weight").asDouble();
     LossKernels.Weights weights =
@@ -239,7 +305,7 @@ final class ObjectiveCase {
             instances,
             timesteps.rows(first, rows),
             objective.timestepWeights(arena),
-            arena.floats("of row", ones, rows),
+            arena.floats("of row", ones(rows), rows),
             arena.floats("prior", new float[] {prior}, 1),
             one,
             one,
@@ -247,9 +313,22 @@ final class ObjectiveCase {
     Tensor losses = arena.zeros("losses", DType.F32, 3);
     try (Tape tape = Tape.recording(arena)) {
       Var input = tape.input(prediction);
-      LossKernels.Measure measure =
-          new LossKernels.Measure(objective.form(), objective.thresholds(arena), null);
-      tape.backward(RowLoss.apply(tape, input, target, weights, measure, losses));
+      Tensor seen = mask == null ? null : mask.rows(first, rows);
+      Var compared = compared(tape, input, target, weights, seen, losses);
+      if (seen != null && golden.has(PRIOR_PREDICTION)) {
+        // OneTrainer's masked prior preservation: outside of the mask, the frozen model's answer.
+        double strength = golden.setting("strength").asDouble();
+        Tensor outside =
+            WeightedSum.of(
+                arena,
+                new double[] {strength, -strength},
+                arena.floats("1", ones((int) seen.count()), seen.shape()),
+                seen);
+        Tensor frozen = latents(PRIOR_PREDICTION).rows(first, rows);
+        compared =
+            Add.apply(tape, compared, compared(tape, input, frozen, weights, outside, losses));
+      }
+      tape.backward(compared);
       if (rows == timesteps.count()) {
         Tensor gradient = Objects.requireNonNull(input.gradient());
         golden.output(

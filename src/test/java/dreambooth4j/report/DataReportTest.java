@@ -159,6 +159,27 @@ class DataReportTest {
   }
 
   @Test
+  void shouldLayAMaskOverItsPicture() throws IOException {
+    paint("a", 64, 64, "sks, man, a");
+    paint("b", 64, 64, "sks, man, b");
+    Files.move(paintMask("mask"), pictures.resolve("a.mask.png"));
+    Document page = page(report("masked_loss", "true"));
+    assertThat(page.select(".card")).hasSize(2);
+    Element masked = page.expectFirst(".card:has(h4:containsOwn(a.png))");
+    assertThat(masked.select("img.mask").attr("src")).startsWith("data:image/");
+    assertThat(masked.text()).contains("masked by a.mask.png");
+    Element whole = page.expectFirst(".card:has(h4:containsOwn(b.png))");
+    assertThat(whole.select("img.mask")).isEmpty();
+    assertThat(whole.text()).contains("no mask file");
+    assertThat(page(report()).select("img.mask")).isEmpty();
+  }
+
+  private Path paintMask(String name) throws IOException {
+    return dreambooth4j.data.TestPictures.paint(
+        pictures.resolveSibling("masks"), name, 64, 64, "", 9);
+  }
+
+  @Test
   void shouldDrawWhatIsCutAway() throws IOException {
     paint("wide", 200, 100, "sks, man, a");
     paint("square", 90, 90, "sks, man, b");

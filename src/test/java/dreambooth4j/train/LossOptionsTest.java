@@ -6,10 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.weights.ModelFolder;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -65,6 +67,28 @@ class LossOptionsTest {
       first.trainer.save(checkpoint);
       assertThat(second.trainer.resume(checkpoint)).isEmpty();
       assertThat(second.train().unet()).isEqualTo(whole.unet());
+    }
+  }
+
+  /** Masks are no pictures, and what is masked out is not learnt from. */
+  @Test
+  void shouldLearnOnlyFromWhatMasksShow() throws IOException {
+    tiny.withOptions("masked_loss=true prior_loss_weight=0 adam_weight_decay=0");
+    for (int i = 0; i < 5; i++) {
+      int width = i < 3 ? 32 : 48;
+      BufferedImage black = new BufferedImage(width, 32, BufferedImage.TYPE_BYTE_GRAY);
+      ImageIO.write(black, "png", tiny.pictures().resolve("p" + i + ".mask.png").toFile());
+    }
+    try (TinyTrainer trainer = new TinyTrainer(tiny)) {
+      var before = trainer.unet();
+      trainer.train();
+      assertThat(trainer.reports).hasSize(3).allMatch(step -> step.losses().instance() == 0);
+      assertThat(trainer.unet()).isEqualTo(before);
+    }
+    tiny.with("unmasked_weight", 0.1);
+    try (TinyTrainer trainer = new TinyTrainer(tiny)) {
+      var before = trainer.unet();
+      assertThat(trainer.train(1).unet()).isNotEqualTo(before);
     }
   }
 
