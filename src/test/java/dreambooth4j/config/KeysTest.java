@@ -171,6 +171,8 @@ class KeysTest {
             "checkpoints_total_limit",
             "checkpoints_keep_every",
             "save_model_every",
+            "save_model_as",
+            "save_precision",
             "save_state_after",
             "resume_from_checkpoint",
             "cache_latents",
