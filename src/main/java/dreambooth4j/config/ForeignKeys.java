@@ -190,10 +190,6 @@ public final class ForeignKeys {
         "lora_use_buggy_requires_grad=false");
     putNoted(
         "use_lora_extended", ForeignKeys::on, true, "lora_targets says which layers get an adapter");
-    refuse(
-        "lora_model_name",
-        ForeignKeys::set,
-        "training cannot go on from a LoRA file: leave it out");
     String script =
         "it is a flag of train_dreambooth_lora.py: remove it, and set use_lora: true to train as that"
             + " script does; ";

@@ -39,6 +39,7 @@ public final class KohyaKeys {
     NAMES_HERE.put("optimizer_type", "optimizer");
     NAMES_HERE.put("network_dim", "lora_rank");
     NAMES_HERE.put("network_alpha", "lora_alpha");
+    NAMES_HERE.put("network_weights", "lora_weights");
     NAMES_HERE.put("unet_lr", "lora_learning_rate");
     NAMES_HERE.put("text_encoder_lr", "text_encoder_learning_rate");
     NAMES_HERE.put("learning_rate_te", "text_encoder_learning_rate");
@@ -77,7 +78,6 @@ public final class KohyaKeys {
     other(
         "it has no counterpart in LoRA here: remove this key",
         "network_train_text_encoder_only",
-        "network_weights",
         "network_dropout",
         "scale_weight_norms");
     other("use instance_token and class_token", "class_tokens");

@@ -2,6 +2,7 @@ package dreambooth4j.config;
 
 import dreambooth4j.config.ComputeConfig.FrozenType;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
@@ -20,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param targets which layers get adapters
  * @param files which files are written
  * @param half whether they hold 16 bits rather than 32
+ * @param weights a LoRA file that training goes on from; null for adapters that begin with nothing
  */
 public record LoraConfig(
     boolean used,
@@ -30,7 +32,8 @@ public record LoraConfig(
     @Nullable Double alpha,
     Targets targets,
     Files files,
-    boolean half) {
+    boolean half,
+    @Nullable Path weights) {
   static final Section<LoraConfig> KEYS = new Section<>(Key.Group.LORA);
 
   static final Key<LoraConfig, Boolean> USE_LORA =
@@ -104,6 +107,15 @@ public record LoraConfig(
           .decidesNothing()
           .help("Write the LoRA file in float16 instead of float32, which halves its size.");
 
+  static final Key<LoraConfig, Path> LORA_WEIGHTS =
+      KEYS.key("lora_weights", ValueType.path(), ifUsed(LoraConfig::weights))
+          .otherwise("new adapters")
+          .alias("lora_model_name")
+          .help(
+              "LoRA file that the training goes on from, of kohya's, diffusers' or peft's naming."
+                  + " Which layers have an adapter, and its rank and kind, are then the file's and"
+                  + " not the other keys'.");
+
   /** Of a run without LoRA its keys have no values: config.yaml has none of them. */
   private static <T> Function<LoraConfig, @Nullable T> ifUsed(
       Function<LoraConfig, @Nullable T> value) {
@@ -114,6 +126,7 @@ public record LoraConfig(
   private static final List<Key<LoraConfig, ?>> PARTS =
       List.of(
           LORA_KIND,
+          LORA_WEIGHTS,
           LORA_RANK,
           LORA_TXT_RANK,
           LORA_CONV_RANK,
@@ -126,11 +139,11 @@ public record LoraConfig(
   private static final double LEARNING_RATE = 1e-4;
 
   /** Without adapters; all other values mean nothing then. */
-  static final LoraConfig NONE = new LoraConfig(false, Kind.LORA, 4, null, null, null, Targets.ATTENTION, Files.KOHYA, false);
+  static final LoraConfig NONE = new LoraConfig(false, Kind.LORA, 4, null, null, null, Targets.ATTENTION, Files.KOHYA, false, null);
 
   /** Adapters of this rank on attention, and nothing else set. */
   public static LoraConfig attention(int rank) {
-    return new LoraConfig(true, Kind.LORA, rank, null, null, null, Targets.ATTENTION, Files.KOHYA, false);
+    return new LoraConfig(true, Kind.LORA, rank, null, null, null, Targets.ATTENTION, Files.KOHYA, false, null);
   }
 
   static LoraConfig of(Values run) {
@@ -147,7 +160,8 @@ public record LoraConfig(
         run.orNull(LORA_ALPHA),
         run.get(LORA_TARGETS),
         run.get(LORA_FILES),
-        run.get(HALF_LORA));
+        run.get(HALF_LORA),
+        run.orNull(LORA_WEIGHTS));
   }
 
   private static boolean isUsed(Values run) {

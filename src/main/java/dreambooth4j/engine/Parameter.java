@@ -2,6 +2,7 @@ package dreambooth4j.engine;
 
 import java.util.Arrays;
 import java.util.List;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
@@ -233,6 +234,11 @@ public final class Parameter {
   /** Copies a tensor of the file's shape, any type, into the {@link #master}. */
   public void read(Tensor fromFile) {
     Native.run(name, () -> asInFile(master()).copy_(fromFile.handle()));
+  }
+
+  /** Multiplies the {@link #master} with a number. */
+  public void multiply(double factor) {
+    Native.run(name, () -> master().handle().mul_(new Scalar(factor)));
   }
 
   /** The weight, or a tensor beside it such as its gradient, in the file's order: a new tensor. */

@@ -5,19 +5,24 @@ import dreambooth4j.config.Config;
 import dreambooth4j.config.LoraConfig;
 import dreambooth4j.config.LoraConfig.Targets;
 import dreambooth4j.config.OutputConfig;
+import dreambooth4j.engine.Arena;
 import dreambooth4j.model.AdapterKind;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.pipeline.Learning;
+import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Export;
 import dreambooth4j.weights.ModelForm;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.ModelWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /** How each component learns in a run: by all of its weights, or by which adapters. */
 final class Adaptation {
@@ -36,11 +41,14 @@ final class Adaptation {
   private final Config config;
   private final List<Component> textEncoders;
   private final Export export;
+  private final @Nullable LoraStart start;
 
   /** {@code dry} is for a run that saves nothing. */
   Adaptation(Config config, ModelSource base, boolean dry) {
     this.config = config;
     textEncoders = base.pipeline().textEncoders();
+    Path weights = config.lora().weights();
+    start = weights == null ? null : new LoraStart(weights, base, config.lora(), trained());
     export =
         dry
             ? Export.NONE
@@ -49,22 +57,35 @@ final class Adaptation {
                 : new ModelWriter(base, form(config.output()));
   }
 
+  private List<Component> trained() {
+    List<Component> trained = new ArrayList<>(List.of(Component.UNET));
+    if (config.training().trainTextEncoder()) {
+      trained.addAll(textEncoders);
+    }
+    return trained;
+  }
+
   /** The components that train, and how; text encoders where they are to. */
   Map<Component, Learning> learning() {
     Map<Component, Learning> learning = new EnumMap<>(Component.class);
-    learning.put(Component.UNET, learning(Component.UNET, 1));
-    if (config.training().trainTextEncoder()) {
-      for (Component each : textEncoders) {
-        learning.put(each, learning(each, rateFactor(each)));
-      }
-    }
+    trained().forEach(each -> learning.put(each, learning(each, rateFactor(each))));
     return learning;
   }
 
-  private double rateFactor(Component textEncoder) {
-    return textEncoder == Component.TEXT_ENCODER_2
-        ? config.optimizer().textEncoder2RateFactor()
-        : config.optimizer().textEncoderRateFactor();
+  private double rateFactor(Component component) {
+    return switch (component) {
+      case TEXT_ENCODER -> config.optimizer().textEncoderRateFactor();
+      case TEXT_ENCODER_2 -> config.optimizer().textEncoder2RateFactor();
+      default -> 1;
+    };
+  }
+
+  /** Gives adapters the numbers that the run begins with. */
+  void begin(Arena arena, StableDiffusion model) {
+    model.beginAdapters(arena, config.training().seed());
+    if (start != null) {
+      start.readInto(model);
+    }
   }
 
   private Learning learning(Component component, double rateFactor) {
@@ -78,7 +99,10 @@ final class Adaptation {
           case DORA -> AdapterKind.DORA;
         };
     return Learning.of(
-        rateFactor, new Learning.Adaptation(kind, sizes(lora, component), export));
+        rateFactor,
+        start == null
+            ? new Learning.Adaptation(kind, sizes(lora, component), export)
+            : new Learning.Adaptation(start.kind(), start.sizes(component), export));
   }
 
   /** What the model is saved as. */

@@ -107,15 +107,16 @@ public final class Trainer implements AutoCloseable {
   /** Reads a model to train as the configuration says; in a dry arena, its sizes. */
   public static StableDiffusion load(Arena run, ModelSource base, Config config) {
     ModelSource source = scheduled(base, config.timesteps());
+    Adaptation adaptation = new Adaptation(config, source, run.isDry());
     StableDiffusion model =
         StableDiffusion.load(
             run,
             source,
-            new Adaptation(config, source, run.isDry()).learning(),
+            adaptation.learning(),
             config.memory().fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED,
             Precision.of(config));
     if (!run.isDry()) {
-      model.beginAdapters(run, config.training().seed());
+      adaptation.begin(run, model);
     }
     if (config.memory().unloadFrozen()) {
       model.unloadFrozen();

@@ -88,9 +88,10 @@ public final class TrainingRun {
       warn(BaseModel.noteOfOthers(plan, base));
       if (plan.missing() > 0) {
         ClassImagePlan wanted = plan;
-        model.withSavedWeights(
+        ClassImageGenerator generator = new ClassImageGenerator(config, base, model);
+        model.withoutAdapters(
             () ->
-                new ClassImageGenerator(config, base, model).generate(run, wanted, listener, stop));
+                model.withSavedWeights(() -> generator.generate(run, wanted, listener, stop)));
         plan = ClassImagePlan.of(config, concepts);
       }
       if (stop.getAsBoolean()) {

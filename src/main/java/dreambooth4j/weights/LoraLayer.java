@@ -65,6 +65,11 @@ public final class LoraLayer {
     return scale;
   }
 
+  /** What alpha is divided by; empty where the change is not scaled. */
+  public OptionalLong rank() {
+    return change.rank();
+  }
+
   /** Whether there is such a factor. */
   public boolean has(LoraFactor factor) {
     return tensors.has(factor);

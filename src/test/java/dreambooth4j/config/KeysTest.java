@@ -33,6 +33,7 @@ class KeysTest {
           Map.entry("fused_backward_pass", Map.of("max_grad_norm", "0")),
           Map.entry("infer_ema", Map.of("use_ema", "true")),
           Map.entry("prior", Map.of("use_lora", "true", "class_token", "man")),
+          Map.entry("lora_weights", LORA),
           Map.entry("lora_kind", LORA),
           Map.entry("optimizer_args", Map.of("optimizer", "SGD")),
           Map.entry("lora_rank", LORA),

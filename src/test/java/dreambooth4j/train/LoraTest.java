@@ -1,8 +1,10 @@
 package dreambooth4j.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.within;
 
+import dreambooth4j.Problem;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
@@ -125,6 +127,48 @@ class LoraTest {
       second.trainer.save(folder.resolve("second"));
       assertThat(folder.resolve("second/training_state.safetensors"))
           .hasSameBinaryContentAs(folder.resolve("whole/training_state.safetensors"));
+    }
+  }
+
+  private Path saved(TinyTrainer trained) {
+    Path output = folder.resolve("saved");
+    trained.model.save(trained.run, Map.of(), output);
+    return trained.model.result(output);
+  }
+
+  @Test
+  void shouldGoOnFromALoraFile() {
+    try (TinyTrainer first = new TinyTrainer(tiny.with("lora_kind", "dora")).train()) {
+      tiny.with("lora_weights", saved(first)).without("lora_kind").with("lora_targets", "all-linear");
+      try (TinyTrainer next = new TinyTrainer(tiny);
+          TinyTrainer twice = new TinyTrainer(tiny.with("lora_alpha", 8))) {
+        assertThat(next.unet()).isEqualTo(first.unet());
+        assertThat(next.text()).isEqualTo(first.text());
+        twice
+            .unet()
+            .forEach(
+                (name, values) -> {
+                  float factor = name.endsWith("lora_B.weight") ? 2 : 1;
+                  List<Float> file = next.unet().getOrDefault(name, List.of());
+                  for (int i = 0; i < file.size(); i++) {
+                    assertThat(values.get(i) * factor).as(name).isEqualTo(file.get(i));
+                  }
+                });
+        next.train(1);
+        twice.train(1);
+        assertThat(twice.reports.get(0).losses().total())
+            .isCloseTo(next.reports.get(0).losses().total(), within(1e-5));
+      }
+    }
+  }
+
+  @Test
+  void shouldSayWhatOfALoraFileCannotBeTrainedOn() {
+    try (TinyTrainer first = new TinyTrainer(tiny).train(1)) {
+      tiny.with("lora_weights", saved(first)).without("train_text_encoder");
+      assertThatExceptionOfType(Problem.class)
+          .isThrownBy(() -> new TinyTrainer(tiny))
+          .withMessageContaining("changes the text_encoder too: set train_text_encoder: true");
     }
   }
 
