@@ -7,6 +7,7 @@ import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.Conversion;
 import dreambooth4j.weights.ModelForm;
 import dreambooth4j.weights.ModelSource;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
@@ -99,8 +100,9 @@ final class ConvertCommand implements Callable<Integer> {
   static void run(Conversion conversion, String task, PrintWriter out) {
     long bytes = conversion.bytes();
     int total = (int) Math.max(1, bytes / MEGABYTE);
+    PrintStream err = System.err;
     try (ProgressLine line =
-        ProgressLine.ofMegabytes(System.err, task, total, ProgressLine.Terminal.current())) {
+        ProgressLine.ofMegabytes(err, task, total, ProgressLine.Terminal.current())) {
       long[] written = {0};
       conversion.run(
           more -> {

@@ -57,6 +57,7 @@ public enum OptimizerName {
   private final String label;
   private final double beta2;
   private final boolean fits8Bits;
+  @SuppressWarnings("ImmutableEnumChecker") // a list that cannot change
   private final List<String> arguments;
   private final String about;
 

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReadParam;
 import javax.imageio.stream.ImageInputStream;
@@ -73,14 +74,15 @@ public final class ImageReader {
    */
   static @Nullable Pixels opacity(Path file, Bucket bucket, Crop crop) {
     return open(
-        file,
-        picture -> {
-          checkedSize(picture);
-          Pixels opacity = Rgb.opacity(decoded(picture, 1));
-          return opacity == null
-              ? null
-              : fit(opacity.upright(picture.orientation()), bucket, crop);
-        });
+            file,
+            picture -> {
+              checkedSize(picture);
+              Pixels opacity = Rgb.opacity(decoded(picture, 1));
+              return opacity == null
+                  ? Optional.<Pixels>empty()
+                  : Optional.of(fit(opacity.upright(picture.orientation()), bucket, crop));
+            })
+        .orElse(null);
   }
 
   /**
@@ -164,12 +166,12 @@ public final class ImageReader {
     }
   }
 
-  private interface Work<T extends @Nullable Object> {
+  private interface Work<T> {
     T on(Opened picture) throws IOException;
   }
 
   /** Opens a picture, works on it, closes it, and names the file in whatever goes wrong. */
-  private static <T extends @Nullable Object> T open(Path file, Work<T> work) {
+  private static <T> T open(Path file, Work<T> work) {
     try (FileChannel channel = RegularFile.channel(file)) {
       return decoded(file, channel, work);
     } catch (IOException e) {
@@ -177,7 +179,7 @@ public final class ImageReader {
     }
   }
 
-  private static <T extends @Nullable Object> T decoded(Path file, FileChannel channel, Work<T> work) throws IOException {
+  private static <T> T decoded(Path file, FileChannel channel, Work<T> work) throws IOException {
     FileType type = PictureFile.format(file, channel);
     List<PictureStream.Range> parts =
         switch (type) {

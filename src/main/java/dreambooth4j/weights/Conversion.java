@@ -57,8 +57,8 @@ public record Conversion(
     for (Component each : model.pipeline().components()) {
       try (TensorSource weights = model.weights(each)) {
         for (TensorInfo info : weights.tensors().values()) {
-          boolean changes = type != null && info.dtype().isFloat();
-          sum += info.count() * (changes ? type.bytes() : info.dtype().bytes());
+          DType written = type == null || !info.dtype().isFloat() ? info.dtype() : type;
+          sum += info.count() * written.bytes();
         }
       }
     }

@@ -137,7 +137,7 @@ public final class LowRank {
         () -> {
           org.bytedeco.pytorch.Tensor matrix = rows(change);
           long side = Math.min(matrix.size(0), matrix.size(1));
-          long looked = rank + MORE_DIRECTIONS;
+          long looked = (long) rank + MORE_DIRECTIONS;
           boolean whole = side <= WHOLE_SIDE || side <= 2 * looked;
           org.bytedeco.pytorch.Tensor range = whole ? null : range(matrix, looked);
           T_TensorTensorTensor_T parts =
