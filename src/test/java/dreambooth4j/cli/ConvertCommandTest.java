@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -50,7 +51,7 @@ class ConvertCommandTest {
 
   private static DType dtype(Path file, String tensor) {
     try (Safetensors source = Safetensors.open(file)) {
-      return source.tensors().get(tensor).dtype();
+      return Objects.requireNonNull(source.tensors().get(tensor)).dtype();
     }
   }
 

@@ -56,7 +56,7 @@ public final class RandomModel {
   }
 
   private static SafetensorsWriter writer(Group group, DType type) {
-    Random random = new Random(group.component().ordinal());
+    Random random = new Random(group.component().folder().hashCode());
     SafetensorsWriter writer = new SafetensorsWriter();
     List<Parameter> ordered = new ArrayList<>(group.parameters().all());
     ordered.sort(
