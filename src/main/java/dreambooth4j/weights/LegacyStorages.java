@@ -63,8 +63,11 @@ final class LegacyStorages implements TorchStorages {
   /** Finds where the storages lie: their lengths are in elements, whose types the pickle says. */
   private void locate(List<?> keys, Map<String, DType> types, long from) throws IOException {
     long at = from;
-    for (Object key : keys) {
-      DType type = types.get(String.valueOf(key));
+    for (Object each : keys) {
+      if (!(each instanceof String key)) {
+        throw Problem.data(path + ": a damaged list of storages: one has a name that is no text");
+      }
+      DType type = types.get(key);
       ByteBuffer length = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
       fill(length, at);
       long count = length.flip().getLong();
@@ -78,7 +81,7 @@ final class LegacyStorages implements TorchStorages {
                     count,
                     type == null ? ", which no tensor has" : ": the file is truncated"));
       }
-      places.put(String.valueOf(key), new Place(start, count * type.bytes()));
+      places.put(key, new Place(start, count * type.bytes()));
       at = start + count * type.bytes();
     }
   }

@@ -157,11 +157,13 @@ final class TorchFile implements TensorSource {
         tensor.writeBytes((bytes, offset) -> storages.read(key, view.firstByte() + offset, bytes));
         return tensor;
       }
-      long span = Strided.span(view.shape(), view.strides()) * info.dtype().bytes();
-      if (span > Integer.MAX_VALUE - Long.BYTES) {
+      int size = info.dtype().bytes();
+      long span = Math.multiplyExact(Strided.span(view.shape(), view.strides()), size);
+      long most = Math.max(span, Math.multiplyExact(info.count(), size)); // some may lie there twice
+      if (most > Integer.MAX_VALUE - Long.BYTES) {
         throw Problem.data(
             "%s: tensor %s: %,d bytes that are not in order: more than 2 GB are not put in order here"
-                .formatted(path, name, span));
+                .formatted(path, name, most));
       }
       byte[] stored = new byte[(int) span];
       storages.read(key, view.firstByte(), ByteBuffer.wrap(stored));

@@ -196,8 +196,16 @@ final class TorchPickle extends Unpickler {
     stack.pop();
     Object target = stack.peek();
     if (!(target instanceof Map)) {
-      throw refused(file, "__setstate__ of " + target);
+      throw refused(file, "__setstate__ of " + kind(target));
     }
+  }
+
+  /** What an object is, in a word: its content might be without end. */
+  private static String kind(@Nullable Object object) {
+    if (object instanceof Name name) {
+      return name.name();
+    }
+    return object == null ? "None" : object.getClass().getSimpleName();
   }
 
   @SuppressWarnings("unchecked")
@@ -244,7 +252,7 @@ final class TorchPickle extends Unpickler {
   protected Object persistentLoad(Object id) {
     Object[] parts = (Object[]) id;
     if (!"storage".equals(parts[0])) {
-      throw refused(file, "a persistent " + parts[0]);
+      throw refused(file, "a persistent object that is no storage");
     }
     String type = ((Name) parts[1]).name();
     DType dtype = STORAGES.get(type);

@@ -76,10 +76,11 @@ final class ZipStorages implements TorchStorages {
     return entry != null && entry.getMethod() == ZipEntry.STORED ? entry : null;
   }
 
+  /** The smaller of the two sizes that an entry says it has: its bytes end there. */
   @Override
   public long bytes(String key) {
     ZipEntry entry = stored(folder + "data/" + key);
-    return entry == null ? -1 : entry.getSize();
+    return entry == null ? -1 : Math.min(entry.getSize(), entry.getCompressedSize());
   }
 
   @Override

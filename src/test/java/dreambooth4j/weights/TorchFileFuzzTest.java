@@ -31,7 +31,9 @@ class TorchFileFuzzTest {
             .op('u')
             .end();
     byte[] call = new TinyPickle().global("os", "system").text("true").op(0x85, 'R').end();
-    return Stream.of(state, call, TinyPickle.legacy(state, STORAGE), TinyPickle.legacy(call, STORAGE));
+    byte[] endless = new TinyPickle().op(']', 'q', 0, 'h', 0, 'a', '}', 'b').end();
+    return Stream.of(
+        state, call, endless, TinyPickle.legacy(state, STORAGE), TinyPickle.legacy(call, STORAGE));
   }
 
   /** The content is a file of the older format, and the pickle in one of the newer. */

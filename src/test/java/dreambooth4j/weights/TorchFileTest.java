@@ -9,6 +9,9 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -195,6 +198,69 @@ class TorchFileTest {
     assertThatThrownBy(() -> TorchFile.open(file))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("a damaged pickle");
+  }
+
+  /** A list that holds itself, of which a text would have no end. */
+  private static TinyPickle endless() {
+    return new TinyPickle().op(']', 'q', 0, 'h', 0, 'a');
+  }
+
+  @Test
+  void shouldNotWriteOutWhatHasNoEnd() throws IOException {
+    byte[] built = endless().op('}', 'b').end();
+    byte[] stored = endless().op(0x85, 'Q').end();
+    for (byte[] each : new byte[][] {built, stored}) {
+      Path file = file(TinyPickle.zip(each, Map.of()));
+      assertThatThrownBy(() -> TorchFile.open(file))
+          .isInstanceOf(Problem.class)
+          .hasMessageContaining("is refused");
+    }
+    byte[] none = TinyPickle.legacy(new TinyPickle().op('}').end(), Map.of());
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    bytes.write(none, 0, none.length - new TinyPickle().op(']', '(', 'e').end().length);
+    bytes.writeBytes(endless().end());
+    bytes.writeBytes(new byte[Long.BYTES]);
+    Path file = file(bytes.toByteArray());
+    assertThatThrownBy(() -> TorchFile.open(file))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("no text");
+  }
+
+  @Test
+  void shouldNotBelieveASizeThatAnEntryOfTheArchiveClaims() throws IOException {
+    byte[] content =
+        TinyPickle.zip(one(7, 0, new long[] {7}, 1), Map.of("0", floats(1, 2, 3, 4, 5, 6)));
+    ByteBuffer zip = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN);
+    int last = -1; // the entry of the storage in the archive's directory
+    for (int i = 0; i + 4 < content.length; i++) {
+      last = zip.getInt(i) == 0x02014b50 ? i : last;
+    }
+    zip.putInt(last + 24, 28);
+    Path file = file(content);
+    assertThatThrownBy(() -> TorchFile.open(file))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("model.ckpt");
+  }
+
+  @Test
+  void shouldRefuseWhatIsTooLargeToPutInOrder() throws IOException {
+    Path file = folder.resolve("model.ckpt");
+    long count = 1L << 30;
+    byte[] pickle = one(count, 0, new long[] {2, count / 2}, 1, 1);
+    byte[] head = TinyPickle.legacy(pickle, Map.of("0", new byte[0]));
+    ByteBuffer.wrap(head)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .putLong(head.length - Long.BYTES, count);
+    Files.write(file, head);
+    try (RandomAccessFile sparse = new RandomAccessFile(file.toFile(), "rw")) {
+      sparse.setLength(head.length + 4 * count);
+    }
+    try (TorchFile found = TorchFile.open(file);
+        Arena run = Arena.open("run")) {
+      assertThatThrownBy(() -> found.read(run, "w"))
+          .isInstanceOf(Problem.class)
+          .hasMessageContaining("more than 2 GB");
+    }
   }
 
   @Test
