@@ -3,6 +3,7 @@ package dreambooth4j.cli;
 import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.ProcessMemory;
+import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.Conversion;
 import dreambooth4j.weights.ModelForm;
@@ -29,7 +30,8 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "IN stays as it is, and OUT must not be there yet. One tensor at a time is in memory. OUT"
-          + " appears when it is complete.",
+          + " appears when it is complete. It converts whole models: a LoRA file is given to"
+          + " generate --lora, or written into a model by merge.",
       "",
       "  dreambooth convert output/dog dog.safetensors --dtype fp16",
       "  dreambooth convert v1-5-pruned.ckpt sd15",
@@ -92,6 +94,7 @@ final class ConvertCommand implements Callable<Integer> {
     }
     Conversion conversion =
         new Conversion(model, output, wanted, precision == null ? null : precision.type());
+    StableDiffusion.requireFit(model);
     run(conversion, "convert", out);
     return 0;
   }

@@ -1,10 +1,12 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.LoraExtraction;
 import dreambooth4j.weights.LoraNaming;
+import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -112,11 +114,7 @@ final class ExtractCommand implements Callable<Integer> {
               .formatted(output));
     }
     LoraExtraction extraction =
-        new LoraExtraction(
-            ModelSource.find(base, single.with(variant)),
-            ModelSource.find(trained, single.with(variant)),
-            rank,
-            precision.type());
+        new LoraExtraction(model(base), model(trained), rank, precision.type());
     LoraExtraction.Result result;
     PrintStream err = System.err;
     try (Arena run = Arena.open("extract");
@@ -138,5 +136,20 @@ final class ExtractCommand implements Callable<Integer> {
                 .formatted(result.others()));
     out.flush();
     return 0;
+  }
+
+  /** A model; where the other is a single file, what describes that is not for a folder. */
+  private ModelSource model(String name) {
+    boolean isFolder = !isFile(name) && (isFile(base) || isFile(trained));
+    ModelSource model =
+        ModelSource.find(name, isFolder ? ModelOptions.variant(variant) : single.with(variant));
+    PrintWriter err = spec.commandLine().getErr();
+    model.notes().forEach(each -> err.println(Printable.text(each)));
+    err.flush();
+    return model;
+  }
+
+  private static boolean isFile(String name) {
+    return Files.isRegularFile(Path.of(name));
   }
 }

@@ -3,9 +3,11 @@ package dreambooth4j.pipeline;
 import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Threads;
+import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.model.ModelConfigs;
 import dreambooth4j.model.TextEncoder;
@@ -167,6 +169,20 @@ public final class StableDiffusion implements AutoCloseable {
 
   private Adapters adapters(Component component) {
     return adapters.getOrDefault(component, Adapters.NONE);
+  }
+
+  /**
+   * Compares the headers of a model's files with what its configurations describe; reads no
+   * weights.
+   *
+   * @throws dreambooth4j.Problem when tensors are missing, left over, or of another shape
+   */
+  public static void requireFit(ModelSource source) {
+    source.pipeline().components().forEach(each -> source.weights(each).close());
+    try (Arena dry = Arena.open("check", OpBackend.dry(Device.CPU));
+        StableDiffusion model = load(dry, source)) {
+      model.own.forEach(group -> requireFit(source, group));
+    }
   }
 
   /**

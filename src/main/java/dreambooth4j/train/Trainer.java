@@ -132,7 +132,7 @@ public final class Trainer implements AutoCloseable {
     SchedulerConfig own = SchedulerConfig.of(base.config(Component.SCHEDULER));
     if (wanted.zeroTerminalSnr() && !own.className().isEmpty() && !own.knowsZeroTerminalSnr()) {
       throw Problem.usage(
-          "zero_terminal_snr: the base model names the sampler %s, which cannot draw with such a schedule: name DDIMScheduler instead, in its model_index.json and in scheduler/scheduler_config.json"
+          "zero_terminal_snr: the base model names the sampler %s, which cannot draw with such a schedule: name DDIMScheduler instead, in its model_index.json and in scheduler/scheduler_config.json; of a model in a single file, in those of a folder that model_config names"
               .formatted(own.className()));
     }
     return new RescheduledSource(

@@ -29,7 +29,7 @@ enum Family {
       Pattern.compile(
           "model_ema\\..*"
               + "|(cond_stage_model|conditioner\\.embedders\\.0)\\.transformer"
-              + "\\.text_model\\.embeddings\\.position_ids"
+              + "\\.(?:text_model\\.)?embeddings\\.position_ids"
               + "|(cond_stage_model|conditioner\\.embedders\\.1)\\.model"
               + "\\.(logit_scale|attn_mask|transformer\\.resblocks\\.(\\d{1,4})\\..*)"
               + "|cond_stage_model\\.model\\.text_projection"
@@ -63,19 +63,6 @@ enum Family {
   /** What people call it. */
   String title() {
     return title;
-  }
-
-  /**
-   * What Stability AI's standard for metadata calls it.
-   *
-   * @param velocity whether it predicts velocity
-   */
-  String architecture(boolean velocity) {
-    return switch (this) {
-      case SD1 -> "stable-diffusion-v1";
-      case SD2 -> velocity ? "stable-diffusion-v2-768-v" : "stable-diffusion-v2-512";
-      case SDXL -> "stable-diffusion-xl-v1-base";
-    };
   }
 
   /** What draws with it. */

@@ -20,6 +20,9 @@ import java.util.function.UnaryOperator;
  * in a folder that the user names.
  */
 final class FamilyConfigs {
+  /** Whether the noise is rescaled so that nothing of a picture is left at the last timestep. */
+  static final String ZERO_TERMINAL = "rescale_betas_zero_snr";
+
   private static final String PREDICTION = "prediction_type";
 
   private final String origin;
@@ -92,6 +95,23 @@ final class FamilyConfigs {
     if (!prediction.equals(prediction())) {
       change(Component.SCHEDULER, config -> config.put(PREDICTION, prediction));
     }
+  }
+
+  /**
+   * Has nothing of the picture left at the last timestep, where drawing begins then; by DDIM, where
+   * the sampler that is named cannot.
+   */
+  void endInNoise() {
+    change(
+        Component.SCHEDULER,
+        config -> {
+          config.put(ZERO_TERMINAL, true).put("timestep_spacing", "trailing");
+          if (config.path("_class_name").asText().equals("PNDMScheduler")) {
+            config.put("_class_name", "DDIMScheduler");
+            index.putArray("scheduler").add("diffusers").add("DDIMScheduler");
+          }
+          return config;
+        });
   }
 
   /** Has the model draw as many latents a side, where nothing else is asked for. */

@@ -28,8 +28,8 @@ public record LoraCard(
    */
   public record Picture(StagedFiles.Body png, String thumbnail) {}
 
-  /** One that has a title alone. */
-  public static LoraCard titled(String title) {
-    return new LoraCard(title, "", 0, 0, Map.of(), null);
+  /** One that has a title and notes on how it came about. */
+  public static LoraCard titled(String title, Map<String, String> training) {
+    return new LoraCard(title, "", 0, 0, training, null);
   }
 }

@@ -101,7 +101,8 @@ public final class LoraExtraction {
               .formatted(trained.path(), base.path()));
     }
     String title = String.valueOf(file.getFileName()).replaceFirst("\\.safetensors$", "");
-    LoraMetadata metadata = LoraMetadata.of(LoraCard.titled(title), base);
+    LoraCard card = LoraCard.titled(title, ModelWriter.notesOf(trained));
+    LoraMetadata metadata = LoraMetadata.of(card, base);
     LoraNames layers = new LoraNames(ModelLayers.of(base));
     naming.writer(contents, layers, type, metadata, arena).write(arena, file);
     return new Result(contents.alphas().size(), others, 1 - missed / difference);

@@ -31,8 +31,7 @@ final class LoraMetadata {
 
   /** Of adapters around a model's layers. */
   static LoraMetadata of(LoraCard card, ModelSource base) {
-    String prediction = base.config(Component.SCHEDULER).path("prediction_type").asText();
-    boolean velocity = prediction.equals(Prediction.VELOCITY);
+    boolean velocity = Prediction.isVelocity(base);
     return new LoraMetadata(card, BaseKind.of(base, velocity), velocity);
   }
 

@@ -52,16 +52,11 @@ public final class LoraWriter implements Export {
   public LoraWriter(
       ModelSource base, Form form, LongToDoubleFunction alphas, Supplier<LoraCard> card) {
     this.names = new LoraNames(ModelLayers.of(base));
-    this.velocity = predictsVelocity(base);
+    this.velocity = Prediction.isVelocity(base);
     this.kind = BaseKind.of(base, velocity);
     this.form = form;
     this.alphas = alphas;
     this.card = card;
-  }
-
-  private static boolean predictsVelocity(ModelSource base) {
-    String prediction = base.config(Component.SCHEDULER).path("prediction_type").asText();
-    return prediction.equals(Prediction.VELOCITY);
   }
 
   @Override

@@ -105,11 +105,18 @@ public final class MergedModel implements ModelSource, AutoCloseable {
     return changed == null ? weights : new Merged(component, weights, changed, encoding());
   }
 
-  /** How the LoRAs were trained to read prompts, where they say so: kohya's notes. */
+  /**
+   * How the LoRAs were trained to read prompts, where they say so: kohya's notes. All models of SDXL
+   * are drawn with by the same layer of their text encoders, whatever kohya's scripts note.
+   */
   private Map<String, String> encoding() {
+    List<String> keys =
+        pipeline() == Pipeline.STABLE_DIFFUSION_XL
+            ? List.of("ss_max_token_length")
+            : List.of("ss_clip_skip", "ss_max_token_length");
     Map<String, String> notes = new LinkedHashMap<>();
     for (LoraFile file : files) {
-      for (String key : List.of("ss_clip_skip", "ss_max_token_length")) {
+      for (String key : keys) {
         String value = file.metadata().getOrDefault(key, "");
         if (value.matches("\\d{1,4}")) {
           notes.put(key, value);
@@ -186,8 +193,8 @@ public final class MergedModel implements ModelSource, AutoCloseable {
 
     @Override
     public Map<String, String> metadata() {
-      Map<String, String> all = new LinkedHashMap<>(weights.metadata());
-      all.putAll(notes);
+      Map<String, String> all = new LinkedHashMap<>(notes);
+      all.putAll(weights.metadata()); // what the model itself says goes before
       return Collections.unmodifiableMap(all);
     }
 

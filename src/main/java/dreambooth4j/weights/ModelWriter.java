@@ -132,8 +132,18 @@ public final class ModelWriter implements Export {
     base.copyTo(files, output, written);
   }
 
+  /** What a model's UNet says of how it was trained. */
+  static Map<String, String> notesOf(ModelSource model) {
+    if (!model.hasWeights(Component.UNET)) {
+      return Map.of();
+    }
+    try (TensorSource unet = model.weights(Component.UNET)) {
+      return notes(unet);
+    }
+  }
+
   /** What is known of how the weights were trained, which decides how they are to be used. */
-  private static Map<String, String> notes(TensorSource source) {
+  static Map<String, String> notes(TensorSource source) {
     Map<String, String> notes = new TreeMap<>(source.metadata());
     notes.keySet().removeIf(key -> !key.startsWith("ss_"));
     return notes;
@@ -170,20 +180,25 @@ public final class ModelWriter implements Export {
 
   /** The file's metadata are those that Stability AI's standard asks for, and our notes. */
   private SafetensorsWriter single(OriginalTensors tensors, Map<String, String> notes, Path file) {
-    String prediction =
-        base.config(Component.SCHEDULER).path("prediction_type").asText(Prediction.NOISE);
-    boolean velocity = prediction.equals(Prediction.VELOCITY);
+    boolean velocity = Prediction.isVelocity(base);
     String title = String.valueOf(file.getFileName()).replaceFirst("\\.safetensors$", "");
     SafetensorsWriter writer =
         new SafetensorsWriter()
             .add(tensors, form.type())
             .progress(progress)
             .metadata("modelspec.sai_model_spec", "1.0.0")
-            .metadata("modelspec.architecture", Family.of(base).architecture(velocity))
+            .metadata("modelspec.architecture", BaseKind.of(base, velocity).architecture())
             .metadata(
                 "modelspec.implementation", "https://github.com/Stability-AI/generative-models")
             .metadata("modelspec.title", title)
             .metadata("modelspec.prediction_type", velocity ? "v" : "epsilon");
+    if (velocity && base.pipeline() == Pipeline.STABLE_DIFFUSION_XL) {
+      writer.mark(Prediction.VELOCITY_MARK);
+    }
+    if (velocity && base.config(Component.SCHEDULER).path(FamilyConfigs.ZERO_TERMINAL).asBoolean()) {
+      writer.mark(Prediction.ZERO_TERMINAL_MARK);
+    }
+    notesOf(base).forEach(writer::metadata);
     new TreeMap<>(notes).forEach(writer::metadata);
     return writer;
   }

@@ -33,6 +33,14 @@ final class NameTable {
     return this;
   }
 
+  /** Adds a row that is only read: a name that some originals have, and none is given. */
+  NameTable alias(String ours, String theirs) {
+    byTheirs
+        .computeIfAbsent(theirs, name -> new ArrayList<>())
+        .add(new Entry(ours, theirs, Layout.SAME));
+    return this;
+  }
+
   /** Adds rows of modules within a module: pairs of a name in diffusers and one in the original. */
   NameTable addAll(String ours, String theirs, Map<String, String> within) {
     within.forEach((each, other) -> add(ours + "." + each, theirs + "." + other));

@@ -70,7 +70,7 @@ record OriginalNames(
       return "this is SDXL's refiner, which is not trained here: use the base model";
     }
     if (names.stream().anyMatch(name -> name.contains("lora_") || name.contains(".lora"))) {
-      return "this is a LoRA, where a whole model is needed: name the model that it was made for";
+      return "this is a LoRA, where a whole model is needed: name the model that it was made for, and give the LoRA to generate --lora or to merge, which writes both as one model";
     }
     if (names.stream().anyMatch(name -> name.matches("(down_blocks|encoder\\.(layers|down_blocks))\\..*"))) {
       return "this is one part of a model in the diffusers layout: name the folder that its folder lies in";
@@ -142,6 +142,8 @@ record OriginalNames(
     for (String name : file.tensors().keySet()) {
       if (Family.isBeside(name, lastText)) {
         beside.merge(name.replaceFirst("(model_ema|resblocks\\.\\d+)\\..*", "$1.*"), 1, Integer::sum);
+      } else if (parts.values().stream().noneMatch(part -> name.startsWith(part.prefix()))) {
+        beside.merge(name.replaceFirst("\\..*", ".*"), 1, Integer::sum);
       } else if (!place(name, parts, entries)) {
         unknown.add(name);
       }
@@ -149,7 +151,7 @@ record OriginalNames(
     if (!unknown.isEmpty()) {
       String rest = unknown.size() > SHOWN ? " and %d more".formatted(unknown.size() - SHOWN) : "";
       throw Problem.data(
-          "%s: %s has no such tensors: %s%s. A model that others were put together with, such as a ControlNet, is not read."
+          "%s: %s has no such tensors: %s%s: its layers are not those of the published models"
               .formatted(
                   file.path(),
                   family.title(),

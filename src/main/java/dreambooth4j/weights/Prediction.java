@@ -18,6 +18,12 @@ record Prediction(String value, String reason, boolean isKnown) {
   static final String NOISE = "epsilon";
   static final String VELOCITY = "v_prediction";
 
+  /** A tensor of no elements, by which ComfyUI and others know an SDXL that predicts velocity. */
+  static final String VELOCITY_MARK = "v_pred";
+
+  /** Likewise, that nothing of the picture is left at the last timestep. */
+  static final String ZERO_TERMINAL_MARK = "ztsnr";
+
   /** Latents a side that published models of SD 2 draw which predict noise; the others draw 96. */
   static final int SIDE_OF_NOISE = 64;
 
@@ -30,7 +36,7 @@ record Prediction(String value, String reason, boolean isKnown) {
     if (said != null) {
       return new Prediction(said, "as its modelspec.prediction_type says", true);
     }
-    if (file.tensors().containsKey("v_pred")) {
+    if (file.tensors().containsKey(VELOCITY_MARK)) {
       return new Prediction(VELOCITY, "as its tensor v_pred says", true);
     }
     if (family != Family.SD2) {
@@ -39,6 +45,11 @@ record Prediction(String value, String reason, boolean isKnown) {
     return STEPS_OF_NOISE.equals(file.metadata().get("global_step"))
         ? new Prediction(NOISE, "as its 875,000 steps say", true)
         : new Prediction(VELOCITY, usual(family), false);
+  }
+
+  /** Whether a model predicts velocity, as its scheduler_config.json says. */
+  static boolean isVelocity(ModelSource model) {
+    return model.config(Component.SCHEDULER).path("prediction_type").asText(NOISE).equals(VELOCITY);
   }
 
   private static String usual(Family family) {

@@ -94,6 +94,11 @@ public final class SafetensorsWriter {
         });
   }
 
+  /** A tensor without elements, which says something by its name. */
+  SafetensorsWriter mark(String name) {
+    return add(name, DType.F32, new long[] {0}, arena -> arena.zeros(name, DType.F32, 0));
+  }
+
   /**
    * A tensor that is made when its turn comes.
    *

@@ -58,6 +58,10 @@ final class SingleFile implements ModelSource {
       if (prediction.isKnown() || published) {
         configs.predict(prediction.value());
       }
+      if (configs.prediction().equals(Prediction.VELOCITY)
+          && tensors.tensors().containsKey(Prediction.ZERO_TERMINAL_MARK)) {
+        configs.endInNoise();
+      }
       if (published && family == Family.SD2 && prediction.value().equals(Prediction.NOISE)) {
         configs.drawAt(Prediction.SIDE_OF_NOISE);
       }
@@ -197,6 +201,7 @@ final class SingleFile implements ModelSource {
         try (TensorSource weights = weights(component);
             Arena arena = Arena.open("copy")) {
           SafetensorsWriter writer = new SafetensorsWriter().add(weights, null);
+          ModelWriter.notes(weights).forEach(writer::metadata);
           files.add(folder.resolve(component.weightsFile(null)), writer.body(arena));
         }
       }

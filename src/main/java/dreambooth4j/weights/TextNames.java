@@ -18,11 +18,14 @@ final class TextNames {
 
   private TextNames() {}
 
-  /** OpenAI's CLIP, in SD 1 and as SDXL's first: transformers' own names. */
+  /**
+   * OpenAI's CLIP, in SD 1 and as SDXL's first: transformers' own names, of which older files lack
+   * the beginning.
+   */
   static NameTable clip() {
     NameTable table = new NameTable();
     for (String part : List.of("embeddings", "encoder", "final_layer_norm")) {
-      table.add(part, "text_model." + part);
+      table.add(part, "text_model." + part).alias(part, part);
     }
     return table;
   }

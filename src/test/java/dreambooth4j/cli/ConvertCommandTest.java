@@ -188,6 +188,37 @@ class ConvertCommandTest {
     assertThat(convert(part, "folder").exitCode()).isEqualTo(3);
   }
 
+  @Test
+  void shouldNotConvertWhatIsLargerThanItsModel() {
+    Path one = folder.resolve("one.safetensors");
+    Path large = folder.resolve("large.safetensors");
+    String name = "first_stage_model.quant_conv.bias";
+    assertThat(convert(model("sd1"), "one.safetensors").exitCode()).isZero();
+    try (Arena run = Arena.open("run");
+        Safetensors source = Safetensors.open(one)) {
+      SafetensorsWriter writer = new SafetensorsWriter();
+      for (String each : source.tensors().keySet()) {
+        if (each.equals(name)) {
+          writer.add(each, run.zeros(each, DType.F32, 1 << 20));
+        } else {
+          writer.add(each, source, each, null);
+        }
+      }
+      writer.write(run, large);
+    }
+    Ran ran = convert(large, "folder", "--model_config", model("sd1").toString());
+    assertThat(ran.exitCode()).isEqualTo(3);
+    assertThat(ran.err()).contains("quant_conv.bias: expected numbers", "[1048576]");
+    assertThat(folder.resolve("folder")).doesNotExist();
+  }
+
+  @Test
+  void shouldSayWhatALoraIsGivenTo() throws IOException {
+    Ran ran = convert(GOLDENS.resolve("lora/sdxl-all.kohya.safetensors"), "folder");
+    assertThat(ran.exitCode()).isEqualTo(3);
+    assertThat(ran.err()).contains("this is a LoRA", "generate --lora", "merge");
+  }
+
   private static Tensor norm(Arena run) {
     return run.zeros("norm", DType.F16, 768);
   }

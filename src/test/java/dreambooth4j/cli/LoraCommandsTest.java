@@ -215,6 +215,42 @@ class LoraCommandsTest {
   }
 
   @Test
+  void shouldExtractFromAFolderAndASingleFile() {
+    Path model = folder.resolve("merged.safetensors");
+    merge("0.5", model);
+    String file = folder.resolve("back.safetensors").toString();
+
+    Ran ran =
+        Ran.of("extract", SDXL, model.toString(), "--model_config", SDXL, "--rank=3", "-o", file);
+
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err()).contains("merged.safetensors is read as SDXL");
+    Ran none = Ran.of("extract", SDXL, SDXL, "--model_config", SDXL, "-o", file + "2.safetensors");
+    assertThat(none.err()).contains("model_config is for a model in a single file");
+  }
+
+  /** The LoRA, whose header says this too. */
+  private Path noted(String key, String value) {
+    Path file = folder.resolve("noted.safetensors");
+    try (Arena run = Arena.open("run");
+        Safetensors source = Safetensors.open(KOHYA)) {
+      SafetensorsWriter writer = new SafetensorsWriter().add(source, null).metadata(key, value);
+      source.metadata().forEach(writer::metadata);
+      writer.write(run, file);
+    }
+    return file;
+  }
+
+  @Test
+  void shouldDrawWithSdxlsOwnLayersWhateverALoraSays() throws IOException {
+    Ran ran = draw(SDXL, "--lora", noted("ss_clip_skip", "2") + ":0.7");
+
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err()).doesNotContain("clip_skip 2");
+    assertIsTheRecordedPicture(folder.resolve("out.png"));
+  }
+
+  @Test
   void shouldSayWhatALoraOfTooLowARankLacks() {
     Path file = folder.resolve("back.safetensors");
 

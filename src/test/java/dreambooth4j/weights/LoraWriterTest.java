@@ -114,7 +114,7 @@ class LoraWriterTest {
 
   @Test
   void shouldWriteKohyasNamesWithAlphas() {
-    Path file = write(false, DType.F32, LoraCard.titled("Subject"), LoraNaming.KOHYA);
+    Path file = write(false, DType.F32, LoraCard.titled("Subject", Map.of()), LoraNaming.KOHYA);
 
     try (Safetensors read = Safetensors.open(file)) {
       assertThat(read.tensors())
@@ -141,7 +141,8 @@ class LoraWriterTest {
 
   @Test
   void shouldWriteForDiffusersBesideIt() {
-    write(false, DType.F32, LoraCard.titled("Subject"), LoraNaming.KOHYA, LoraNaming.DIFFUSERS);
+    write(
+        false, DType.F32, LoraCard.titled("Subject", Map.of()), LoraNaming.KOHYA, LoraNaming.DIFFUSERS);
 
     Path file = folder.resolve("pytorch_lora_weights.safetensors");
     try (Safetensors read = Safetensors.open(file)) {
@@ -165,7 +166,8 @@ class LoraWriterTest {
   @Test
   void shouldWriteDorasMagnitudesAsEachNamingHasThem() {
     Path file =
-        write(true, DType.F32, LoraCard.titled("S"), LoraNaming.KOHYA, LoraNaming.DIFFUSERS);
+        write(
+            true, DType.F32, LoraCard.titled("S", Map.of()), LoraNaming.KOHYA, LoraNaming.DIFFUSERS);
 
     Path other = folder.resolve("pytorch_lora_weights.safetensors");
     try (Safetensors kohya = Safetensors.open(file);
@@ -224,7 +226,7 @@ class LoraWriterTest {
 
   @Test
   void shouldLeaveTheFilesOfBeforeWhereOneCannotBeWritten() throws IOException {
-    Path file = write(false, DType.F32, LoraCard.titled("S"), LoraNaming.KOHYA);
+    Path file = write(false, DType.F32, LoraCard.titled("S", Map.of()), LoraNaming.KOHYA);
     byte[] before = Files.readAllBytes(file);
     byte[] sidecar = Files.readAllBytes(folder.resolve("subject.json"));
     StagedFiles.Body broken =
@@ -258,7 +260,7 @@ class LoraWriterTest {
               Golden.model(),
               new LoraWriter.Form("s", Set.of(LoraNaming.DIFFUSERS), DType.F32),
               rank -> 1,
-              () -> LoraCard.titled("s"));
+              () -> LoraCard.titled("s", Map.of()));
       List<Group> groups = List.of(new Group(Component.UNET, parameters, 1, writer));
 
       Assertions.assertThatThrownBy(() -> writer.write(run, groups, Map.of(), folder))

@@ -3,6 +3,9 @@ package dreambooth4j.weights;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
@@ -11,6 +14,7 @@ import dreambooth4j.model.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -131,6 +135,90 @@ class SingleFileTest {
         .contains("passed over", "model_ema.* (2)", "alphas_cumprod", "logit_scale");
   }
 
+  @Test
+  void shouldPassOverInOneNoteWhatIsOfNoPart() {
+    Path file =
+        write(
+            "sd1",
+            "control_model.input_blocks.0.0.weight",
+            "control_model.input_blocks.0.0.bias",
+            "cond_stage_model.logit_scale",
+            "embedding_manager");
+    ModelSource single = ModelSource.find(file.toString(), tiny("sd1"));
+    assertThat(single.notes()).hasSize(2);
+    assertThat(single.notes().get(1))
+        .contains("passed over", "control_model.* (2)", "cond_stage_model.*", "embedding_manager");
+  }
+
+  @Test
+  void shouldReadTheNamesOfOlderTextEncoders() throws IOException {
+    Path older = folder.resolve("older.safetensors");
+    try (Arena run = Arena.open("run");
+        Safetensors source = Safetensors.open(write("sd1"))) {
+      SafetensorsWriter writer = new SafetensorsWriter();
+      for (String name : source.tensors().keySet()) {
+        writer.add(name.replace("transformer.text_model.", "transformer."), source, name, null);
+      }
+      writer.write(run, older);
+    }
+    assertSameWeights(
+        ModelSource.find(older.toString(), tiny("sd1")), ModelFolder.open(halved("sd1"), null));
+  }
+
+  /** A recorded model whose scheduler says this too. */
+  private Path scheduled(String family, String json) throws IOException {
+    Path copy = halved(family);
+    Path config = copy.resolve("scheduler/scheduler_config.json");
+    ObjectNode all = JsonFile.read(config);
+    all.setAll((ObjectNode) new ObjectMapper().readTree(json));
+    Files.writeString(config, all.toString());
+    return copy;
+  }
+
+  @ParameterizedTest
+  @CsvSource({"sd2, false", "sdxl, true"})
+  void shouldSayInASingleFileHowItsNoiseEnds(String family, boolean marksVelocity)
+      throws IOException {
+    Path base =
+        scheduled(
+            family, "{\"prediction_type\": \"v_prediction\", \"rescale_betas_zero_snr\": true}");
+    Path file = folder.resolve("one.safetensors");
+    try (Arena run = Arena.open("run")) {
+      new ModelWriter(ModelFolder.open(base, null)).writeFile(run, file);
+    }
+    try (Safetensors written = Safetensors.open(file)) {
+      assertThat(written.info("ztsnr").shape()).containsExactly(0L);
+      assertThat(written.tensors().containsKey("v_pred")).isEqualTo(marksVelocity);
+    }
+    JsonNode scheduler =
+        ModelSource.find(file.toString(), tiny(family)).config(Component.SCHEDULER);
+    assertThat(scheduler.path("prediction_type").asText()).isEqualTo("v_prediction");
+    assertThat(scheduler.path("rescale_betas_zero_snr").asBoolean()).isTrue();
+    assertThat(scheduler.path("timestep_spacing").asText()).isEqualTo("trailing");
+  }
+
+  @Test
+  void shouldKeepTheNotesOfTheUNetInEveryDirection() throws IOException {
+    Path base = halved("sd1");
+    Path unet = base.resolve("unet/diffusion_pytorch_model.safetensors");
+    Path noted = folder.resolve("unet.safetensors");
+    Path one = folder.resolve("one.safetensors");
+    Path other = folder.resolve("other");
+    try (Arena run = Arena.open("run")) {
+      try (Safetensors source = Safetensors.open(unet)) {
+        new SafetensorsWriter().add(source, null).metadata("ss_clip_skip", "2").write(run, noted);
+      }
+      Files.move(noted, unet, StandardCopyOption.REPLACE_EXISTING);
+      new ModelWriter(ModelFolder.open(base, null)).writeFile(run, one);
+      ModelSource single = ModelSource.find(one.toString(), tiny("sd1"));
+      new ModelWriter(single).write(run, List.of(), Map.of(), other);
+    }
+    assertThat(ModelWriter.notesOf(ModelSource.find(one.toString(), tiny("sd1"))))
+        .containsEntry("ss_clip_skip", "2");
+    assertThat(ModelWriter.notesOf(ModelFolder.open(other, null)))
+        .containsEntry("ss_clip_skip", "2");
+  }
+
   private static int layers(String family) {
     ModelSource model = ModelFolder.open(model(family), null);
     return model.config(Component.TEXT_ENCODER).path("num_hidden_layers").asInt();
@@ -139,7 +227,6 @@ class SingleFileTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "control_model.input_blocks.0.0.weight",
         "cond_stage_model.model.transformer.resblocks.40.ln_1.weight",
         "model.diffusion_model.input_blocks.77.0.in_layers.0.weight",
         "first_stage_model.encoder.mid.attn_2.q.weight"
