@@ -227,11 +227,11 @@ class InspectCommandTest {
   void shouldHandOverEveryFlagAsItWasWritten() throws IOException {
     assertThat(Main.run("inspect", "--hflip", "maybe")).isEqualTo(2);
     assertThat(Main.run("inspect", "--stop_text_encoder=2")).isEqualTo(2);
-    assertThat(Main.run("inspect", "--use_dream", "true", "--instance_data_dir", "x")).isEqualTo(2);
+    assertThat(Main.run("inspect", "--tomesd", "0.5", "--instance_data_dir", "x")).isEqualTo(2);
     assertThat(Main.run("inspect", "--lr_cycles", "0", "--weight_decay", "-1")).isEqualTo(2);
     assertThat(err())
         .contains("maybe: there is no such file")
-        .contains("--use_dream: true is not done here")
+        .contains("--tomesd: 0.5 is not done here")
         .contains("--stop_text_encoder: found '2', allowed is a number from 0 to 1")
         .contains("--lr_num_cycles: found '0'")
         .contains("--adam_weight_decay: found '-1'");

@@ -162,7 +162,11 @@ class ModelWriterTest {
     Files.writeString(text.resolve("pytorch_model.bin"), "pickle");
     Path output = folder.resolve("out");
     try (Arena run = Arena.open("run")) {
-      write(run, ModelFolder.open(base, null), output, Map.of());
+      write(
+          run,
+          ModelFolder.open(base, null),
+          output,
+          Map.of(Component.UNET, Golden.parameters(run, Component.UNET)));
       assertThat(files(output))
           .contains(
               "text_encoder/model.safetensors.index.json",
