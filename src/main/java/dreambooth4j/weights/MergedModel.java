@@ -85,7 +85,21 @@ public final class MergedModel implements ModelSource, AutoCloseable {
 
   @Override
   public List<String> notes() {
-    return base.notes();
+    List<String> notes = new ArrayList<>(base.notes());
+    Map<String, String> own = ModelWriter.notesOf(base);
+    for (LoraFile file : files) {
+      encoding(file)
+          .forEach(
+              (key, value) -> {
+                String used = own.getOrDefault(key, value);
+                if (!used.equals(value)) {
+                  notes.add(
+                      "%s was trained with %s %s, %s with %s: the model's is used"
+                          .formatted(file.path(), key.substring(3), value, base.path(), used));
+                }
+              });
+    }
+    return notes;
   }
 
   @Override
@@ -105,22 +119,26 @@ public final class MergedModel implements ModelSource, AutoCloseable {
     return changed == null ? weights : new Merged(component, weights, changed, encoding());
   }
 
-  /**
-   * How the LoRAs were trained to read prompts, where they say so: kohya's notes. All models of SDXL
-   * are drawn with by the same layer of their text encoders, whatever kohya's scripts note.
-   */
   private Map<String, String> encoding() {
+    Map<String, String> notes = new LinkedHashMap<>();
+    files.forEach(file -> notes.putAll(encoding(file)));
+    return notes;
+  }
+
+  /**
+   * How a LoRA was trained to read prompts, where it says so: kohya's notes. All models of SDXL are
+   * drawn with by the same layer of their text encoders, whatever kohya's scripts note.
+   */
+  private Map<String, String> encoding(LoraFile file) {
     List<String> keys =
         pipeline() == Pipeline.STABLE_DIFFUSION_XL
             ? List.of("ss_max_token_length")
             : List.of("ss_clip_skip", "ss_max_token_length");
     Map<String, String> notes = new LinkedHashMap<>();
-    for (LoraFile file : files) {
-      for (String key : keys) {
-        String value = file.metadata().getOrDefault(key, "");
-        if (value.matches("\\d{1,4}")) {
-          notes.put(key, value);
-        }
+    for (String key : keys) {
+      String value = file.metadata().getOrDefault(key, "");
+      if (value.matches("\\d{1,4}")) {
+        notes.put(key, value);
       }
     }
     return notes;

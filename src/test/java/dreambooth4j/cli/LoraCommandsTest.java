@@ -246,8 +246,22 @@ class LoraCommandsTest {
     Ran ran = draw(SDXL, "--lora", noted("ss_clip_skip", "2") + ":0.7");
 
     assertThat(ran.exitCode()).as(ran.err()).isZero();
-    assertThat(ran.err()).doesNotContain("clip_skip 2");
+    assertThat(ran.err()).doesNotContain("--clip-skip");
     assertIsTheRecordedPicture(folder.resolve("out.png"));
+  }
+
+  @Test
+  void shouldReadPromptsAsTheModelSaysBeforeAnyLora() {
+    Path model = folder.resolve("merged");
+    Path long225 = noted("ss_max_token_length", "225");
+    Ran.of("merge", SDXL, "--lora", long225.toString(), "-o", model.toString());
+
+    Ran ran = draw(model.toString(), "--lora", noted("ss_max_token_length", "150").toString());
+
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err())
+        .contains("merged was trained with --clip-skip 1 --max-token-length 225, so it draws")
+        .contains("noted.safetensors was trained with max_token_length 150, ");
   }
 
   @Test
