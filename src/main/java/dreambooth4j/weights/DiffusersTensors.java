@@ -39,7 +39,12 @@ final class DiffusersTensors implements TensorSource {
                     each.layout().isThird() ? "three times as many rows" : "a matrix",
                     stored.shape()));
       }
-      entries.put(each.ours(), each);
+      NameTable.Entry other = entries.put(each.ours(), each);
+      if (other != null) {
+        throw Problem.data(
+            "%s: tensor %s: it is there twice, also as %s"
+                .formatted(original.path(), each.theirs(), other.theirs()));
+      }
       tensors.put(
           each.ours(), new TensorInfo(each.ours(), stored.dtype(), shape, stored.offset()));
     }

@@ -353,6 +353,25 @@ class SingleFileTest {
   }
 
   @Test
+  void shouldRefuseOneTensorUnderTwoNames() {
+    String name = "cond_stage_model.transformer.final_layer_norm.bias";
+    ModelSource single = ModelSource.find(write("sd1", name).toString(), tiny("sd1"));
+    assertThatThrownBy(() -> single.weights(Component.TEXT_ENCODER))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("it is there twice")
+        .hasMessageContaining(name);
+  }
+
+  @Test
+  void shouldNameASamplerThatCanEndInNoise() {
+    FamilyConfigs sd1 = FamilyConfigs.published(Family.SD1, Path.of("x"));
+    sd1.endInNoise();
+    assertThat(sd1.index().path("scheduler").path(1).asText()).isEqualTo("DDIMScheduler");
+    assertThat(sd1.files(Component.SCHEDULER).json("scheduler_config.json").path("_class_name"))
+        .hasToString("\"DDIMScheduler\"");
+  }
+
+  @Test
   void shouldHaveClipsVocabulary() {
     FamilyConfigs sd2 = FamilyConfigs.published(Family.SD2, Path.of("x"));
     ComponentFiles files = sd2.files(Component.TOKENIZER);
