@@ -199,7 +199,9 @@ class MemoryPlanTest {
             load,
             Device.CPU);
     assertThat(plain.weights()).isBetween(4 * 859_520_964L, 4 * 859_700_000L);
-    assertThat(plain.optimizer()).isBetween(2 * plain.weights(), 2 * plain.weights() + 100);
+    int tables = 7 * 1000 * Float.BYTES; // of the timesteps, which a step reads
+    assertThat(plain.optimizer())
+        .isBetween(2 * plain.weights(), 2 * plain.weights() + tables + 200);
     assertThat(plain.activations())
         .containsKeys("UNet down 0", "UNet middle", "UNet up 3")
         .doesNotContainKey("text encoder");
