@@ -5,6 +5,7 @@ import dreambooth4j.data.Pixels;
 import dreambooth4j.diffusion.Guidance;
 import dreambooth4j.diffusion.Sampler;
 import dreambooth4j.diffusion.SamplerKind;
+import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
@@ -88,11 +89,18 @@ public final class TextToImage {
 
   private final StableDiffusion model;
   private final PromptEncoder encoder;
+  private final SchedulerConfig scheduler;
 
   /** {@code encoding} as the model was trained. */
   public TextToImage(StableDiffusion model, TextEncoding encoding) {
+    this(model, encoding, model.scheduler());
+  }
+
+  /** With another noise schedule than the model's: that of the weights which it has meanwhile. */
+  public TextToImage(StableDiffusion model, TextEncoding encoding, SchedulerConfig scheduler) {
     this.model = model;
     this.encoder = new PromptEncoder(model, encoding);
+    this.scheduler = scheduler;
   }
 
   /** A configured negative prompt, of which an empty one means none. */
@@ -158,7 +166,7 @@ public final class TextToImage {
    */
   public Tensor sample(
       Arena arena, Request request, Tensor latents, TorchNoise noise, Steps steps) {
-    try (Sampler sampler = SamplerKind.forModel(model.scheduler(), request.sampler)) {
+    try (Sampler sampler = SamplerKind.forModel(scheduler, request.sampler)) {
       sampler.begin(request.steps);
       Conditioning<Tensor> conditioning = conditioning(arena, request, (int) latents.size(0));
       model.rest();

@@ -11,6 +11,7 @@ import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.diffusion.Sampler;
 import dreambooth4j.diffusion.SamplerKind;
+import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.TorchNoise;
@@ -18,6 +19,7 @@ import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.random.CounterRandom;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.StagedFiles;
 import java.nio.charset.StandardCharsets;
@@ -72,11 +74,15 @@ public final class ClassImageGenerator {
   private final Config config;
   private final ModelSource base;
   private final StableDiffusion model;
+  private final SchedulerConfig scheduler;
   private final TextToImage pipeline;
   private final BatchSize batchSize;
   private final int generation;
 
-  /** A generator for this run; {@code model} has the weights of {@code base}. */
+  /**
+   * A generator for this run; {@code model} has the weights of {@code base}, whose noise schedule
+   * is drawn with even where the model is to be trained for another.
+   */
   public ClassImageGenerator(Config config, ModelSource base, StableDiffusion model) {
     this(config, base, model, 0);
   }
@@ -87,7 +93,8 @@ public final class ClassImageGenerator {
     this.config = config;
     this.base = base;
     this.model = model;
-    this.pipeline = new TextToImage(model, TextEncoding.of(config.model()));
+    this.scheduler = SchedulerConfig.of(base.config(Component.SCHEDULER));
+    this.pipeline = new TextToImage(model, TextEncoding.of(config.model()), scheduler);
     this.batchSize = new BatchSize(config.prior().sampleBatchSize(), ProcessMemory::available);
   }
 
@@ -256,7 +263,7 @@ public final class ClassImageGenerator {
   /** How often the sampler asks the network for one picture: some ask once more than they step. */
   private int evaluations(ClassImagePlan.Need need) {
     SamplerKind kind = sampler(need.concept().classImages());
-    try (Sampler steps = SamplerKind.forModel(model.scheduler(), kind)) {
+    try (Sampler steps = SamplerKind.forModel(scheduler, kind)) {
       steps.begin(steps(need));
       return steps.timesteps().length;
     }
@@ -331,7 +338,7 @@ public final class ClassImageGenerator {
         need.pool().caption(),
         how.negativePrompt(),
         seed,
-        chosen == null ? model.scheduler().className() : chosen.label(),
+        chosen == null ? scheduler.className() : chosen.label(),
         how.inferSteps(),
         how.guidanceScale(),
         bucket.width(),

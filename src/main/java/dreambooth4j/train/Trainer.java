@@ -8,6 +8,8 @@ import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.config.TimestepConfig;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.View;
+import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.diffusion.Prediction;
 import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
@@ -106,7 +108,7 @@ public final class Trainer implements AutoCloseable {
 
   /** Reads a model to train as the configuration says; in a dry arena, its sizes. */
   public static StableDiffusion load(Arena run, ModelSource base, Config config) {
-    ModelSource source = scheduled(base, config.timesteps());
+    ModelSource source = scheduled(base, config);
     Adaptation adaptation = new Adaptation(config, source, run.isDry());
     StableDiffusion model =
         StableDiffusion.load(
@@ -125,11 +127,16 @@ public final class Trainer implements AutoCloseable {
   }
 
   /** The model with the noise schedule that it is to be trained for, where that is another. */
-  private static ModelSource scheduled(ModelSource base, TimestepConfig wanted) {
+  private static ModelSource scheduled(ModelSource base, Config config) {
+    TimestepConfig wanted = config.timesteps();
     if (!wanted.velocity() && !wanted.zeroTerminalSnr()) {
       return base;
     }
     SchedulerConfig own = SchedulerConfig.of(base.config(Component.SCHEDULER));
+    if (wanted.velocity() && config.lora().used() && NoiseSchedule.of(own).prediction() == Prediction.EPSILON) {
+      throw Problem.usage(
+          "v_parameterization: the base model predicts the noise, and a LoRA cannot tell the programs that load it beside that model to expect velocity, so their pictures would be noise: leave v_parameterization out, or train all weights with use_lora: false");
+    }
     if (wanted.zeroTerminalSnr() && !own.className().isEmpty() && !own.knowsZeroTerminalSnr()) {
       throw Problem.usage(
           "zero_terminal_snr: the base model names the sampler %s, which cannot draw with such a schedule: name DDIMScheduler instead, in its model_index.json and in scheduler/scheduler_config.json; of a model in a single file, in those of a folder that model_config names"

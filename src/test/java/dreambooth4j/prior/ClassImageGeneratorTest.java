@@ -12,6 +12,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.train.TinyModel;
 import dreambooth4j.train.TinyRun;
+import dreambooth4j.train.Trainer;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -221,6 +222,25 @@ class ClassImageGeneratorTest {
     // Two of the five pictures share caption and size: 40, and 20 of each other.
     assertThat(generate(() -> false))
         .containsExactly(0, 1, 17, 33, 40, 56, 60, 61, 77, 80, 96, 100);
+  }
+
+  @Test
+  void shouldDrawAsTheBaseModelDoesWhateverIsTrained() throws IOException {
+    generate(() -> false);
+    Map<ClassImageRecord, byte[]> all = drawn();
+    for (Path file : pictures()) {
+      Files.delete(file);
+    }
+    Config config = tiny.with("v_parameterization", true).config();
+    ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
+    try (Arena run = Arena.open("run");
+        StableDiffusion model = Trainer.load(run, base, config)) {
+      assertThat(model.scheduler().values().path("prediction_type").asText())
+          .isEqualTo("v_prediction");
+      new ClassImageGenerator(config, base, model)
+          .generate(run, plan(), (done, missing) -> {}, () -> false);
+    }
+    assertSamePictures(drawn(), all);
   }
 
   @Test

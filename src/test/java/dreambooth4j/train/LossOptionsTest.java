@@ -113,6 +113,15 @@ class LossOptionsTest {
     assertThat(ModelFolder.open(folder.resolve("saved"), null).path()).exists();
   }
 
+  @Test
+  void shouldNotTrainALoraForVelocityBesideABaseThatPredictsNoise() {
+    tiny.withOptions("use_lora=true v_parameterization=true");
+    assertThatThrownBy(() -> new TinyTrainer(tiny))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("v_parameterization: the base model predicts the noise")
+        .hasMessageContaining("use_lora: false");
+  }
+
   private static void copy(Path from, Path to) throws IOException {
     try (var files = Files.walk(from)) {
       for (Path each : files.toList()) {
