@@ -1,5 +1,6 @@
 package dreambooth4j.pipeline;
 
+import dreambooth4j.Sha256;
 import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
@@ -328,6 +329,15 @@ public final class StableDiffusion implements AutoCloseable {
       all = () -> group.parameters().withSavedWeights(inner);
     }
     all.run();
+  }
+
+  /** Names the weights that were read for the components that train: a SHA-256. */
+  public String fingerprintOfTrained() {
+    return Sha256.of(
+        trained().stream()
+            .map(group -> source.fingerprint(group.component()))
+            .distinct()
+            .collect(Collectors.joining(" ")));
   }
 
   /**

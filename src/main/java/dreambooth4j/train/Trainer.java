@@ -231,6 +231,9 @@ public final class Trainer implements AutoCloseable {
     if (run.device() == Device.CPU) {
       settings.put("library of matrix products", Platform.blas());
     }
+    if (config.lora().used()) {
+      settings.put("base model", model.fingerprintOfTrained()); // a checkpoint has the adapters alone
+    }
     if (config.prior().refreshEpochs() > 0) {
       settings.remove("class images"); // the checkpoint's are as old as it is
     }

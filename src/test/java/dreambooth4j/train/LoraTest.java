@@ -130,6 +130,24 @@ class LoraTest {
     }
   }
 
+  @Test
+  void shouldSayThatTheBaseModelIsAnotherThanTheCheckpoints() {
+    Path checkpoint = folder.resolve("checkpoint-2");
+    Path other = folder.resolve("other");
+    try (TinyTrainer first = new TinyTrainer(tiny).train(2)) {
+      first.trainer.save(checkpoint);
+    }
+    tiny.with("use_lora", false);
+    try (TinyTrainer all = new TinyTrainer(tiny).train(1)) {
+      all.model.save(all.run, Map.of(), other);
+    }
+    tiny.with("use_lora", true).with("pretrained_model_name_or_path", other);
+    try (TinyTrainer second = new TinyTrainer(tiny)) {
+      assertThat(second.trainer.resume(checkpoint))
+          .anySatisfy(each -> assertThat(each).startsWith("base model was"));
+    }
+  }
+
   private Path saved(TinyTrainer trained) {
     Path output = folder.resolve("saved");
     trained.model.save(trained.run, Map.of(), output);
