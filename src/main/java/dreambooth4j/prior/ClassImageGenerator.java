@@ -73,7 +73,6 @@ public final class ClassImageGenerator {
 
   private final Config config;
   private final ModelSource base;
-  private final StableDiffusion model;
   private final SchedulerConfig scheduler;
   private final TextToImage pipeline;
   private final BatchSize batchSize;
@@ -92,7 +91,6 @@ public final class ClassImageGenerator {
     this.generation = generation;
     this.config = config;
     this.base = base;
-    this.model = model;
     this.scheduler = SchedulerConfig.of(base.config(Component.SCHEDULER));
     this.pipeline = new TextToImage(model, TextEncoding.of(config.model()), scheduler);
     this.batchSize = new BatchSize(config.prior().sampleBatchSize(), ProcessMemory::available);
