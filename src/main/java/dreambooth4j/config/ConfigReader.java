@@ -126,7 +126,7 @@ public final class ConfigReader {
     List<ConceptConfig> concepts = reader.concepts(output.outputDir());
     boolean prior = reader.withPriorPreservation(run, concepts);
     TrainingConfig training = TrainingConfig.of(run, prior);
-    LoraConfig lora = LoraConfig.of(run);
+    LoraConfig lora = LoraConfig.of(run, training.trainTextEncoder());
     return new Config(
         ModelConfig.of(run),
         DataConfig.of(run),

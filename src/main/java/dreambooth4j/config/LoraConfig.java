@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param alpha what an adapter adds is multiplied with alpha / rank; null for the rank
  * @param targets which layers get adapters
  * @param files which files are written
- * @param half whether they hold 16 bits rather than 32
+ * @param half whether they hold F16 rather than F32 where save_precision says no type
  * @param weights a LoRA file that training goes on from; null for adapters that begin with nothing
  */
 public record LoraConfig(
@@ -105,7 +105,9 @@ public record LoraConfig(
       KEYS.key("half_lora", ValueType.flag(), ifUsed(LoraConfig::half))
           .standard(false)
           .decidesNothing()
-          .help("Write the LoRA file in float16 instead of float32, which halves its size.");
+          .help(
+              "Write the LoRA file in float16 instead of float32, which halves its size;"
+                  + " save_precision, where it is given, says the type instead.");
 
   static final Key<LoraConfig, Path> LORA_WEIGHTS =
       KEYS.key("lora_weights", ValueType.path(), ifUsed(LoraConfig::weights))
@@ -135,6 +137,10 @@ public record LoraConfig(
           LORA_LEARNING_RATE,
           LORA_TXT_LEARNING_RATE);
 
+  /** Why what is said of the text encoder's training does nothing. */
+  static final String TEXT_IS_FROZEN =
+      "the text encoder is not trained: set train_text_encoder: true, or leave it out";
+
   /** diffusers' learning rate of LoRA, and the extension's. */
   private static final double LEARNING_RATE = 1e-4;
 
@@ -146,11 +152,20 @@ public record LoraConfig(
     return new LoraConfig(true, Kind.LORA, rank, null, null, null, Targets.ATTENTION, Files.KOHYA, false, null);
   }
 
-  static LoraConfig of(Values run) {
+  /**
+   * How adapters train.
+   *
+   * @param trainsText whether the text encoder's do
+   */
+  static LoraConfig of(Values run, boolean trainsText) {
     if (!isUsed(run)) {
+      String unused = "no LoRA is trained: set use_lora: true, or leave it out";
+      run.remarkUseless(LORA_FILES, unused);
+      run.remarkUseless(HALF_LORA, unused);
       return NONE;
     }
     checkTypes(run);
+    sayWhatIsUseless(run, trainsText);
     return new LoraConfig(
         true,
         run.get(LORA_KIND),
@@ -191,24 +206,49 @@ public record LoraConfig(
     }
   }
 
+  private static void sayWhatIsUseless(Values run, boolean trainsText) {
+    Targets targets = run.get(LORA_TARGETS);
+    if (targets != Targets.CONVOLUTIONS) {
+      run.remarkUseless(
+          LORA_CONV_RANK,
+          "lora_targets is %s: set lora_targets: convolutions, or leave it out".formatted(targets));
+    }
+    if (!trainsText) {
+      run.remarkUseless(LORA_TXT_RANK, TEXT_IS_FROZEN);
+    }
+    run.remarkUseless(
+        OutputConfig.SAVE_MODEL_AS,
+        "a LoRA is saved, not a model: set lora_files instead, or leave it out");
+    if (run.orNull(OutputConfig.SAVE_PRECISION) != null) {
+      run.remarkUseless(
+          HALF_LORA, "save_precision says the type of the LoRA file: leave out one of the two");
+    }
+  }
+
   /** The run's learning rate with LoRA: of its own key, or of the usual one if that is given. */
   static double learningRate(Values run) {
-    Double rate = rate(run, LORA_LEARNING_RATE, OptimizerConfig.LEARNING_RATE);
+    Double rate = run.orNull(learningRateKey(run));
     return rate == null ? LEARNING_RATE : rate;
   }
 
   /** The text encoder's, as {@link #learningRate}; null for the same. */
   static @Nullable Double textLearningRate(Values run) {
-    return rate(run, LORA_TXT_LEARNING_RATE, OptimizerConfig.TEXT_ENCODER_LEARNING_RATE);
+    return run.orNull(textLearningRateKey(run));
   }
 
-  private static @Nullable Double rate(
-      Values run, Key<?, Double> own, Key<?, Double> usual) {
+  /** The key that says {@link #learningRate}, should one be given. */
+  static Key<?, Double> learningRateKey(Values run) {
+    return given(run, LORA_LEARNING_RATE, OptimizerConfig.LEARNING_RATE);
+  }
+
+  /** The key that says {@link #textLearningRate}, should one be given. */
+  static Key<?, Double> textLearningRateKey(Values run) {
+    return given(run, LORA_TXT_LEARNING_RATE, OptimizerConfig.TEXT_ENCODER_LEARNING_RATE);
+  }
+
+  private static Key<?, Double> given(Values run, Key<?, Double> own, Key<?, Double> usual) {
     boolean meant = run.has(usual) && !run.isExtensions(usual);
-    if (run.has(own) && !(meant && run.outranks(usual, own))) {
-      return run.orNull(own);
-    }
-    return meant ? run.orNull(usual) : null;
+    return meant && (!run.has(own) || run.outranks(usual, own)) ? usual : own;
   }
 
   /** The rank of an adapter of the UNet. */

@@ -163,8 +163,10 @@ public record OptimizerConfig(
             run.get(ADAM_EPSILON),
             run.get(MAX_GRAD_NORM),
             arguments(run, name));
-    made.checkOwnRate(run, TEXT_ENCODER_LEARNING_RATE, trainsText);
-    made.checkOwnRate(run, TEXT_ENCODER_2_LEARNING_RATE, trainsText);
+    Key<?, Double> whole = lora ? LoraConfig.learningRateKey(run) : LEARNING_RATE;
+    Key<?, Double> text = lora ? LoraConfig.textLearningRateKey(run) : TEXT_ENCODER_LEARNING_RATE;
+    made.checkOwnRate(run, text, whole, trainsText);
+    made.checkOwnRate(run, TEXT_ENCODER_2_LEARNING_RATE, whole, trainsText);
     made.checkRule(run);
     return made;
   }
@@ -224,20 +226,19 @@ public record OptimizerConfig(
   }
 
   /** A learning rate of a text encoder's own is a multiple of the run's. */
-  private void checkOwnRate(Values run, Key<OptimizerConfig, Double> key, boolean trainsText) {
+  private void checkOwnRate(
+      Values run, Key<?, Double> key, Key<?, Double> whole, boolean trainsText) {
     Raw raw = run.raw(key);
     Double own = run.orNull(key);
     if (raw == null || own == null) {
       return;
     }
     if (!trainsText) {
-      run.remark(
-          "%s: %s has no effect, as the text encoder is not trained: set train_text_encoder: true, or leave it out"
-              .formatted(key.name(), own));
+      run.remarkUseless(key, LoraConfig.TEXT_IS_FROZEN);
     } else if (rateFactor(own) > MOST_RATE_FACTOR) {
       run.error(
-          "%s: %s is too many times learning_rate: %s; raise learning_rate"
-              .formatted(raw.at(key.name()), own, learningRate));
+          "%s: %s is too many times %s: %s; raise %s: at 1e-12 the UNet hardly changes"
+              .formatted(raw.at(key.name()), own, whole.name(), learningRate, whole.name()));
     }
   }
 

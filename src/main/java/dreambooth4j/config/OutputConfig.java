@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param outputDir where the model lies, with samples, class images and checkpoints beside it
  * @param saveModelAs what a model that trains whole is saved as
- * @param savePrecision what its weights are saved in; null for F32 of what trained, and the rest as
- *     it is in the base model
+ * @param savePrecision what its weights, or those of a LoRA, are saved in; null for F32 of what
+ *     trained, and the rest as it is in the base model
  * @param checkpointingSteps steps from one checkpoint to the next; 0 leaves it to
  *     saveEmbeddingEvery
  * @param saveEmbeddingEvery epochs from one checkpoint to the next; 0 leaves it to
@@ -84,7 +84,8 @@ public record OutputConfig(
           .help(
               "Precision of all weights of the saved model: fp16 and bf16 halve it, and pictures"
                   + " hardly change. Training and checkpoints do not change; to train on later,"
-                  + " keep fp32. half_lora does this for a LoRA.");
+                  + " keep fp32. With use_lora it is the type of the LoRA file, fp32 unless it or"
+                  + " half_lora says otherwise.");
   static final Key<OutputConfig, Integer> CHECKPOINTING_STEPS =
       KEYS.key("checkpointing_steps", ValueType.atLeast(0), OutputConfig::checkpointingSteps)
           .standard(500)

@@ -110,6 +110,15 @@ final class Values {
     context.remarks.add(line);
   }
 
+  /** Remarks that a key somebody gave does nothing in this run, unless its value is the default. */
+  <T> void remarkUseless(Key<?, T> key, String reasonAndWayOut) {
+    T value = orNull(key);
+    boolean standard = value == null || value.equals(key.standard(context.defaults));
+    if (!standard && has(key) && !isExtensions(key)) {
+      remark("%s: %s has no effect, as %s".formatted(key.name(), value, reasonAndWayOut));
+    }
+  }
+
   private static boolean meansUnset(Key<?, ?> key, String text) {
     return key.type().kind() == ValueType.Kind.TEXT && text.isBlank();
   }

@@ -9,7 +9,6 @@ import dreambooth4j.config.LoraConfig;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.Picture;
 import dreambooth4j.data.Thumbnail;
-import dreambooth4j.engine.DType;
 import dreambooth4j.weights.LoraCard;
 import dreambooth4j.weights.LoraNaming;
 import dreambooth4j.weights.LoraWriter;
@@ -48,7 +47,7 @@ final class LoraCards {
     return new LoraWriter(
         base,
         new LoraWriter.Form(
-            name(config), namings(lora.files()), lora.half() ? DType.F16 : DType.F32),
+            name(config), namings(lora.files()), Precision.ofLoraFile(config)),
         rank -> lora.alphaOf((int) rank),
         cards(config));
   }

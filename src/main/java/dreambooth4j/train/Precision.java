@@ -29,9 +29,14 @@ public final class Precision {
 
   /** In words, for the start-up block. */
   public static String named(ComputeConfig config) {
+    if (config.frozenDtype() == null) {
+      return trained(config);
+    }
     String frozen =
-        config.frozenDtype() == null ? "" : "; what does not train in " + config.frozenDtype();
-    return trained(config) + frozen;
+        config.mixedPrecision() == MixedPrecision.NO
+            ? "; weights that do not train, and what is computed with them, in "
+            : "; models that do not train in ";
+    return trained(config) + frozen + config.frozenDtype();
   }
 
   private static String trained(ComputeConfig config) {
@@ -64,6 +69,12 @@ public final class Precision {
           "mixed_precision: fp16 works, but this CPU does not compute in it: it is likely slower than float32");
     }
     return notes;
+  }
+
+  /** What a LoRA's file holds its numbers in. */
+  static DType ofLoraFile(Config config) {
+    ComputeConfig.FrozenType said = config.output().savePrecision();
+    return said != null ? typeOf(said) : config.lora().half() ? DType.F16 : DType.F32;
   }
 
   /** The engine's name of a type. */

@@ -2,6 +2,7 @@ package dreambooth4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dreambooth4j.engine.DType;
 import dreambooth4j.train.TinyRun;
 import dreambooth4j.weights.Safetensors;
 import java.io.IOException;
@@ -64,6 +65,20 @@ class LoraRunTest {
 
     byte[] with = drawn("with.png", "--lora", file(tiny).toString());
     assertThat(with).isNotEqualTo(drawn("without.png"));
+  }
+
+  @Test
+  void shouldWriteTheFileInTheTypeOfSavePrecision() throws IOException {
+    TinyRun tiny = lora("bf16").with("max_train_steps", 1).with("save_precision", "bf16");
+    Ran ran = Ran.of(tiny.arguments("train"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    try (Safetensors opened = Safetensors.open(file(tiny))) {
+      assertThat(opened.tensors())
+          .allSatisfy(
+              (name, tensor) ->
+                  assertThat(tensor.dtype())
+                      .isEqualTo(name.endsWith(".alpha") ? DType.F32 : DType.BF16));
+    }
   }
 
   private byte[] drawn(String name, String... more) throws IOException {

@@ -97,6 +97,62 @@ class OtherTrainersTest extends ConfigFile {
   }
 
   @Test
+  void shouldRefuseARateOfTheTextEncoderThatIsNoMultipleOfTheUnets() throws IOException {
+    String none = "instance_data_dir: a\ntrain_text_encoder: true\nlora_learning_rate: 0\n";
+    assertThat(problem(none + "lora_txt_learning_rate: 1e-5\n"))
+        .endsWith(
+            ":4: lora_txt_learning_rate: 1.0E-5 is too many times lora_learning_rate: 0.0; raise"
+                + " lora_learning_rate: at 1e-12 the UNet hardly changes");
+    assertThat(problem(none + "text_encoder_learning_rate: 1e-5\n"))
+        .contains("text_encoder_learning_rate: 1.0E-5 is too many times lora_learning_rate: 0.0");
+    assertThat(read(none).optimizer().textEncoderRateFactor()).isEqualTo(1);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          rank: 4, lora_conv_rank: 8           | lora_conv_rank: 8 has no effect, as lora_targets is attention: set lora_targets: convolutions
+          rank: 4, lora_txt_rank: 8            | lora_txt_rank: 8 has no effect, as the text encoder is not trained: set train_text_encoder: true
+          lora_txt_learning_rate: 1e-3         | lora_txt_learning_rate: 0.001 has no effect, as the text encoder is not trained
+          lora_files: both                     | lora_files: both has no effect, as no LoRA is trained: set use_lora: true
+          half_lora: true                      | half_lora: true has no effect, as no LoRA is trained: set use_lora: true
+          rank: 4, save_model_as: safetensors  | save_model_as: safetensors has no effect, as a LoRA is saved, not a model: set lora_files
+          rank: 4, half_lora: true, save_precision: bf16 | half_lora: true has no effect, as save_precision says the type of the LoRA file
+          """)
+  void shouldSayWhichKeysDoNothingForALora(String keys, String expected) throws IOException {
+    assertThat(ConfigReader.read(file("{instance_data_dir: a, " + keys + "}"), Map.of()).remarks())
+        .singleElement()
+        .asString()
+        .startsWith(expected)
+        .containsPattern("leave (it out|out one of the two)$");
+  }
+
+  @Test
+  void shouldSayNothingOfKeysOfLoraThatDoSomethingOrAreTheExtensions() throws IOException {
+    String useful =
+        """
+        instance_data_dir: a
+        train_text_encoder: true
+        lora_targets: convolutions
+        lora_conv_rank: 2
+        lora_txt_rank: 2
+        lora_txt_learning_rate: 1e-4
+        lora_files: both
+        half_lora: true
+        save_model_as: diffusers
+        """;
+    assertThat(ConfigReader.read(file(useful), Map.of()).remarks()).isEmpty();
+    String extensions =
+        "{instance_data_dir: a, model_name: x, revision: 1, lora_txt_rank: 2, half_lora: true, use_lora: ";
+    for (boolean lora : new boolean[] {false, true}) {
+      assertThat(ConfigReader.read(file(extensions + lora + "}"), Map.of()).remarks())
+          .noneMatch(line -> line.contains("has no effect, as"));
+    }
+  }
+
+  @Test
   void shouldSayWhatThePriorByPredictionNeeds() throws IOException {
     String prior = "instance_data_dir: a\nprior: prediction\n";
     assertThat(problem(prior + "class_token: man\n")).contains("set use_lora: true");

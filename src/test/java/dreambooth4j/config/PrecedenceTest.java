@@ -149,7 +149,7 @@ class PrecedenceTest extends ConfigFile {
                 """))
         .endsWith(
             ":4: text_encoder_learning_rate: 1.0E-6 is too many times learning_rate: 0.0; raise"
-                + " learning_rate");
+                + " learning_rate: at 1e-12 the UNet hardly changes");
   }
 
   @Test

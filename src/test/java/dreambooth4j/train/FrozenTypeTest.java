@@ -98,7 +98,7 @@ class FrozenTypeTest {
       assertThat(whole.model.parameters(Component.VAE).dtype()).isEqualTo(DType.BF16);
       assertThat(said.model.parameters(Component.VAE).dtype()).isEqualTo(DType.F32);
       assertThat(said.model.parameters(Component.UNET).dtype()).isEqualTo(DType.BF16);
-      assertThat(said.trainer.precision()).endsWith("what does not train in fp32");
+      assertThat(said.trainer.precision()).endsWith("models that do not train in fp32");
     }
   }
 }

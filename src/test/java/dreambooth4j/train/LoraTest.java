@@ -289,6 +289,8 @@ class LoraTest {
     try (TinyTrainer trained = new TinyTrainer(tiny).train();
         TinyTrainer fresh = new TinyTrainer(tiny)) {
       assertThat(drawn(trained).get(0)).isNotEqualTo(drawn(fresh).get(0));
+      assertThat(fresh.trainer.precision())
+          .endsWith("; weights that do not train, and what is computed with them, in bf16");
     }
   }
 
