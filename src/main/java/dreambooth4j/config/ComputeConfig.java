@@ -57,9 +57,9 @@ public record ComputeConfig(
           .otherwise("fp32, with full_bf16 bf16")
           .help(
               "Number type of the models that do not train, the VAE and a text encoder that stays as"
-                  + " it is: bf16 and fp16 halve their memory and are faster on GPUs, and encode a little less"
-                  + " exactly. With use_lora and mixed_precision: no, also of the base's weights and"
-                  + " of what the layers with adapters compute.");
+                  + " it is: bf16 and fp16 halve their memory and are faster on GPUs, and encode a"
+                  + " little less exactly. With use_lora and mixed_precision: no, also of the"
+                  + " base's weights and of what the layers with adapters compute.");
 
   static final Key<ComputeConfig, Boolean> ALLOW_TF32 =
       KEYS.key("allow_tf32", ValueType.flag(), ComputeConfig::allowTf32)

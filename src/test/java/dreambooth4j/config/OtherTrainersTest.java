@@ -145,7 +145,8 @@ class OtherTrainersTest extends ConfigFile {
         """;
     assertThat(ConfigReader.read(file(useful), Map.of()).remarks()).isEmpty();
     String extensions =
-        "{instance_data_dir: a, model_name: x, revision: 1, lora_txt_rank: 2, half_lora: true, use_lora: ";
+        "{instance_data_dir: a, model_name: x, revision: 1, lora_txt_rank: 2, half_lora: true,"
+            + " use_lora: ";
     for (boolean lora : new boolean[] {false, true}) {
       assertThat(ConfigReader.read(file(extensions + lora + "}"), Map.of()).remarks())
           .noneMatch(line -> line.contains("has no effect, as"));
