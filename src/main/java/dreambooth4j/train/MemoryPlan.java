@@ -215,14 +215,13 @@ public record MemoryPlan(
       long held = run.meter().liveBytes();
       run.meter().part(TrainingStep.BATCH);
       Training training = Training.assemble(run, model, config);
+      long moments = training.optimizer().stateBytes();
       long average =
           trained.stream()
               .map(Parameters::average)
               .filter(Objects::nonNull)
               .mapToLong(Tensor::ownedBytes)
               .sum();
-      // What the optimizer remembers, and the tables and scalars that a step reads.
-      long moments = run.meter().liveBytes() - held - average;
       return new MemoryPlan(
           run.device(),
           config.compute(),
