@@ -14,7 +14,10 @@ import picocli.CommandLine.Spec;
  * the command's {@code modelTransformer}, a flag for each key.
  */
 final class ConfigArguments {
-  @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "The configuration: a YAML or JSON file.")
+  @Parameters(
+      arity = "0..1",
+      paramLabel = "CONFIG",
+      description = "The configuration: a YAML or JSON file.")
   @Nullable Path config;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it

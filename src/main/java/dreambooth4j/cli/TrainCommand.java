@@ -69,8 +69,7 @@ final class TrainCommand implements Callable<Integer> {
       out.print(ConfigWriter.toYaml(config));
       out.flush();
       Path output = config.output().outputDir();
-      try (RunReport report =
-          new RunReport(err, output, ProgressLine.Terminal.current(), true)) {
+      try (RunReport report = new RunReport(err, output, ProgressLine.Terminal.current(), true)) {
         MemoryForecast memory = new TrainingRun(config, report, () -> false).dryRun();
         MemoryTable.options(memory).forEach(out::println);
         out.flush();

@@ -71,9 +71,7 @@ final class VerifyCommand implements Callable<Integer> {
     boolean passed = true;
     try (Verifier verifier =
         new Verifier(
-            modelless
-                ? null
-                : ModelSource.find(given.get(0), ModelOptions.variant(variant)))) {
+            modelless ? null : ModelSource.find(given.get(0), ModelOptions.variant(variant)))) {
       for (Path each : chosen) {
         passed &= verify(verifier, each, out);
       }

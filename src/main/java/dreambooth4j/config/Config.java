@@ -33,40 +33,14 @@ public record Config(
   /** The same computed otherwise. */
   public Config with(ComputeConfig other) {
     return new Config(
-        model,
-        data,
-        training,
-        loss,
-        noise,
-        timesteps,
-        optimizer,
-        lora,
-        ema,
-        other,
-        memory,
-        prior,
-        concepts,
-        samples,
-        output);
+        model, data, training, loss, noise, timesteps, optimizer, lora, ema, other, memory, prior,
+        concepts, samples, output);
   }
 
   /** The same with other memory options. */
   public Config with(MemoryConfig other) {
     return new Config(
-        model,
-        data,
-        training,
-        loss,
-        noise,
-        timesteps,
-        optimizer,
-        lora,
-        ema,
-        compute,
-        other,
-        prior,
-        concepts,
-        samples,
-        output);
+        model, data, training, loss, noise, timesteps, optimizer, lora, ema, compute, other, prior,
+        concepts, samples, output);
   }
 }

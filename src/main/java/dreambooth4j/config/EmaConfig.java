@@ -22,8 +22,7 @@ public record EmaConfig(
     int updateAfterStep,
     double minDecay) {
   /** No average is kept. */
-  public static final EmaConfig NONE =
-      new EmaConfig(false, 0.9999, Warmup.NONE, 1, 2.0 / 3, 0, 0);
+  public static final EmaConfig NONE = new EmaConfig(false, 0.9999, Warmup.NONE, 1, 2.0 / 3, 0, 0);
 
   static final Section<EmaConfig> KEYS = new Section<>(Key.Group.TRAINING);
 

@@ -134,7 +134,11 @@ public final class ForeignKeys {
         value -> !value.matches("no|fp32|"),
         false,
         "float32 is used");
-    putNoted("half_model", ForeignKeys::on, true, "the model is saved in float32 unless save_precision says otherwise");
+    putNoted(
+        "half_model",
+        ForeignKeys::on,
+        true,
+        "the model is saved in float32 unless save_precision says otherwise");
 
     putLora();
     refuseOn("freeze_spectral_norm", "no layer is normalised spectrally: set it to false");
@@ -189,7 +193,10 @@ public final class ForeignKeys {
         ignored("how the extension finds what trains; here that is all of the adapters"),
         "lora_use_buggy_requires_grad=false");
     putNoted(
-        "use_lora_extended", ForeignKeys::on, true, "lora_targets says which layers get an adapter");
+        "use_lora_extended",
+        ForeignKeys::on,
+        true,
+        "lora_targets says which layers get an adapter");
     String script =
         "it is a flag of train_dreambooth_lora.py: remove it, and set use_lora: true to train as that"
             + " script does; ";

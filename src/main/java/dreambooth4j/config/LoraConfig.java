@@ -145,11 +145,14 @@ public record LoraConfig(
   private static final double LEARNING_RATE = 1e-4;
 
   /** Without adapters; all other values mean nothing then. */
-  static final LoraConfig NONE = new LoraConfig(false, Kind.LORA, 4, null, null, null, Targets.ATTENTION, Files.KOHYA, false, null);
+  static final LoraConfig NONE =
+      new LoraConfig(
+          false, Kind.LORA, 4, null, null, null, Targets.ATTENTION, Files.KOHYA, false, null);
 
   /** Adapters of this rank on attention, and nothing else set. */
   public static LoraConfig attention(int rank) {
-    return new LoraConfig(true, Kind.LORA, rank, null, null, null, Targets.ATTENTION, Files.KOHYA, false, null);
+    return new LoraConfig(
+        true, Kind.LORA, rank, null, null, null, Targets.ATTENTION, Files.KOHYA, false, null);
   }
 
   /**

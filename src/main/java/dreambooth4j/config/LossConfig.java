@@ -78,8 +78,7 @@ public record LossConfig(
               "Min-SNR loss weighting (Hang et al. 2023): timesteps with a signal-to-noise ratio"
                   + " above this count less. 5 is usual; 0 weighs all timesteps the same.");
   static final Key<LossConfig, Debiased> DEBIASED =
-      KEYS.key(
-              "debiased_estimation_loss", ValueType.flagOr(Debiased.class), LossConfig::debiased)
+      KEYS.key("debiased_estimation_loss", ValueType.flagOr(Debiased.class), LossConfig::debiased)
           .standard(Debiased.FALSE)
           .help(
               "Debiased estimation (Yu et al. 2024): timesteps count less the less noise they"
@@ -92,8 +91,7 @@ public record LossConfig(
               "P2 loss weighting (Choi et al. 2022): timesteps with little noise count less, by"
                   + " the power of this; 1 is usual, 0 weighs all timesteps the same.");
   static final Key<LossConfig, Boolean> SCALE_V =
-      KEYS.key(
-              "scale_v_pred_loss_like_noise_pred", ValueType.flag(), LossConfig::scaleVLikeNoise)
+      KEYS.key("scale_v_pred_loss_like_noise_pred", ValueType.flag(), LossConfig::scaleVLikeNoise)
           .standard(false)
           .help(
               "Weigh the timesteps of a model that predicts velocity as if it predicted the noise;"
@@ -128,8 +126,7 @@ public record LossConfig(
               "With masked_loss: how much the part outside of a mask counts, from 0 to 1: 0 is"
                   + " kohya's, 0.1 OneTrainer's usual.");
   static final Key<LossConfig, Boolean> NORMALIZE_MASKS =
-      KEYS.key(
-              "normalize_masked_area_loss", ValueType.flag(), LossConfig::normalizesMasks)
+      KEYS.key("normalize_masked_area_loss", ValueType.flag(), LossConfig::normalizesMasks)
           .standard(false)
           .help(
               "With masked_loss: let a picture with a small mask count as much as one with a large"

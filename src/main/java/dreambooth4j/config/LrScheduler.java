@@ -2,7 +2,9 @@ package dreambooth4j.config;
 
 import java.util.Locale;
 
-/** How the learning rate changes with the step; names and meanings are diffusers' where it has one. */
+/**
+ * How the learning rate changes with the step; names and meanings are diffusers' where it has one.
+ */
 public enum LrScheduler {
   /** Always the learning rate; no warm-up. */
   CONSTANT,

@@ -41,8 +41,7 @@ public record NoiseConfig(
           .standard(false)
           .help("Draw the strength of offset_noise for each picture, evenly from 0 to its value.");
   static final Key<NoiseConfig, Double> OFFSET_ADAPTIVE =
-      KEYS.key(
-              "adaptive_noise_scale", ValueType.number(-100, 100), NoiseConfig::offsetAdaptive)
+      KEYS.key("adaptive_noise_scale", ValueType.number(-100, 100), NoiseConfig::offsetAdaptive)
           .standard(0.0)
           .help(
               "Change the strength of offset_noise by this times the size of a channel's mean, so"
@@ -55,10 +54,7 @@ public record NoiseConfig(
               "Let the strength of offset_noise rise with the timestep up to its value, as the"
                   + " noise itself does (OneTrainer), instead of adding all of it at each.");
   static final Key<NoiseConfig, Integer> MULTIRES_ITERATIONS =
-      KEYS.key(
-              "multires_noise_iterations",
-              ValueType.whole(0, 32),
-              NoiseConfig::multiresIterations)
+      KEYS.key("multires_noise_iterations", ValueType.whole(0, 32), NoiseConfig::multiresIterations)
           .standard(0)
           .unit("levels")
           .help(
@@ -101,8 +97,7 @@ public record NoiseConfig(
                   + " first prediction has moved it, which sharpens details. A step takes about a"
                   + " third more time.");
   static final Key<NoiseConfig, Double> DREAM_DETAIL =
-      KEYS.key(
-              "dream_detail_preservation", ValueType.number(0, 100), NoiseConfig::dreamDetail)
+      KEYS.key("dream_detail_preservation", ValueType.number(0, 100), NoiseConfig::dreamDetail)
           .standard(1.0)
           .extension(0.5)
           .help(

@@ -171,7 +171,9 @@ public record OptimizerConfig(
     return made;
   }
 
-  /** Of a rule that finds its own rate, what that is multiplied with is 1 unless somebody says it. */
+  /**
+   * Of a rule that finds its own rate, what that is multiplied with is 1 unless somebody says it.
+   */
   private static double learningRate(Values run, OptimizerName name, boolean lora) {
     boolean said = run.has(LEARNING_RATE) || (lora && run.has(LoraConfig.LORA_LEARNING_RATE));
     if (name == OptimizerName.PRODIGY && !said) {

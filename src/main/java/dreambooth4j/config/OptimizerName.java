@@ -13,12 +13,7 @@ public enum OptimizerName {
   /** Loshchilov and Hutter 2019. */
   ADAMW("AdamW", 0.999, true, "", "AdamW suits most runs."),
   /** Chen et al. 2023. */
-  LION(
-      "Lion",
-      0.99,
-      true,
-      "",
-      "Lion wants a learning_rate 3 to 10 times smaller."),
+  LION("Lion", 0.99, true, "", "Lion wants a learning_rate 3 to 10 times smaller."),
   /** With momentum. */
   SGD("SGD", 0.999, true, "momentum nesterov", "SGD is gradient descent with momentum."),
   /** Shazeer and Stern 2018. */
@@ -57,8 +52,10 @@ public enum OptimizerName {
   private final String label;
   private final double beta2;
   private final boolean fits8Bits;
+
   @SuppressWarnings("ImmutableEnumChecker") // a list that cannot change
   private final List<String> arguments;
+
   private final String about;
 
   OptimizerName(String label, double beta2, boolean fits8Bits, String arguments, String about) {

@@ -250,8 +250,8 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
               isPicture(file)
                   ? "mask without a picture"
                   : isCaption(extension)
-                  ? "caption without a picture"
-                  : "no picture (." + extension + ")");
+                      ? "caption without a picture"
+                      : "no picture (." + extension + ")");
         }
       }
       Set<Path> duplicates = Duplicates.among(pictures);

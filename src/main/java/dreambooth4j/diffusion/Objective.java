@@ -73,7 +73,9 @@ public final class Objective {
         asOneTrainer ? snr -> 1 / Math.sqrt(capped(snr) + 1) : snr -> 1 / (capped(snr) + 1));
   }
 
-  /** P2 weighting (Choi et al., 2022): (1 + snr)^−γ for the noise, (2 + snr)^−γ for the velocity. */
+  /**
+   * P2 weighting (Choi et al., 2022): (1 + snr)^−γ for the noise, (2 + snr)^−γ for the velocity.
+   */
   public Objective p2(double gamma) {
     double one = isVelocity() ? 2 : 1;
     return weighted(snr -> Math.pow(one + snr, -gamma));
@@ -127,8 +129,7 @@ public final class Objective {
 
   /** Another cost, whose threshold falls to c with the noise: (1 − c)/(1 + √(1/snr))² + c. */
   public Objective costingBySnr(LossForm other, double c) {
-    return costing(
-        other, t -> (1 - c) / Math.pow(1 + Math.sqrt(1 / schedule.snr(t)), 2) + c);
+    return costing(other, t -> (1 - c) / Math.pow(1 + Math.sqrt(1 / schedule.snr(t)), 2) + c);
   }
 
   private Objective costing(LossForm other, LongToDoubleFunction thresholds) {

@@ -108,7 +108,9 @@ public final class TimestepDistribution {
     return new TimestepDistribution(chances);
   }
 
-  /** The chance that a normal draw is below x (Marsaglia, 2004): exact to a double's last digits. */
+  /**
+   * The chance that a normal draw is below x (Marsaglia, 2004): exact to a double's last digits.
+   */
   public static double normalBelow(double x) {
     if (Math.abs(x) > 8) {
       return x < 0 ? 0 : 1;

@@ -92,7 +92,8 @@ final class Adafactor implements TensorRule {
                   ? g.mul_(averaged(rows, squares, kept).rsqrt())
                   : g.mul_(factored(shape, rows, columns, squares, kept));
           update.div_(rms(update).div_(new Scalar(clipThreshold)).clamp_min_(new Scalar(1)));
-          var rate = torch.full(new long[0], new Scalar(rate(step))).to(w.device(), w.scalar_type());
+          var rate =
+              torch.full(new long[0], new Scalar(rate(step))).to(w.device(), w.scalar_type());
           if (scaled) {
             rate.mul_(rms(w).clamp_min_(new Scalar(LEAST_SCALE)));
           }

@@ -322,8 +322,7 @@ public final class Parameters {
     }
     beginAverage();
     Native.run(
-        "average",
-        () -> allocated(average).handle().add_(distance.handle(), new Scalar(factor)));
+        "average", () -> allocated(average).handle().add_(distance.handle(), new Scalar(factor)));
   }
 
   /** Average and masters, both F32: all at once, but for masters of 16 bits. */

@@ -195,8 +195,7 @@ public final class PlainOptimizer extends Optimizer {
   }
 
   /** Hands on a group's gathered gradients, no narrower than F32, with where each piece lies. */
-  private static void gathered(
-      OptimizerState state, BiConsumer<Parameters.Span, Tensor> user) {
+  private static void gathered(OptimizerState state, BiConsumer<Parameters.Span, Tensor> user) {
     for (Parameters.Span span : state.parameters().trainedSpans()) {
       Tensor gradients = state.parameters().gradients().rows(span.from(), span.length());
       inPieces(gradients, (from, piece) -> user.accept(part(span, from, piece), piece));

@@ -4,11 +4,11 @@ import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 
 /**
- * Prodigy (Mishchenko and Defazio, 2023), as the {@code prodigyopt} package computes it: AdamW whose
- * learning rate is the step's times d, an estimate of how far the weights have to go that grows with
- * how far the gradients agree with the way that was gone. There is one d for all groups. How far
- * each weight has moved is remembered rather than where it began, for of small d the difference
- * would be rounded away.
+ * Prodigy (Mishchenko and Defazio, 2023), as the {@code prodigyopt} package computes it: AdamW
+ * whose learning rate is the step's times d, an estimate of how far the weights have to go that
+ * grows with how far the gradients agree with the way that was gone. There is one d for all groups.
+ * How far each weight has moved is remembered rather than where it began, for of small d the
+ * difference would be rounded away.
  */
 final class Prodigy implements SurveyingRule {
   static final String NAME = "Prodigy";

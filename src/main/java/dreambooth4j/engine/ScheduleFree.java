@@ -4,10 +4,10 @@ import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 
 /**
- * Schedule-free AdamW (Defazio et al., 2024), as the {@code schedulefree} package computes it. Steps
- * are taken by z, gradients at the weights y, and x, an average of all z, is what is saved; y lies
- * between x and z. Beside y the distance z − y is remembered, from which x follows: so it begins as
- * 0. The later steps count in the average by their learning rate.
+ * Schedule-free AdamW (Defazio et al., 2024), as the {@code schedulefree} package computes it.
+ * Steps are taken by z, gradients at the weights y, and x, an average of all z, is what is saved; y
+ * lies between x and z. Beside y the distance z − y is remembered, from which x follows: so it
+ * begins as 0. The later steps count in the average by their learning rate.
  */
 final class ScheduleFree implements UpdateRule {
   static final String NAME = "AdamWScheduleFree";
@@ -47,7 +47,9 @@ final class ScheduleFree implements UpdateRule {
   @Override
   public List<GroupNumber> numbers() {
     return List.of(
-        new GroupNumber("share", 0), new GroupNumber("weight_sum", 0), new GroupNumber("most_rate", 0));
+        new GroupNumber("share", 0),
+        new GroupNumber("weight_sum", 0),
+        new GroupNumber("most_rate", 0));
   }
 
   @Override

@@ -175,9 +175,7 @@ public final class Tape implements AutoCloseable {
   /** Parts of a model one after the other: what one makes is freed once the next has read it. */
   public Var chain(Var x, List<UnaryOperator<Var>> parts) {
     int last = parts.size() - 1;
-    return last < 0
-        ? x
-        : block(() -> parts.get(last).apply(chain(x, parts.subList(0, last))));
+    return last < 0 ? x : block(() -> parts.get(last).apply(chain(x, parts.subList(0, last))));
   }
 
   /**

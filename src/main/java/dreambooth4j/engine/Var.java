@@ -82,8 +82,7 @@ public final class Var {
     }
     Tensor sum = gradient;
     if (sum == null || !sum.isExclusive()) {
-      accumulate(
-          tape.arena().compute(op, () -> left.get().mm(right.get()).view(value.shape())));
+      accumulate(tape.arena().compute(op, () -> left.get().mm(right.get()).view(value.shape())));
       return;
     }
     Native.run(

@@ -79,7 +79,8 @@ public final class TextEncoder {
     int used = used(clipSkip);
     tape.part("text encoder");
     if (config.use() == Use.NORMED) {
-      return new Said(tape.block(() -> widened(tape, normed(tape, embedded(tape, ids), 0, used))), null);
+      return new Said(
+          tape.block(() -> widened(tape, normed(tape, embedded(tape, ids), 0, used))), null);
     }
     Var states = tape.block(() -> through(tape, embedded(tape, ids), 0, used));
     Var pooled = projection == null ? null : pooled(tape, projection, states, used, ids);

@@ -13,7 +13,8 @@ import dreambooth4j.engine.op.EndPlaces;
  * @param length positions, that is tokens of a prompt
  * @param use what the UNet is told of what it says
  * @param pooledWidth of the pooled vector; 0 where there is none
- * @param endToken the token whose state is pooled; {@link EndPlaces#LARGEST} for the largest in a prompt
+ * @param endToken the token whose state is pooled; {@link EndPlaces#LARGEST} for the largest in a
+ *     prompt
  */
 public record TextEncoderConfig(
     int vocabulary,

@@ -48,8 +48,8 @@ final class TokenizerParts {
   private static final int MOST_IDS = 1 << 20;
 
   /**
-   * CLIP has two, textual inversions bring some dozens. The library takes the square of their number
-   * and of their length to read them.
+   * CLIP has two, textual inversions bring some dozens. The library takes the square of their
+   * number and of their length to read them.
    */
   private static final int MOST_ADDED = 1000;
 
@@ -148,7 +148,8 @@ final class TokenizerParts {
     for (String key : new String[] {"fuse_unk", "byte_fallback", "ignore_merges"}) {
       flag("model." + key, model.path(key));
     }
-    // With one, the library cuts the second half of each merge without looking, and ends the process.
+    // With one, the library cuts the second half of each merge without looking, and ends the
+    // process.
     expect(
         "model.continuing_subword_prefix",
         model.path("continuing_subword_prefix"),

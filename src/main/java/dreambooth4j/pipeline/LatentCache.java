@@ -104,8 +104,7 @@ public final class LatentCache implements Encoded<View> {
    * @param noise one normal draw an element of the latents
    * @param out where they go, in the order [h, w, channels], from {@code offset} on
    */
-  public static void draw(
-      VaeConfig vae, Tensor moments, float[] noise, float[] out, int offset) {
+  public static void draw(VaeConfig vae, Tensor moments, float[] noise, float[] out, int offset) {
     float[] values = moments.toFloats();
     int channels = vae.latentChannels();
     double scale = vae.scalingFactor();

@@ -14,8 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param export of a component whose weights all learn, how they are saved, the same for all of
  *     them; null for a diffusers folder
  */
-public record Learning(
-    double rateFactor, @Nullable Adaptation adapters, @Nullable Export export) {
+public record Learning(double rateFactor, @Nullable Adaptation adapters, @Nullable Export export) {
   /**
    * Adapters around a component's layers.
    *

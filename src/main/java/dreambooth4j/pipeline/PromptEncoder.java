@@ -62,8 +62,7 @@ public final class PromptEncoder {
         model.readers().stream()
             .map(each -> model.parameters(each.component()).dtype() + " by " + config(each))
             .collect(Collectors.joining(" and "));
-    return "%s %s, clip_skip %d, %d tokens"
-        .formatted(encoders, weights, how.clipSkip(), tokens());
+    return "%s %s, clip_skip %d, %d tokens".formatted(encoders, weights, how.clipSkip(), tokens());
   }
 
   private static TextEncoderConfig config(Reader reader) {
@@ -166,8 +165,8 @@ public final class PromptEncoder {
   }
 
   /**
-   * What a picture is drawn against, as {@link #encode(Arena, List)} of one prompt. As in diffusers,
-   * SDXL's is given the usual layers whatever {@code clip_skip} says.
+   * What a picture is drawn against, as {@link #encode(Arena, List)} of one prompt. As in
+   * diffusers, SDXL's is given the usual layers whatever {@code clip_skip} says.
    *
    * @param prompt null for none: zeros or an empty prompt, as the model says
    */

@@ -36,8 +36,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A Stable Diffusion model in memory. Its weights are the arena's; close it for its tokenizers. What
- * goes into its parts and comes out of them is F32 whatever they are held in.
+ * A Stable Diffusion model in memory. Its weights are the arena's; close it for its tokenizers.
+ * What goes into its parts and comes out of them is F32 whatever they are held in.
  */
 public final class StableDiffusion implements AutoCloseable {
   /**
@@ -78,8 +78,7 @@ public final class StableDiffusion implements AutoCloseable {
    *
    * @param tokenizer null in a dry arena, where no prompts are read
    */
-  public record Reader(
-      Component component, TextEncoder encoder, @Nullable Tokenizer tokenizer) {
+  public record Reader(Component component, TextEncoder encoder, @Nullable Tokenizer tokenizer) {
     /** Tokens that it reads at once, begin and end among them. */
     int length() {
       return tokenizer == null ? encoder.config().length() : tokenizer.length();
@@ -138,8 +137,7 @@ public final class StableDiffusion implements AutoCloseable {
       own.forEach(group -> requireFit(source, group));
       readers.replaceAll(
           each ->
-              new Reader(
-                  each.component, each.encoder, configs.tokenizer(source, each.component)));
+              new Reader(each.component, each.encoder, configs.tokenizer(source, each.component)));
     }
     for (Group group : groups) {
       Learning how = learning.get(group.component());
@@ -245,8 +243,7 @@ public final class StableDiffusion implements AutoCloseable {
 
   /** Frees what is unloaded and was needed meanwhile; where it is needed next it is read again. */
   public void rest() {
-    Set<Component> learning =
-        trained().stream().map(Group::component).collect(Collectors.toSet());
+    Set<Component> learning = trained().stream().map(Group::component).collect(Collectors.toSet());
     learning.add(Component.UNET);
     for (Group group : own) {
       boolean idle = unloads && !learning.contains(group.component());
@@ -424,9 +421,6 @@ public final class StableDiffusion implements AutoCloseable {
 
   @Override
   public void close() {
-    readers.stream()
-        .map(Reader::tokenizer)
-        .filter(Objects::nonNull)
-        .forEach(Tokenizer::close);
+    readers.stream().map(Reader::tokenizer).filter(Objects::nonNull).forEach(Tokenizer::close);
   }
 }

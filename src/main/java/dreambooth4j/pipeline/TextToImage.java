@@ -201,8 +201,7 @@ public final class TextToImage {
     List<Conditioning<Tensor>> rows = new ArrayList<>();
     List<PictureSizes> sizes = new ArrayList<>();
     if (isGuided(request)) {
-      rows.addAll(
-          Collections.nCopies(count, encoder.encodeNegative(arena, request.negative)));
+      rows.addAll(Collections.nCopies(count, encoder.encodeNegative(arena, request.negative)));
       sizes.addAll(Collections.nCopies(count, request.negativeSizes));
     }
     Conditioning<Tensor> positive = encoder.encode(arena, List.of(request.prompt));

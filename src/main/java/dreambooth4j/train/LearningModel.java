@@ -35,7 +35,9 @@ public record LearningModel(
   /** A text encoder that trains. */
   @FunctionalInterface
   public interface Encoder {
-    /** What the UNet is told, of {@link Conditioning#TOKENS} and what else there is, on the tape. */
+    /**
+     * What the UNet is told, of {@link Conditioning#TOKENS} and what else there is, on the tape.
+     */
     Conditioning<Var> encode(Tape tape, Conditioning<Tensor> tokens);
   }
 

@@ -46,8 +46,7 @@ final class LoraCards {
     LoraConfig lora = config.lora();
     return new LoraWriter(
         base,
-        new LoraWriter.Form(
-            name(config), namings(lora.files()), Precision.ofLoraFile(config)),
+        new LoraWriter.Form(name(config), namings(lora.files()), Precision.ofLoraFile(config)),
         rank -> lora.alphaOf((int) rank),
         cards(config));
   }

@@ -96,15 +96,15 @@ final class LoraStart {
       for (LoraLayer layer : file.layers()) {
         for (Group group : loaded.trained(layer.component())) {
           Map<String, Parameter> weights = group.parameters().byName();
-          for (LoraFactor factor :
-              List.of(LoraFactor.DOWN, LoraFactor.UP, LoraFactor.MAGNITUDE)) {
+          for (LoraFactor factor : List.of(LoraFactor.DOWN, LoraFactor.UP, LoraFactor.MAGNITUDE)) {
             Parameter weight = weights.get(layer.name() + "." + factor.label());
             if (weight != null) {
               layer.readInto(weight, factor);
             }
             if (weight != null && factor == LoraFactor.UP) {
               int rank = (int) layer.rank().orElseThrow();
-              weight.multiply(layer.scale() / new Adapters.Size(rank, config.alphaOf(rank)).scale());
+              weight.multiply(
+                  layer.scale() / new Adapters.Size(rank, config.alphaOf(rank)).scale());
             }
           }
           group.parameters().copyMasters();

@@ -117,7 +117,9 @@ public final class MadeUpTraining implements AutoCloseable {
     Parameters trained = lora ? new Parameters(manner.dtype) : own;
     LoraConfig sizes = LoraConfig.attention(manner.rank);
     Adapters adapters =
-        lora ? new Adapters(trained, AdapterKind.LORA, Adaptation.sizes(sizes, Component.UNET)) : Adapters.NONE;
+        lora
+            ? new Adapters(trained, AdapterKind.LORA, Adaptation.sizes(sizes, Component.UNET))
+            : Adapters.NONE;
     UNet unet = new UNet(config, own, adapters);
     own.allocate(run, lora ? Gradients.NONE : wanted);
     if (lora) {
@@ -138,8 +140,7 @@ public final class MadeUpTraining implements AutoCloseable {
     learningRate = manner.learningRate;
     int rows = 2 * batch.pairs;
     latents = normal(run, "latents", rows, batch.side, batch.side, config.inChannels());
-    told =
-        config.conditioning(rows, batch.tokens).map((name, shape) -> normal(run, name, shape));
+    told = config.conditioning(rows, batch.tokens).map((name, shape) -> normal(run, name, shape));
   }
 
   /** Norms scale by 1, biases add 0, the rest keeps the variance of what goes in. */
@@ -195,10 +196,7 @@ public final class MadeUpTraining implements AutoCloseable {
     long[] timesteps = LongStream.range(0, rows).map(row -> 300 + 400 * row / (rows - 1)).toArray();
     Tensor noise = normal(arena, "noise", latents.shape());
     return TrainingBatch.of(
-        latents,
-        told,
-        batch.pairs,
-        new TrainingBatch.Given(noise, timesteps, null));
+        latents, told, batch.pairs, new TrainingBatch.Given(noise, timesteps, null));
   }
 
   /** Frees what was recorded; the rest is the arena's. */

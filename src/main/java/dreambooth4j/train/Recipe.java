@@ -26,11 +26,7 @@ import java.util.List;
  * @param seed decides every random draw
  */
 public record Recipe(
-    OptimizerConfig optimizer,
-    MemoryConfig memory,
-    EmaConfig ema,
-    LossRecipe loss,
-    long seed) {
+    OptimizerConfig optimizer, MemoryConfig memory, EmaConfig ema, LossRecipe loss, long seed) {
   /** As a run is configured. */
   public static Recipe of(Config config) {
     return new Recipe(

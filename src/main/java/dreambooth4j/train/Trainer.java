@@ -102,7 +102,8 @@ public final class Trainer implements AutoCloseable {
         most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
     OptimizerConfig optimizer = config.optimizer();
     int pictures = optimizer.scaleLr() ? config.training().trainBatchSize() * batchesPerStep : 1;
-    learningRate = new LearningRate(optimizer.schedule(), optimizer.learningRate() * pictures, steps);
+    learningRate =
+        new LearningRate(optimizer.schedule(), optimizer.learningRate() * pictures, steps);
     lossScale = new LossScale(config.compute().mixedPrecision());
   }
 
@@ -133,7 +134,9 @@ public final class Trainer implements AutoCloseable {
       return base;
     }
     SchedulerConfig own = SchedulerConfig.of(base.config(Component.SCHEDULER));
-    if (wanted.velocity() && config.lora().used() && NoiseSchedule.of(own).prediction() == Prediction.EPSILON) {
+    if (wanted.velocity()
+        && config.lora().used()
+        && NoiseSchedule.of(own).prediction() == Prediction.EPSILON) {
       throw Problem.usage(
           "v_parameterization: the base model predicts the noise, and a LoRA cannot tell the programs that load it beside that model to expect velocity, so their pictures would be noise: leave v_parameterization out, or train all weights with use_lora: false");
     }
@@ -232,7 +235,8 @@ public final class Trainer implements AutoCloseable {
       settings.put("library of matrix products", Platform.blas());
     }
     if (config.lora().used()) {
-      settings.put("base model", model.fingerprintOfTrained()); // a checkpoint has the adapters alone
+      settings.put(
+          "base model", model.fingerprintOfTrained()); // a checkpoint has the adapters alone
     }
     if (config.prior().refreshEpochs() > 0) {
       settings.remove("class images"); // the checkpoint's are as old as it is
@@ -384,7 +388,8 @@ public final class Trainer implements AutoCloseable {
     } else if (lossScale.canFall()) {
       lossScale.fall();
     } else {
-      throw Divergence.ofGradients(training().optimizer(), () -> training().gradients(made), done + 1);
+      throw Divergence.ofGradients(
+          training().optimizer(), () -> training().gradients(made), done + 1);
     }
     return new StepReport(
         done + 1,

@@ -90,8 +90,7 @@ public final class TrainingRun {
         ClassImagePlan wanted = plan;
         ClassImageGenerator generator = new ClassImageGenerator(config, base, model);
         model.withoutAdapters(
-            () ->
-                model.withSavedWeights(() -> generator.generate(run, wanted, listener, stop)));
+            () -> model.withSavedWeights(() -> generator.generate(run, wanted, listener, stop)));
         plan = ClassImagePlan.of(config, concepts);
       }
       if (stop.getAsBoolean()) {

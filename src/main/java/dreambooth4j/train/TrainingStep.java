@@ -128,8 +128,7 @@ final class TrainingStep {
   private Var loss(Tape tape, BatchPlaces in) {
     Arena arena = tape.arena();
     if (!in.isGiven()) {
-      NoiseTarget.timesteps(
-          arena, in.rowIndex, scalars.step, in.timesteps, timestepKey, chances);
+      NoiseTarget.timesteps(arena, in.rowIndex, scalars.step, in.timesteps, timestepKey, chances);
     }
     NoiseTarget.Result noised = noised(arena, in);
     Tensor times = arena.allocate("timesteps", DType.F32, in.timesteps.count());
@@ -198,10 +197,7 @@ final class TrainingStep {
                 model
                     .unet()
                     .forward(
-                        tape,
-                        tape.constant(noisy),
-                        at,
-                        model.prompts(tape, told, in.hasTokens));
+                        tape, tape.constant(noisy), at, model.prompts(tape, told, in.hasTokens));
             targets.add(Tensor.stack(arena, List.of(own, said.value())));
           }
         });

@@ -17,8 +17,8 @@ import dreambooth4j.engine.kernel.NoiseKernels;
 import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.engine.op.RowLoss;
-import dreambooth4j.model.Adapters;
 import dreambooth4j.model.AdapterKind;
+import dreambooth4j.model.Adapters;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.Learning;
 import dreambooth4j.pipeline.PromptEncoder;
@@ -208,8 +208,7 @@ final class LoraCase {
       for (int i = 0; i < losses.length; i++) {
         int step = i;
         StepResult result =
-            training.step(
-                new StepSettings(i, rate, prior, 1, 0), List.of(in -> batch(in, step)));
+            training.step(new StepSettings(i, rate, prior, 1, 0), List.of(in -> batch(in, step)));
         losses[i] = (float) result.losses().total();
         norms[i] = (float) result.gradientNorm();
       }

@@ -57,7 +57,9 @@ final class ObjectiveCase {
       for (String type : new String[] {"huber", "smooth_l1"}) {
         KEYS.put(
             type + schedule,
-            "loss_type=" + type + " huber_schedule={huber_schedule} huber_c={huber_c} huber_scale={huber_scale}");
+            "loss_type="
+                + type
+                + " huber_schedule={huber_schedule} huber_c={huber_c} huber_scale={huber_scale}");
       }
     }
     KEYS.put("huber_onetrainer", "loss_type=classic_huber huber_delta={delta}");
@@ -75,10 +77,8 @@ final class ObjectiveCase {
         "loss_type=smooth_l1 huber_schedule=constant huber_c=0.1 masked_loss=true snr_gamma={gamma}"
             + " scale_v_pred_loss_like_noise_pred=true debiased_estimation_loss=true");
     KEYS.put("offset_noise", "offset_noise={strength}");
-    KEYS.put(
-        "offset_noise_adaptive", "offset_noise={strength} adaptive_noise_scale={adaptive}");
-    KEYS.put(
-        "multires_noise", "multires_noise_iterations=4 multires_noise_discount={discount}");
+    KEYS.put("offset_noise_adaptive", "offset_noise={strength} adaptive_noise_scale={adaptive}");
+    KEYS.put("multires_noise", "multires_noise_iterations=4 multires_noise_discount={discount}");
     KEYS.put("input_perturbation_epsilon", "ip_noise_gamma={gamma}");
     KEYS.put("input_perturbation_v", "ip_noise_gamma={gamma}");
     KEYS.put("input_perturbation_onetrainer", "perturbation_noise_weight={gamma}");
@@ -195,13 +195,11 @@ final class ObjectiveCase {
     boolean velocity = objective.prediction() == Prediction.VELOCITY;
     NoiseTarget.Result plain =
         NoiseTarget.apply(arena, noise, x0, timesteps, roots, rowIndex, draws.step(), velocity);
-    NoiseTarget.Result result =
-        recipe.noise().perturbed(arena, draws, timesteps, roots, plain);
+    NoiseTarget.Result result = recipe.noise().perturbed(arena, draws, timesteps, roots, plain);
     if (recipe.dream() != null) {
       output("output.first_noisy", result.noisy());
       Tensor first = latents("input.first_prediction");
-      result =
-          NoiseTarget.dream(arena, result, first, timesteps, roots, recipe.dream(), velocity);
+      result = NoiseTarget.dream(arena, result, first, timesteps, roots, recipe.dream(), velocity);
     }
     output("output.noisy", result.noisy());
     output("output.target", result.target());

@@ -13,8 +13,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Prompts to what the UNet is told of them: of SDXL all of it, with negative prompts and without; of
- * Stable Diffusion 1 and 2 each token's first channel, in one window and in several.
+ * Prompts to what the UNet is told of them: of SDXL all of it, with negative prompts and without;
+ * of Stable Diffusion 1 and 2 each token's first channel, in one window and in several.
  */
 final class PromptsCase {
   private PromptsCase() {}
@@ -76,13 +76,13 @@ final class PromptsCase {
                   texts(how.path("negative_prompt_2")))
               : encoder.encodeNegative(arena, negative(how)));
     }
-    compare(
-        arena, golden, "output." + name + ".negative_", Conditioning.stack(arena, negative));
+    compare(arena, golden, "output." + name + ".negative_", Conditioning.stack(arena, negative));
   }
 
   /** As diffusers counts skipped layers: none is left out where it says nothing, or 0. */
   static TextEncoding encoding(JsonNode how) {
-    return new TextEncoding(1 + how.path("clip_skip").asInt(0), TextEncoding.USUAL.maxTokenLength());
+    return new TextEncoding(
+        1 + how.path("clip_skip").asInt(0), TextEncoding.USUAL.maxTokenLength());
   }
 
   /** None is zeros in the model's own configuration; the case may say that it is a text. */
@@ -115,8 +115,7 @@ final class PromptsCase {
 
   private static void compare(
       Arena arena, Golden golden, String prefix, Conditioning<Tensor> ours) {
-    golden.output(
-        arena, prefix + "prompt_embeds", ours.hiddenStates().toFloats(), Limits.OUTPUT);
+    golden.output(arena, prefix + "prompt_embeds", ours.hiddenStates().toFloats(), Limits.OUTPUT);
     golden.output(
         arena,
         prefix + "pooled_prompt_embeds",

@@ -64,8 +64,7 @@ final class SamplersCase {
     List<float[]> path = new ArrayList<>();
     String sigma = "output." + name + ".init_noise_sigma";
     if (golden.has(sigma)) {
-      golden.output(
-          arena, sigma, new float[] {(float) sampler.initNoiseSigma()}, Limits.OUTPUT);
+      golden.output(arena, sigma, new float[] {(float) sampler.initNoiseSigma()}, Limits.OUTPUT);
     }
     String fresh = "input." + name + ".fresh_noise";
     Tensor x =

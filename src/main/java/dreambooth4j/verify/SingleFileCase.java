@@ -28,7 +28,8 @@ final class SingleFileCase {
             .forEach(
                 (name, count) ->
                     checks.add(
-                        new Check(component.folder() + "." + name, "numbers that differ", count, 0)));
+                        new Check(
+                            component.folder() + "." + name, "numbers that differ", count, 0)));
       }
     }
     if (checks.isEmpty()) {

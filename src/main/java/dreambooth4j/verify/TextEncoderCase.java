@@ -46,8 +46,7 @@ final class TextEncoderCase {
     UNetCase.gradients(arena, parameters, golden, "");
     if (!states.equals(LAST)) {
       try (Tape tape = Tape.inference(arena)) {
-        golden.output(
-            arena, LAST, encoder.last(tape, ids).value().toFloats(), Limits.OUTPUT);
+        golden.output(arena, LAST, encoder.last(tape, ids).value().toFloats(), Limits.OUTPUT);
       }
     }
     // diffusers counts the layers that are skipped; Stable Diffusion 1's were recorded as ours.

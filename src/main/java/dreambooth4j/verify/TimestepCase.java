@@ -99,10 +99,7 @@ final class TimestepCase {
   /** The factors of generalised offset noise. */
   static void offsetFactors(Arena arena, Golden golden) {
     golden.output(
-        arena,
-        "output.psi",
-        schedule("").offsetFactors(arena).toFloats(),
-        Limits.OBJECTIVE);
+        arena, "output.psi", schedule("").offsetFactors(arena).toFloats(), Limits.OBJECTIVE);
   }
 
   /** The rescaled schedule, in training and in samplers that divide by ᾱ. */

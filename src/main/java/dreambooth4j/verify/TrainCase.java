@@ -83,7 +83,10 @@ final class TrainCase {
         List<Function<Arena, TrainingBatch>> each = new ArrayList<>();
         for (int a = 0; a < batches; a++) {
           int i = k * batches + a;
-          each.add(in -> batch(in, golden, i, instanceRows, recipe.loss().noise().offset().strength() != 0));
+          each.add(
+              in ->
+                  batch(
+                      in, golden, i, instanceRows, recipe.loss().noise().offset().strength() != 0));
         }
         double rate = recipe.optimizer().learningRate();
         StepResult result = training.step(new StepSettings(k, rate, priorLossWeight, 1, 0), each);
@@ -130,8 +133,7 @@ final class TrainCase {
                     : Objective.plain(schedule).minSnr(gamma.asDouble()),
             true,
             new NoiseRecipe(
-                new NoiseRecipe.Offset(
-                    golden.setting("offset_noise").asDouble(), false, 0, false),
+                new NoiseRecipe.Offset(golden.setting("offset_noise").asDouble(), false, 0, false),
                 NoiseRecipe.PLAIN.multires(),
                 NoiseRecipe.PLAIN.perturbation()),
             null,

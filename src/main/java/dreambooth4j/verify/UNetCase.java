@@ -42,9 +42,7 @@ final class UNetCase {
       Tensor losses = arena.zeros("losses", DType.F32, 3);
       Tensor target = ChannelsLast.of(arena, golden.input(arena, "input.target"));
       Var output =
-          model
-              .unet()
-              .forward(tape, sample, floats(arena, golden, "input.timestep"), told);
+          model.unet().forward(tape, sample, floats(arena, golden, "input.timestep"), told);
       golden.output(
           arena,
           "output.sample",

@@ -14,8 +14,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A model written in another form: its folder as a single file, a single file as a folder, either in
- * another type. One tensor at a time is in memory.
+ * A model written in another form: its folder as a single file, a single file as a folder, either
+ * in another type. One tensor at a time is in memory.
  *
  * @param output a file or a folder, of which nothing is there yet
  */

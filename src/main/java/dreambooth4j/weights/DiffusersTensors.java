@@ -45,8 +45,7 @@ final class DiffusersTensors implements TensorSource {
             "%s: tensor %s: it is there twice, also as %s"
                 .formatted(original.path(), each.theirs(), other.theirs()));
       }
-      tensors.put(
-          each.ours(), new TensorInfo(each.ours(), stored.dtype(), shape, stored.offset()));
+      tensors.put(each.ours(), new TensorInfo(each.ours(), stored.dtype(), shape, stored.offset()));
     }
   }
 

@@ -40,8 +40,8 @@ public final class JsonFile {
   /**
    * The object that a file holds.
    *
-   * @throws Problem when there is no such file, it is larger than any of its kind, or it holds anything
-   *     else
+   * @throws Problem when there is no such file, it is larger than any of its kind, or it holds
+   *     anything else
    */
   public static ObjectNode read(Path file) {
     if (Files.notExists(file, LinkOption.NOFOLLOW_LINKS)) {

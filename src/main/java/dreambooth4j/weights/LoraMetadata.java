@@ -52,7 +52,9 @@ final class LoraMetadata {
     put.accept("modelspec.architecture", base.architecture() + "/lora");
     put.accept("modelspec.implementation", base.implementation());
     put.accept("modelspec.title", card.title());
-    put.accept("modelspec.date", LocalDateTime.now(ZoneOffset.UTC).truncatedTo(ChronoUnit.SECONDS).toString());
+    put.accept(
+        "modelspec.date",
+        LocalDateTime.now(ZoneOffset.UTC).truncatedTo(ChronoUnit.SECONDS).toString());
     put.accept("modelspec.hash_sha256", "0x" + hash);
     put.accept("modelspec.prediction_type", velocity ? "v" : "epsilon");
     put.accept("modelspec.trigger_phrase", card.trigger());

@@ -195,7 +195,8 @@ public final class ModelWriter implements Export {
     if (velocity && base.pipeline() == Pipeline.STABLE_DIFFUSION_XL) {
       writer.mark(Prediction.VELOCITY_MARK);
     }
-    if (velocity && base.config(Component.SCHEDULER).path(FamilyConfigs.ZERO_TERMINAL).asBoolean()) {
+    if (velocity
+        && base.config(Component.SCHEDULER).path(FamilyConfigs.ZERO_TERMINAL).asBoolean()) {
       writer.mark(Prediction.ZERO_TERMINAL_MARK);
     }
     notesOf(base).forEach(writer::metadata);

@@ -21,8 +21,7 @@ import java.util.stream.Collectors;
 record OriginalNames(
     Family family, Map<Component, List<NameTable.Entry>> entries, String passedOver) {
   private static final int SHOWN = 8;
-  private static final String FIRST_CONVOLUTION =
-      Family.UNET_PREFIX + "input_blocks.0.0.weight";
+  private static final String FIRST_CONVOLUTION = Family.UNET_PREFIX + "input_blocks.0.0.weight";
 
   /** What a UNet is for that is given so many channels rather than the four of the latents. */
   private static final Map<Long, String> OTHER_INPUTS =
@@ -72,7 +71,8 @@ record OriginalNames(
     if (names.stream().anyMatch(name -> name.contains("lora_") || name.contains(".lora"))) {
       return "this is a LoRA, where a whole model is needed: name the model that it was made for, and give the LoRA to generate --lora or to merge, which writes both as one model";
     }
-    if (names.stream().anyMatch(name -> name.matches("(down_blocks|encoder\\.(layers|down_blocks))\\..*"))) {
+    if (names.stream()
+        .anyMatch(name -> name.matches("(down_blocks|encoder\\.(layers|down_blocks))\\..*"))) {
       return "this is one part of a model in the diffusers layout: name the folder that its folder lies in";
     }
     String some = names.stream().limit(2).collect(Collectors.joining(", "));
@@ -141,7 +141,8 @@ record OriginalNames(
     ObjectNode lastText = config(configs, texts.get(texts.size() - 1));
     for (String name : file.tensors().keySet()) {
       if (Family.isBeside(name, lastText)) {
-        beside.merge(name.replaceFirst("(model_ema|resblocks\\.\\d+)\\..*", "$1.*"), 1, Integer::sum);
+        beside.merge(
+            name.replaceFirst("(model_ema|resblocks\\.\\d+)\\..*", "$1.*"), 1, Integer::sum);
       } else if (parts.values().stream().noneMatch(part -> name.startsWith(part.prefix()))) {
         beside.merge(name.replaceFirst("\\..*", ".*"), 1, Integer::sum);
       } else if (!place(name, parts, entries)) {

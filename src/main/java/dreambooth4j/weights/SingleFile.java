@@ -165,7 +165,9 @@ final class SingleFile implements ModelSource {
     StringBuilder all = new StringBuilder();
     for (String name : component.files()) {
       if (files(component).has(name)) {
-        all.append(name).append('\n').append(new String(content(files(component), name), StandardCharsets.UTF_8));
+        all.append(name)
+            .append('\n')
+            .append(new String(content(files(component), name), StandardCharsets.UTF_8));
       }
     }
     return Sha256.of(all.toString());

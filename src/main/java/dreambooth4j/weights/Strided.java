@@ -47,7 +47,14 @@ final class Strided {
   }
 
   private static void copy(
-      byte[] from, long first, byte[] to, int[] done, int axis, long[] shape, long[] strides, int size) {
+      byte[] from,
+      long first,
+      byte[] to,
+      int[] done,
+      int axis,
+      long[] shape,
+      long[] strides,
+      int size) {
     if (axis == shape.length) {
       System.arraycopy(from, (int) first * size, to, done[0], size);
       done[0] += size;

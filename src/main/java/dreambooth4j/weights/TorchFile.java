@@ -17,8 +17,9 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The tensors of a model that torch has pickled: a {@code .ckpt}, of either format, perhaps with the
- * rest of a training run's state around them. Nothing of the pickle is run: see {@link TorchPickle}.
+ * The tensors of a model that torch has pickled: a {@code .ckpt}, of either format, perhaps with
+ * the rest of a training run's state around them. Nothing of the pickle is run: see {@link
+ * TorchPickle}.
  */
 final class TorchFile implements TensorSource {
   private static final String STATE = "state_dict";
@@ -45,8 +46,7 @@ final class TorchFile implements TensorSource {
             views.put(text, tensor);
           }
         });
-    metadata =
-        root.get(STEP) instanceof Number step ? Map.of(STEP, step.toString()) : Map.of();
+    metadata = root.get(STEP) instanceof Number step ? Map.of(STEP, step.toString()) : Map.of();
   }
 
   /** Whether a file begins as torch's do. */
@@ -159,7 +159,8 @@ final class TorchFile implements TensorSource {
       }
       int size = info.dtype().bytes();
       long span = Math.multiplyExact(Strided.span(view.shape(), view.strides()), size);
-      long most = Math.max(span, Math.multiplyExact(info.count(), size)); // some may lie there twice
+      long most =
+          Math.max(span, Math.multiplyExact(info.count(), size)); // some may lie there twice
       if (most > Integer.MAX_VALUE - Long.BYTES) {
         throw Problem.data(
             "%s: tensor %s: %,d bytes that are not in order: more than 2 GB are not put in order here"

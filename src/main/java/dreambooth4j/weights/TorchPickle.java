@@ -24,7 +24,9 @@ import org.jspecify.annotations.Nullable;
  * few that are called are written below. Whatever else a pickle calls is refused by its name.
  */
 final class TorchPickle extends Unpickler {
-  /** What torch writes, and nothing that only older pickles have: the same as torch itself takes. */
+  /**
+   * What torch writes, and nothing that only older pickles have: the same as torch itself takes.
+   */
   private static final Set<Short> TAKEN =
       Set.of(
           Opcodes.PROTO,

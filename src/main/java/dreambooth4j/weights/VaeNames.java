@@ -53,7 +53,8 @@ record VaeNames(int levels, int layers) {
           table.addAll(encoder, "encoder.down." + i + ".block." + j, RESNET);
         }
       }
-      table.add("encoder.down_blocks." + i + ".downsamplers.0", "encoder.down." + i + ".downsample");
+      table.add(
+          "encoder.down_blocks." + i + ".downsamplers.0", "encoder.down." + i + ".downsample");
       table.add("decoder.up_blocks." + i + ".upsamplers.0", "decoder.up." + mirrored + ".upsample");
     }
     return table.add("quant_conv", "quant_conv").add("post_quant_conv", "post_quant_conv");

@@ -32,7 +32,8 @@ public final class WeightComparison {
       if (info != null && otherInfo != null && info.shape().equals(otherInfo.shape())) {
         differing.put(each, differing(one, info, other, otherInfo));
       } else {
-        differing.put(each, info != null ? info.count() : otherInfo != null ? otherInfo.count() : 0);
+        differing.put(
+            each, info != null ? info.count() : otherInfo != null ? otherInfo.count() : 0);
       }
     }
     return differing;

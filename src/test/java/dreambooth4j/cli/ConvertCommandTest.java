@@ -106,7 +106,8 @@ class ConvertCommandTest {
   private List<Integer> pixels(String name) {
     try {
       var image = javax.imageio.ImageIO.read(folder.resolve(name).toFile());
-      int[] rgb = image.getRGB(0, 0, image.getWidth(), image.getHeight(), null, 0, image.getWidth());
+      int[] rgb =
+          image.getRGB(0, 0, image.getWidth(), image.getHeight(), null, 0, image.getWidth());
       return java.util.Arrays.stream(rgb).boxed().toList();
     } catch (IOException e) {
       throw new java.io.UncheckedIOException(e);

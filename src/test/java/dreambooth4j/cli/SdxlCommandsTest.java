@@ -36,7 +36,9 @@ class SdxlCommandsTest {
     return most;
   }
 
-  /** Without a negative prompt SDXL is guided away from zeros, with an empty one from its states. */
+  /**
+   * Without a negative prompt SDXL is guided away from zeros, with an empty one from its states.
+   */
   @ParameterizedTest
   @ValueSource(strings = {"none", "empty"})
   void shouldDrawThePictureThatDiffusersDraws(String negative) throws IOException {

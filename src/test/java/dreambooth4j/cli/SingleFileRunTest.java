@@ -19,7 +19,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Training from a single file, and to one. */
 class SingleFileRunTest {
-  private static final Path MODEL = Path.of("src/test/resources/goldens/sd1/model").toAbsolutePath();
+  private static final Path MODEL =
+      Path.of("src/test/resources/goldens/sd1/model").toAbsolutePath();
   private static final String OUT = "model.diffusion_model.out.2.weight";
 
   @TempDir Path folder;
@@ -107,8 +108,7 @@ class SingleFileRunTest {
     Path first = Files.move(tiny.output(), folder.resolve("first"));
     Path base = folder.resolve("base.safetensors");
     assertThat(Ran.of("convert", MODEL.toString(), base.toString()).exitCode()).isZero();
-    Ran ran =
-        trains("--pretrained_model_name_or_path=" + base, "--model_config=" + MODEL);
+    Ran ran = trains("--pretrained_model_name_or_path=" + base, "--model_config=" + MODEL);
     assertThat(ran.err()).contains("is read as Stable Diffusion 1, whose UNet predicts epsilon");
     assertSame(find(first), find(tiny.output()));
   }

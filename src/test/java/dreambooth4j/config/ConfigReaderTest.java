@@ -43,7 +43,8 @@ class ConfigReaderTest extends ConfigFile {
     assertThat(config.prior().withPriorPreservation()).isFalse();
     assertThat(config.prior().priorLossWeight()).isEqualTo(0.4);
     assertThat(config.optimizer().learningRate()).isEqualTo(2e-6);
-    assertThat(config.optimizer().schedule().scheduler()).isEqualTo(LrScheduler.CONSTANT_WITH_WARMUP);
+    assertThat(config.optimizer().schedule().scheduler())
+        .isEqualTo(LrScheduler.CONSTANT_WITH_WARMUP);
     assertThat(config.optimizer().schedule().warmupSteps()).isZero();
     assertThat(config.training().trainBatchSize()).isEqualTo(1);
     assertThat(config.training().numTrainEpochs()).isEqualTo(100);
@@ -397,12 +398,16 @@ class ConfigReaderTest extends ConfigFile {
 
   @Test
   void shouldLetThePriorLossWeightFallAsTheExtensionDoes() {
-    PriorConfig falling = new PriorConfig(true, PriorConfig.Source.CLASS_IMAGES, 0.75, true, 100, 0.1, 4, 0);
+    PriorConfig falling =
+        new PriorConfig(true, PriorConfig.Source.CLASS_IMAGES, 0.75, true, 100, 0.1, 4, 0);
     assertThat(falling.weightAt(0)).isEqualTo(0.75);
     assertThat(falling.weightAt(50)).isEqualTo(0.425);
     assertThat(falling.weightAt(100)).isEqualTo(0.1);
     assertThat(falling.weightAt(150)).isEqualTo(0.1);
-    assertThat(new PriorConfig(true, PriorConfig.Source.CLASS_IMAGES, 0.75, false, 100, 0.1, 4, 0).weightAt(50)).isEqualTo(0.75);
+    assertThat(
+            new PriorConfig(true, PriorConfig.Source.CLASS_IMAGES, 0.75, false, 100, 0.1, 4, 0)
+                .weightAt(50))
+        .isEqualTo(0.75);
   }
 
   @Test

@@ -45,7 +45,8 @@ class ExtensionFileTest extends ConfigFile {
   void shouldAverageAsTheExtensionsTwoKeysSay() throws IOException {
     String start = "{model_name: x, revision: 1, instance_data_dir: a";
     EmaConfig extensions = read(start + ", use_ema: true, infer_ema: true}").ema();
-    assertThat(extensions).isEqualTo(new EmaConfig(true, 0.9999, EmaConfig.Warmup.NONE, 1, 0.75, 0, 0));
+    assertThat(extensions)
+        .isEqualTo(new EmaConfig(true, 0.9999, EmaConfig.Warmup.NONE, 1, 0.75, 0, 0));
     assertThat(read(start + ", infer_ema: true}").ema().used()).isTrue();
     assertThat(read(start + "}").ema().used()).isFalse();
     Path file = file(start + ", use_ema: true, infer_ema: false}");

@@ -191,7 +191,8 @@ class ExtensionKeysTest {
         .isThrownBy(() -> read(config))
         .withMessageContaining("lr_scheduler: " + name)
         .withMessageContaining("say " + instead);
-    assertThat(read(config.put("lr_scheduler", instead)).config().optimizer().schedule().scheduler())
+    assertThat(
+            read(config.put("lr_scheduler", instead)).config().optimizer().schedule().scheduler())
         .hasToString(instead.replace("linear_with_warmup", "linear"));
   }
 

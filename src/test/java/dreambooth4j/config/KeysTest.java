@@ -53,7 +53,9 @@ class KeysTest {
           Map.entry("train_text_encoder", Set.of("stop_text_encoder")),
           Map.entry("num_class_images", Set.of("num_class_images", "num_class_images_per")),
           Map.entry("optimizer", Set.of("use_8bit_adam")),
-          Map.entry("use_lora", Set.of(
+          Map.entry(
+              "use_lora",
+              Set.of(
                   "use_lora",
                   "learning_rate",
                   "lora_kind",
@@ -195,8 +197,7 @@ class KeysTest {
   @Test
   void shouldSayDefaultsForPeople() {
     assertThat(OptimizerConfig.LEARNING_RATE.defaultInWords()).isEqualTo("2e-6");
-    assertThat(OptimizerConfig.ADAM_BETA2.defaultInWords())
-        .isEqualTo("0.999, with Lion 0.99");
+    assertThat(OptimizerConfig.ADAM_BETA2.defaultInWords()).isEqualTo("0.999, with Lion 0.99");
     assertThat(OptimizerConfig.MAX_GRAD_NORM.defaultInWords()).isEqualTo("1");
     assertThat(NoiseConfig.OFFSET_NOISE.defaultInWords()).isEqualTo("0");
     assertThat(OutputConfig.CHECKPOINTING_STEPS.defaultInWords()).isEqualTo("500 steps");

@@ -56,8 +56,7 @@ class OtherTrainersTest extends ConfigFile {
     assertThat(ConfigReader.read(null, DIFFUSERS).config().lora().used()).isFalse();
     assertThat(problem("instance_data_dir: a\nrank: 4\nuse_lora: false"))
         .contains("config.yaml:2: lora_rank is a key of LoRA, but use_lora is false");
-    Path extension =
-        file("model_name: x\nrevision: 1\ninstance_data_dir: a\nlora_unet_rank: 4\n");
+    Path extension = file("model_name: x\nrevision: 1\ninstance_data_dir: a\nlora_unet_rank: 4\n");
     assertThat(ConfigReader.read(extension, Map.of()).config().lora().used()).isFalse();
     assertThat(ConfigReader.read(extension, Map.of("lora_alpha", "1")).config().lora().used())
         .isTrue();

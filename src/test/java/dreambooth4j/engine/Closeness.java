@@ -33,7 +33,8 @@ public record Closeness(String what, double ours, double plain) {
   public static Closeness over(List<Closeness> draws) {
     return new Closeness(
         draws.get(0).what,
-        Math.sqrt(draws.stream().mapToDouble(each -> each.ours * each.ours).average().orElseThrow()),
+        Math.sqrt(
+            draws.stream().mapToDouble(each -> each.ours * each.ours).average().orElseThrow()),
         Math.sqrt(
             draws.stream().mapToDouble(each -> each.plain * each.plain).average().orElseThrow()));
   }

@@ -82,7 +82,8 @@ class MemoryAdviceTest {
             waysOut(
                 TinyRun.forecast(
                     coarse, TinyRun.forecast(coarse, GB).optionsOnCpu().get(LEAST).total() - 1)))
-        .contains("fused_backward_pass with max_grad_norm 0 + unload_frozen + mixed_precision bf16 + full_bf16 (");
+        .contains(
+            "fused_backward_pass with max_grad_norm 0 + unload_frozen + mixed_precision bf16 + full_bf16 (");
   }
 
   /** It passes gradients on at once, which neither waits for others nor for fp16's verdict. */

@@ -157,7 +157,9 @@ class LoraTest {
   @Test
   void shouldGoOnFromALoraFile() {
     try (TinyTrainer first = new TinyTrainer(tiny.with("lora_kind", "dora")).train()) {
-      tiny.with("lora_weights", saved(first)).without("lora_kind").with("lora_targets", "all-linear");
+      tiny.with("lora_weights", saved(first))
+          .without("lora_kind")
+          .with("lora_targets", "all-linear");
       try (TinyTrainer next = new TinyTrainer(tiny);
           TinyTrainer twice = new TinyTrainer(tiny.with("lora_alpha", 8))) {
         assertThat(next.unet()).isEqualTo(first.unet());
@@ -195,8 +197,9 @@ class LoraTest {
   void shouldHoldTheClassByTheBaseModelsPredictions() {
     tiny.with("prior", "prediction").without("class_data_dir").with("num_train_epochs", 3);
     try (TinyTrainer trained = new TinyTrainer(tiny).train();
-        TinyTrainer free = new TinyTrainer(tiny.with("prior_loss_weight", 0)
-            .with("with_prior_preservation", true)).train()) {
+        TinyTrainer free =
+            new TinyTrainer(tiny.with("prior_loss_weight", 0).with("with_prior_preservation", true))
+                .train()) {
       List<Double> prior = prior(trained);
       assertThat(prior.get(0)).isLessThan(1e-9);
       assertThat(prior.subList(1, prior.size())).allMatch(loss -> loss > 1e-7);

@@ -191,7 +191,8 @@ class MemoryPlanTest {
     Config config = tiny.config();
     ModelFolder base = ModelFolder.open(SD15, null);
     MemoryPlan.Load load =
-        new MemoryPlan.Load(new Bucket(256, 256), 2, 0, 0, false, false, MemoryPlan.DrawnAtOnce.NOTHING);
+        new MemoryPlan.Load(
+            new Bucket(256, 256), 2, 0, 0, false, false, MemoryPlan.DrawnAtOnce.NOTHING);
     MemoryPlan plain =
         MemoryPlan.of(
             base,
@@ -223,7 +224,8 @@ class MemoryPlanTest {
 
   private static MemoryPlan onGpu(Config config) {
     MemoryPlan.Load load =
-        new MemoryPlan.Load(new Bucket(512, 512), 2, 0, 0, false, false, MemoryPlan.DrawnAtOnce.NOTHING);
+        new MemoryPlan.Load(
+            new Bucket(512, 512), 2, 0, 0, false, false, MemoryPlan.DrawnAtOnce.NOTHING);
     return MemoryPlan.of(ModelFolder.open(SD15, null), config.with(LEAST), load, Device.CUDA);
   }
 

@@ -40,7 +40,8 @@ class ParityPageTest {
   }
 
   private static String withoutErrors(String table) {
-    return table.lines()
+    return table
+        .lines()
         .map(line -> line.replaceAll(ERROR + " \\| [^|]* \\|$", ""))
         .collect(Collectors.joining("\n"));
   }
@@ -75,13 +76,14 @@ class ParityPageTest {
       assertThat(report.passes()).as(file.toString()).isTrue();
       Check worst = report.worst();
       try (Golden golden = Golden.open(file)) {
-        text.append("| `%s` | %s | %s | %s | `%s` |\n"
-            .formatted(
-                file.getFileName().toString().replace(".safetensors", ""),
-                keys(golden),
-                source(golden),
-                numbers(worst),
-                worst.name()));
+        text.append(
+            "| `%s` | %s | %s | %s | `%s` |\n"
+                .formatted(
+                    file.getFileName().toString().replace(".safetensors", ""),
+                    keys(golden),
+                    source(golden),
+                    numbers(worst),
+                    worst.name()));
       }
     }
   }

@@ -51,7 +51,8 @@ class FolderChangesTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"[", "\u00ff", "[[\"a\\u0000b\",\"x\"]]", "[[\"../a\",\"x\"]]", "{\"a\":1}"})
+  @ValueSource(
+      strings = {"[", "\u00ff", "[[\"a\\u0000b\",\"x\"]]", "[[\"../a\",\"x\"]]", "{\"a\":1}"})
   void shouldNameAListThatIsDamaged(String list) throws IOException {
     Path pending = Files.createDirectories(output().resolve(".dreambooth-changes"));
     Files.writeString(pending.resolve("list.json"), list);

@@ -142,7 +142,11 @@ class LoraWriterTest {
   @Test
   void shouldWriteForDiffusersBesideIt() {
     write(
-        false, DType.F32, LoraCard.titled("Subject", Map.of()), LoraNaming.KOHYA, LoraNaming.DIFFUSERS);
+        false,
+        DType.F32,
+        LoraCard.titled("Subject", Map.of()),
+        LoraNaming.KOHYA,
+        LoraNaming.DIFFUSERS);
 
     Path file = folder.resolve("pytorch_lora_weights.safetensors");
     try (Safetensors read = Safetensors.open(file)) {
@@ -167,7 +171,11 @@ class LoraWriterTest {
   void shouldWriteDorasMagnitudesAsEachNamingHasThem() {
     Path file =
         write(
-            true, DType.F32, LoraCard.titled("S", Map.of()), LoraNaming.KOHYA, LoraNaming.DIFFUSERS);
+            true,
+            DType.F32,
+            LoraCard.titled("S", Map.of()),
+            LoraNaming.KOHYA,
+            LoraNaming.DIFFUSERS);
 
     Path other = folder.resolve("pytorch_lora_weights.safetensors");
     try (Safetensors kohya = Safetensors.open(file);

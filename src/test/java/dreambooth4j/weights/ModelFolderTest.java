@@ -118,8 +118,7 @@ class ModelFolderTest {
 
   @Test
   void shouldRefuseOtherPipelinesByName() throws IOException {
-    Files.writeString(
-        model.resolve("model_index.json"), "{\"_class_name\":\"KandinskyPipeline\"}");
+    Files.writeString(model.resolve("model_index.json"), "{\"_class_name\":\"KandinskyPipeline\"}");
     assertThatThrownBy(() -> ModelFolder.open(model, null))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("_class_name is KandinskyPipeline");
@@ -178,8 +177,7 @@ class ModelFolderTest {
     Files.writeString(models.resolve("trained/model_index.json"), "{}");
     assertThatThrownBy(
             () ->
-                ModelLookup.find(
-                    models.resolve("trianed").toString(), ModelOptions.NONE, Map.of()))
+                ModelLookup.find(models.resolve("trianed").toString(), ModelOptions.NONE, Map.of()))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("found nothing of that name in " + models + "; there are trained")
         .hasMessageNotContaining("hf download");

@@ -56,7 +56,9 @@ class PublishedNamesTest {
         };
     List<Long> shape = Arrays.stream(ours.fileShape()).boxed().toList();
     String sizes =
-        entry.layout().original(shape).stream().map(String::valueOf).collect(Collectors.joining("x"));
+        entry.layout().original(shape).stream()
+            .map(String::valueOf)
+            .collect(Collectors.joining("x"));
     return "%s %s %s %s %s"
         .formatted(
             component.folder(), ours.name(), entry.theirs(), how, sizes.replaceFirst("(x1)+$", ""));

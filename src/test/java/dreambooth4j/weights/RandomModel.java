@@ -59,8 +59,7 @@ public final class RandomModel {
     Random random = new Random(group.component().folder().hashCode());
     SafetensorsWriter writer = new SafetensorsWriter();
     List<Parameter> ordered = new ArrayList<>(group.parameters().all());
-    ordered.sort(
-        Comparator.comparing(each -> WeightNames.written(group.component(), each.name())));
+    ordered.sort(Comparator.comparing(each -> WeightNames.written(group.component(), each.name())));
     for (Parameter each : ordered) {
       String name = WeightNames.written(group.component(), each.name());
       writer.add(name, type, each.fileShape(), arena -> filled(arena, random, type, each));

@@ -17,7 +17,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 class SingleFileFuzzTest {
   static Stream<byte[]> headers() {
     String norm = "\"cond_stage_model.transformer.text_model.final_layer_norm.bias\"";
-    String projection = "\"conditioner.embedders.1.model.transformer.resblocks.0.attn.in_proj_bias\"";
+    String projection =
+        "\"conditioner.embedders.1.model.transformer.resblocks.0.attn.in_proj_bias\"";
     return Stream.of(
         header(norm + ":{\"dtype\":\"F16\",\"shape\":[768],\"data_offsets\":[0,1536]}"),
         header(projection + ":{\"dtype\":\"F16\",\"shape\":[3],\"data_offsets\":[0,6]}"),

@@ -272,7 +272,10 @@ class SingleFileTest {
 
   @ParameterizedTest
   @CsvSource({
-    "9, an inpainting model", "5, Stable Diffusion 2 depth", "8, InstructPix2Pix", "7, an upscaler"
+    "9, an inpainting model",
+    "5, Stable Diffusion 2 depth",
+    "8, InstructPix2Pix",
+    "7, an upscaler"
   })
   void shouldSayWhatElseAUNetIsGiven(long channels, String kind) {
     Path file = folder.resolve("other.safetensors");

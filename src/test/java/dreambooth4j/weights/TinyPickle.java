@@ -16,8 +16,21 @@ import java.util.zip.ZipOutputStream;
 /** Pickles of torch, put together opcode by opcode as torch.save writes them. */
 final class TinyPickle {
   private static final byte[] MARK = {
-    (byte) 0x80, 2, (byte) 0x8a, 10, 0x6c, (byte) 0xfc, (byte) 0x9c, 0x46, (byte) 0xf9, 0x20, 0x6a,
-    (byte) 0xa8, 0x50, 0x19, '.'
+    (byte) 0x80,
+    2,
+    (byte) 0x8a,
+    10,
+    0x6c,
+    (byte) 0xfc,
+    (byte) 0x9c,
+    0x46,
+    (byte) 0xf9,
+    0x20,
+    0x6a,
+    (byte) 0xa8,
+    0x50,
+    0x19,
+    '.'
   };
   private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
 
@@ -109,8 +122,7 @@ final class TinyPickle {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     bytes.writeBytes(MARK);
     bytes.writeBytes(new TinyPickle().number(1001).end());
-    bytes.writeBytes(
-        new TinyPickle().op('}').text("little_endian").op(0x88, 's').end());
+    bytes.writeBytes(new TinyPickle().op('}').text("little_endian").op(0x88, 's').end());
     bytes.writeBytes(pickle);
     TinyPickle keys = new TinyPickle().op(']', '(');
     List<String> names = List.copyOf(storages.keySet());

@@ -133,8 +133,7 @@ class TorchFileTest {
     "malicious-legacy.ckpt, io.open"
   })
   void shouldRefuseByNameWhatIsCalled(String name, String called) {
-    assertThatThrownBy(
-            () -> ModelSource.find(PICKLES.resolve(name).toString(), ModelOptions.NONE))
+    assertThatThrownBy(() -> ModelSource.find(PICKLES.resolve(name).toString(), ModelOptions.NONE))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("this pickle calls " + called + ",")
         .hasMessageContaining("nothing of it was run");
@@ -248,9 +247,7 @@ class TorchFileTest {
     long count = 1L << 29; // 2 GB of numbers out of 1 GB, some of them twice
     byte[] pickle = one(count, 0, new long[] {2, count / 2}, 1, 1);
     byte[] head = TinyPickle.legacy(pickle, Map.of("0", new byte[0]));
-    ByteBuffer.wrap(head)
-        .order(ByteOrder.LITTLE_ENDIAN)
-        .putLong(head.length - Long.BYTES, count);
+    ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN).putLong(head.length - Long.BYTES, count);
     Files.write(file, head);
     try (RandomAccessFile sparse = new RandomAccessFile(file.toFile(), "rw")) {
       sparse.setLength(head.length + 4 * count);

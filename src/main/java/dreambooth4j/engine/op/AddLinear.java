@@ -9,9 +9,9 @@ import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 
 /**
- * y = z + s x Wᵀ over the last axis, in the memory of z: what an adapter adds to a layer. x [.., I],
- * z, y [.., O] with the same outer axes; weight [O, I] or that of a 1×1 convolution [O, I, 1, 1].
- * Keeps x.
+ * y = z + s x Wᵀ over the last axis, in the memory of z: what an adapter adds to a layer. x [..,
+ * I], z, y [.., O] with the same outer axes; weight [O, I] or that of a 1×1 convolution [O, I, 1,
+ * 1]. Keeps x.
  */
 public final class AddLinear {
   private AddLinear() {}
@@ -43,8 +43,7 @@ public final class AddLinear {
         dy -> backward(tape, z, x, weight, scale, dy));
   }
 
-  private static void backward(
-      Tape tape, Var z, Var x, Parameter weight, double scale, Tensor dy) {
+  private static void backward(Tape tape, Var z, Var x, Parameter weight, double scale, Tensor dy) {
     z.accumulate(dy.retain());
     if (x.needsGradient()) {
       x.accumulate(

@@ -18,8 +18,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Convolution of channels-last images, cross-correlation as in libtorch. x [B, H, W, I], y [B, H',
- * W', O]; weight [O, kh, kw, I] in memory, bias [O]; keeps x where the weight trains. On CUDA by {@link Convolutions},
- * where they have a plan for it.
+ * W', O]; weight [O, kh, kw, I] in memory, bias [O]; keeps x where the weight trains. On CUDA by
+ * {@link Convolutions}, where they have a plan for it.
  *
  * <p>On the CPU, where there are few pixels the weights are most of what is moved, and libtorch's
  * convolution, which puts them into an order of its own in each call, takes up to six times as long

@@ -27,7 +27,9 @@ public final class EndPlaces {
         "end_places",
         () -> {
           org.bytedeco.pytorch.Tensor wanted =
-              token == LARGEST ? ids.handle() : ids.handle().eq(new Scalar(token)).to(torch.ScalarType.Int);
+              token == LARGEST
+                  ? ids.handle()
+                  : ids.handle().eq(new Scalar(token)).to(torch.ScalarType.Int);
           org.bytedeco.pytorch.Tensor starts =
               torch.arange(new Scalar(rows), ids.handle().options()).mul_(new Scalar(length));
           return wanted.argmax(new LongOptional(1), false).add_(starts);

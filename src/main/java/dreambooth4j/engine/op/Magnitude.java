@@ -40,9 +40,7 @@ public final class Magnitude {
   }
 
   private static org.bytedeco.pytorch.Tensor wide(org.bytedeco.pytorch.Tensor values) {
-    return Wide.is(values)
-        ? values.to(org.bytedeco.pytorch.global.torch.ScalarType.Float)
-        : values;
+    return Wide.is(values) ? values.to(org.bytedeco.pytorch.global.torch.ScalarType.Float) : values;
   }
 
   /**

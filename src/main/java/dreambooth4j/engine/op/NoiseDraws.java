@@ -14,7 +14,8 @@ import java.util.Map;
  * alone, see {@link CounterRandom}, on the CPU and by our kernels alike; or it was recorded, and is
  * given.
  *
- * @param rowIndex I32 [B]: 2p for the instance row of pair p of the step, 2p + 1 for its class image
+ * @param rowIndex I32 [B]: 2p for the instance row of pair p of the step, 2p + 1 for its class
+ *     image
  * @param step I64 [1]
  * @param given what is taken instead of drawing, F32, by purpose
  */
@@ -49,7 +50,9 @@ public record NoiseDraws(long seed, Tensor rowIndex, Tensor step, Map<String, Te
   /** Standard normal draws, a row each: F32 [B, ..], held by the caller. */
   Tensor normal(Arena arena, String purpose, long... shape) {
     Tensor known = given.get(purpose);
-    return known == null ? normal(arena, key(purpose), rowIndex, step, shape) : known.reshaped(shape);
+    return known == null
+        ? normal(arena, key(purpose), rowIndex, step, shape)
+        : known.reshaped(shape);
   }
 
   /** Draws from 0 to below 1, one a row: F32 [B], held by the caller. */

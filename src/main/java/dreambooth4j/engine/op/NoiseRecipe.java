@@ -89,12 +89,7 @@ public record NoiseRecipe(Offset offset, Multires multires, Perturbation perturb
   }
 
   private Tensor shifted(
-      Arena arena,
-      NoiseDraws draws,
-      Tensor x0,
-      Tensor timesteps,
-      Tensor offsetFactors,
-      Tensor e) {
+      Arena arena, NoiseDraws draws, Tensor x0, Tensor timesteps, Tensor offsetFactors, Tensor e) {
     long rows = x0.size(0);
     Tensor draw = draws.normal(arena, NoiseDraws.OFFSET, rows, 1, 1, x0.size(-1));
     @Nullable Tensor part = offset.random ? draws.uniform(arena, "strength of offset noise") : null;
@@ -129,8 +124,7 @@ public record NoiseRecipe(Offset offset, Multires multires, Perturbation perturb
       double reduction = Math.pow(draws.drawRadius(i), i);
       long h = Math.max(1, (long) (height / reduction));
       long w = Math.max(1, (long) (width / reduction));
-      Tensor level =
-          draws.normal(arena, NoiseDraws.level(i), noise.size(0), h, w, noise.size(3));
+      Tensor level = draws.normal(arena, NoiseDraws.level(i), noise.size(0), h, w, noise.size(3));
       Tensor large =
           arena.compute(
               "noise",

@@ -83,9 +83,9 @@ public final class NoiseTarget {
   }
 
   /**
-   * What DREAM (Zhou et al., 2023) makes of samples whose noise the network has predicted once: they
-   * are noised as if the noise had been its own, by a part that falls with the noise. Takes {@code
-   * first}.
+   * What DREAM (Zhou et al., 2023) makes of samples whose noise the network has predicted once:
+   * they are noised as if the noise had been its own, by a part that falls with the noise. Takes
+   * {@code first}.
    *
    * <pre>
    *   D = (√(1 − ᾱ))ᵖ · c · (target − predicted),  c = 1, or √ᾱ where velocity is predicted
@@ -169,9 +169,7 @@ public final class NoiseTarget {
 
   /** One column of the roots for each row's timestep, times a sign: [B]. */
   private static Tensor column(Arena arena, Tensor roots, Tensor timesteps, long i, int sign) {
-    return arena.compute(
-        "roots",
-        () -> root(roots, timesteps, i).mul_(new Scalar(sign)));
+    return arena.compute("roots", () -> root(roots, timesteps, i).mul_(new Scalar(sign)));
   }
 
   /** Noise and offset noise: F32, as x₀, held by the caller. */

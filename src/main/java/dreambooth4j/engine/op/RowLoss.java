@@ -16,8 +16,8 @@ import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The loss of a batch of instance rows and, behind them, prior rows, element by
- * element of a {@link dreambooth4j.engine.LossForm}:
+ * The loss of a batch of instance rows and, behind them, prior rows, element by element of a {@link
+ * dreambooth4j.engine.LossForm}:
  *
  * <pre>
  *   wᵢ       = 1 / rows of the half × weight of its timestep × its own weight
@@ -180,14 +180,10 @@ public final class RowLoss {
 
   /** The form's threshold of each row, to be repeated over its elements. */
   private static org.bytedeco.pytorch.Tensor thresholds(
-      LossKernels.Weights weights,
-      LossKernels.Measure measure,
-      int rank,
-      torch.ScalarType type) {
+      LossKernels.Weights weights, LossKernels.Measure measure, int rank, torch.ScalarType type) {
     Tensor all = measure.thresholds();
     var timesteps = weights.timesteps().handle();
-    var c =
-        all == null ? torch.ones_like(timesteps) : all.handle().gather(0, timesteps);
+    var c = all == null ? torch.ones_like(timesteps) : all.handle().gather(0, timesteps);
     return c.to(type).view(column(timesteps.size(0), rank));
   }
 

@@ -76,8 +76,7 @@ final class LossChecks {
             form,
             masked ? memory.floats(0.5f, 0.25f, 1, 2) : null,
             masked
-                ? memory.copy(
-                    OpCase.random(arena, DType.F32, new SplittableRandom(7), rows, n / 4))
+                ? memory.copy(OpCase.random(arena, DType.F32, new SplittableRandom(7), rows, n / 4))
                 : null);
     Tensor gradient = memory.blank(dtype, shape);
     Tensor losses = memory.floats(1, 2, 3);
@@ -104,7 +103,14 @@ final class LossChecks {
     Tensor one = memory.floats(1);
     LossKernels.Weights weights =
         new LossKernels.Weights(
-            1, memory.longs(0, 0), one, memory.floats(1, 1), one, one, memory.floats(1e-20f), false);
+            1,
+            memory.longs(0, 0),
+            one,
+            memory.floats(1, 1),
+            one,
+            one,
+            memory.floats(1e-20f),
+            false);
     Tensor gradient = memory.blank(dtype, 2, 30);
     Tensor target = memory.floats(far).reshaped(2, 30);
     Tensor losses = memory.floats(0, 0, 0);

@@ -115,7 +115,8 @@ class NoiseTargetTest {
       Tensor rows = ints(arena, 4, 7);
       Tensor step = arena.longs("step", new long[] {11}, 1);
       Tensor timesteps = arena.longs("t", new long[2], 2);
-      NoiseTarget.timesteps(arena, rows, step, timesteps, CounterRandom.key(3, "t"), even(arena, 2));
+      NoiseTarget.timesteps(
+          arena, rows, step, timesteps, CounterRandom.key(3, "t"), even(arena, 2));
       assertThat(timesteps.toLongs())
           .containsExactly(
               CounterRandom.at(3, "t", 11, 4).uniformInt(2),

@@ -107,11 +107,7 @@ class OpParityTest {
   }
 
   private static List<@Nullable Closeness> compared(
-      OpCase op,
-      DType dtype,
-      OpCase.Filled filled,
-      Tensor cotangent,
-      List<@Nullable Tensor> ours) {
+      OpCase op, DType dtype, OpCase.Filled filled, Tensor cotangent, List<@Nullable Tensor> ours) {
     try (PointerScope scope = new PointerScope();
         InferenceMode off = new InferenceMode(false);
         AutoGradMode on = new AutoGradMode(true)) {
