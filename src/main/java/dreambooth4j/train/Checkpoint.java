@@ -162,7 +162,7 @@ final class Checkpoint {
       expect(
           path,
           layout(states).equals(metadata.get("layout")),
-          "it holds other weights than this run trains: the base model, train_text_encoder, use_lora, lora_kind, lora_targets or a rank was another");
+          "it is of other weights than this run trains: the base model, train_text_encoder, use_lora, lora_kind, lora_targets or a rank was another");
       String rule = optimizer.rule().name();
       String wrote = metadata.getOrDefault(OPTIMIZER, UpdateRules.DEFAULT);
       expect(

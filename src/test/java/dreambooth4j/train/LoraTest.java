@@ -67,7 +67,9 @@ class LoraTest {
 
       assertThat(trainer.weights(Component.UNET)).isEqualTo(unet);
       assertThat(trainer.weights(Component.TEXT_ENCODER)).isEqualTo(text);
-      trainer.unet().forEach((name, v) -> assertThat(v).as(name).isNotEqualTo(before.get(name)));
+      Map<String, List<Float>> after = trainer.unet();
+      after.keySet().removeIf(TinyModel::attendsToOnePixel);
+      after.forEach((name, v) -> assertThat(v).as(name).isNotEqualTo(before.get(name)));
       assertThat(trainer.model.trained())
           .extracting(Group::component)
           .containsExactly(Component.UNET, Component.TEXT_ENCODER);

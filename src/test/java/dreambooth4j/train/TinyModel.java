@@ -17,6 +17,15 @@ import org.jspecify.annotations.Nullable;
 public final class TinyModel {
   private TinyModel() {}
 
+  /**
+   * Whether a weight of the UNet asks what one pixel alone answers: pictures of the tests' size
+   * have no more in the middle, whose attention to itself is 1 whatever its queries and keys are.
+   * Their gradient is 0, or what rounding makes of it.
+   */
+  static boolean attendsToOnePixel(String name) {
+    return name.matches("mid_block\\..*\\.attn1\\.to_[qk]\\..*");
+  }
+
   /** A whole copy in {@code target}. */
   public static void copy(Path target) throws IOException {
     List<Path> files;

@@ -56,7 +56,9 @@ class TrainerTest {
       assertThat(again.unet()).isEqualTo(first.unet());
       assertThat(again.text()).isEqualTo(first.text());
       try (TinyTrainer other = new TinyTrainer(tiny.with("seed", 43)).train()) {
-        assertThat(changed(other.unet(), first.unet())).isEqualTo(first.unet().keySet());
+        Set<String> alike = new TreeSet<>(first.unet().keySet());
+        alike.removeAll(changed(other.unet(), first.unet()));
+        assertThat(alike).allMatch(TinyModel::attendsToOnePixel);
       }
     }
   }
