@@ -18,6 +18,7 @@ import dreambooth4j.model.UNetConfig;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.train.MadeUpTraining;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
@@ -31,6 +32,7 @@ public final class StepRun {
   private StepRun() {}
 
   private static final String LORA = "--lora=";
+  private static final String TURNS = "--turns";
 
   /** A learning rate at which losses fall from step to step. */
   private static final double GENTLE = 1e-5;
@@ -42,8 +44,10 @@ public final class StepRun {
    * Arguments: a UNet's config.json, pairs, side of the pictures in pixels, tokens, steps; then in
    * any order {@code --bf16}, {@code --tf32}, {@code --checkpointing}, {@code --8bit}, {@code
    * --fused-backward}, {@code --gentle} (a learning rate of 1e-5 and no clipping, for loss curves),
-   * {@code --lora=RANK} (adapters of this rank on attention train alone), {@code --device=cuda}
-   * and, with it, {@code --captured}.
+   * {@code --lora=RANK} (adapters of this rank on attention train alone), {@code --turns} (before
+   * each step "ready" is printed on standard error and a byte awaited on standard input: {@code
+   * bench/turns.py} so lets two builds step in turn), {@code --device=cuda} and, with it, {@code
+   * --captured}.
    */
   public static void main(String[] args) throws IOException {
     UNetConfig config = config(Path.of(args[0]));
@@ -82,6 +86,9 @@ public final class StepRun {
             CudaDevice.forgetPeak();
           }
           boolean traced = !cuda && i == steps - 1;
+          if (options.contains(TURNS)) {
+            await();
+          }
           long start = System.nanoTime();
           try (MemoryTrace trace = traced ? new MemoryTrace(json.putArray("memory"), run) : null) {
             losses.add(training.step()); // the loss is read: the device is done with it
@@ -99,6 +106,18 @@ public final class StepRun {
       }
     }
     return json;
+  }
+
+  /** Says that a step could begin, and waits until it may. */
+  private static void await() {
+    System.err.println("ready");
+    try {
+      if (System.in.read() < 0) {
+        throw Problem.usage("--turns: standard input ended before the last step");
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** What a dry step says that tensors need at their peak. */
@@ -120,6 +139,7 @@ public final class StepRun {
             "--8bit",
             "--fused-backward",
             "--gentle",
+            TURNS,
             "--device=cuda",
             "--captured");
     Set<String> plain = new HashSet<>(options);
