@@ -11,13 +11,14 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.zip.GZIPInputStream;
 
 /**
  * The vocabulary of CLIP's tokenizer, which all Stable Diffusion models have: bundled, since single
  * files hold none. Tokens are bytes, bytes that end a word, and then what each merge makes.
  */
 final class ClipVocabulary {
-  private static final String RESOURCE = "clip-merges.txt";
+  private static final String RESOURCE = "clip-merges.txt.gz";
   private static final int BYTES = 256;
 
   private ClipVocabulary() {}
@@ -27,7 +28,8 @@ final class ClipVocabulary {
     try (InputStream in =
             Objects.requireNonNull(ClipVocabulary.class.getResourceAsStream(RESOURCE));
         BufferedReader reader =
-            new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8))) {
+            new BufferedReader(
+                new InputStreamReader(new GZIPInputStream(in), StandardCharsets.UTF_8))) {
       return reader.lines().toList();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
