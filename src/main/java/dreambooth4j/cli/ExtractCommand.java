@@ -8,10 +8,10 @@ import dreambooth4j.weights.LoraExtraction;
 import dreambooth4j.weights.LoraNaming;
 import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
+import dreambooth4j.weights.WholeOutput;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -108,11 +108,7 @@ final class ExtractCommand implements Callable<Integer> {
           "-o %s: the name must end in .safetensors, by which programs know such files"
               .formatted(output));
     }
-    if (Files.exists(output, LinkOption.NOFOLLOW_LINKS)) {
-      throw Problem.usage(
-          "%s is there already, and is not written over: give another name, or remove it first"
-              .formatted(output));
-    }
+    WholeOutput.requireFree(output);
     LoraExtraction extraction =
         new LoraExtraction(model(base), model(trained), rank, precision.type());
     LoraExtraction.Result result;

@@ -17,10 +17,13 @@ import dreambooth4j.model.UNet;
 import dreambooth4j.model.Vae;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Export;
+import dreambooth4j.weights.FolderPlan;
 import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.ModelWriter;
+import dreambooth4j.weights.NewFiles;
 import dreambooth4j.weights.Pipeline;
+import dreambooth4j.weights.SavedModel;
 import dreambooth4j.weights.TensorSource;
 import dreambooth4j.weights.WeightLoader;
 import java.nio.file.Path;
@@ -338,35 +341,34 @@ public final class StableDiffusion implements AutoCloseable {
   }
 
   /**
-   * Saves what trained, each group as it is exported.
+   * Saves what trained, each group as it is exported, in the place of what a run saved there before.
    *
    * @param arena holds one tensor at a time where its order or type must change
    * @param notes what else is to be known of the weights, by name: written into their file
    * @throws dreambooth4j.Problem when it cannot be written
    */
   public void save(Arena arena, Map<String, String> notes, Path output) {
-    exports().forEach((export, saved) -> export.write(arena, saved, notes, output));
+    SavedModel.replace(output, files -> hand(files, arena, notes, output));
   }
 
   /**
-   * The files that {@link #save} would write now, and about how many bytes each has.
+   * The files that {@link #save} would put there now, and about how many bytes of each it writes.
    *
    * @throws dreambooth4j.Problem when the base model can no longer be read
    */
   public Map<Path, Long> files(Arena arena, Path output) {
-    Map<Path, Long> files = new LinkedHashMap<>();
-    exports().forEach((export, saved) -> files.putAll(export.files(arena, saved, output)));
-    return files;
+    FolderPlan plan = new FolderPlan();
+    hand(plan, arena, Map.of(), output);
+    return plan.bytes();
+  }
+
+  private void hand(NewFiles files, Arena arena, Map<String, String> notes, Path output) {
+    exports().forEach((export, saved) -> export.hand(files, arena, saved, notes, output));
   }
 
   /** What there is to be used once {@link #save} is done: the folder, or a file in it. */
   public Path result(Path output) {
     return exports().keySet().iterator().next().result(output);
-  }
-
-  /** Whether such a result lies in a folder, of this run or an earlier one. */
-  public boolean isSavedIn(Path output) {
-    return exports().keySet().iterator().next().isIn(output);
   }
 
   private Map<Export, List<Group>> exports() {

@@ -6,6 +6,7 @@ import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.weights.FolderChanges;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.ModelWriter;
+import dreambooth4j.weights.SavedModel;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -155,25 +156,9 @@ final class OutputFolder implements AutoCloseable {
           "output_dir has a %s of your own, %s, where the run would write its own: rename it, or give another output_dir"
               .formatted(ConfigWriter.FILE, written));
     }
-    boolean isThere = Files.exists(path.resolve(INDEX)) || Files.isRegularFile(result);
-    requireOwn(path, isThere, "a model");
     Stream.concat(Stream.of(METRICS, INDEX).map(path::resolve), marks(path))
         .forEach(OutputFolder::requireFileOrNothing);
-  }
-
-  /**
-   * Refuses to write over what no run has left.
-   *
-   * @param isThere whether there is what a run would leave in its place
-   * @param what it is, in words
-   * @throws Problem of kind USAGE
-   */
-  static void requireOwn(Path path, boolean isThere, String what) {
-    if (isThere && !Files.exists(path.resolve(ConfigWriter.FILE)) && !Mark.UNFINISHED.isIn(path)) {
-      throw Problem.usage(
-          "output_dir %s holds %s that no run of train left there, for it has no %s: it would be overwritten. Give another output_dir."
-              .formatted(path, what, ConfigWriter.FILE));
-    }
+    SavedModel.requireOwn(path, List.of(path.resolve(INDEX), result));
   }
 
   private static Stream<Path> marks(Path path) {

@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.Problem;
 import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.weights.SavedModel;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -86,7 +87,7 @@ final class Saver {
   }
 
   private boolean hasModel() {
-    return session.model().isSavedIn(output);
+    return SavedModel.isIn(output);
   }
 
   /** The model's folder, or the file of adapters. */
@@ -115,8 +116,8 @@ final class Saver {
     }
     if (hasModel() && !modelIsOwn) {
       session.warn(
-          "nothing of this run is saved yet: what lies in %s is an earlier run's and is replaced at the end only"
-              .formatted(result()));
+          "nothing of this run is saved yet: the model in %s is an earlier run's and is replaced at the end only"
+              .formatted(output));
       return;
     }
     failed = failure(this::saveModel);
@@ -144,7 +145,7 @@ final class Saver {
 
   /** Whether the model as it is has been saved beside the others. */
   boolean hasModelOnTheWay() {
-    return session.model().isSavedIn(folderOnTheWay());
+    return SavedModel.isIn(folderOnTheWay());
   }
 
   private Path folderOnTheWay() {
@@ -209,7 +210,7 @@ final class Saver {
   void keepLastGood() {
     if (hasModel()) {
       session.warn(
-          "nothing is written: what an earlier run saved as " + result() + " stays as it was");
+          "nothing is written: the model that an earlier run saved in " + output + " stays as it was");
     } else if (session.model().firstBadWeight() != null) {
       session.warn("nothing is written: the weights hold numbers that are not finite");
     } else {

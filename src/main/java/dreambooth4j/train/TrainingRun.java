@@ -20,6 +20,7 @@ import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.prior.FreshClassImages;
 import dreambooth4j.prior.PriorPools;
 import dreambooth4j.weights.ModelSource;
+import dreambooth4j.weights.SavedModel;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalLong;
@@ -75,8 +76,7 @@ public final class TrainingRun {
     try (OutputFolder folder = OutputFolder.take(config, base, continues);
         Arena run = Devices.open("run", Devices.choose(config.compute()), memory.limit());
         StableDiffusion model = Trainer.load(run, base, fitted)) {
-      Path result = model.result(output);
-      OutputFolder.requireOwn(output, model.isSavedIn(output), "a " + output.relativize(result));
+      SavedModel.requireOwn(output, model.files(run, output).keySet());
       DiskSpace.requireModelFits(run, model, output);
       warn(Devices.note(config.compute().device(), run.device()));
       warn(sizeNote(model));

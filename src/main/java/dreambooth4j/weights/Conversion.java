@@ -1,16 +1,12 @@
 package dreambooth4j.weights;
 
-import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.LongConsumer;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,7 +19,7 @@ public record Conversion(
     ModelSource model, Path output, ModelForm.Format format, @Nullable DType type) {
   /** A conversion to a place where nothing lies. */
   public Conversion {
-    requireFree(output);
+    WholeOutput.requireFree(output);
   }
 
   /** The format that the name of a place is of: a file's if it ends as one, else a folder's. */
@@ -31,24 +27,6 @@ public record Conversion(
     return output.toString().endsWith(".safetensors")
         ? ModelForm.Format.SAFETENSORS
         : ModelForm.Format.DIFFUSERS;
-  }
-
-  /** What a process left that was killed while it wrote to a folder is no model. */
-  private static void requireFree(Path output) {
-    if (Files.isDirectory(output)) {
-      try (Stream<Path> files = Files.list(output)) {
-        if (files.allMatch(FolderChanges::isOwn)) {
-          return;
-        }
-      } catch (IOException e) {
-        throw StagedFiles.unwritable(output, e);
-      }
-    }
-    if (Files.exists(output)) {
-      throw Problem.usage(
-          "%s is there already, and is not written over: give another name, or remove it first"
-              .formatted(output));
-    }
   }
 
   /** How many bytes of tensors are written. */
@@ -73,28 +51,14 @@ public record Conversion(
    */
   public void run(LongConsumer progress) {
     ModelWriter writer = new ModelWriter(model, new ModelForm(Set.of(format), type), progress);
-    try (Arena arena = Arena.open("convert")) {
+    try (WholeOutput files = new WholeOutput(output);
+        Arena arena = Arena.open("convert")) {
       if (format == ModelForm.Format.SAFETENSORS) {
-        writer.writeFile(arena, output);
-        return;
+        writer.handFile(files, arena, output);
+      } else {
+        writer.hand(files, arena, List.of(), Map.of(), output);
       }
-      boolean isNew = !Files.exists(output);
-      try {
-        writer.write(arena, List.of(), Map.of(), output);
-      } catch (RuntimeException e) {
-        if (isNew) {
-          removeEmpty();
-        }
-        throw e;
-      }
-    }
-  }
-
-  private void removeEmpty() {
-    try {
-      Files.deleteIfExists(output);
-    } catch (IOException e) {
-      // Something is in it, or it cannot be removed: it harms nothing.
+      files.commit();
     }
   }
 }

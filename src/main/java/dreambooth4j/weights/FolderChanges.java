@@ -21,7 +21,7 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.Deque;
-import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 
@@ -82,7 +82,7 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
   private final Path folder;
   private final Deque<Path> old = new ArrayDeque<>();
   private final List<Move> moves = new ArrayList<>();
-  private final Set<Path> kept = new HashSet<>();
+  private final Set<Path> kept = new LinkedHashSet<>();
   private int added;
 
   /**
@@ -100,11 +100,6 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
     } catch (IOException e) {
       throw StagedFiles.unwritable(folder, e);
     }
-  }
-
-  /** Whether it is what changes leave in their folder where they are not finished. */
-  static boolean isOwn(Path file) {
-    return file.endsWith(STAGED) || file.endsWith(PENDING);
   }
 
   /** Whether a process was killed while it changed this folder, or is changing it now. */
@@ -171,6 +166,11 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
   /** Whether these changes put a file there, or it is what they would put there. */
   public boolean holds(Path target) {
     return kept.contains(target.toAbsolutePath());
+  }
+
+  /** All files that these changes put in their places, and those that are there already. */
+  Set<Path> placed() {
+    return Collections.unmodifiableSet(kept);
   }
 
   /**

@@ -8,7 +8,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** The files that are going to be written, and how long each is. Nothing is written here. */
+/** The files that are going to be there, and how much of each is written. Nothing is written here. */
 public final class FolderPlan implements NewFiles {
   private final Map<Path, Long> bytes = new LinkedHashMap<>();
 
@@ -24,15 +24,20 @@ public final class FolderPlan implements NewFiles {
     RegularFile.requirePlace(target);
     try {
       long length = Files.size(source);
-      if (!Files.exists(target) || Files.size(target) != length) {
-        bytes.put(target, length);
-      }
+      boolean isThere = Files.exists(target) && Files.size(target) == length;
+      bytes.put(target, isThere ? 0 : length);
     } catch (IOException e) {
       throw Safetensors.unreadable(source, e);
     }
   }
 
-  /** Bytes by file. */
+  @Override
+  public void reserve(Path target) {
+    RegularFile.requirePlace(target);
+    bytes.putIfAbsent(target, 0L);
+  }
+
+  /** Bytes that are written by file: 0 of a copy that is there already. */
   public Map<Path, Long> bytes() {
     return Collections.unmodifiableMap(bytes);
   }

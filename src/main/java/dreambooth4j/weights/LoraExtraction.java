@@ -84,6 +84,19 @@ public final class LoraExtraction {
    *     written
    */
   public Result write(Arena arena, Path file, LoraNaming naming, IntConsumer progress) {
+    try (WholeOutput output = new WholeOutput(file)) {
+      compareAll(arena, progress);
+      String title = String.valueOf(file.getFileName()).replaceFirst("\\.safetensors$", "");
+      LoraCard card = LoraCard.titled(title, ModelWriter.notesOf(trained));
+      LoraMetadata metadata = LoraMetadata.of(card, base);
+      LoraNames layers = new LoraNames(ModelLayers.of(base));
+      output.add(file, naming.writer(contents, layers, type, metadata, arena).body(arena));
+      output.commit();
+      return new Result(contents.alphas().size(), others, 1 - missed / difference);
+    }
+  }
+
+  private void compareAll(Arena arena, IntConsumer progress) {
     int done = 0;
     for (Component component : components()) {
       try (TensorSource before = base.weights(component);
@@ -100,12 +113,6 @@ public final class LoraExtraction {
           "%s and %s have the same layers: there is no difference to extract"
               .formatted(trained.path(), base.path()));
     }
-    String title = String.valueOf(file.getFileName()).replaceFirst("\\.safetensors$", "");
-    LoraCard card = LoraCard.titled(title, ModelWriter.notesOf(trained));
-    LoraMetadata metadata = LoraMetadata.of(card, base);
-    LoraNames layers = new LoraNames(ModelLayers.of(base));
-    naming.writer(contents, layers, type, metadata, arena).write(arena, file);
-    return new Result(contents.alphas().size(), others, 1 - missed / difference);
   }
 
   /** The trained model's names of the weights by their names in the base. */

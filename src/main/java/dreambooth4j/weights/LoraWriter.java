@@ -65,43 +65,18 @@ public final class LoraWriter implements Export {
         form.namings.contains(LoraNaming.KOHYA) ? form.name + ".safetensors" : FOR_DIFFUSERS);
   }
 
-  /**
-   * Writes the files into a folder; wherever this fails or the process is killed, it holds those
-   * that were there before or these, or {@link FolderChanges} are pending.
-   *
-   * @throws dreambooth4j.Problem when they cannot be written
-   */
   @Override
-  public void write(Arena arena, List<Group> groups, Map<String, String> notes, Path output) {
-    write(arena, contents(groups), notes, output);
-  }
-
-  void write(Arena arena, LoraContents contents, Map<String, String> notes, Path output) {
-    try (FolderChanges changes = new FolderChanges(output)) {
-      hand(changes, arena, contents, notes, output);
-      changes.commit();
-    }
-  }
-
-  @Override
-  public Map<Path, Long> files(Arena arena, List<Group> groups, Path output) {
-    FolderPlan plan = new FolderPlan();
-    hand(plan, arena, contents(groups), Map.of(), output);
-    return plan.bytes();
-  }
-
-  private LoraContents contents(List<Group> groups) {
-    return LoraContents.of(groups, alphas);
-  }
-
-  private void hand(
-      NewFiles files, Arena arena, LoraContents contents, Map<String, String> notes, Path output) {
+  public void hand(
+      NewFiles files, Arena arena, List<Group> groups, Map<String, String> notes, Path output) {
+    LoraContents contents = LoraContents.of(groups, alphas);
     LoraMetadata metadata = new LoraMetadata(card.get(), kind, velocity);
     if (form.namings.contains(LoraNaming.KOHYA)) {
       files.add(output.resolve(form.name + ".json"), StagedFiles.Body.of(metadata.sidecar()));
       LoraCard.Picture picture = metadata.picture();
       if (picture != null) {
         files.add(output.resolve(form.name + ".png"), picture.png());
+      } else {
+        files.reserve(output.resolve(form.name + ".png"));
       }
     }
     for (LoraNaming naming : EnumSet.copyOf(form.namings)) {

@@ -2,7 +2,6 @@ package dreambooth4j.weights;
 
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.EnumSet;
@@ -11,7 +10,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.LongConsumer;
-import java.util.stream.Stream;
 
 /**
  * Writes a model, trained or only read: as a diffusers folder under the names that {@code
@@ -40,12 +38,6 @@ public final class ModelWriter implements Export {
     return form.has(ModelForm.Format.DIFFUSERS) ? output : singleFile(output);
   }
 
-  @Override
-  public boolean isIn(Path output) {
-    return (form.has(ModelForm.Format.DIFFUSERS) && Files.exists(output.resolve(ModelFolder.INDEX)))
-        || (form.has(ModelForm.Format.SAFETENSORS) && Files.exists(singleFile(output)));
-  }
-
   /**
    * As {@link #ModelWriter(ModelSource, ModelForm)}; {@code progress} is told how many bytes more
    * of tensors are written.
@@ -63,42 +55,19 @@ public final class ModelWriter implements Export {
   }
 
   /**
-   * Writes into the folder: the groups' weights, as they are {@code saved}, instead of the base
-   * model's. Wherever this fails or the process is killed, the folder holds the model that was
-   * there before or this one, or {@link FolderChanges} are pending and it is read by nobody.
+   * Hands out the base model itself as a single file of this name.
    *
-   * @throws Problem when it cannot be written, or the base model can no longer be read
+   * @throws Problem when the model cannot be read or the file cannot be taken
    */
-  @Override
-  public void write(Arena arena, List<Group> groups, Map<String, String> notes, Path output) {
-    try (FolderChanges changes = new FolderChanges(output)) {
-      hand(changes, arena, groups, notes, output);
-      if (form.has(ModelForm.Format.DIFFUSERS)) {
-        deleteOld(changes, output);
-      }
-      changes.commit();
-    }
-  }
-
-  /**
-   * Writes the base model itself, in a single file of this name.
-   *
-   * @throws Problem when it cannot be written or read, and then nothing is there
-   */
-  public void writeFile(Arena arena, Path file) {
+  void handFile(NewFiles files, Arena arena, Path file) {
     try (OriginalTensors tensors = originals(Map.of())) {
-      StagedFiles.write(file, single(tensors, Map.of(), file).body(arena));
+      files.add(file, single(tensors, Map.of(), file).body(arena));
     }
   }
 
+  /** Hands out the model with the groups' weights, as they are saved, instead of the base's. */
   @Override
-  public Map<Path, Long> files(Arena arena, List<Group> groups, Path output) {
-    FolderPlan plan = new FolderPlan();
-    hand(plan, arena, groups, Map.of(), output);
-    return plan.bytes();
-  }
-
-  private void hand(
+  public void hand(
       NewFiles files, Arena arena, List<Group> groups, Map<String, String> notes, Path output) {
     Map<Component, Group> trained = new EnumMap<>(Component.class);
     groups.forEach(group -> trained.put(group.component(), group));
@@ -202,35 +171,5 @@ public final class ModelWriter implements Export {
     notesOf(base).forEach(writer::metadata);
     new TreeMap<>(notes).forEach(writer::metadata);
     return writer;
-  }
-
-  /**
-   * What an earlier model has and this one has not: diffusers would read its shards in preference
-   * to a new file, and its tokenizer's files beside others.
-   */
-  private static void deleteOld(FolderChanges changes, Path output) {
-    for (Component component : Component.values()) {
-      Path folder = output.resolve(component.folder());
-      Stream.concat(component.files().stream(), weightFiles(component, folder))
-          .map(folder::resolve)
-          .filter(file -> Files.isRegularFile(file) && !changes.holds(file))
-          .forEach(changes::delete);
-    }
-  }
-
-  private static Stream<String> weightFiles(Component component, Path folder) {
-    if (!component.hasWeights()) {
-      return Stream.of();
-    }
-    String index = component.indexFile(null);
-    Stream<String> names = Stream.of(component.weightsFile(null), index);
-    try {
-      Path file = folder.resolve(index);
-      return Files.isRegularFile(file)
-          ? Stream.concat(names, ShardedSafetensors.fileNames(file).stream())
-          : names;
-    } catch (Problem e) {
-      return names; // an index that cannot be read names no shards
-    }
   }
 }

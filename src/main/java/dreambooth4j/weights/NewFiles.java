@@ -17,4 +17,7 @@ public interface NewFiles {
    * @throws dreambooth4j.Problem when one cannot be read, or the copy cannot be written
    */
   void copy(Path source, Path target);
+
+  /** Says where a file may come later: what is there of somebody else's would be written over. */
+  default void reserve(Path target) {}
 }

@@ -15,6 +15,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What lies in the output folder and is not the run's, or not as it was. */
 class OutputFolderTest {
@@ -50,18 +52,61 @@ class OutputFolderTest {
   @Test
   void shouldNotWriteOverAModelThatNoRunLeft() throws IOException {
     TinyModel.copy(tiny.output());
-    fails(2, "holds a model that no run of train left there", "Give another output_dir");
+    fails(2, "holds model_index.json, which no run of train left there", "Give another output_dir");
     assertThat(tiny.output().resolve(UNET)).hasSameBinaryContentAs(TinyRun.MODEL.resolve(UNET));
     assertThat(tiny.output().resolve("config.yaml")).doesNotExist();
   }
 
-  @Test
-  void shouldNotWriteOverALoraThatNoRunLeft() throws IOException {
-    tiny.with("use_lora", true);
-    Path own = Files.createDirectories(tiny.output()).resolve("sks.safetensors");
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "sks.safetensors",
+        "sks.json",
+        "sks.png",
+        "pytorch_lora_weights.safetensors",
+        "unet/config.json"
+      })
+  void shouldNotWriteOverAFileThatNoRunLeft(String name) throws IOException {
+    if (!name.startsWith("unet")) {
+      tiny.with("use_lora", true).with("lora_files", "both");
+    }
+    Path own = tiny.output().resolve(name);
+    Files.createDirectories(own.resolveSibling(""));
     Files.writeString(own, "somebody's");
-    fails(2, "holds a sks.safetensors that no run of train left there", "Give another output_dir");
+    fails(2, "holds " + name + ", which no run of train left there", "Give another output_dir");
     assertThat(own).hasContent("somebody's");
+    Files.delete(own);
+    trains();
+    trains(); // what a run has left is written over
+    assertThat(Files.exists(own)).isEqualTo(!name.endsWith(".png")); // no samples are drawn
+  }
+
+  /** The files of the model, without what runs leave beside it. */
+  private List<String> modelFiles() throws IOException {
+    try (Stream<Path> files = Files.walk(tiny.output())) {
+      return files
+          .map(file -> tiny.output().relativize(file).toString())
+          .filter(name -> !name.matches("|\\..*|(cache|class_images|samples|metrics|config).*"))
+          .sorted()
+          .toList();
+    }
+  }
+
+  @Test
+  void shouldLeaveNothingOfAModelOfAnotherForm() throws IOException {
+    tiny.withoutClass().with("n_save_sample", 0);
+    trains("--use_lora", "--lora_files=both");
+    List<String> lora = modelFiles();
+    assertThat(lora)
+        .containsExactly("pytorch_lora_weights.safetensors", "sks.json", "sks.safetensors");
+    trains("--save_model_as=both");
+    assertThat(modelFiles()).contains("out.safetensors", UNET).doesNotContainAnyElementsOf(lora);
+    trains("--save_model_as=safetensors");
+    assertThat(modelFiles()).containsExactly("out.safetensors");
+    trains();
+    assertThat(modelFiles()).contains(UNET).doesNotContain("out.safetensors");
+    trains("--use_lora", "--lora_files=both");
+    assertThat(modelFiles()).isEqualTo(lora);
   }
 
   @Test
@@ -258,7 +303,7 @@ class OutputFolderTest {
       assertThat(child.exitCode()).as(child.said()).isZero();
       assertThat(child.said())
           .contains("no checkpoint after step 1")
-          .contains("what lies in " + tiny.output() + " is an earlier run's and is replaced at")
+          .contains("the model in " + tiny.output() + " is an earlier run's and is replaced at")
           .doesNotContain("Saved after step 1")
           .contains("Saved after step 2: " + tiny.output());
     }

@@ -81,7 +81,8 @@ class LoraWriterTest {
               LoraWriterTest::alpha,
               () -> card);
       Map<String, String> notes = Map.of("ss_clip_skip", "1");
-      writer.write(run, adapters(run, writer, dora), notes, folder);
+      List<Group> groups = adapters(run, writer, dora);
+      SavedModel.replace(folder, files -> writer.hand(files, run, groups, notes, folder));
     }
     return folder.resolve("subject.safetensors");
   }
@@ -89,7 +90,7 @@ class LoraWriterTest {
   private static void assertLayersAreAsTrained(Path file, boolean dora) {
     try (Arena run = Arena.open("run");
         LoraFile read = LoraFile.open(file, ModelLayers.of(Golden.model()))) {
-      List<Group> trained = adapters(run, (a, g, n, o) -> {}, dora);
+      List<Group> trained = adapters(run, (f, a, g, n, o) -> {}, dora);
       assertThat(read.layers()).hasSize(4);
       for (LoraLayer layer : read.layers()) {
         Parameters parameters =
@@ -250,7 +251,7 @@ class LoraWriterTest {
     assertThat(file).hasBinaryContent(before);
     assertThat(folder.resolve("subject.json")).hasBinaryContent(sidecar);
     try (var left = Files.list(folder)) {
-      assertThat(left).hasSize(2);
+      assertThat(left).hasSize(3);
     }
   }
 
@@ -271,7 +272,8 @@ class LoraWriterTest {
               () -> LoraCard.titled("s", Map.of()));
       List<Group> groups = List.of(new Group(Component.UNET, parameters, 1, writer));
 
-      Assertions.assertThatThrownBy(() -> writer.write(run, groups, Map.of(), folder))
+      NewFiles files = new FolderPlan();
+      Assertions.assertThatThrownBy(() -> writer.hand(files, run, groups, Map.of(), folder))
           .isInstanceOf(Problem.class)
           .hasMessageContaining("diffusers loads no LoHa");
     }

@@ -85,7 +85,7 @@ class SafetensorsWriterTest {
       parameters.allocate(run, false);
       weight.read(run.floats("file", values, 2, 3, 2, 2));
       long before = run.meter().liveCount();
-      Group group = new Group(Component.UNET, parameters, 1, (a, g, n, o) -> {});
+      Group group = new Group(Component.UNET, parameters, 1, (f, a, g, n, o) -> {});
       try (TensorSource source = new GroupTensors(folder, group, Map.of())) {
         new SafetensorsWriter()
             .add("f32", source, "w", null)

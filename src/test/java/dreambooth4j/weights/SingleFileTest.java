@@ -184,7 +184,7 @@ class SingleFileTest {
             family, "{\"prediction_type\": \"v_prediction\", \"rescale_betas_zero_snr\": true}");
     Path file = folder.resolve("one.safetensors");
     try (Arena run = Arena.open("run")) {
-      new ModelWriter(ModelFolder.open(base, null)).writeFile(run, file);
+      convert(ModelFolder.open(base, null), file);
     }
     try (Safetensors written = Safetensors.open(file)) {
       assertThat(written.info("ztsnr").shape()).containsExactly(0L);
@@ -209,14 +209,18 @@ class SingleFileTest {
         new SafetensorsWriter().add(source, null).metadata("ss_clip_skip", "2").write(run, noted);
       }
       Files.move(noted, unet, StandardCopyOption.REPLACE_EXISTING);
-      new ModelWriter(ModelFolder.open(base, null)).writeFile(run, one);
+      convert(ModelFolder.open(base, null), one);
       ModelSource single = ModelSource.find(one.toString(), tiny("sd1"));
-      new ModelWriter(single).write(run, List.of(), Map.of(), other);
+      convert(single, other);
     }
     assertThat(ModelWriter.notesOf(ModelSource.find(one.toString(), tiny("sd1"))))
         .containsEntry("ss_clip_skip", "2");
     assertThat(ModelWriter.notesOf(ModelFolder.open(other, null)))
         .containsEntry("ss_clip_skip", "2");
+  }
+
+  private static void convert(ModelSource model, Path output) {
+    new Conversion(model, output, Conversion.formatOf(output), null).run(bytes -> {});
   }
 
   private static int layers(String family) {
