@@ -14,6 +14,9 @@
 // the gradients are set to zero. Where gradients arrive one by one, a step begins with a norm of 0,
 // and name_arrived ends it at the first that is not finite.
 //
+// A pull towards an anchor (engine.Anchor) comes before the rule: w -= lr weight (w - anchor), the
+// anchor [n] fp32, bf16 or fp16 (anchor_type 0, 1, 2) or, null, zero; weight 0 pulls nothing.
+//
 // in   gradients [n] T; lr, norm, maxNorm, lossScale scalars fp32
 // out  weights fp32 [n] and, for bf16 and f16, copy T [n]; moments [n]; steps [1] fp32
 // buffers on 16-byte boundaries, any n; the second moment's pointers are null where a rule has one
@@ -72,10 +75,10 @@ __device__ __forceinline__ void end_at(const float* norm, float* stopped, float*
   if (*stopped != 0.0f) reinterpret_cast<Common*>(coefficients)->skip = 1.0f;
 }
 
-// N floats of fp32 memory, in 16-byte loads when N is whole vectors.
-template <int N>
-__device__ __forceinline__ void load_floats(const float* p, float* out) {
-  const int V = N % 4 == 0 ? 4 : 1;
+// N elements as floats, in 16-byte loads when N is whole vectors.
+template <int N, class T>
+__device__ __forceinline__ void load_floats(const T* p, float* out) {
+  const int V = N % Wide<T>::N == 0 ? Wide<T>::N : 1;
 #pragma unroll
   for (int k = 0; k < N; k += V) load<V>(p + k, out + k);
 }
@@ -152,6 +155,31 @@ struct Alone {
   }
 };
 
+// What pulls weights before their rule updates them.
+struct Pull {
+  const void* anchor;
+  int type;
+  float weight;
+
+  template <int V>
+  __device__ __forceinline__ void apply(const Common& c, i64 at, float* w) const {
+    if (weight == 0.0f) return;
+    float to[V];
+    if (anchor == nullptr) {
+#pragma unroll
+      for (int k = 0; k < V; k++) to[k] = 0;
+    } else if (type == 0) {
+      load_floats<V>((const float*)anchor + at, to);
+    } else if (type == 1) {
+      load_floats<V>((const bf16*)anchor + at, to);
+    } else {
+      load_floats<V>((const f16*)anchor + at, to);
+    }
+#pragma unroll
+    for (int k = 0; k < V; k++) w[k] -= c.rate * weight * (w[k] - to[k]);
+  }
+};
+
 // Moments in fp32.
 template <int M>
 struct Moments32 {
@@ -160,11 +188,13 @@ struct Moments32 {
 
 template <int V, class R, class T, class W>
 __device__ __forceinline__ void step(const Coefficients<R>& c, T* gradients, const W& weights,
-                                     const Moments32<R::MOMENTS>& moments, i64 at) {
+                                     const Moments32<R::MOMENTS>& moments, const Pull& pull,
+                                     i64 at) {
   const int M = R::MOMENTS;
   float g[V], w[V], m[M][V], zero[V];
   load<V>(gradients + at, g);
   weights.template load<V>(at, w);
+  pull.template apply<V>(c.common, at, w);
 #pragma unroll
   for (int i = 0; i < M; i++) load_floats<V>(moments.of[i] + at, m[i]);
 #pragma unroll
@@ -207,15 +237,16 @@ __device__ __forceinline__ void clear(T* gradients, i64 n) {
 
 template <class R, class T, class W>
 __device__ __forceinline__ void optimize(const float* coefficients, T* gradients, const W& weights,
-                                         const Moments32<R::MOMENTS>& moments, i64 n) {
+                                         const Moments32<R::MOMENTS>& moments, const Pull& pull,
+                                         i64 n) {
   Coefficients<R> c = *reinterpret_cast<const Coefficients<R>*>(coefficients);
   if (c.common.skip != 0.0f) {
     clear(gradients, n);
     return;
   }
   const int V = Wide<T>::N;
-  OVER(n, V, step<V>(c, gradients, weights, moments, at),
-       step<1>(c, gradients, weights, moments, at))
+  OVER(n, V, step<V>(c, gradients, weights, moments, pull, at),
+       step<1>(c, gradients, weights, moments, pull, at))
 }
 
 // The code whose number is nearest; table rises.
@@ -288,7 +319,8 @@ struct Moments8 {
 template <class R, class T, class W>
 __device__ __forceinline__ void optimize_8bit(const float* coefficients, const float* tables,
                                               T* gradients, const W& weights,
-                                              const Moments8<R::MOMENTS>& moments, i64 n) {
+                                              const Moments8<R::MOMENTS>& moments,
+                                              const Pull& pull, i64 n) {
   const int M = R::MOMENTS;
   __shared__ float table[256 * M];
   for (int i = threadIdx.x; i < 256 * M; i += blockDim.x) table[i] = tables[i];
@@ -316,12 +348,14 @@ __device__ __forceinline__ void optimize_8bit(const float* coefficients, const f
 #pragma unroll
       for (int k = 0; k < 8; k += Wide<T>::N) load<Wide<T>::N>(gradients + at + k, g + k);
       weights.template load<8>(at, w);
+      pull.template apply<8>(c.common, at, w);
     } else {
 #pragma unroll
       for (int k = 0; k < 8; k++) {
         if (k < count) {
           g[k] = to_float(gradients[at + k]);
           weights.template load<1>(at + k, w + k);
+          pull.template apply<1>(c.common, at + k, w + k);
         }
       }
     }
@@ -383,16 +417,18 @@ __device__ __forceinline__ Moments8<M> those(unsigned char* first, float* first_
 #define OPTIMIZER_OF(NAME, R, T)                                                                \
   extern "C" __global__ void __launch_bounds__(256)                                             \
       NAME##_##T(const float* coefficients, T* gradients, float* weights, T* copy,              \
-                 float* first, float* second, i64 n) {                                          \
+                 float* first, float* second, const void* anchor, int anchor_type,              \
+                 float anchor_weight, i64 n) {                                                  \
     optimize<R>(coefficients, gradients, Wide32<T>{weights, copy},                              \
-                those<R::MOMENTS>(first, second), n);                                           \
+                those<R::MOMENTS>(first, second), Pull{anchor, anchor_type, anchor_weight}, n); \
   }                                                                                             \
   extern "C" __global__ void __launch_bounds__(256, 2) NAME##_8bit_##T(                         \
       const float* coefficients, const float* tables, T* gradients, float* weights, T* copy,    \
       unsigned char* first, float* first_scales, unsigned char* second, float* second_scales,   \
-      i64 n) {                                                                                  \
+      const void* anchor, int anchor_type, float anchor_weight, i64 n) {                        \
     optimize_8bit<R>(coefficients, tables, gradients, Wide32<T>{weights, copy},                 \
-                     those<R::MOMENTS>(first, first_scales, second, second_scales), n);         \
+                     those<R::MOMENTS>(first, first_scales, second, second_scales),             \
+                     Pull{anchor, anchor_type, anchor_weight}, n);                              \
   }
 
 #define OPTIMIZER(NAME, R)                                                                      \
@@ -411,14 +447,17 @@ __device__ __forceinline__ Moments8<M> those(unsigned char* first, float* first_
   OPTIMIZER_OF(NAME, R, f16)                                                                    \
   extern "C" __global__ void __launch_bounds__(256)                                             \
       NAME##_stochastic(const float* coefficients, bf16* gradients, bf16* weights,              \
-                        float* first, float* second, i64 n, i64 from, u64 key, u32 row) {       \
+                        float* first, float* second, const void* anchor, int anchor_type,       \
+                        float anchor_weight, i64 n, i64 from, u64 key, u32 row) {               \
     optimize<R>(coefficients, gradients, Alone{weights, from, key, row},                        \
-                those<R::MOMENTS>(first, second), n);                                           \
+                those<R::MOMENTS>(first, second), Pull{anchor, anchor_type, anchor_weight}, n); \
   }                                                                                             \
   extern "C" __global__ void __launch_bounds__(256, 2) NAME##_8bit_stochastic(                  \
       const float* coefficients, const float* tables, bf16* gradients, bf16* weights,           \
       unsigned char* first, float* first_scales, unsigned char* second, float* second_scales,   \
-      i64 n, i64 from, u64 key, u32 row) {                                                      \
+      const void* anchor, int anchor_type, float anchor_weight, i64 n, i64 from, u64 key,       \
+      u32 row) {                                                                                \
     optimize_8bit<R>(coefficients, tables, gradients, Alone{weights, from, key, row},           \
-                     those<R::MOMENTS>(first, first_scales, second, second_scales), n);         \
+                     those<R::MOMENTS>(first, first_scales, second, second_scales),             \
+                     Pull{anchor, anchor_type, anchor_weight}, n);                              \
   }

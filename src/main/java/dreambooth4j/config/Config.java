@@ -13,6 +13,7 @@ public record Config(
     OptimizerConfig optimizer,
     LoraConfig lora,
     EmaConfig ema,
+    AnchorConfig anchor,
     ComputeConfig compute,
     MemoryConfig memory,
     PriorConfig prior,
@@ -33,14 +34,14 @@ public record Config(
   /** The same computed otherwise. */
   public Config with(ComputeConfig other) {
     return new Config(
-        model, data, training, loss, noise, timesteps, optimizer, lora, ema, other, memory, prior,
-        concepts, samples, output);
+        model, data, training, loss, noise, timesteps, optimizer, lora, ema, anchor, other, memory,
+        prior, concepts, samples, output);
   }
 
   /** The same with other memory options. */
   public Config with(MemoryConfig other) {
     return new Config(
-        model, data, training, loss, noise, timesteps, optimizer, lora, ema, compute, other, prior,
-        concepts, samples, output);
+        model, data, training, loss, noise, timesteps, optimizer, lora, ema, anchor, compute, other,
+        prior, concepts, samples, output);
   }
 }

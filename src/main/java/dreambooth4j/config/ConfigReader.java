@@ -127,6 +127,7 @@ public final class ConfigReader {
     boolean prior = reader.withPriorPreservation(run, concepts);
     TrainingConfig training = TrainingConfig.of(run, prior);
     LoraConfig lora = LoraConfig.of(run, training.trainTextEncoder());
+    OptimizerConfig optimizer = OptimizerConfig.of(run, training.trainTextEncoder(), lora.used());
     return new Config(
         ModelConfig.of(run),
         DataConfig.of(run),
@@ -134,9 +135,10 @@ public final class ConfigReader {
         LossConfig.of(run),
         NoiseConfig.of(run),
         TimestepConfig.of(run),
-        OptimizerConfig.of(run, training.trainTextEncoder(), lora.used()),
+        optimizer,
         lora,
         EmaConfig.of(run),
+        AnchorConfig.of(run, optimizer, lora),
         ComputeConfig.of(run),
         MemoryConfig.of(run),
         PriorConfig.of(run, prior, lora.used()),

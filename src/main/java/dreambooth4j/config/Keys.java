@@ -40,6 +40,7 @@ public final class Keys {
           new Place<>(config -> config.optimizer().schedule(), LrConfig.KEYS),
           new Place<>(Config::lora, LoraConfig.KEYS),
           new Place<>(Config::ema, EmaConfig.KEYS),
+          new Place<>(Config::anchor, AnchorConfig.KEYS),
           new Place<>(Config::compute, ComputeConfig.KEYS),
           new Place<>(Config::memory, MemoryConfig.KEYS),
           new Place<>(Config::prior, PriorConfig.KEYS),

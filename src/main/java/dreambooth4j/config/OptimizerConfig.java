@@ -136,6 +136,12 @@ public record OptimizerConfig(
     return rateFactor(own == null ? textEncoderLearningRate : own);
   }
 
+  /** The fastest learning rate of all that may train. */
+  double fastest() {
+    double most = Math.max(1, Math.max(textEncoderRateFactor(), textEncoder2RateFactor()));
+    return learningRate * most;
+  }
+
   private double rateFactor(@Nullable Double own) {
     return own == null || own == learningRate ? 1 : own / learningRate;
   }

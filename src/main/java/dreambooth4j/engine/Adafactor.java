@@ -71,6 +71,14 @@ final class Adafactor implements TensorRule {
   }
 
   @Override
+  public Pull pull(Step step) {
+    if (scaled) {
+      throw new IllegalStateException("with scale_parameter the rate is known in the update alone");
+    }
+    return new Pull(rate(step), 0);
+  }
+
+  @Override
   public void update(
       Step step,
       long[] shape,

@@ -3,6 +3,7 @@ package dreambooth4j.engine;
 import dreambooth4j.random.CounterRandom;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,8 +31,14 @@ public abstract class Optimizer {
    * @param maxNorm the gradients' norm, without the loss scale, is clipped to it; 0 for no clipping
    * @param in8Bits whether moments are held in 8 bits rather than in the masters' type
    * @param seed of the rounding of weights without masters
+   * @param anchor the pull towards where the weights were
    */
-  public record Options(double maxNorm, boolean in8Bits, long seed) {
+  public record Options(double maxNorm, boolean in8Bits, long seed, Anchor anchor) {
+    /** Without a pull. */
+    public Options(double maxNorm, boolean in8Bits, long seed) {
+      this(maxNorm, in8Bits, seed, Anchor.NONE);
+    }
+
     /** Without clipping, moments in the masters' type. */
     public static final Options PLAIN = new Options(0, false, 0);
   }
@@ -64,7 +71,8 @@ public abstract class Optimizer {
     for (Group each : groups) {
       Rounding rounding = new Rounding(key, states.size());
       DType moments = moments(each.parameters(), options.in8Bits);
-      states.add(new OptimizerState(arena, each, rule, moments, rounding));
+      Tensor anchor = options.anchor.of(arena, each.parameters());
+      states.add(new OptimizerState(arena, each, rule, moments, rounding, anchor));
     }
     active = new ArrayList<>(states);
     if (rule.savedAt() != 0) {
@@ -108,6 +116,15 @@ public abstract class Optimizer {
   public final long stateBytes() {
     return states().stream()
         .flatMap(each -> each.tensors().values().stream())
+        .mapToLong(Tensor::ownedBytes)
+        .sum();
+  }
+
+  /** Bytes of the copies of where the weights were. */
+  public final long anchorBytes() {
+    return states().stream()
+        .map(OptimizerState::anchor)
+        .filter(Objects::nonNull)
         .mapToLong(Tensor::ownedBytes)
         .sum();
   }

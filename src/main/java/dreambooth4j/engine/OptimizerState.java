@@ -6,22 +6,30 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /** What an optimizer remembers of one group of parameters, by {@link StateTensor}'s layout. */
 public final class OptimizerState {
   private final Parameters parameters;
   private final double rateFactor;
   private final Rounding rounding;
+  private final @Nullable Tensor anchor;
   private final Map<StateTensor, Tensor> tensors = new LinkedHashMap<>();
   private final List<Moment> moments = new ArrayList<>();
   private final List<Tensor> numbers = new ArrayList<>();
 
   /** Allocates it in {@code arena}, all zero, the moments in this type or, U8, in 8 bits. */
   OptimizerState(
-      Arena arena, Optimizer.Group group, UpdateRule rule, DType type, Rounding rounding) {
+      Arena arena,
+      Optimizer.Group group,
+      UpdateRule rule,
+      DType type,
+      Rounding rounding,
+      @Nullable Tensor anchor) {
     parameters = group.parameters();
     rateFactor = group.rateFactor();
     this.rounding = rounding;
+    this.anchor = anchor;
     for (StateTensor each : StateTensor.layout(rule, type)) {
       String what = "optimizer's " + each.name();
       tensors.put(each, arena.zeros(what, each.dtype(), each.extent().of(parameters)));
@@ -58,6 +66,11 @@ public final class OptimizerState {
   /** How its weights are rounded where they have no masters. */
   public Rounding rounding() {
     return rounding;
+  }
+
+  /** Where its weights were, flat; null where they are pulled towards zero or not at all. */
+  public @Nullable Tensor anchor() {
+    return anchor;
   }
 
   /** F32 [1], how many steps were taken. */

@@ -297,17 +297,54 @@ public final class PlainOptimizer extends Optimizer {
       Tensor masters,
       Tensor gradients,
       @Nullable Parameter tensor) {
+    List<Moment> parts = parts(state, span);
+    if (options().anchor().weight() != 0) {
+      pull(state, step, span, masters, values(parts));
+    }
     if (options().in8Bits()) {
       new QuantizedUpdate(rule().inF32(step), masters, gradients, state.moments()).run(span.from());
+      parts.forEach(Moment::release);
       return;
     }
-    List<Moment> parts = parts(state, span);
     if (tensor != null && rule() instanceof TensorRule of) {
       compute(of, state, step, tensor, masters, gradients, values(parts));
     } else {
       rule().update(step, masters, gradients, values(parts));
     }
     parts.forEach(Moment::release);
+  }
+
+  /** Moves weights towards where they were, piece by piece. */
+  private void pull(
+      OptimizerState state,
+      UpdateRule.Step step,
+      Parameters.Span span,
+      Tensor masters,
+      List<Tensor> moments) {
+    UpdateRule.Pull pull = rule().pull(step);
+    Scalar weight = new Scalar(options().anchor().weight());
+    Tensor anchor = state.anchor();
+    for (long from = 0; from < span.length(); from += PIECE) {
+      long at = from;
+      long length = Math.min(PIECE, span.length() - from);
+      Native.run(
+          "anchor",
+          () -> {
+            var w = masters.handle().narrow(0, at, length);
+            var way = anchor == null ? w.clone() : w.sub(beside(anchor, span.from() + at, w));
+            w.sub_(way.mul_(weight), new Scalar(pull.weights()));
+            if (pull.lastMoment() != 0) {
+              Tensor last = moments.get(moments.size() - 1);
+              last.handle().narrow(0, at, length).sub_(way, new Scalar(pull.lastMoment()));
+            }
+          });
+    }
+  }
+
+  /** A part of a flat tensor in the type of another. */
+  private static org.bytedeco.pytorch.Tensor beside(
+      Tensor flat, long from, org.bytedeco.pytorch.Tensor like) {
+    return flat.handle().narrow(0, from, like.numel()).to(like.scalar_type());
   }
 
   private static void compute(

@@ -110,6 +110,13 @@ final class Prodigy implements SurveyingRule {
     return List.of(Math.max(d, estimate), numerator, rate);
   }
 
+  /** What pulls a weight moves it, too. */
+  @Override
+  public Pull pull(Step step) {
+    double rate = step.numbers().get(RATE);
+    return new Pull(rate, rate);
+  }
+
   /** By the numbers of {@link #next}: the rate is still that of the d before. */
   @Override
   public void update(Step step, Tensor weights, Tensor gradients, List<Tensor> moments) {

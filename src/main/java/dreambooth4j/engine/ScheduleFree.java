@@ -66,6 +66,13 @@ final class ScheduleFree implements UpdateRule {
     return 1 - 1 / constants.beta1();
   }
 
+  /** z is pulled, and x stays: so y moves by 1 − β₁ of it, and z − y by the rest. */
+  @Override
+  public Pull pull(Step step) {
+    double rate = step.learningRate();
+    return new Pull(rate * (1 - constants.beta1()), rate * constants.beta1());
+  }
+
   @Override
   public void update(Step step, Tensor weights, Tensor gradients, List<Tensor> moments) {
     double beta1 = constants.beta1();

@@ -68,6 +68,14 @@ public interface UpdateRule {
     }
   }
 
+  /**
+   * How an {@link Anchor} moves a weight and what is remembered of it in one step.
+   *
+   * @param weights the weight goes so much of strength × distance
+   * @param lastMoment its last moment changes by so much of that, downwards as the weight does
+   */
+  record Pull(double weights, double lastMoment) {}
+
   /** A step's arithmetic on numbers in Java's memory. */
   @FunctionalInterface
   interface InF32 {
@@ -116,6 +124,11 @@ public interface UpdateRule {
    */
   default double savedAt() {
     return 0;
+  }
+
+  /** How an anchor pulls in this step, at the rate at which weights decay. */
+  default Pull pull(Step step) {
+    return new Pull(step.learningRate(), 0);
   }
 
   /** What its kernel reads its constants from, in the order that the kernel's file says. */

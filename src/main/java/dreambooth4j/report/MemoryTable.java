@@ -54,10 +54,11 @@ public final class MemoryTable {
             Precision.named(plan.compute()), MemoryAdvice.named(plan.memory())));
     lines.add(
         line(
-            "  trained weights %s%s%s, gradients %s, optimizer %s, what is frozen %s, caches %s",
+            "  trained weights %s%s%s%s, gradients %s, optimizer %s, what is frozen %s, caches %s",
             shown(plan.weights()),
             plan.masters() == 0 ? "" : " and their float32 masters " + shown(plan.masters()),
             plan.average() == 0 ? "" : " and their average " + shown(plan.average()),
+            plan.anchor() == 0 ? "" : " and the base model's beside them " + shown(plan.anchor()),
             shown(plan.gradients()),
             shown(plan.optimizer()),
             shown(plan.frozen()),

@@ -44,6 +44,7 @@ import java.util.Objects;
  * @param gradients gathered; those that are passed on are among the activations
  * @param optimizer what the optimizer remembers of each weight
  * @param average F32 weights that are the average of what trains, with use_ema
+ * @param anchor the copy of the base model's weights that anchor_weight pulls towards
  * @param frozen weights that do not train
  * @param caches latents' moments of all pictures and, where the text encoder is frozen, prompts
  * @param activations what is alive at the step's peak, by the part of the model that made it
@@ -65,6 +66,7 @@ public record MemoryPlan(
     long gradients,
     long optimizer,
     long average,
+    long anchor,
     long frozen,
     long caches,
     Map<String, Long> activations,
@@ -152,13 +154,13 @@ public record MemoryPlan(
 
   /** What lives from the first step to the last. */
   public long always() {
-    return weights + masters + gradients + optimizer + average + frozen + caches;
+    return weights + masters + gradients + optimizer + average + anchor + frozen + caches;
   }
 
   /** Tensors alive at the peak: all but the workspace. */
   public long tensors() {
     long beside = captured ? activationBytes() + pictures : Math.max(activationBytes(), pictures);
-    return Math.max(always() + beside, always() - optimizer - average + preparing);
+    return Math.max(always() + beside, always() - optimizer - average - anchor + preparing);
   }
 
   /** All of it. */
@@ -222,6 +224,7 @@ public record MemoryPlan(
               .filter(Objects::nonNull)
               .mapToLong(Tensor::ownedBytes)
               .sum();
+      long anchor = training.optimizer().anchorBytes();
       return new MemoryPlan(
           run.device(),
           config.compute(),
@@ -231,9 +234,10 @@ public record MemoryPlan(
           gathered,
           moments,
           average,
+          anchor,
           held - weights - masters - gathered,
           caches(load, textTrains),
-          step(load, training, moments + average, textTrains),
+          step(load, training, moments + average + anchor, textTrains),
           drawing(load),
           preparing(load),
           run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(trained),
@@ -325,7 +329,7 @@ public record MemoryPlan(
     /**
      * What is alive at the step's peak beyond what lives all the time.
      *
-     * @param remembered bytes of moments and averages, which the assembly made as part of the step
+     * @param remembered bytes of moments, averages and anchors, which the assembly made as part of the step
      */
     private Map<String, Long> step(
         Load load, Training training, long remembered, boolean textTrains) {

@@ -6,6 +6,7 @@ import dreambooth4j.config.EmaConfig;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.config.OptimizerConfig;
+import dreambooth4j.engine.Anchor;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Optimizer;
@@ -22,19 +23,44 @@ import java.util.List;
  * @param optimizer the rule, its constants and the norm to clip to
  * @param memory checkpointing must be decided: auto counts as not
  * @param ema the averaged weights
+ * @param anchor the pull towards the base model
  * @param loss which noise is added and what being off costs
  * @param seed decides every random draw
  */
 public record Recipe(
-    OptimizerConfig optimizer, MemoryConfig memory, EmaConfig ema, LossRecipe loss, long seed) {
+    OptimizerConfig optimizer,
+    MemoryConfig memory,
+    EmaConfig ema,
+    Anchor anchor,
+    LossRecipe loss,
+    long seed) {
+  /** Without a pull towards the base model. */
+  public Recipe(
+      OptimizerConfig optimizer, MemoryConfig memory, EmaConfig ema, LossRecipe loss, long seed) {
+    this(optimizer, memory, ema, Anchor.NONE, loss, seed);
+  }
+
   /** As a run is configured. */
   public static Recipe of(Config config) {
     return new Recipe(
         config.optimizer(),
         config.memory(),
         config.ema(),
+        anchor(config),
         LossRecipe.of(config),
         config.training().seed());
+  }
+
+  /**
+   * The pull towards the base model. Of adapters both factors of a product are pulled towards zero
+   * at half the strength: (1 − x/2)² of the product stay, which is the 1 − x of a weight's distance
+   * but for x²/4.
+   */
+  private static Anchor anchor(Config config) {
+    double weight = config.anchor().weight();
+    return config.lora().used()
+        ? new Anchor(weight / 2, null)
+        : new Anchor(weight, Precision.typeOf(config.anchor().dtype()));
   }
 
   /**
@@ -54,7 +80,7 @@ public record Recipe(
             run,
             rule,
             groups,
-            new Optimizer.Options(optimizer.maxGradNorm(), memory.use8bitAdam(), seed));
+            new Optimizer.Options(optimizer.maxGradNorm(), memory.use8bitAdam(), seed, anchor));
     made.zeroGradients();
     return made;
   }

@@ -79,6 +79,7 @@ class KilledAnywhereTest {
         config.optimizer(),
         config.lora(),
         config.ema(),
+        config.anchor(),
         config.compute(),
         config.memory(),
         config.prior(),

@@ -75,6 +75,9 @@ class MemoryPlanTest {
         "mixed_precision=no use_lora=true frozen_dtype=bf16 use_ema=true",
         "mixed_precision=no use_lora=true lora_kind=dora prior=prediction",
         "mixed_precision=bf16 use_ema=true",
+        "mixed_precision=bf16 use_ema=true anchor_weight=10",
+        "mixed_precision=no fused_backward_pass=true anchor_weight=10 anchor_dtype=fp16",
+        "mixed_precision=no use_lora=true anchor_weight=10",
         "mixed_precision=bf16 train_text_encoder=true gradient_checkpointing=true"
             + " fused_backward_pass=true max_token_length=150",
         "mixed_precision=bf16 full_bf16=true use_ema=true",

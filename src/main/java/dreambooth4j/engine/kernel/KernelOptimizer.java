@@ -26,7 +26,11 @@ import org.jspecify.annotations.Nullable;
  */
 public final class KernelOptimizer extends Optimizer {
   /** A part of a group's buffers that trains; all are views, but for gradients that arrived. */
-  private record Part(Tensor gradients, OptimizerKernels.Weights weights, List<Moment> moments) {
+  private record Part(
+      Tensor gradients,
+      OptimizerKernels.Weights weights,
+      List<Moment> moments,
+      OptimizerKernels.Pull pull) {
     void release() {
       if (weights instanceof OptimizerKernels.Masters wide) {
         wide.masters().release();
@@ -37,6 +41,9 @@ public final class KernelOptimizer extends Optimizer {
         alone.weights().release();
       }
       moments.forEach(Moment::release);
+      if (pull.anchor() != null) {
+        pull.anchor().release();
+      }
     }
   }
 
@@ -176,7 +183,7 @@ public final class KernelOptimizer extends Optimizer {
     OptimizerKernels.norm(device, sums, own);
     kernels.arrived(own, now.stopped, coefficients);
     Part part = part(state, span, gradients);
-    kernels.update(coefficients, gradients, part.weights, part.moments);
+    kernels.update(coefficients, gradients, part.weights, part.moments, part.pull);
     part.release();
     own.release();
     sums.release();
@@ -208,7 +215,8 @@ public final class KernelOptimizer extends Optimizer {
     }
     for (Gathered each : now.gathered) {
       Part part = each.part;
-      kernels.update(now.coefficients(each.state), part.gradients, part.weights, part.moments);
+      kernels.update(
+          now.coefficients(each.state), part.gradients, part.weights, part.moments, part.pull);
     }
     zeroGradients();
   }
@@ -227,7 +235,7 @@ public final class KernelOptimizer extends Optimizer {
     return null;
   }
 
-  private static Part part(OptimizerState state, Parameters.Span span, Tensor gradients) {
+  private Part part(OptimizerState state, Parameters.Span span, Tensor gradients) {
     Parameters all = state.parameters();
     Tensor weights = all.weights().rows(span.from(), span.length());
     OptimizerKernels.Weights where;
@@ -239,7 +247,13 @@ public final class KernelOptimizer extends Optimizer {
     } else {
       where = new OptimizerKernels.Masters(weights, null);
     }
+    Tensor anchor = state.anchor();
     return new Part(
-        gradients, where, state.moments().stream().map(each -> each.part(span)).toList());
+        gradients,
+        where,
+        state.moments().stream().map(each -> each.part(span)).toList(),
+        new OptimizerKernels.Pull(
+            anchor == null ? null : anchor.rows(span.from(), span.length()),
+            options().anchor().weight()));
   }
 }

@@ -29,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  * <tr><td>weights</td><td>[n]</td><td>F32; {@link Alone} BF16</td></tr>
  * <tr><td>moments</td><td>[n]</td><td>F32, or with scales U8 codes</td></tr>
  * <tr><td>scales</td><td>[⌈n / 256⌉]</td><td>F32</td></tr>
+ * <tr><td>anchor</td><td>[n]</td><td>F32, BF16 or F16</td></tr>
  * <tr><td>coefficients</td><td>[{@link #COEFFICIENTS}]</td><td>F32</td></tr>
  * <tr><td>norm, rate, lossScale, steps, stopped</td><td>[1]</td><td>F32</td></tr>
  * </table>
@@ -59,6 +60,22 @@ public final class OptimizerKernels {
    * @param first which element of the whole buffer this part begins with, a multiple of 8
    */
   public record Alone(Tensor weights, long first, Rounding rounding) implements Weights {}
+
+  /**
+   * A pull of weights before their update ({@link dreambooth4j.engine.Anchor}).
+   *
+   * @param anchor where it pulls them, [n] F32, BF16 or F16; null for zero
+   * @param weight its strength; 0 for none
+   */
+  public record Pull(@Nullable Tensor anchor, double weight) {
+    /** None. */
+    public static final Pull NONE = new Pull(null, 0);
+
+    /** What the kernels tell the types of anchors by. */
+    private int type() {
+      return anchor == null ? 0 : List.of(DType.F32, DType.BF16, DType.F16).indexOf(anchor.dtype());
+    }
+  }
 
   private static final int THREADS = 256;
   private static final int BLOCKS = 1024;
@@ -194,8 +211,9 @@ public final class OptimizerKernels {
     device.launch(new Launch(source, entry(kind), 1, 1, 32, 0, arguments));
   }
 
-  /** Updates weights and moments, and sets the gradients to zero. */
-  public void update(Tensor coefficients, Tensor gradients, Weights weights, List<Moment> moments) {
+  /** Pulls and updates weights, updates moments, and sets the gradients to zero. */
+  public void update(
+      Tensor coefficients, Tensor gradients, Weights weights, List<Moment> moments, Pull pull) {
     List<Object> arguments = new ArrayList<>(List.of(coefficients));
     boolean in8Bits = moments.get(0).scales() != null;
     if (in8Bits) {
@@ -214,6 +232,7 @@ public final class OptimizerKernels {
         arguments.add(address(moment == null ? null : moment.scales()));
       }
     }
+    arguments.addAll(List.of(Launch.orNull(pull.anchor), pull.type(), (float) pull.weight));
     arguments.add(gradients.count());
     String kind = Launch.suffix(gradients.dtype(), false);
     if (weights instanceof Alone alone) {

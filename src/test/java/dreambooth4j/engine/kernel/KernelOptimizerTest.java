@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.withinPercentage;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dreambooth4j.engine.Anchor;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Optimizer;
@@ -149,6 +150,48 @@ class KernelOptimizerTest {
       assertThat(ours.get(0).masters().toFloats()).isNotEqualTo(start);
       assertThat(ours.get(0).all().get(1).master().toFloats())
           .isEqualTo(theirs.get(0).all().get(1).master().toFloats());
+    }
+  }
+
+  static Stream<Arguments> typesAndAnchors() {
+    return ofEveryRule(
+        row(DType.F32, true, false, DType.F32),
+        row(DType.BF16, true, false, DType.F16),
+        row(DType.F16, true, true, DType.BF16),
+        row(DType.F32, true, true, null),
+        row(DType.BF16, false, false, DType.BF16),
+        row(DType.BF16, false, true, DType.F32));
+  }
+
+  /** Weights of BF16 alone are the same bits, but for an update that rounds to another number. */
+  @ParameterizedTest
+  @MethodSource("typesAndAnchors")
+  void shouldPullAsThePlainFormDoes(
+      String name, DType dtype, boolean masters, boolean in8Bits, @Nullable DType copy) {
+    try (Arena run = Arena.open("run")) {
+      List<Parameters> theirs = groups(run, dtype, masters, Parameters.Gradients.GATHERED);
+      List<Parameters> ours = groups(run, dtype, masters, Parameters.Gradients.GATHERED);
+      List<Parameters> free = groups(run, dtype, masters, Parameters.Gradients.GATHERED);
+      Optimizer.Options pulling = new Optimizer.Options(0, in8Bits, 7, new Anchor(100, copy));
+      Optimizer plain = new PlainOptimizer(run, rule(name), Optimizer.Group.alike(theirs), pulling);
+      Optimizer kernels =
+          new KernelOptimizer(
+              new Emulator(false), run, rule(name), Optimizer.Group.alike(ours), pulling);
+      Optimizer without = byKernels(run, rule(name), free, in8Bits);
+      UpdateScalars scalars = new UpdateScalars(run).write(1e-3, 1);
+      for (int step = 0; step < 4; step++) {
+        for (List<Parameters> each : List.of(theirs, ours, free)) {
+          draw(run, each, step);
+        }
+        scalars.update(plain);
+        scalars.update(kernels);
+        scalars.update(without);
+      }
+      for (int i = 0; i < 2; i++) {
+        double limit = masters ? (in8Bits ? 2e-3 : 1e-5) : 0.04;
+        same(run, ours.get(i).masters(), theirs.get(i).masters(), limit);
+        assertThat(wide(run, ours.get(i).masters())).isNotEqualTo(wide(run, free.get(i).masters()));
+      }
     }
   }
 

@@ -138,7 +138,7 @@ final class OptimizerChecks {
     }
 
     void update(OptimizerKernels.Weights where, List<Moment> with) {
-      kernels.update(coefficients, gradients, where, with);
+      kernels.update(coefficients, gradients, where, with, OptimizerKernels.Pull.NONE);
     }
   }
 
