@@ -30,6 +30,9 @@ public final class ConfigFlags implements IModelTransformer {
 
   private static final Set<Key.Group> ALL = EnumSet.allOf(Key.Group.class);
 
+  /** Commands that have use for all keys. */
+  private static final Set<String> TRAINING = Set.of("train", "bake");
+
   /** What commands have use for that do not train; they take the other keys too. */
   private static final Set<Key.Group> OF_PICTURES =
       EnumSet.of(
@@ -41,7 +44,7 @@ public final class ConfigFlags implements IModelTransformer {
 
   @Override
   public CommandSpec transform(CommandSpec command) {
-    Set<Key.Group> shown = command.name().equals("train") ? ALL : OF_PICTURES;
+    Set<Key.Group> shown = TRAINING.contains(command.name()) ? ALL : OF_PICTURES;
     int order = 0;
     for (Key.Group heading : Key.Group.values()) {
       List<OptionSpec> options =

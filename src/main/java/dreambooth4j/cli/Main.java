@@ -33,6 +33,7 @@ import picocli.CommandLine.TypeConversionException;
     subcommands = {
       TrainCommand.class,
       ClassImagesCommand.class,
+      BakeCommand.class,
       GenerateCommand.class,
       ConvertCommand.class,
       MergeCommand.class,

@@ -1,17 +1,15 @@
 package dreambooth4j.cli;
 
-import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigWriter;
+import dreambooth4j.pipeline.Origin;
 import dreambooth4j.report.MemoryTable;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.report.RunReport;
 import dreambooth4j.train.MemoryForecast;
 import dreambooth4j.train.TrainingRun;
-import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -63,38 +61,18 @@ final class TrainCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     Config config = arguments.read();
-    PrintStream err = System.err;
     if (dryRun) {
       PrintWriter out = spec.commandLine().getOut();
       out.print(ConfigWriter.toYaml(config));
       out.flush();
       Path output = config.output().outputDir();
-      try (RunReport report = new RunReport(err, output, ProgressLine.Terminal.current(), true)) {
+      try (RunReport report = new RunReport(System.err, output, ProgressLine.Terminal.current(), true)) {
         MemoryForecast memory = new TrainingRun(config, report, () -> false).dryRun();
         MemoryTable.options(memory).forEach(out::println);
         out.flush();
       }
       return 0;
     }
-    Main main = spec.root().commandLine().getCommand();
-    main.interrupt.listen(Interrupt.SAVING);
-    RunReport report =
-        new RunReport(
-            err, config.output().outputDir(), ProgressLine.Terminal.current(), main.verbose);
-    boolean done = false;
-    boolean diverged = false;
-    try (report) {
-      done = new TrainingRun(config, report, main.interrupt::requested).run(force);
-    } catch (Problem e) {
-      diverged = e.kind() == Problem.Kind.DIVERGED; // and would again: a run repeats itself
-      throw report.explained(e);
-    } finally {
-      boolean saved = main.interrupt.requested() || report.outcome().checkpointSaved();
-      if (done || (saved && !diverged)) {
-        List<String> args = spec.root().commandLine().getParseResult().originalArgs();
-        NextSteps.print(err, config, report.outcome(), args, done);
-      }
-    }
-    return done ? 0 : Interrupt.EXIT_CODE;
+    return ReportedRun.run(spec, config, Origin.BASE_MODEL, force);
   }
 }

@@ -12,7 +12,7 @@ import dreambooth4j.engine.kernel.CudaRecorder;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.LongPrompts;
-import dreambooth4j.pipeline.Models;
+import dreambooth4j.pipeline.Origin;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
 import dreambooth4j.prior.ClassImageGenerator;
@@ -33,13 +33,25 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TrainingRun {
   private final Config config;
+  private final Origin origin;
   private final RunListener listener;
   private final BooleanSupplier stop;
   private final Path output;
 
-  /** {@code stop} is looked at after each step; true saves what was learnt and ends the run. */
+  /** As the other one, from the base model's weights. */
   public TrainingRun(Config config, RunListener listener, BooleanSupplier stop) {
+    this(config, Origin.BASE_MODEL, listener, stop);
+  }
+
+  /**
+   * A run that has not begun.
+   *
+   * @param origin what the weights begin as
+   * @param stop is looked at after each step; true saves what was learnt and ends the run
+   */
+  public TrainingRun(Config config, Origin origin, RunListener listener, BooleanSupplier stop) {
     this.config = config;
+    this.origin = origin;
     this.listener = listener;
     this.stop = stop;
     this.output = config.output().outputDir();
@@ -61,7 +73,7 @@ public final class TrainingRun {
     List<Concept> concepts = Concept.scanAll(config);
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
-    ModelSource base = Models.find(config.model());
+    ModelSource base = origin.find(config);
     base.notes().forEach(listener::warning);
     OutputFolder.recover(output);
     Checkpoints checkpoints = new Checkpoints(config.output());
@@ -155,7 +167,7 @@ public final class TrainingRun {
     List<Concept> concepts = Concept.scanAll(config);
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
-    ModelSource base = Models.find(config.model());
+    ModelSource base = origin.find(config);
     return forecast(base, concepts, plan);
   }
 

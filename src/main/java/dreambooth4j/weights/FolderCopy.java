@@ -26,7 +26,7 @@ final class FolderCopy {
   void add(Set<Component> trained) {
     Set<Component> written = EnumSet.noneOf(Component.class);
     for (Component component : Component.values()) {
-      if (!base.has(component)) {
+      if (!base.has(component) && !trained.contains(component)) {
         continue;
       }
       Path folder = output.resolve(component.folder());

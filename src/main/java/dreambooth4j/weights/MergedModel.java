@@ -19,11 +19,10 @@ import java.util.Set;
  * A model with LoRAs in its weights. Nothing is held: a weight is computed when it is read, so that
  * drawing with it, training from it and writing it take what the model itself does.
  */
-public final class MergedModel implements ModelSource, AutoCloseable {
+public final class MergedModel extends DerivedSource implements AutoCloseable {
   /** A layer's change, and how many times it is added. */
   private record Change(LoraLayer layer, double strength) {}
 
-  private final ModelSource base;
   private final List<LoraUse> uses;
   private final List<LoraFile> files = new ArrayList<>();
 
@@ -31,7 +30,7 @@ public final class MergedModel implements ModelSource, AutoCloseable {
   private final Map<Component, Map<String, List<Change>>> changes = new EnumMap<>(Component.class);
 
   private MergedModel(ModelSource base, List<LoraUse> uses) {
-    this.base = base;
+    super(base);
     this.uses = List.copyOf(uses);
     if (uses.isEmpty()) {
       return;
@@ -69,21 +68,6 @@ public final class MergedModel implements ModelSource, AutoCloseable {
   }
 
   @Override
-  public Path path() {
-    return base.path();
-  }
-
-  @Override
-  public Pipeline pipeline() {
-    return base.pipeline();
-  }
-
-  @Override
-  public boolean hasZeroNegative() {
-    return base.hasZeroNegative();
-  }
-
-  @Override
   public List<String> notes() {
     List<String> notes = new ArrayList<>(base.notes());
     Map<String, String> own = ModelWriter.notesOf(base);
@@ -100,16 +84,6 @@ public final class MergedModel implements ModelSource, AutoCloseable {
               });
     }
     return notes;
-  }
-
-  @Override
-  public ComponentFiles files(Component component) {
-    return base.files(component);
-  }
-
-  @Override
-  public boolean hasWeights(Component component) {
-    return base.hasWeights(component);
   }
 
   @Override

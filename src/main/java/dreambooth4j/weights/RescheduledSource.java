@@ -5,59 +5,28 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Set;
 
 /**
  * A model whose scheduler_config.json is another: it is read with that, and a copy of it has it, so
  * that whoever draws with a model that was trained otherwise draws with what it was trained for.
- *
- * @param scheduler all values of its scheduler_config.json
  */
-public record RescheduledSource(ModelSource base, ObjectNode scheduler) implements ModelSource {
-  @Override
-  public Path path() {
-    return base.path();
-  }
+public final class RescheduledSource extends DerivedSource {
+  private final ObjectNode scheduler;
 
-  @Override
-  public Pipeline pipeline() {
-    return base.pipeline();
-  }
-
-  @Override
-  public boolean hasZeroNegative() {
-    return base.hasZeroNegative();
-  }
-
-  @Override
-  public List<String> notes() {
-    return base.notes();
-  }
-
-  @Override
-  public ComponentFiles files(Component component) {
-    return base.files(component);
+  /**
+   * The same model with another schedule.
+   *
+   * @param scheduler all values of its scheduler_config.json
+   */
+  public RescheduledSource(ModelSource base, ObjectNode scheduler) {
+    super(base);
+    this.scheduler = scheduler;
   }
 
   @Override
   public ObjectNode config(Component component) {
     return component == Component.SCHEDULER ? scheduler.deepCopy() : base.config(component);
-  }
-
-  @Override
-  public boolean hasWeights(Component component) {
-    return base.hasWeights(component);
-  }
-
-  @Override
-  public TensorSource weights(Component component) {
-    return base.weights(component);
-  }
-
-  @Override
-  public String fingerprint(Component component) {
-    return base.fingerprint(component);
   }
 
   @Override

@@ -1,0 +1,69 @@
+package dreambooth4j.cli;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.Config;
+import dreambooth4j.pipeline.Origin;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Trains a small base model from nothing. */
+@Command(
+    name = "bake",
+    mixinStandardHelpOptions = true,
+    modelTransformer = ConfigFlags.class,
+    customSynopsis = "dreambooth bake [CONFIG] [--KEY VALUE]...",
+    description =
+        "Trains a base model from random weights on a folder of captioned pictures, and leaves a"
+            + " folder that diffusers loads and train begins with. Sizes, tokenizer, VAE and noise"
+            + " schedule are those of pretrained_model_name_or_path; the weights of its UNet and"
+            + " text encoder are not read.",
+    footer = {
+      "",
+      "Ctrl-C saves the model and a checkpoint, and exits with 130.",
+      "",
+      "Examples:",
+      "  dreambooth bake src/examples/bake/config.yaml",
+      "  dreambooth bake src/examples/bake/config.yaml --resume_from_checkpoint latest"
+    },
+    sortOptions = false)
+final class BakeCommand implements Callable<Integer> {
+  @Mixin private final ConfigArguments arguments = new ConfigArguments();
+
+  @Option(
+      names = "--force",
+      description =
+          "Begin even if the run needs more memory by its plan than there is; the operating system"
+              + " may kill it halfway.")
+  boolean force;
+
+  @SuppressWarnings("NullAway.Init") // picocli sets it
+  @Spec
+  CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    Config config = arguments.read();
+    requireBakes(config);
+    return ReportedRun.run(spec, config, Origin.UNTRAINED, force);
+  }
+
+  /** What was meant for a subject would not do here what its name says. */
+  private static void requireBakes(Config config) {
+    if (config.lora().used()) {
+      throw Problem.usage(
+          "use_lora: a LoRA around random weights would be all that learns: leave it out to bake a base model");
+    }
+    if (!config.training().trainTextEncoder()) {
+      throw Problem.usage(
+          "train_text_encoder is not set: the text encoder begins with random weights, and without train_text_encoder: true it keeps them and tells the UNet little of a prompt");
+    }
+    if (config.prior().withPriorPreservation()) {
+      throw Problem.usage(
+          "with_prior_preservation: class images are drawn by a base model, and what is baked has none: leave out class_token, class_prompt and the other keys of the class images");
+    }
+  }
+}

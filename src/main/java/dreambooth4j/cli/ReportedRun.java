@@ -1,0 +1,46 @@
+package dreambooth4j.cli;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.Config;
+import dreambooth4j.pipeline.Origin;
+import dreambooth4j.report.ProgressLine;
+import dreambooth4j.report.RunReport;
+import dreambooth4j.train.TrainingRun;
+import java.io.PrintStream;
+import java.util.List;
+import picocli.CommandLine.Model.CommandSpec;
+
+/** A training run of a command: reported on standard error, and saved when it is interrupted. */
+final class ReportedRun {
+  private ReportedRun() {}
+
+  /**
+   * Runs it, and returns the command's exit code.
+   *
+   * @param origin what the weights begin as
+   * @param force begins it even if it needs more memory than there is
+   */
+  static int run(CommandSpec spec, Config config, Origin origin, boolean force) {
+    PrintStream err = System.err;
+    Main main = spec.root().commandLine().getCommand();
+    main.interrupt.listen(Interrupt.SAVING);
+    RunReport report =
+        new RunReport(
+            err, config.output().outputDir(), ProgressLine.Terminal.current(), main.verbose);
+    boolean done = false;
+    boolean diverged = false;
+    try (report) {
+      done = new TrainingRun(config, origin, report, main.interrupt::requested).run(force);
+    } catch (Problem e) {
+      diverged = e.kind() == Problem.Kind.DIVERGED; // and would again: a run repeats itself
+      throw report.explained(e);
+    } finally {
+      boolean saved = main.interrupt.requested() || report.outcome().checkpointSaved();
+      if (done || (saved && !diverged)) {
+        List<String> args = spec.root().commandLine().getParseResult().originalArgs();
+        NextSteps.print(err, config, report.outcome(), args, done);
+      }
+    }
+    return done ? 0 : Interrupt.EXIT_CODE;
+  }
+}
