@@ -38,6 +38,7 @@ import picocli.CommandLine.TypeConversionException;
       ConvertCommand.class,
       MergeCommand.class,
       ExtractCommand.class,
+      ImportCommand.class,
       InspectCommand.class,
       VerifyCommand.class,
       DoctorCommand.class

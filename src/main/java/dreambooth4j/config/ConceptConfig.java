@@ -10,6 +10,7 @@ import java.nio.file.Path;
  * @param instanceToken names the subject in prompts; may be empty
  * @param instancePrompt template of its prompts; {@code [filewords]} stands for a picture's caption
  * @param lossWeight weight of its pairs, instance and prior loss alike, beside those of others
+ * @param repeats how often an epoch shows each of its pictures
  * @param crop where its pictures are cropped
  * @param classImages its class and the class images to make
  * @param samples the pictures drawn of it to watch the training
@@ -20,6 +21,7 @@ public record ConceptConfig(
     String instanceToken,
     String instancePrompt,
     double lossWeight,
+    int repeats,
     Crop crop,
     ClassImagesConfig classImages,
     ConceptSamplesConfig samples) {
@@ -50,6 +52,14 @@ public record ConceptConfig(
           .help(
               "How much a concept's losses, of its subject and its class images alike, count beside"
                   + " those of other concepts. Of use with several concepts in concepts_list.");
+  static final Key<ConceptConfig, Integer> REPEATS =
+      KEYS.key("repeats", ValueType.whole(1, 10_000), ConceptConfig::repeats)
+          .standard(1)
+          .unit("times")
+          .help(
+              "How many times an epoch shows each of a concept's pictures, so that a concept with"
+                  + " few of them is learnt as well as the others. A folder named N_words multiplies"
+                  + " it with N for the pictures in it.");
   static final Key<ConceptConfig, Crop> CROP =
       KEYS.key("crop", Crop.TYPE, ConceptConfig::crop)
           .standard(Crop.CENTER)
@@ -73,6 +83,7 @@ public record ConceptConfig(
         Spelling.words(values.get(INSTANCE_TOKEN)),
         values.get(INSTANCE_PROMPT),
         values.get(LOSS_WEIGHT),
+        values.get(REPEATS),
         values.get(CROP),
         ClassImagesConfig.of(values, classFolder),
         ConceptSamplesConfig.of(values));
@@ -86,6 +97,7 @@ public record ConceptConfig(
         instanceToken,
         instancePrompt,
         lossWeight,
+        repeats,
         crop,
         classImages.in(dir),
         samples);

@@ -67,7 +67,7 @@ public enum OptimizerName {
   }
 
   /** What optimizer_args may hold. */
-  List<String> arguments() {
+  public List<String> arguments() {
     return arguments;
   }
 
@@ -105,7 +105,7 @@ public enum OptimizerName {
   }
 
   /** What optimizer takes: each name, and each with moments in 8 bits. */
-  static List<String> written() {
+  public static List<String> written() {
     return Stream.of(values())
         .flatMap(
             each ->
@@ -116,7 +116,7 @@ public enum OptimizerName {
   }
 
   /** One of {@link #written} for what somebody wrote, which is left as it is where it is none. */
-  static String canonical(String text) {
+  public static String canonical(String text) {
     Matcher matcher = WRITTEN.matcher(text.toLowerCase(Locale.ROOT));
     if (!matcher.matches()) {
       return text;
@@ -133,7 +133,7 @@ public enum OptimizerName {
   }
 
   /** The rule that one of {@link #written} names. */
-  static OptimizerName of(String written) {
+  public static OptimizerName of(String written) {
     return Stream.of(values())
         .filter(each -> written.endsWith(each.label))
         .findFirst()

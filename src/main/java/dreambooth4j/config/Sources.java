@@ -68,7 +68,9 @@ final class Sources {
   void addFile(Path file) {
     String text = YamlDocument.text(file);
     if (KohyaKeys.isToml(file, text)) {
-      throw Problem.usage(KohyaKeys.explainToml(file, text, NAMES));
+      throw Problem.usage(
+          "%s is TOML, as kohya's sd-scripts take it: make a configuration of it by dreambooth import %s -o config.yaml"
+              .formatted(file, file));
     }
     if (!(YamlDocument.parse(file, text) instanceof MappingNode root)) {
       throw Problem.usage(file + ":1: a configuration is a map of keys and values");

@@ -215,7 +215,7 @@ public record Concept(
             index,
             buckets.of(size.width(), size.height()),
             CropFile.of(file, config.crop()),
-            caption.repeats(),
+            caption.repeats() * config.repeats(),
             texts.stream()
                 .map(
                     text ->
