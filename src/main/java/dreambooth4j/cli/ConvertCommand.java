@@ -1,16 +1,20 @@
 package dreambooth4j.cli;
 
-import dreambooth4j.Printable;
 import dreambooth4j.Problem;
-import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.pipeline.StableDiffusion;
-import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.Conversion;
+import dreambooth4j.weights.LoraConversion;
+import dreambooth4j.weights.LoraFile;
+import dreambooth4j.weights.LoraNaming;
 import dreambooth4j.weights.ModelForm;
+import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
-import java.io.PrintStream;
+import dreambooth4j.weights.PublishedModel;
+import dreambooth4j.weights.WholeOutput;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -20,26 +24,26 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** Writes a model in another form. */
+/** Writes a model, or a LoRA, in another form. */
 @Command(
     name = "convert",
     mixinStandardHelpOptions = true,
     description =
         "Writes a model in another form: a folder as one file for ComfyUI and the web UIs, a file"
-            + " as a folder for diffusers, either with numbers of another precision.",
+            + " as a folder for diffusers, either with numbers of another precision. Writes a LoRA"
+            + " file with the names that other programs look for.",
     footer = {
       "",
       "IN stays as it is, and OUT must not be there yet. One tensor at a time is in memory. OUT"
-          + " appears when it is complete. It converts whole models: a LoRA file is given to"
-          + " generate --lora, or written into a model by merge.",
+          + " appears when it is complete. To write a LoRA into a model use merge.",
       "",
       "  dreambooth convert output/dog dog.safetensors --dtype fp16",
       "  dreambooth convert v1-5-pruned.ckpt sd15",
-      "  dreambooth convert old.ckpt new.safetensors"
+      "  dreambooth convert old.ckpt new.safetensors",
+      "  dreambooth convert pytorch_lora_weights.safetensors dog.safetensors",
+      "  dreambooth convert dog.safetensors pytorch_lora_weights.safetensors --naming diffusers"
     })
 final class ConvertCommand implements Callable<Integer> {
-  private static final long MEGABYTE = 1_000_000;
-
   @Spec
   @SuppressWarnings("NullAway.Init") // set by picocli, as all that follows
   private CommandSpec spec;
@@ -49,7 +53,7 @@ final class ConvertCommand implements Callable<Integer> {
       paramLabel = "IN",
       description =
           "The model: a .safetensors or .ckpt file, a diffusers folder, or a name in the Hugging"
-              + " Face cache.")
+              + " Face cache. Or a LoRA file, of whatever naming.")
   @SuppressWarnings("NullAway.Init")
   private String input;
 
@@ -63,58 +67,76 @@ final class ConvertCommand implements Callable<Integer> {
   @Option(
       names = "--to",
       paramLabel = "FORMAT",
-      description = "diffusers for a folder, or safetensors for one file (as OUT ends).")
+      description = "Of a model: diffusers for a folder, or safetensors for one file (as OUT ends).")
   private ModelForm.@Nullable Format format;
 
   @Option(
-      names = "--dtype",
-      description = "Precision of the weights in OUT: fp32, fp16 or bf16 (as they are in IN).")
-  private @Nullable Precision precision;
+      names = "--naming",
+      paramLabel = "NAMING",
+      description =
+          "Of a LoRA: kohya, which ComfyUI, the web UIs and InvokeAI load, or diffusers (kohya).")
+  private @Nullable LoraNaming naming;
 
-  @Option(
-      names = "--variant",
-      description = "Which of several sets of weights of a folder, such as fp16.")
-  private @Nullable String variant;
+  @Mixin private final WrittenModel written = new WrittenModel();
 
-  @Mixin private final SingleFileOptions single = new SingleFileOptions();
+  @Mixin private final ModelFlags flags = new ModelFlags();
 
   @Override
   public Integer call() {
-    PrintWriter out = spec.commandLine().getOut();
-    PrintWriter err = spec.commandLine().getErr();
-    ModelSource model = ModelSource.find(input, single.with(variant));
-    model.notes().forEach(each -> err.println(Printable.text(each)));
-    err.flush();
-    ModelForm.Format wanted = format == null ? Conversion.formatOf(output) : format;
-    if (wanted == ModelForm.Format.SAFETENSORS
-        && Conversion.formatOf(output) != ModelForm.Format.SAFETENSORS) {
-      throw Problem.usage(
-          "--to safetensors: OUT %s does not end in .safetensors, by which programs know such files"
-              .formatted(output));
+    Path lora = Path.of(input);
+    if (LoraFile.isOne(lora)) {
+      convertLora(lora);
+    } else {
+      convertModel();
     }
-    Conversion conversion =
-        new Conversion(model, output, wanted, precision == null ? null : precision.type());
-    StableDiffusion.requireFit(model);
-    run(conversion, "convert", out);
     return 0;
   }
 
-  /** Runs a conversion, shows how far it is, and says what was written. */
-  static void run(Conversion conversion, String task, PrintWriter out) {
-    long bytes = conversion.bytes();
-    int total = (int) Math.max(1, bytes / MEGABYTE);
-    PrintStream err = System.err;
-    try (ProgressLine line =
-        ProgressLine.ofMegabytes(err, task, total, ProgressLine.Terminal.current())) {
-      long[] written = {0};
-      conversion.run(
-          more -> {
-            written[0] += more;
-            line.at((int) Math.min(total - 1, written[0] / MEGABYTE));
-          });
-      line.at(total); // what is forced to the disk is there now
+  private void convertModel() {
+    if (naming != null) {
+      throw Problem.usage(
+          "--naming is for LoRA files, and %s is none: leave it out".formatted(input));
     }
-    out.printf("%s: %s of weights%n", conversion.output(), ProcessMemory.shown(bytes));
-    out.flush();
+    PrintWriter out = spec.commandLine().getOut();
+    ModelSource model = flags.find(input, spec.commandLine().getErr());
+    ModelForm.Format wanted = format == null ? Conversion.formatOf(output) : format;
+    if (wanted == ModelForm.Format.SAFETENSORS) {
+      requireEnding("--to safetensors: ");
+    }
+    Conversion conversion = written.conversion(model, output, wanted);
+    StableDiffusion.requireFit(model);
+    WrittenModel.run(conversion, "convert", out);
+  }
+
+  /** What it is for is found by its names and shapes. */
+  private void convertLora(Path lora) {
+    if (format != null) {
+      throw Problem.usage(
+          "--to is for models, and %s is a LoRA: use --naming kohya or --naming diffusers"
+              .formatted(lora));
+    }
+    requireEnding("IN %s is a LoRA: ".formatted(lora));
+    WholeOutput.requireFree(output);
+    Path config = flags.config();
+    List<ModelSource> models =
+        config == null ? PublishedModel.all() : List.of(ModelSource.find(config.toString(), ModelOptions.NONE));
+    LoraNaming wanted = naming == null ? LoraNaming.KOHYA : naming;
+    try (LoraConversion conversion =
+        LoraConversion.open(lora, models, StableDiffusion::layers)) {
+      conversion.write(output, wanted, written.type());
+      PrintWriter out = spec.commandLine().getOut();
+      out.printf(
+          "%s: a LoRA of %s, in the naming of %s%n",
+          output, conversion.summary(), wanted.name().toLowerCase(Locale.ROOT));
+      out.flush();
+    }
+  }
+
+  private void requireEnding(String why) {
+    if (Conversion.formatOf(output) != ModelForm.Format.SAFETENSORS) {
+      throw Problem.usage(
+          "%sOUT %s does not end in .safetensors, by which programs know such files"
+              .formatted(why, output));
+    }
   }
 }

@@ -1,12 +1,12 @@
 package dreambooth4j.cli;
 
-import dreambooth4j.Printable;
 import dreambooth4j.Problem;
+import dreambooth4j.config.FloatType;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.report.ProgressLine;
+import dreambooth4j.train.Precision;
 import dreambooth4j.weights.LoraExtraction;
 import dreambooth4j.weights.LoraNaming;
-import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.WholeOutput;
 import java.io.PrintStream;
@@ -15,7 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -89,14 +88,9 @@ final class ExtractCommand implements Callable<Integer> {
       defaultValue = "fp16",
       description = "Precision of the LoRA's numbers: fp32, fp16 or bf16 (${DEFAULT-VALUE}).")
   @SuppressWarnings("NullAway.Init")
-  private Precision precision;
+  private FloatType precision;
 
-  @Option(
-      names = "--variant",
-      description = "Which of several sets of weights of folders, such as fp16.")
-  private @Nullable String variant;
-
-  @Mixin private final SingleFileOptions single = new SingleFileOptions();
+  @Mixin private final ModelFlags flags = new ModelFlags();
 
   @Override
   public Integer call() {
@@ -110,7 +104,7 @@ final class ExtractCommand implements Callable<Integer> {
     }
     WholeOutput.requireFree(output);
     LoraExtraction extraction =
-        new LoraExtraction(model(base), model(trained), rank, precision.type());
+        new LoraExtraction(model(base), model(trained), rank, Precision.typeOf(precision));
     LoraExtraction.Result result;
     PrintStream err = System.err;
     try (Arena run = Arena.open("extract");
@@ -136,13 +130,9 @@ final class ExtractCommand implements Callable<Integer> {
 
   /** A model; where the other is a single file, what describes that is not for a folder. */
   private ModelSource model(String name) {
-    boolean isFolder = !isFile(name) && (isFile(base) || isFile(trained));
-    ModelSource model =
-        ModelSource.find(name, isFolder ? ModelOptions.variant(variant) : single.with(variant));
     PrintWriter err = spec.commandLine().getErr();
-    model.notes().forEach(each -> err.println(Printable.text(each)));
-    err.flush();
-    return model;
+    boolean isFolder = !isFile(name) && (isFile(base) || isFile(trained));
+    return isFolder ? flags.findFolder(name, err) : flags.find(name, err);
   }
 
   private static boolean isFile(String name) {

@@ -139,13 +139,7 @@ final class GenerateCommand implements Callable<Integer> {
               + " noise of the seed.")
   private @Nullable Path latents;
 
-  @Option(
-      names = "--variant",
-      paramLabel = "TEXT",
-      description = "Read the weights of this variant, such as fp16: *.fp16.safetensors.")
-  private @Nullable String variant;
-
-  @Mixin private final SingleFileOptions single = new SingleFileOptions();
+  @Mixin private final ModelFlags flags = new ModelFlags();
 
   @Mixin private final LoraOption lora = new LoraOption();
 
@@ -187,7 +181,7 @@ final class GenerateCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     long chosenSeed = seed == null ? new SecureRandom().nextInt(Integer.MAX_VALUE) : seed;
     Path file = PictureFiles.place(output, chosenSeed);
-    ModelSource base = ModelSource.find(model, single.with(variant));
+    ModelSource base = flags.find(model);
     try (MergedModel merged = MergedModel.of(base, lora.uses())) {
       draw(merged, file, chosenSeed, out);
     }

@@ -1,14 +1,13 @@
 package dreambooth4j.cli;
 
-import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.weights.Conversion;
 import dreambooth4j.weights.MergedModel;
+import dreambooth4j.weights.ModelForm;
 import dreambooth4j.weights.ModelSource;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -55,17 +54,9 @@ final class MergeCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init")
   private Path output;
 
-  @Option(
-      names = "--dtype",
-      description = "Precision of the weights in OUT: fp32, fp16 or bf16 (as they are in MODEL).")
-  private @Nullable Precision precision;
+  @Mixin private final WrittenModel written = new WrittenModel();
 
-  @Option(
-      names = "--variant",
-      description = "Which of several sets of weights of a folder, such as fp16.")
-  private @Nullable String variant;
-
-  @Mixin private final SingleFileOptions single = new SingleFileOptions();
+  @Mixin private final ModelFlags flags = new ModelFlags();
 
   @Override
   public Integer call() {
@@ -75,18 +66,10 @@ final class MergeCommand implements Callable<Integer> {
               + " convert.");
     }
     PrintWriter out = spec.commandLine().getOut();
-    PrintWriter err = spec.commandLine().getErr();
-    ModelSource base = ModelSource.find(model, single.with(variant));
-    base.notes().forEach(each -> err.println(Printable.text(each)));
-    err.flush();
+    ModelSource base = flags.find(model, spec.commandLine().getErr());
     try (MergedModel merged = MergedModel.of(base, lora.uses())) {
-      Conversion conversion =
-          new Conversion(
-              merged,
-              output,
-              Conversion.formatOf(output),
-              precision == null ? null : precision.type());
-      ConvertCommand.run(conversion, "merge", out);
+      ModelForm.Format format = Conversion.formatOf(output);
+      WrittenModel.run(written.conversion(merged, output, format), "merge", out);
       out.printf("%d layers changed%n", merged.changedLayers());
     }
     out.flush();

@@ -1,6 +1,5 @@
 package dreambooth4j.config;
 
-import dreambooth4j.config.ComputeConfig.FrozenType;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -9,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  * @param weight its strength, beside the learning rate; 0 for none
  * @param dtype type of the copy of the base model's weights, where one is kept
  */
-public record AnchorConfig(double weight, FrozenType dtype) {
+public record AnchorConfig(double weight, FloatType dtype) {
   static final Section<AnchorConfig> KEYS = new Section<>(Key.Group.TRAINING);
 
   static final Key<AnchorConfig, Double> ANCHOR_WEIGHT =
@@ -21,9 +20,9 @@ public record AnchorConfig(double weight, FrozenType dtype) {
                   + " 2e-6; more keeps other words better and the subject less; 0 turns it"
                   + " off. It takes 4 bytes of memory a weight, with use_lora none.");
 
-  static final Key<AnchorConfig, FrozenType> ANCHOR_DTYPE =
-      KEYS.key("anchor_dtype", ValueType.oneOf(FrozenType.class), AnchorConfig::dtype)
-          .standard(FrozenType.FP32)
+  static final Key<AnchorConfig, FloatType> ANCHOR_DTYPE =
+      KEYS.key("anchor_dtype", ValueType.oneOf(FloatType.class), AnchorConfig::dtype)
+          .standard(FloatType.FP32)
           .help(
               "With anchor_weight, number type of the copy of the base model's weights: fp16 and"
                   + " bf16 take 2 bytes of memory a weight instead of 4, and pull towards the"

@@ -21,7 +21,7 @@ public record ComputeConfig(
     boolean fullBf16,
     boolean allowTf32,
     CudaGraph cudaGraph,
-    @Nullable FrozenType frozenDtype) {
+    @Nullable FloatType frozenDtype) {
   static final Section<ComputeConfig> KEYS = new Section<>(Key.Group.COMPUTE);
 
   static final Key<ComputeConfig, Target> DEVICE =
@@ -52,8 +52,8 @@ public record ComputeConfig(
                   + " weight and rounds each update at random. Needs mixed_precision: bf16; for"
                   + " GPUs on which that alone does not fit.");
 
-  static final Key<ComputeConfig, FrozenType> FROZEN_DTYPE =
-      KEYS.key("frozen_dtype", ValueType.oneOf(FrozenType.class), ComputeConfig::frozenDtype)
+  static final Key<ComputeConfig, FloatType> FROZEN_DTYPE =
+      KEYS.key("frozen_dtype", ValueType.oneOf(FloatType.class), ComputeConfig::frozenDtype)
           .otherwise("fp32, with full_bf16 bf16")
           .help(
               "Number type of the models that do not train, the VAE and a text encoder that stays as"
@@ -109,15 +109,15 @@ public record ComputeConfig(
   /** The same with what does not train in BF16. */
   public ComputeConfig frozenInBf16() {
     return new ComputeConfig(
-        device, mixedPrecision, fullBf16, allowTf32, cudaGraph, FrozenType.BF16);
+        device, mixedPrecision, fullBf16, allowTf32, cudaGraph, FloatType.BF16);
   }
 
   /** The type in which what does not train is held and computed. */
-  public FrozenType frozen() {
+  public FloatType frozen() {
     if (frozenDtype != null) {
       return frozenDtype;
     }
-    return fullBf16 ? FrozenType.BF16 : FrozenType.FP32;
+    return fullBf16 ? FloatType.BF16 : FloatType.FP32;
   }
 
   /** Whether whole steps are captured. */
@@ -144,22 +144,6 @@ public record ComputeConfig(
     CPU,
     /** The first GPU that CUDA shows. */
     CUDA;
-
-    /** The name in configuration files. */
-    @Override
-    public String toString() {
-      return name().toLowerCase(Locale.ROOT);
-    }
-  }
-
-  /** The type of what does not train. */
-  public enum FrozenType {
-    /** F32. */
-    FP32,
-    /** BF16. */
-    BF16,
-    /** F16. */
-    FP16;
 
     /** The name in configuration files. */
     @Override

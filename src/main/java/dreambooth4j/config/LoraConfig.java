@@ -1,6 +1,5 @@
 package dreambooth4j.config;
 
-import dreambooth4j.config.ComputeConfig.FrozenType;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import java.nio.file.Path;
 import java.util.List;
@@ -202,7 +201,7 @@ public record LoraConfig(
   }
 
   private static void checkTypes(Values run) {
-    boolean frozenInFp16 = run.orNull(ComputeConfig.FROZEN_DTYPE) == FrozenType.FP16;
+    boolean frozenInFp16 = run.orNull(ComputeConfig.FROZEN_DTYPE) == FloatType.FP16;
     if (frozenInFp16 && run.get(ComputeConfig.MIXED_PRECISION) == MixedPrecision.NO) {
       run.error(
           "frozen_dtype: fp16 with use_lora computes in fp16, which needs a loss scale: set mixed_precision: fp16, or frozen_dtype: bf16");

@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
 public record OutputConfig(
     Path outputDir,
     SaveAs saveModelAs,
-    ComputeConfig.@Nullable FrozenType savePrecision,
+    @Nullable FloatType savePrecision,
     int checkpointingSteps,
     int saveEmbeddingEvery,
     double checkpointingMinutes,
@@ -75,10 +75,10 @@ public record OutputConfig(
                   + " diffusers loads; safetensors writes one file, named as output_dir is, in it,"
                   + " which ComfyUI and the web UIs load; both writes the two. A LoRA is saved as"
                   + " lora_files says.");
-  static final Key<OutputConfig, ComputeConfig.FrozenType> SAVE_PRECISION =
+  static final Key<OutputConfig, FloatType> SAVE_PRECISION =
       KEYS.key(
               "save_precision",
-              ValueType.oneOf(ComputeConfig.FrozenType.class),
+              ValueType.oneOf(FloatType.class),
               OutputConfig::savePrecision)
           .otherwise("fp32 for what trained, the rest as it is in the base model")
           .help(

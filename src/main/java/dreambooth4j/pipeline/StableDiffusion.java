@@ -19,6 +19,7 @@ import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Export;
 import dreambooth4j.weights.FolderPlan;
 import dreambooth4j.weights.Group;
+import dreambooth4j.weights.ModelLayers;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.ModelWriter;
 import dreambooth4j.weights.NewFiles;
@@ -184,6 +185,14 @@ public final class StableDiffusion implements AutoCloseable {
     try (Arena dry = Arena.open("check", OpBackend.dry(Device.CPU));
         StableDiffusion model = load(dry, source)) {
       model.own.forEach(group -> requireFit(source, group));
+    }
+  }
+
+  /** The layers of a model that adapters lie around, by its configurations alone. */
+  public static ModelLayers layers(ModelSource source) {
+    try (Arena dry = Arena.open("layers", OpBackend.dry(Device.CPU));
+        StableDiffusion model = load(dry, source)) {
+      return ModelLayers.of(model.groups);
     }
   }
 

@@ -4,7 +4,7 @@ import static dreambooth4j.engine.ProcessMemory.shown;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig;
-import dreambooth4j.config.ComputeConfig.FrozenType;
+import dreambooth4j.config.FloatType;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.train.MemoryForecast;
@@ -68,7 +68,7 @@ final class MemoryAdvice {
     for (MemoryConfig each : forecast.allowed(compute)) {
       addWay(compute, each, "");
     }
-    if (ways.isEmpty() && compute.frozen() == FrozenType.FP32) {
+    if (ways.isEmpty() && compute.frozen() == FloatType.FP32) {
       ComputeConfig frozen = compute.frozenInBf16();
       addWay(frozen, least(frozen), " + frozen_dtype bf16");
     }

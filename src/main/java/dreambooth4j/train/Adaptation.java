@@ -1,7 +1,7 @@
 package dreambooth4j.train;
 
-import dreambooth4j.config.ComputeConfig;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.FloatType;
 import dreambooth4j.config.LoraConfig;
 import dreambooth4j.config.LoraConfig.Targets;
 import dreambooth4j.config.OutputConfig;
@@ -113,7 +113,7 @@ final class Adaptation {
           case SAFETENSORS -> Set.of(ModelForm.Format.SAFETENSORS);
           case BOTH -> Set.of(ModelForm.Format.DIFFUSERS, ModelForm.Format.SAFETENSORS);
         };
-    ComputeConfig.FrozenType precision = output.savePrecision();
+    FloatType precision = output.savePrecision();
     return new ModelForm(formats, precision == null ? null : Precision.typeOf(precision));
   }
 

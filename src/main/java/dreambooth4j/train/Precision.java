@@ -3,6 +3,7 @@ package dreambooth4j.train;
 import dreambooth4j.config.ComputeConfig;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.FloatType;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
@@ -73,12 +74,12 @@ public final class Precision {
 
   /** What a LoRA's file holds its numbers in. */
   static DType ofLoraFile(Config config) {
-    ComputeConfig.FrozenType said = config.output().savePrecision();
+    FloatType said = config.output().savePrecision();
     return said != null ? typeOf(said) : config.lora().half() ? DType.F16 : DType.F32;
   }
 
   /** The engine's name of a type. */
-  static DType typeOf(ComputeConfig.FrozenType type) {
+  public static DType typeOf(FloatType type) {
     return switch (type) {
       case FP32 -> DType.F32;
       case BF16 -> DType.BF16;

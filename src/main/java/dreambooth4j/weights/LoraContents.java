@@ -1,5 +1,6 @@
 package dreambooth4j.weights;
 
+import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
@@ -32,6 +33,11 @@ final class LoraContents {
       }
       Tensor converted = arena.allocate(factor.label(), dtype, made.shape());
       converted.copyFrom(made);
+      if (dtype == DType.F16 && !converted.isFinite()) {
+        throw Problem.data(
+            "%s of layer %s has numbers that fp16 cannot hold: write the LoRA in bf16 or fp32"
+                .formatted(factor.label(), layer.name()));
+      }
       return converted;
     }
   }

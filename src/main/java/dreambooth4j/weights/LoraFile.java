@@ -2,13 +2,17 @@ package dreambooth4j.weights;
 
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * A file of adapters (LoRA, LoHa, LoKr, with DoRA or without), open for reading, in whatever naming
@@ -41,13 +45,25 @@ public final class LoraFile implements AutoCloseable {
     }
   }
 
+  /** Whether a name is that of a LoRA file: of one that holds factors of layers. */
+  public static boolean isOne(Path path) {
+    if (!Files.isRegularFile(path)) {
+      return false;
+    }
+    try (TensorSource file = TensorFiles.open(path)) {
+      return file.tensors().keySet().stream()
+          .map(LoraFactor::in)
+          .anyMatch(found -> found != null && found.factor() != LoraFactor.ALPHA);
+    }
+  }
+
   /**
    * Opens a file and compares it with a model's layers; of its tensors only the alphas are read.
    *
    * @throws Problem when it cannot be read, holds something else, or is for another model
    */
   public static LoraFile open(Path path, ModelLayers model) {
-    Safetensors file = Safetensors.open(path);
+    TensorSource file = TensorFiles.open(path);
     try {
       return new LoraFile(file, model);
     } catch (RuntimeException e) {
@@ -126,6 +142,14 @@ public final class LoraFile implements AutoCloseable {
               .formatted(file.path(), info.name(), value));
     }
     return value;
+  }
+
+  /** What its numbers are held in; F32 where they are of several types. */
+  DType type() {
+    Set<DType> types = EnumSet.noneOf(DType.class);
+    layers.forEach(layer -> types.addAll(layer.types()));
+    DType first = types.iterator().next();
+    return types.size() == 1 && first.bytes() <= DType.F32.bytes() ? first : DType.F32;
   }
 
   /** The file. */

@@ -2,11 +2,14 @@ package dreambooth4j.weights;
 
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.LowRank;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.Set;
 
 /**
  * One layer's adapter as a file holds it: LoRA, LoHa or LoKr, with DoRA's magnitude or without. Its
@@ -68,6 +71,32 @@ public final class LoraLayer {
   /** What alpha is divided by; empty where the change is not scaled. */
   public OptionalLong rank() {
     return change.rank();
+  }
+
+  /** The types of its factors. */
+  Set<DType> types() {
+    Set<DType> types = EnumSet.noneOf(DType.class);
+    tensors.byFactor().values().forEach(info -> types.add(info.dtype()));
+    return types;
+  }
+
+  /** Adds the layer to what is to be written, as the file holds it; that stays open until then. */
+  void addTo(LoraContents contents) {
+    tensors
+        .byFactor()
+        .forEach(
+            (factor, info) ->
+                contents.add(layer, factor, shape(info), arena -> tensors.read(arena, factor)));
+    OptionalLong rank = change.rank();
+    contents.alpha(layer, rank.isEmpty() ? 1 : scale * rank.getAsLong());
+  }
+
+  /** As the file has it, but for norms: {@code [out]}, or {@code [1, in]} if they are of inputs. */
+  private long[] shape(TensorInfo info) {
+    if (!info.equals(tensors.byFactor().get(LoraFactor.MAGNITUDE))) {
+      return info.sizes();
+    }
+    return magnitudeAxis == 0 ? new long[] {info.count()} : new long[] {1, info.count()};
   }
 
   /** Whether there is such a factor. */

@@ -31,7 +31,7 @@ final class LoraMetadata {
 
   /** Of adapters around a model's layers. */
   static LoraMetadata of(LoraCard card, ModelSource base) {
-    boolean velocity = Prediction.isVelocity(base);
+    boolean velocity = SaidPrediction.isVelocity(base);
     return new LoraMetadata(card, BaseKind.of(base, velocity), velocity);
   }
 
@@ -55,7 +55,6 @@ final class LoraMetadata {
     put.accept(
         "modelspec.date",
         LocalDateTime.now(ZoneOffset.UTC).truncatedTo(ChronoUnit.SECONDS).toString());
-    put.accept("modelspec.hash_sha256", "0x" + hash);
     put.accept("modelspec.prediction_type", velocity ? "v" : "epsilon");
     put.accept("modelspec.trigger_phrase", card.trigger());
     if (card.width() > 0) {
@@ -67,9 +66,10 @@ final class LoraMetadata {
     put.accept("ss_base_model_version", base.kohya());
     put.accept("ss_v2", base.isSecond() ? "True" : "False");
     put.accept("ss_output_name", card.title());
-    put.accept("sshs_model_hash", hash);
     network(contents).forEach(put);
     card.training().forEach(put);
+    put.accept("modelspec.hash_sha256", "0x" + hash);
+    put.accept("sshs_model_hash", hash);
     return entries;
   }
 

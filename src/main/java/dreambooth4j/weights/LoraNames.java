@@ -17,6 +17,9 @@ final class LoraNames {
 
   private static final String TEXT_MODEL = "text_model.";
 
+  /** What peft's own files have in front of the names of the one model that they are around. */
+  private static final String PEFT = "base_model.model.";
+
   private final ModelLayers layers;
   private final NameTable original;
   private final Map<String, Layer> bySpelling = new HashMap<>();
@@ -56,7 +59,8 @@ final class LoraNames {
 
   /** The layer that a file calls so; null if this model has none. */
   @Nullable Layer layer(String spelling) {
-    return bySpelling.get(spelling);
+    return bySpelling.get(
+        spelling.startsWith(PEFT) ? spelling.substring(PEFT.length()) : spelling);
   }
 
   /** The spelling of kohya's scripts, which ComfyUI, A1111, Forge and InvokeAI read. */
@@ -93,6 +97,9 @@ final class LoraNames {
     String bare = bare(layer);
     for (String prefix : new String[] {TEXT_MODEL, ""}) {
       add(folder + "." + prefix + bare, layer);
+      if (!layers.isSdxl()) {
+        add(prefix + bare, layer); // of two text encoders it is not known which
+      }
       add(underscored("lora_te%s_%s%s".formatted(number, prefix, bare)), layer);
       if (number.equals("1")) {
         add(underscored("lora_te_" + prefix + bare), layer);
@@ -120,18 +127,18 @@ final class LoraNames {
         : layer.name();
   }
 
-  /** The shape of a factor where its layer is a convolution or not: as many axes as its weight. */
+  /** The shape of a factor in a file: of LoRA's, as many axes as the weight of its layer. */
   long[] shape(LoraContents.Item item) {
     List<Long> weight = layers.of(item.layer().component()).get(item.layer().name());
     if (weight == null) {
       throw new IllegalStateException("the model has no layer " + item.layer());
     }
     List<Long> shape = new ArrayList<>(item.shape());
-    if (item.factor() == LoraFactor.MAGNITUDE) {
-      shape = new ArrayList<>(weight.subList(0, 1));
-    }
     while (item.factor().isLora() && shape.size() < weight.size()) {
       shape.add(1L);
+    }
+    if (item.factor().isLora()) {
+      shape = shape.subList(0, weight.size()); // some write linear layers with axes of 1 behind
     }
     return shape.stream().mapToLong(Long::longValue).toArray();
   }

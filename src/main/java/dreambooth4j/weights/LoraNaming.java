@@ -40,7 +40,13 @@ public enum LoraNaming {
       for (LoraContents.Item each : contents.items()) {
         if (!each.factor().isLora()) {
           throw Problem.usage(
-              "diffusers loads no LoHa and no LoKr: save them in kohya's naming alone");
+              "diffusers loads no LoHa, no LoKr and no LoRA with a core (%s of layer %s): write it in kohya's naming alone, or into a model with merge"
+                  .formatted(each.factor().label(), each.layer().name()));
+        }
+        if (each.factor() == LoraFactor.MAGNITUDE && each.shape().size() > 1) {
+          throw Problem.usage(
+              "layer %s has DoRA's norms of inputs, as old files of LyCORIS have, and diffusers knows those of outputs alone: write it in kohya's naming, or into a model with merge"
+                  .formatted(each.layer().name()));
         }
         writer.add(
             LoraNames.diffusers(each.layer()) + "." + each.factor().label(),

@@ -52,7 +52,7 @@ public final class LoraWriter implements Export {
   public LoraWriter(
       ModelSource base, Form form, LongToDoubleFunction alphas, Supplier<LoraCard> card) {
     this.names = new LoraNames(ModelLayers.of(base));
-    this.velocity = Prediction.isVelocity(base);
+    this.velocity = SaidPrediction.isVelocity(base);
     this.kind = BaseKind.of(base, velocity);
     this.form = form;
     this.alphas = alphas;

@@ -1,6 +1,8 @@
 package dreambooth4j.weights;
 
+import dreambooth4j.Problem;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,6 +17,18 @@ import org.jspecify.annotations.Nullable;
  */
 public record ModelOptions(
     @Nullable String variant, @Nullable Path config, @Nullable String prediction) {
+  private static final List<String> PREDICTIONS =
+      List.of(SaidPrediction.NOISE, SaidPrediction.VELOCITY);
+
+  /** Checks what the UNet is said to predict. */
+  public ModelOptions {
+    if (prediction != null && !PREDICTIONS.contains(prediction)) {
+      throw Problem.usage(
+          "prediction_type must be %s, found %s"
+              .formatted(String.join(" or ", PREDICTIONS), prediction));
+    }
+  }
+
   /** No choice made. */
   public static final ModelOptions NONE = new ModelOptions(null, null, null);
 

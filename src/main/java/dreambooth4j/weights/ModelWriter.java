@@ -149,7 +149,7 @@ public final class ModelWriter implements Export {
 
   /** The file's metadata are those that Stability AI's standard asks for, and our notes. */
   private SafetensorsWriter single(OriginalTensors tensors, Map<String, String> notes, Path file) {
-    boolean velocity = Prediction.isVelocity(base);
+    boolean velocity = SaidPrediction.isVelocity(base);
     String title = String.valueOf(file.getFileName()).replaceFirst("\\.safetensors$", "");
     SafetensorsWriter writer =
         new SafetensorsWriter()
@@ -162,11 +162,11 @@ public final class ModelWriter implements Export {
             .metadata("modelspec.title", title)
             .metadata("modelspec.prediction_type", velocity ? "v" : "epsilon");
     if (velocity && base.pipeline() == Pipeline.STABLE_DIFFUSION_XL) {
-      writer.mark(Prediction.VELOCITY_MARK);
+      writer.mark(SaidPrediction.VELOCITY_MARK);
     }
     if (velocity
         && base.config(Component.SCHEDULER).path(FamilyConfigs.ZERO_TERMINAL).asBoolean()) {
-      writer.mark(Prediction.ZERO_TERMINAL_MARK);
+      writer.mark(SaidPrediction.ZERO_TERMINAL_MARK);
     }
     notesOf(base).forEach(writer::metadata);
     new TreeMap<>(notes).forEach(writer::metadata);

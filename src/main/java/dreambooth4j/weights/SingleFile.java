@@ -44,7 +44,7 @@ final class SingleFile implements ModelSource {
    *     here
    */
   static SingleFile open(Path path, ModelOptions options) {
-    try (TensorSource tensors = tensors(path)) {
+    try (TensorSource tensors = TensorFiles.open(path)) {
       Family family = OriginalNames.family(tensors);
       FamilyConfigs configs;
       if (options.config() == null) {
@@ -53,17 +53,17 @@ final class SingleFile implements ModelSource {
       } else {
         configs = FamilyConfigs.of(ModelFolder.open(options.config(), null), family, path);
       }
-      Prediction prediction = Prediction.of(tensors, family, options);
+      SaidPrediction prediction = SaidPrediction.of(tensors, family, options);
       boolean published = options.config() == null;
       if (prediction.isKnown() || published) {
         configs.predict(prediction.value());
       }
-      if (configs.prediction().equals(Prediction.VELOCITY)
-          && tensors.tensors().containsKey(Prediction.ZERO_TERMINAL_MARK)) {
+      if (configs.prediction().equals(SaidPrediction.VELOCITY)
+          && tensors.tensors().containsKey(SaidPrediction.ZERO_TERMINAL_MARK)) {
         configs.endInNoise();
       }
-      if (published && family == Family.SD2 && prediction.value().equals(Prediction.NOISE)) {
-        configs.drawAt(Prediction.SIDE_OF_NOISE);
+      if (published && family == Family.SD2 && prediction.value().equals(SaidPrediction.NOISE)) {
+        configs.drawAt(SaidPrediction.SIDE_OF_NOISE);
       }
       OriginalNames names = OriginalNames.of(tensors, family, configs);
       SingleFile file = new SingleFile(path, names, configs);
@@ -83,11 +83,6 @@ final class SingleFile implements ModelSource {
       }
       return file;
     }
-  }
-
-  /** The tensors of a file, under the names that it has. */
-  private static TensorSource tensors(Path path) {
-    return TorchFile.isOne(path) ? TorchFile.open(path) : Safetensors.open(path);
   }
 
   @Override
@@ -129,7 +124,7 @@ final class SingleFile implements ModelSource {
           "%s: expected a whole model, found no tensor of its %s: get the file that has all parts"
               .formatted(path, component.folder()));
     }
-    TensorSource tensors = tensors(path);
+    TensorSource tensors = TensorFiles.open(path);
     try {
       return new DiffusersTensors(tensors, own);
     } catch (RuntimeException e) {

@@ -213,13 +213,6 @@ class ConvertCommandTest {
     assertThat(folder.resolve("folder")).doesNotExist();
   }
 
-  @Test
-  void shouldSayWhatALoraIsGivenTo() throws IOException {
-    Ran ran = convert(GOLDENS.resolve("lora/sdxl-all.kohya.safetensors"), "folder");
-    assertThat(ran.exitCode()).isEqualTo(3);
-    assertThat(ran.err()).contains("this is a LoRA", "generate --lora", "merge");
-  }
-
   private static Tensor norm(Arena run) {
     return run.zeros("norm", DType.F16, 768);
   }

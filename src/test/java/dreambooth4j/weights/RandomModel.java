@@ -24,7 +24,9 @@ public final class RandomModel {
 
   /** Writes it. */
   public static void main(String[] args) {
-    PublishedModel model = PublishedModel.of(Family.valueOf(args[0].toUpperCase(Locale.ROOT)));
+    Family family = Family.valueOf(args[0].toUpperCase(Locale.ROOT));
+    PublishedModel model = PublishedModel.of(family);
+    var index = FamilyConfigs.published(family, model.path()).index();
     DType type = DType.valueOf(args[1]);
     Path output = Path.of(args[2]);
     try (Arena run = Arena.open("random");
@@ -50,7 +52,7 @@ public final class RandomModel {
       }
       changes.add(
           output.resolve(ModelFolder.INDEX),
-          StagedFiles.Body.of(SingleFile.json(model.configs().index())));
+          StagedFiles.Body.of(SingleFile.json(index)));
       changes.commit();
     }
   }

@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param reason why, in words
  * @param isKnown whether somebody said so, rather than that it is usual
  */
-record Prediction(String value, String reason, boolean isKnown) {
+record SaidPrediction(String value, String reason, boolean isKnown) {
   /** Steps after which the published SD 2 that predicts noise was saved. */
   private static final String STEPS_OF_NOISE = "875000";
 
@@ -28,23 +28,23 @@ record Prediction(String value, String reason, boolean isKnown) {
   static final int SIDE_OF_NOISE = 64;
 
   /** Looks for it. */
-  static Prediction of(TensorSource file, Family family, ModelOptions options) {
+  static SaidPrediction of(TensorSource file, Family family, ModelOptions options) {
     if (options.prediction() != null) {
-      return new Prediction(options.prediction(), "as prediction_type says", true);
+      return new SaidPrediction(options.prediction(), "as prediction_type says", true);
     }
     String said = said(file.metadata().get("modelspec.prediction_type"));
     if (said != null) {
-      return new Prediction(said, "as its modelspec.prediction_type says", true);
+      return new SaidPrediction(said, "as its modelspec.prediction_type says", true);
     }
     if (file.tensors().containsKey(VELOCITY_MARK)) {
-      return new Prediction(VELOCITY, "as its tensor v_pred says", true);
+      return new SaidPrediction(VELOCITY, "as its tensor v_pred says", true);
     }
     if (family != Family.SD2) {
-      return new Prediction(NOISE, usual(family), false);
+      return new SaidPrediction(NOISE, usual(family), false);
     }
     return STEPS_OF_NOISE.equals(file.metadata().get("global_step"))
-        ? new Prediction(NOISE, "as its 875,000 steps say", true)
-        : new Prediction(VELOCITY, usual(family), false);
+        ? new SaidPrediction(NOISE, "as its 875,000 steps say", true)
+        : new SaidPrediction(VELOCITY, usual(family), false);
   }
 
   /** Whether a model predicts velocity, as its scheduler_config.json says. */
