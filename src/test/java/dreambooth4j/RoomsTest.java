@@ -4,6 +4,10 @@ import static com.tngtech.archunit.base.DescribedPredicate.not;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.belongToAnyOf;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.type;
+import static com.tngtech.archunit.core.domain.JavaCall.Predicates.target;
+import static com.tngtech.archunit.core.domain.properties.HasName.Predicates.nameMatching;
+import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
@@ -17,6 +21,7 @@ import dreambooth4j.engine.Boxed;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
+import java.nio.file.Files;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -123,6 +128,19 @@ class RoomsTest {
         .callMethod(Var.class, "handle")
         .orShould()
         .dependOnClassesThat(belongToAnyOf(Native.class, Boxed.class))
+        .check(ALL);
+  }
+
+  /** Java's own streams throw what nobody catches where a folder cannot be read to its end. */
+  @Test
+  void shouldListFoldersInOnePlaceOnly() {
+    noClasses()
+        .that()
+        .doNotBelongToAnyOf(FolderEntries.class)
+        .should()
+        .callMethodWhere(
+            target(owner(type(Files.class)))
+                .and(target(nameMatching("list|walk|find|newDirectoryStream"))))
         .check(ALL);
   }
 

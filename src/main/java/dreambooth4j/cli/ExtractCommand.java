@@ -8,6 +8,7 @@ import dreambooth4j.train.Precision;
 import dreambooth4j.weights.LoraExtraction;
 import dreambooth4j.weights.LoraNaming;
 import dreambooth4j.weights.ModelSource;
+import dreambooth4j.weights.StagedFiles;
 import dreambooth4j.weights.WholeOutput;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -103,6 +104,7 @@ final class ExtractCommand implements Callable<Integer> {
               .formatted(output));
     }
     WholeOutput.requireFree(output);
+    StagedFiles.requireWritable(output);
     LoraExtraction extraction =
         new LoraExtraction(model(base), model(trained), rank, Precision.typeOf(precision));
     LoraExtraction.Result result;

@@ -10,6 +10,7 @@ import dreambooth4j.report.PictureParameters;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.MergedModel;
 import dreambooth4j.weights.ModelSource;
+import dreambooth4j.weights.StagedFiles;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -181,6 +182,7 @@ final class GenerateCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     long chosenSeed = seed == null ? new SecureRandom().nextInt(Integer.MAX_VALUE) : seed;
     Path file = PictureFiles.place(output, chosenSeed);
+    StagedFiles.requireWritable(file);
     ModelSource base = flags.find(model);
     try (MergedModel merged = MergedModel.of(base, lora.uses())) {
       draw(merged, file, chosenSeed, out);

@@ -1,7 +1,7 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.Nearest;
 import dreambooth4j.Printable;
-import dreambooth4j.config.Spelling;
 import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
@@ -46,7 +46,7 @@ final class Misuse {
     Optional<String> meant =
         name.length() < LEAST_TO_GUESS
             ? Optional.empty()
-            : Spelling.nearest(name, longNames.stream().map(Misuse::plain).toList());
+            : Nearest.word(name, longNames.stream().map(Misuse::plain).toList());
     return shown
         + meant
             .flatMap(near -> longNames.stream().filter(n -> plain(n).equals(near)).findFirst())

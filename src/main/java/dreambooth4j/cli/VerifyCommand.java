@@ -1,5 +1,6 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.verify.Check;
 import dreambooth4j.verify.Verifier;
@@ -93,11 +94,10 @@ final class VerifyCommand implements Callable<Integer> {
 
   /** The cases that lie in a folder, by name. */
   private static List<Path> cases(Path folder) {
-    try (Stream<Path> files = Files.list(folder)) {
-      return files
+    try {
+      return FolderEntries.of(folder).stream()
           .filter(file -> String.valueOf(file.getFileName()).matches(".+\\.(safetensors|json)"))
           .filter(file -> !String.valueOf(file.getFileName()).equals("model_index.json"))
-          .sorted()
           .toList();
     } catch (IOException e) {
       throw Problem.data(folder + " cannot be listed: " + Problem.why(e));

@@ -2,6 +2,7 @@ package dreambooth4j.config;
 
 import static java.util.Objects.requireNonNull;
 
+import dreambooth4j.Nearest;
 import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Layer.Raw;
@@ -244,7 +245,7 @@ final class Sources {
     }
     String guess =
         errors.size() < MOST_ERRORS
-            ? Spelling.nearest(name, NAMES).map(k -> "; did you mean " + k + "?").orElse("")
+            ? Nearest.word(name, NAMES).map(k -> "; did you mean " + k + "?").orElse("")
             : "";
     return "%s: unknown key %s%s".formatted(origin, Printable.shortened(name), guess);
   }

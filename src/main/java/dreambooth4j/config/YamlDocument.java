@@ -1,5 +1,6 @@
 package dreambooth4j.config;
 
+import dreambooth4j.Nearest;
 import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
 import java.nio.ByteBuffer;
@@ -85,7 +86,7 @@ final class YamlDocument {
   static String text(Path file) {
     try {
       if (Files.notExists(file)) {
-        throw Problem.usage(file + ": there is no such file");
+        throw Problem.usage(file + ": there is no such file" + Nearest.hint(file));
       }
       ByteBuffer bytes = ByteBuffer.wrap(content(file));
       String text = StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();

@@ -117,7 +117,7 @@ public record Concept(
             folder.pictures(),
             file -> scan(file, index, config, run.data().captions(), prompts, buckets))) {
       if (each.picture != null) {
-        pictures.add(each.picture);
+        pictures.add(each.picture.masked(folder.masks().get(each.picture.file())));
         if (each.uncaptioned) {
           uncaptioned.add(each.picture.file());
         }

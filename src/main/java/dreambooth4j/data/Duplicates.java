@@ -12,7 +12,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** Finds files with the content of one before them. Only files of equal size are read. */
+/**
+ * Finds files with the content of one before them. Only files of equal size are read, and none that
+ * is too large for a picture.
+ */
 final class Duplicates {
   private Duplicates() {}
 
@@ -25,7 +28,8 @@ final class Duplicates {
     }
     List<Path> candidates = new ArrayList<>();
     for (int i = 0; i < files.size(); i++) {
-      if (bySize.getOrDefault(sizes.get(i), List.of()).size() > 1) {
+      long size = sizes.get(i);
+      if (size <= PictureFile.MOST_BYTES && bySize.getOrDefault(size, List.of()).size() > 1) {
         candidates.add(files.get(i));
       }
     }

@@ -7,7 +7,6 @@ import dreambooth4j.config.Crop;
 import java.awt.image.BufferedImage;
 import java.io.EOFException;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -114,7 +113,7 @@ public final class ImageReader {
 
   private static BufferedImage decoded(Opened picture, int every) throws IOException {
     if (picture.type == FileType.Jpeg) {
-      requireFewScans(picture.file);
+      requireFewScans(picture);
     }
     javax.imageio.ImageReader reader = picture.reader;
     List<String> warnings = new ArrayList<>();
@@ -130,14 +129,12 @@ public final class ImageReader {
     return image;
   }
 
-  private static void requireFewScans(Path file) throws IOException {
-    try (InputStream in = RegularFile.stream(file)) {
-      int scans = JpegScans.count(in);
-      if (scans > JpegScans.MOST) {
-        throw Problem.data(
-            "%s has %,d scans, which take forever to decode; pictures have at most %d: save it anew"
-                .formatted(file, scans, JpegScans.MOST));
-      }
+  private static void requireFewScans(Opened picture) throws IOException {
+    int scans = JpegScans.count(PictureStream.whole(picture.file, picture.channel));
+    if (scans > JpegScans.MOST) {
+      throw Problem.data(
+          "%s has %,d scans, which take forever to decode; pictures have at most %d: save it anew"
+              .formatted(picture.file, scans, JpegScans.MOST));
     }
   }
 
@@ -173,6 +170,7 @@ public final class ImageReader {
   /** Opens a picture, works on it, closes it, and names the file in whatever goes wrong. */
   private static <T> T open(Path file, Work<T> work) {
     try (FileChannel channel = RegularFile.channel(file)) {
+      PictureFile.requirePictureSize(file, channel.size());
       return decoded(file, channel, work);
     } catch (IOException e) {
       throw new Problem(Problem.Kind.DATA, file + " cannot be read: " + Problem.why(e), e);
@@ -184,7 +182,7 @@ public final class ImageReader {
     List<PictureStream.Range> parts =
         switch (type) {
           case Png -> PngChunks.of(file, channel).pixels();
-          case Gif -> GifBlocks.pictureOf(file, channel.size());
+          case Gif -> GifBlocks.pictureOf(PictureStream.whole(file, channel));
           default -> List.of(new PictureStream.Range(0, channel.size()));
         };
     try (ImageInputStream in = new PictureStream(file, channel, parts, PictureStream.LONGEST)) {

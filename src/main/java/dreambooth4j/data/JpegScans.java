@@ -1,10 +1,7 @@
 package dreambooth4j.data;
 
-import java.io.BufferedInputStream;
-import java.io.DataInputStream;
 import java.io.EOFException;
 import java.io.IOException;
-import java.io.InputStream;
 
 /**
  * How many scans a JPEG file has. A decoder goes over the whole picture in each, so that a few
@@ -20,11 +17,10 @@ final class JpegScans {
   private JpegScans() {}
 
   /** Counts them; a file that ends too soon is the decoder's affair. */
-  static int count(InputStream file) throws IOException {
-    DataInputStream in = new DataInputStream(new BufferedInputStream(file, 1 << 16));
+  static int count(PictureStream in) throws IOException {
     int scans = 0;
     try {
-      in.skipNBytes(2);
+      in.seek(2);
       while (true) {
         int marker = nextMarker(in);
         if (marker == END_OF_IMAGE) {
@@ -33,7 +29,7 @@ final class JpegScans {
         if (marker == START_OF_SCAN) {
           scans++;
         }
-        in.skipNBytes(Math.max(0, in.readUnsignedShort() - 2));
+        in.skipBytes(Math.max(0, in.readUnsignedShort() - 2));
       }
     } catch (EOFException e) {
       return scans;
@@ -41,7 +37,7 @@ final class JpegScans {
   }
 
   /** The next marker that a segment follows, whatever coded data lie before it. */
-  private static int nextMarker(DataInputStream in) throws IOException {
+  private static int nextMarker(PictureStream in) throws IOException {
     while (true) {
       int value = in.readUnsignedByte();
       while (value == 0xFF) {

@@ -1,8 +1,8 @@
 package dreambooth4j.data;
 
 import dreambooth4j.Problem;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,9 +15,9 @@ public final class LossMask {
 
   private LossMask() {}
 
-  /** Whether a file is a mask by its name, so that it is no picture. */
+  /** Whether a picture file is a mask by its name, upper case or lower, so that it is no picture. */
   static boolean isMask(Path file) {
-    return Caption.stem(file).endsWith(MARK);
+    return Caption.stem(file).toLowerCase(Locale.ROOT).endsWith(MARK);
   }
 
   /** The name, without extension, of the picture that a mask is of. */
@@ -26,24 +26,14 @@ public final class LossMask {
     return stem.substring(0, stem.length() - MARK.length());
   }
 
-  /** The mask beside a picture; null if there is none. */
-  public static @Nullable Path beside(Path picture) {
-    for (String extension : new String[] {"png", "jpg", "jpeg", "webp", "bmp"}) {
-      Path mask = picture.resolveSibling(Caption.stem(picture) + MARK + "." + extension);
-      if (Files.isRegularFile(mask)) {
-        return mask;
-      }
-    }
-    return null;
-  }
-
   /**
    * The mask of a view as a grey picture of its size; null where there is none: all counts.
    *
+   * @param mask the file, of any format that pictures have; null where the picture's own opacity
+   *     says what counts
    * @throws Problem if the mask cannot be read, or has other proportions than the picture
    */
-  public static @Nullable Pixels of(View view) {
-    Path mask = beside(view.file());
+  public static @Nullable Pixels of(View view, @Nullable Path mask) {
     if (mask == null) {
       Pixels opacity = ImageReader.opacity(view.file(), view.bucket(), view.crop());
       return opacity == null || !view.mirrored() ? opacity : opacity.hflip();

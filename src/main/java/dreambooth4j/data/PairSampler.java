@@ -127,13 +127,16 @@ public final class PairSampler {
 
   /**
    * What it draws from, in short, to tell another data set by: how many there are and a digest of
-   * names, sizes in bytes, prompts, and how often each comes.
+   * names, sizes in bytes, masks, prompts, and how often each comes.
    */
   public Map<String, String> contents() {
     Digest instances = new Digest();
     for (PictureRow row : rows) {
       for (Picture each : row.variants) {
         instances.add(each.file(), each.bucket() + "\n" + each.instancePrompt());
+        if (each.mask() != null) {
+          instances.add(each.mask(), "mask");
+        }
       }
     }
     Digest priors = new Digest();

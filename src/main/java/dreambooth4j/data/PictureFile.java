@@ -12,8 +12,6 @@ import com.drew.metadata.MetadataException;
 import com.drew.metadata.exif.ExifIFD0Directory;
 import com.drew.metadata.exif.ExifReader;
 import dreambooth4j.Problem;
-import dreambooth4j.RegularFile;
-import java.io.BufferedInputStream;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -51,7 +49,19 @@ final class PictureFile {
   private static final Map<FileType, String> CAMERA_FORMATS =
       Map.of(FileType.Heif, "HEIC", FileType.Avif, "AVIF");
 
+  /** What the largest picture that is read has without compression, and some. */
+  static final long MOST_BYTES = 2L << 30;
+
   private PictureFile() {}
+
+  /** Refuses a file that no picture fills: to read it to its end could take hours. */
+  static void requirePictureSize(Path file, long bytes) {
+    if (bytes > MOST_BYTES) {
+      throw Problem.data(
+          "%s has %,d bytes; a picture has at most %,d: save it anew, or remove it"
+              .formatted(file, bytes, MOST_BYTES));
+    }
+  }
 
   /** A file name's extension in lower case, without its dot; empty if it has none. */
   static String extension(Path file) {
@@ -145,11 +155,10 @@ final class PictureFile {
       return TiffMetadataReader.readMetadata(file.toFile());
     }
     if (type == FileType.Jpeg || type == FileType.WebP) {
-      try (InputStream in = new BufferedInputStream(RegularFile.stream(file))) {
-        return type == FileType.WebP
-            ? WebpMetadataReader.readMetadata(in)
-            : JpegMetadataReader.readMetadata(in, List.of(new ExifReader()));
-      }
+      InputStream in = PictureStream.whole(file, open).asInput();
+      return type == FileType.WebP
+          ? WebpMetadataReader.readMetadata(in)
+          : JpegMetadataReader.readMetadata(in, List.of(new ExifReader()));
     }
     Metadata metadata = new Metadata();
     if (type == FileType.Png) {

@@ -1,32 +1,34 @@
 package dreambooth4j.data;
 
+import dreambooth4j.FolderEntries;
+import dreambooth4j.Nearest;
 import dreambooth4j.Problem;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigWriter;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The pictures in a folder and the folders below it, by name, and what else lies there.
  *
  * @param pictures files with a picture's extension, sorted, none of the same content as another
+ * @param masks which of them have a file that says what counts in the loss, and its path
  * @param skipped how many other files and folders there are, by reason; captions are not among them
  */
-public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
+public record PictureFolder(
+    List<Path> pictures, Map<Path, Path> masks, Map<String, Integer> skipped) {
   /** What a review keeps beside the pictures; it is passed over, and not worth a word. */
   public static final String REVIEW = ".review";
 
@@ -76,7 +78,7 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
      */
     public PictureFolder list(Path folder) {
       if (!Files.isDirectory(folder)) {
-        String what = Files.exists(folder) ? "is no folder" : "is not there";
+        String what = Files.exists(folder) ? "is no folder" : "is not there" + Nearest.hint(folder);
         throw Problem.data(
             "%s %s: give the folder that the pictures lie in".formatted(folder, what));
       }
@@ -128,6 +130,7 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
     private final List<String> captions;
     private final Deque<Path> links = new ArrayDeque<>();
     private final List<Path> pictures = new ArrayList<>();
+    private final List<Path> masks = new ArrayList<>();
     private final List<Path> companions = new ArrayList<>();
     private final Map<String, Integer> skipped = new TreeMap<>();
     private int met;
@@ -165,25 +168,19 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
     }
 
     private List<Path> entries(Path root, Path folder) {
-      try (Stream<Path> entries = Files.list(folder)) {
-        List<Path> sorted = entries.sorted().toList();
-        met += sorted.size();
+      try {
+        List<Path> entries = FolderEntries.of(folder);
+        met += entries.size();
         if (met > MOST_FILES) {
           throw Problem.data(
               "%s and the folders below it hold more than %,d files: give the folder that the pictures lie in, and look for links to other folders there"
                   .formatted(root, MOST_FILES));
         }
-        return sorted;
-      } catch (UncheckedIOException e) {
-        throw notListed(folder, e.getCause());
+        return entries;
       } catch (IOException e) {
-        throw notListed(folder, e);
+        throw new Problem(
+            Problem.Kind.DATA, "%s cannot be listed: %s".formatted(folder, Problem.why(e)), e);
       }
-    }
-
-    private static Problem notListed(Path folder, @Nullable IOException e) {
-      String why = e == null ? "it cannot be read" : Problem.why(e);
-      return new Problem(Problem.Kind.DATA, "%s cannot be listed: %s".formatted(folder, why), e);
     }
 
     private void enter(Path root, Path folder) {
@@ -206,9 +203,9 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
       String extension = PictureFile.extension(file);
       if (!Files.isRegularFile(file)) {
         skip(Files.exists(file) ? "pipe, device or socket" : "link that leads nowhere");
-      } else if (isPicture(file) && !LossMask.isMask(file)) {
-        pictures.add(file);
-      } else if (isCaption(extension) || COMPANIONS.contains(extension) || isPicture(file)) {
+      } else if (isPicture(file)) {
+        (LossMask.isMask(file) ? masks : pictures).add(file);
+      } else if (isCaption(extension) || COMPANIONS.contains(extension)) {
         companions.add(file);
       } else {
         skip("no picture (" + (extension.isEmpty() ? "no extension" : "." + extension) + ")");
@@ -241,23 +238,48 @@ public record PictureFolder(List<Path> pictures, Map<String, Integer> skipped) {
     PictureFolder result() {
       Collections.sort(pictures);
       Set<Path> stems = new HashSet<>();
-      pictures.forEach(picture -> stems.add(picture.resolveSibling(Caption.stem(picture))));
+      pictures.forEach(picture -> stems.add(stem(picture)));
+      Map<Path, Path> masks = masks(stems);
       for (Path file : companions) {
-        String stem = isPicture(file) ? LossMask.pictureOf(file) : Caption.stem(file);
-        if (!stems.contains(file.resolveSibling(stem))) {
+        if (!stems.contains(stem(file))) {
           String extension = PictureFile.extension(file);
           skip(
-              isPicture(file)
-                  ? "mask without a picture"
-                  : isCaption(extension)
-                      ? "caption without a picture"
-                      : "no picture (." + extension + ")");
+              isCaption(extension)
+                  ? "caption without a picture"
+                  : "no picture (." + extension + ")");
         }
       }
       Set<Path> duplicates = Duplicates.among(pictures);
       duplicates.forEach(file -> skip("duplicate"));
       pictures.removeAll(duplicates);
-      return new PictureFolder(List.copyOf(pictures), Collections.unmodifiableMap(skipped));
+      Map<Path, Path> ofPictures = new HashMap<>();
+      for (Path picture : pictures) {
+        Path mask = masks.get(stem(picture));
+        if (mask != null) {
+          ofPictures.put(picture, mask);
+        }
+      }
+      return new PictureFolder(
+          List.copyOf(pictures), Map.copyOf(ofPictures), Collections.unmodifiableMap(skipped));
+    }
+
+    /** The masks by the path, without extension, of the picture that they are of. */
+    private Map<Path, Path> masks(Set<Path> stems) {
+      Collections.sort(masks);
+      Map<Path, Path> found = new HashMap<>();
+      for (Path mask : masks) {
+        Path of = mask.resolveSibling(LossMask.pictureOf(mask));
+        if (!stems.contains(of)) {
+          skip("mask without a picture");
+        } else if (found.putIfAbsent(of, mask) != null) {
+          skip("second mask of a picture");
+        }
+      }
+      return found;
+    }
+
+    private static Path stem(Path file) {
+      return file.resolveSibling(Caption.stem(file));
     }
   }
 }

@@ -2,6 +2,7 @@ package dreambooth4j.data;
 
 import dreambooth4j.Problem;
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.nio.ByteBuffer;
@@ -17,7 +18,7 @@ import javax.imageio.stream.ImageInputStreamImpl;
  * A picture's bytes for a decoder, which is not trusted to come to an end: some take what lies
  * beyond the file's end for zeros and go on, so that a WebP file of 165 bytes keeps one busy for
  * minutes. Sound files make them try a few dozen times at most; here such a decoder ends with an
- * error, and so does one that still asks for bytes when its time is over.
+ * error, and so does whoever still asks for bytes when the time is over.
  */
 final class PictureStream extends ImageInputStreamImpl {
   /** A part of a file, in bytes. */
@@ -46,6 +47,11 @@ final class PictureStream extends ImageInputStreamImpl {
 
   private int beyond;
 
+  /** All of an open file, which stays the caller's. */
+  static PictureStream whole(Path path, FileChannel file) throws IOException {
+    return new PictureStream(path, file, List.of(new Range(0, file.size())), LONGEST);
+  }
+
   /** Of these parts of an open file, which stays the caller's. */
   PictureStream(Path path, FileChannel file, List<Range> parts, Duration longest) {
     this.path = path;
@@ -53,8 +59,10 @@ final class PictureStream extends ImageInputStreamImpl {
     this.deadline = now() + longest.toNanos();
     long end = 0;
     for (Range part : parts) {
-      ranges.put(end, part);
-      end += part.length;
+      if (part.length > 0) {
+        ranges.put(end, part);
+        end += part.length;
+      }
     }
     this.length = end;
   }
@@ -77,20 +85,39 @@ final class PictureStream extends ImageInputStreamImpl {
     return buffer.get() & 0xFF;
   }
 
+  /** All that is asked for and there: {@code readInt} and its like take less for the end. */
   @Override
   public int read(byte[] bytes, int offset, int count) throws IOException {
     checkClosed();
     bitOffset = 0;
-    if (count == 0) {
-      return 0;
+    int done = 0;
+    while (done < count && fill()) {
+      int part = Math.min(count - done, buffer.remaining());
+      buffer.get(bytes, offset + done, part);
+      streamPos += part;
+      done += part;
     }
-    if (!fill()) {
-      return -1;
-    }
-    int read = Math.min(count, buffer.remaining());
-    buffer.get(bytes, offset, read);
-    streamPos += read;
-    return read;
+    return done == 0 && count > 0 ? -1 : done;
+  }
+
+  /** The same bytes, from where this stands, for readers that take such a stream. */
+  InputStream asInput() {
+    return new InputStream() {
+      @Override
+      public int read() throws IOException {
+        return PictureStream.this.read();
+      }
+
+      @Override
+      public int read(byte[] bytes, int offset, int count) throws IOException {
+        return PictureStream.this.read(bytes, offset, count);
+      }
+
+      @Override
+      public long skip(long count) throws IOException {
+        return skipBytes(count);
+      }
+    };
   }
 
   /** Has the buffer stand at the stream's position; false at the end. */

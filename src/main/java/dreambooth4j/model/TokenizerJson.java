@@ -97,6 +97,7 @@ final class TokenizerJson {
    * @throws Problem when the vocabulary lacks it
    */
   long special(String token) {
+    TokenizerParts.requireShort(where, token);
     ArrayNode added = root.withArrayProperty("added_tokens");
     for (JsonNode each : added) {
       if (each.path("content").asText().equals(token)) {

@@ -178,6 +178,15 @@ final class TokenizerParts {
     }
   }
 
+  /** Refuses a special token that is too long to be one. */
+  static void requireShort(String where, String token) {
+    if (token.length() > LONGEST_ADDED) {
+      throw Problem.data(
+          "%s: expected a special token of at most %d letters, found %d: %s"
+              .formatted(where, LONGEST_ADDED, token.length(), Printable.shortened(token)));
+    }
+  }
+
   private void addedTokens(JsonNode tokens) {
     if (!isLeftOut(tokens) && !(tokens.isArray() && tokens.size() <= MOST_ADDED)) {
       throw foreign("added_tokens", tokens);

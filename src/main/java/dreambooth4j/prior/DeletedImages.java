@@ -1,5 +1,6 @@
 package dreambooth4j.prior;
 
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.data.PictureFolder;
@@ -8,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
-import java.util.stream.Stream;
 
 /**
  * Class images that somebody deleted in a review: they lie in {@code .review/deleted} of their
@@ -34,8 +34,10 @@ public record DeletedImages(Path folder) {
     if (!Files.isDirectory(deleted)) {
       return List.of();
     }
-    try (Stream<Path> files = Files.walk(deleted)) {
-      return files.filter(file -> file.toString().endsWith(".png")).toList();
+    try {
+      return FolderEntries.below(deleted).stream()
+          .filter(file -> file.toString().endsWith(".png"))
+          .toList();
     } catch (IOException e) {
       throw new Problem(
           Problem.Kind.DATA, "%s cannot be listed: %s".formatted(deleted, Problem.why(e)), e);
@@ -83,9 +85,9 @@ public record DeletedImages(Path folder) {
     String name = String.valueOf(picture.getFileName());
     String stem = name.replaceFirst("\\.[^.]*$", "");
     Path folder = picture.resolveSibling(".").normalize();
-    try (Stream<Path> files = Files.list(folder)) {
+    try {
       List<Path> same =
-          files
+          FolderEntries.of(folder).stream()
               .filter(file -> !file.equals(picture) && Files.isRegularFile(file))
               .filter(
                   file ->

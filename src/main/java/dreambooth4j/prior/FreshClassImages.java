@@ -1,5 +1,6 @@
 package dreambooth4j.prior;
 
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
@@ -12,7 +13,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.BooleanSupplier;
-import java.util.stream.Stream;
 
 /**
  * Class images made anew every few epochs, so that a run sees more of what the base model draws
@@ -76,8 +76,8 @@ public final class FreshClassImages {
 
   /** Removes what an earlier run made: other settings or another base model may have made it. */
   public void forget() {
-    try (Stream<Path> files = Files.list(config.output().outputDir())) {
-      files
+    try {
+      FolderEntries.of(config.output().outputDir()).stream()
           .filter(each -> String.valueOf(each.getFileName()).matches("class_images-\\d+"))
           .filter(Files::isDirectory)
           .forEach(this::remove);
@@ -91,8 +91,8 @@ public final class FreshClassImages {
     for (Concept each : concepts) {
       Path dir = generation.resolve(each.config().name());
       if (Files.isDirectory(dir)) {
-        try (Stream<Path> files = Files.list(dir)) {
-          for (Path file : files.toList()) {
+        try {
+          for (Path file : FolderEntries.of(dir)) {
             if (String.valueOf(file.getFileName()).matches(OURS)) {
               Files.delete(file);
             }

@@ -379,7 +379,7 @@ final class DataPage {
 
   /** What of a picture counts, to be laid over it; null if all of it does, or its opacity says. */
   private @Nullable Image mask(Picture picture) {
-    Path mask = masks() ? LossMask.beside(picture.file()) : null;
+    Path mask = masks() ? picture.mask() : null;
     try {
       return mask == null ? null : Image.of(Thumbnail.of(mask, MASK_SIDE));
     } catch (Problem e) {
@@ -391,7 +391,7 @@ final class DataPage {
     if (!masks()) {
       return "";
     }
-    Path mask = LossMask.beside(picture.file());
+    Path mask = picture.mask();
     return mask == null
         ? "no mask file: where the picture is transparent it does not count, otherwise all of it does"
         : "masked by " + mask.getFileName() + ": what is dark here counts little";

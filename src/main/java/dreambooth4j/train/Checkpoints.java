@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import static java.util.Objects.requireNonNull;
 
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.config.OutputConfig;
 import dreambooth4j.weights.StagedFiles;
@@ -14,7 +15,6 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** The checkpoints of a run: {@code checkpoint-<step>} folders in its output folder. */
@@ -106,11 +106,9 @@ final class Checkpoints {
 
   /** Removes the folders of those that a process was killed over. */
   static void removeEmpty(Path output) throws IOException {
-    try (Stream<Path> files = Files.list(output)) {
-      files
-          .filter(file -> step(file) >= 0 && Files.isDirectory(file))
-          .forEach(StagedFiles::removeIfEmpty);
-    }
+    FolderEntries.of(output).stream()
+        .filter(file -> step(file) >= 0 && Files.isDirectory(file))
+        .forEach(StagedFiles::removeIfEmpty);
   }
 
   /**
@@ -135,10 +133,12 @@ final class Checkpoints {
     }
     List<Path> found = new ArrayList<>();
     Map<Path, FileTime> written = new HashMap<>();
-    try (Stream<Path> files = Files.list(output)) {
-      for (Path file : files.filter(f -> step(f) >= 0 && Checkpoint.isComplete(f)).toList()) {
-        found.add(file);
-        written.put(file, Checkpoint.written(file));
+    try {
+      for (Path file : FolderEntries.of(output)) {
+        if (step(file) >= 0 && Checkpoint.isComplete(file)) {
+          found.add(file);
+          written.put(file, Checkpoint.written(file));
+        }
       }
     } catch (IOException e) {
       throw Problem.data(output + " cannot be read: " + Problem.why(e));

@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
@@ -15,7 +16,6 @@ import dreambooth4j.weights.LoraWriter;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Base64;
@@ -27,7 +27,6 @@ import java.util.TreeMap;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** What a run's LoRA files are called, and what they say of themselves. */
@@ -123,15 +122,15 @@ final class LoraCards {
 
   private static @Nullable Path newestSample(Path output, String concept) {
     Path folder = output.resolve("samples");
-    try (Stream<Path> files = Files.list(folder)) {
-      return files
+    try {
+      return FolderEntries.of(folder).stream()
           .filter(
               file ->
                   String.valueOf(file.getFileName())
                       .matches("\\d{6,}-" + Pattern.quote(concept) + "\\.png"))
           .max(Comparator.comparing(file -> String.valueOf(file.getFileName())))
           .orElse(null);
-    } catch (IOException | UncheckedIOException e) {
+    } catch (IOException e) {
       return null; // there is no such folder yet
     }
   }

@@ -1,5 +1,6 @@
 package dreambooth4j.train;
 
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigWriter;
@@ -60,12 +61,9 @@ final class OutputFolder implements AutoCloseable {
   }
 
   private List<Path> modelsOnTheWay() throws IOException {
-    try (Stream<Path> files = Files.list(path)) {
-      return files
-          .filter(file -> String.valueOf(file.getFileName()).matches(MODEL + "\\d{1,10}"))
-          .sorted()
-          .toList();
-    }
+    return FolderEntries.of(path).stream()
+        .filter(file -> String.valueOf(file.getFileName()).matches(MODEL + "\\d{1,10}"))
+        .toList();
   }
 
   /**
@@ -209,11 +207,9 @@ final class OutputFolder implements AutoCloseable {
   private void sweep() throws IOException {
     FolderChanges.finish(path);
     StagedFiles.sweep(path);
-    try (Stream<Path> files = Files.list(path)) {
-      for (Path each : files.filter(Files::isDirectory).toList()) {
-        if (String.valueOf(each.getFileName()).matches(WITH_PARTS)) {
-          sweepBelow(each);
-        }
+    for (Path each : FolderEntries.of(path)) {
+      if (Files.isDirectory(each) && String.valueOf(each.getFileName()).matches(WITH_PARTS)) {
+        sweepBelow(each);
       }
     }
     Path cache = config.output().cacheDir();
@@ -223,10 +219,8 @@ final class OutputFolder implements AutoCloseable {
     Checkpoints.removeEmpty(path);
   }
 
-  private static void sweepBelow(Path folder) throws IOException {
-    try (Stream<Path> all = Files.walk(folder, DEPTH_OF_PARTS)) {
-      all.filter(Files::isDirectory).forEach(StagedFiles::sweep);
-    }
+  private static void sweepBelow(Path folder) {
+    FolderEntries.foldersBelow(folder, DEPTH_OF_PARTS).forEach(StagedFiles::sweep);
   }
 
   /**

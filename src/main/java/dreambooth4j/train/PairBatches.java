@@ -27,6 +27,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Pairs of pictures as a step takes them: latents and prompts. Every draw is a function of (seed,
@@ -95,19 +96,20 @@ final class PairBatches {
     float[] all = new float[rows.size() * height * width];
     Arrays.fill(all, 1);
     for (int i = 0; i < batch.pairs().size(); i++) {
-      float[] own = mask(rows.get(i), view(rows.get(i), batch.bucket(), step), factor);
+      Path file = batch.pairs().get(i).instance().mask();
+      float[] own = mask(file, rows.get(i), view(rows.get(i), batch.bucket(), step), factor);
       System.arraycopy(own, 0, all, i * height * width, own.length);
     }
     return arena.floats("mask", all, rows.size(), height, width);
   }
 
   /** Of a picture without a mask, nothing. */
-  private float[] mask(BatchRow row, View view, int factor) {
+  private float[] mask(@Nullable Path file, BatchRow row, View view, int factor) {
     float[] known = masks.get(view);
     if (known != null) {
       return known;
     }
-    Pixels pixels = LossMask.of(view);
+    Pixels pixels = LossMask.of(view, file);
     float[] made =
         pixels == null
             ? new float[0]

@@ -1,13 +1,14 @@
 package dreambooth4j.verify;
 
+import dreambooth4j.FolderEntries;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.nio.file.PathMatcher;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -177,14 +178,15 @@ public final class CudaLibraries {
 
   /** In the order of their names, the highest version first. */
   private static List<Path> matching(Path folder, String glob) {
-    List<Path> found = new ArrayList<>();
-    try (DirectoryStream<Path> all = Files.newDirectoryStream(folder, glob)) {
-      all.forEach(found::add);
-    } catch (IOException | UncheckedIOException e) {
+    PathMatcher matcher = folder.getFileSystem().getPathMatcher("glob:" + glob);
+    try {
+      return FolderEntries.of(folder).stream()
+          .filter(entry -> matcher.matches(entry.getFileName()))
+          .sorted(Collections.reverseOrder())
+          .toList();
+    } catch (IOException e) {
       return List.of();
     }
-    found.sort(Collections.reverseOrder());
-    return found;
   }
 
   /** Where a library lies; null if nowhere. */

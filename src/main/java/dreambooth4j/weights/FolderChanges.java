@@ -4,10 +4,10 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.FileStore;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -323,8 +323,8 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
       Files.deleteIfExists(staged);
       return;
     }
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(staged)) {
-      for (Path file : files) {
+    try {
+      for (Path file : FolderEntries.of(staged)) {
         Files.delete(file);
       }
     } catch (NoSuchFileException e) {

@@ -1,6 +1,7 @@
 package dreambooth4j.weights;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
 import dreambooth4j.Sha256;
@@ -191,9 +192,9 @@ public final class ModelFolder implements ModelSource {
               .formatted(folder, component.weightsFile(variant), SEE));
     }
     List<String> found;
-    try (Stream<Path> files = Files.list(folder)) {
+    try {
       found =
-          files
+          FolderEntries.of(folder).stream()
               .map(file -> String.valueOf(file.getFileName()))
               .filter(name -> name.matches(".*\\.(safetensors|bin|ckpt|pt|pth|msgpack)"))
               .sorted()

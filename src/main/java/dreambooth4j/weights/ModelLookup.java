@@ -1,12 +1,14 @@
 package dreambooth4j.weights;
 
+import dreambooth4j.FolderEntries;
+import dreambooth4j.Nearest;
 import dreambooth4j.Problem;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /** Finds the model that a name or a path means. */
 final class ModelLookup {
@@ -28,6 +30,12 @@ final class ModelLookup {
     Path snapshot = cache.snapshot(nameOrPath);
     if (snapshot != null) {
       return folder(snapshot, options);
+    }
+    Optional<Path> meant = Nearest.path(path);
+    if (meant.isPresent()) {
+      throw Problem.data(
+          "%s: expected a model folder or file, found nothing of that name; did you mean %s? %s"
+              .formatted(path, meant.get(), ModelFolder.SEE));
     }
     Path parent = path.getParent();
     if (parent != null && Files.isDirectory(parent)) {
@@ -63,11 +71,11 @@ final class ModelLookup {
 
   /** The models that lie beside one that does not, in words. */
   private static String modelsIn(Path folder) {
-    try (Stream<Path> all = Files.list(folder)) {
+    try {
       String names =
-          all.filter(each -> Files.exists(each.resolve(ModelFolder.INDEX)) || isSingle(each))
+          FolderEntries.of(folder).stream()
+              .filter(each -> Files.exists(each.resolve(ModelFolder.INDEX)) || isSingle(each))
               .map(each -> String.valueOf(each.getFileName()))
-              .sorted()
               .limit(MOST_NAMED)
               .collect(Collectors.joining(", "));
       return names.isEmpty() ? "; no model lies there" : "; there are " + names;

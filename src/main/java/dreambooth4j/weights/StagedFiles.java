@@ -1,5 +1,6 @@
 package dreambooth4j.weights;
 
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
 import java.io.IOException;
@@ -7,8 +8,6 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
-import java.nio.file.DirectoryIteratorException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -138,6 +137,25 @@ public final class StagedFiles implements AutoCloseable {
    */
   public static StagedFiles unforced() {
     return new StagedFiles(false);
+  }
+
+  /**
+   * Finds out, before the work begins whose result a file will be, whether it can be written: makes
+   * one beside its place, or in the nearest folder above that is there, and removes it.
+   *
+   * @throws Problem when it cannot be
+   */
+  public static void requireWritable(Path target) {
+    RegularFile.requirePlace(target);
+    Path above = target.toAbsolutePath();
+    while (above.getParent() != null && !Files.exists(folderOf(above))) {
+      above = folderOf(above);
+    }
+    try {
+      Part.of(above).discard();
+    } catch (IOException e) {
+      throw unwritable(target, e);
+    }
   }
 
   /** Writes one file, whole or not at all: stages and commits it. */
@@ -295,14 +313,14 @@ public final class StagedFiles implements AutoCloseable {
 
   /** Removes the parts in a folder, not in those below, that no living process holds. */
   public static void sweep(Path folder) {
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, ".*.part")) {
-      for (Path file : files) {
+    try {
+      for (Path file : FolderEntries.of(folder)) {
         if (PART.matcher(String.valueOf(file.getFileName())).matches()
             && Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
           removeIfLeft(file);
         }
       }
-    } catch (IOException | DirectoryIteratorException e) {
+    } catch (IOException e) {
       // Remnants take space and nothing else.
     }
   }

@@ -1,24 +1,22 @@
 package dreambooth4j.weights;
 
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
-import java.nio.file.DirectoryIteratorException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.util.Comparator;
+import java.util.Collections;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -71,8 +69,8 @@ public final class WholeOutput implements NewFiles, AutoCloseable {
   public static void requireFree(Path target) {
     boolean isFree = !Files.exists(target, LinkOption.NOFOLLOW_LINKS);
     if (!isFree && Files.isDirectory(target, LinkOption.NOFOLLOW_LINKS)) {
-      try (Stream<Path> files = Files.list(target)) {
-        isFree = files.findAny().isEmpty();
+      try {
+        isFree = FolderEntries.of(target).isEmpty();
       } catch (IOException e) {
         throw StagedFiles.unwritable(target, e);
       }
@@ -173,9 +171,10 @@ public final class WholeOutput implements NewFiles, AutoCloseable {
 
   /** Removes the parts in a folder that no living process holds. */
   private static void removeLeft(Path folder) {
-    try (DirectoryStream<Path> parts = Files.newDirectoryStream(folder, ".*" + PART)) {
-      for (Path each : parts) {
-        if (Files.isDirectory(each, LinkOption.NOFOLLOW_LINKS)) {
+    try {
+      for (Path each : FolderEntries.of(folder)) {
+        if (String.valueOf(each.getFileName()).matches("\\..*\\" + PART)
+            && Files.isDirectory(each, LinkOption.NOFOLLOW_LINKS)) {
           StagedFiles.removeIfEmpty(each);
           try (FileChannel taken = locked(each, false)) {
             if (taken != null) {
@@ -184,26 +183,24 @@ public final class WholeOutput implements NewFiles, AutoCloseable {
           }
         }
       }
-    } catch (IOException | DirectoryIteratorException e) {
+    } catch (IOException e) {
       // What is left takes space and nothing else.
     }
   }
 
   /** Removes a part, its lock last: what is left without one would be nobody's. */
   private static void remove(Path part) throws IOException {
-    List<Path> all;
-    try (Stream<Path> files = Files.walk(part)) {
-      all = files.sorted(Comparator.reverseOrder()).toList();
-    } catch (NoSuchFileException e) {
-      return;
-    }
     Path lock = part.resolve(LOCK);
-    for (Path each : all) {
-      if (!each.equals(lock) && !each.equals(part)) {
-        Files.delete(each);
+    if (Files.isDirectory(part, LinkOption.NOFOLLOW_LINKS)) {
+      List<Path> all = FolderEntries.below(part);
+      Collections.reverse(all);
+      for (Path each : all) {
+        if (!each.equals(lock)) {
+          Files.delete(each);
+        }
       }
+      Files.deleteIfExists(lock);
     }
-    Files.deleteIfExists(lock);
     Files.deleteIfExists(part);
   }
 }

@@ -181,6 +181,14 @@ class GenerateCommandTest {
   }
 
   @Test
+  void shouldNotDrawWhatCannotBeWritten() throws IOException {
+    Path taken = Files.writeString(folder.resolve("taken"), "no folder");
+    Ran ran = Ran.of("generate", MODEL, PROMPT, "-o", taken.resolve("x.png").toString());
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.err()).contains("x.png: cannot be written").doesNotContain("generate 1/");
+  }
+
+  @Test
   void shouldRefusePicturesOfMorePixelsThanTrainingHas() throws IOException {
     Ran ran = generate("--width", "100000", "--height", "100000");
     assertThat(ran.err()).contains("at most those of 4096 x 4096");

@@ -285,6 +285,17 @@ class LoraCommandsTest {
     assertThat(file).doesNotExist();
   }
 
+  /** Which with a large model takes many minutes. */
+  @Test
+  void shouldNotCompareModelsWhoseDifferenceCannotBeWritten() throws IOException {
+    Path taken = Files.writeString(folder.resolve("taken"), "no folder");
+
+    Ran ran = Ran.of("extract", SDXL, SDXL, "-o", taken.resolve("x.safetensors").toString());
+
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.err()).contains("x.safetensors: cannot be written").doesNotContain("same layers");
+  }
+
   @Test
   void shouldNotExtractWhatDoesNotFit() {
     Path file = folder.resolve("back.safetensors");

@@ -7,8 +7,11 @@ import dreambooth4j.train.TinyModel;
 import dreambooth4j.train.TinyRun;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -172,6 +175,26 @@ class OutputFolderTest {
   private static void pipe(Path place) throws IOException, InterruptedException {
     int code = new ProcessBuilder("mkfifo", place.toString()).start().waitFor();
     assumeThat(code).isZero();
+  }
+
+  @Test
+  void shouldTrainBesideFoldersThatCannotBeListed() throws IOException {
+    Path cache = folder.resolve("cache");
+    for (Path closed : List.of(cache.resolve("old"), tiny.output().resolve("samples/old"))) {
+      Files.createDirectories(closed);
+      Files.setPosixFilePermissions(closed, PosixFilePermissions.fromString("---------"));
+      assumeThat(Files.isReadable(closed)).as("root lists every folder").isFalse();
+    }
+    trains("--cache_dir=" + cache);
+    Files.walkFileTree(
+        folder,
+        new SimpleFileVisitor<>() {
+          @Override
+          public FileVisitResult visitFileFailed(Path closed, IOException e) throws IOException {
+            Files.setPosixFilePermissions(closed, PosixFilePermissions.fromString("rwx------"));
+            return FileVisitResult.CONTINUE;
+          }
+        });
   }
 
   @Test

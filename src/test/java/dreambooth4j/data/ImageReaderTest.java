@@ -15,6 +15,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
@@ -344,6 +345,80 @@ class ImageReaderTest {
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> ImageReader.size(file))
         .withMessageContaining("long.gif cannot be read");
+  }
+
+  /** In a list of their places, millions of blocks would take more memory than the file has. */
+  @Test
+  @Timeout(10)
+  void shouldKeepOneOfMillionsOfBlocksOfAGif() throws IOException {
+    ByteArrayOutputStream gif = new ByteArrayOutputStream();
+    BufferedImage image = new BufferedImage(64, 64, BufferedImage.TYPE_INT_RGB);
+    image.setRGB(3, 5, 0xFF0000);
+    ImageIO.write(image, "gif", gif);
+    byte[] plain = gif.toByteArray();
+    int colours = 13 + (3 << ((plain[10] & 7) + 1));
+    byte[] control = {0x21, (byte) 0xF9, 4, 0, 0, 0, 0, 0};
+    ByteArrayOutputStream many = new ByteArrayOutputStream();
+    many.write(plain, 0, colours);
+    for (int i = 0; i < 2_000_000; i++) {
+      many.write(control);
+    }
+    many.write(plain, colours, plain.length - colours);
+    Path file = Files.write(folder.resolve("many.gif"), many.toByteArray());
+    Path same = Files.write(folder.resolve("plain.gif"), plain);
+    try (FileChannel channel = FileChannel.open(file)) {
+      assertThat(GifBlocks.pictureOf(PictureStream.whole(file, channel))).hasSize(3);
+    }
+    assertThat(largestDifference(ImageReader.read(file, SAME), ImageReader.read(same, SAME)))
+        .isZero();
+  }
+
+  /** A file that says it is a terabyte long takes no place on the disk. */
+  @ParameterizedTest
+  @ValueSource(strings = {"orientation-6.jpg", "upright.png", "lossy.webp", "orientation-6.tif"})
+  @Timeout(10)
+  void shouldRefuseFilesThatNoPictureFills(String name) throws IOException {
+    for (String copy : new String[] {"a-" + name, "b-" + name}) {
+      Path file = Files.copy(FIXTURES.resolve(name), folder.resolve(copy));
+      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+        channel.write(ByteBuffer.wrap(new byte[1]), 1L << 40);
+      }
+      assertThatExceptionOfType(Problem.class)
+          .isThrownBy(() -> ImageReader.size(file))
+          .withMessageContaining(copy + " has 1,099,511,627,777 bytes; a picture has at most");
+    }
+    assertThat(Duplicates.among(List.of(folder.resolve("a-" + name), folder.resolve("b-" + name))))
+        .isEmpty();
+  }
+
+  @Test
+  void shouldEndTheSearchForScansWhenItsTimeIsOver() throws IOException {
+    Path file = FIXTURES.resolve("orientation-6.jpg");
+    try (FileChannel channel = FileChannel.open(file)) {
+      List<PictureStream.Range> all = List.of(new PictureStream.Range(0, channel.size()));
+      assertThatExceptionOfType(Problem.class)
+          .isThrownBy(
+              () -> JpegScans.count(new PictureStream(file, channel, all, Duration.ofNanos(-1))))
+          .withMessageContaining("takes longer than any sound picture");
+    }
+  }
+
+  /** As a TIFF's tags may lie, which a decoder reads as numbers. */
+  @Test
+  void shouldReadNumbersWhereverTheyLie() throws IOException {
+    ByteBuffer numbers = ByteBuffer.allocate(40_003);
+    for (int at = 3; at < numbers.capacity(); at += 4) {
+      numbers.putInt(at, at);
+    }
+    Path file = Files.write(folder.resolve("numbers"), numbers.array());
+    try (FileChannel channel = FileChannel.open(file);
+        PictureStream in = PictureStream.whole(file, channel)) {
+      in.seek(3);
+      for (int at = 3; at < numbers.capacity(); at += 4) {
+        assertThat(in.readInt()).isEqualTo(at);
+      }
+      assertThat(in.read(new byte[4])).isEqualTo(-1);
+    }
   }
 
   @Test

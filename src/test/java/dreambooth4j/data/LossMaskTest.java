@@ -2,18 +2,24 @@ package dreambooth4j.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.entry;
 import static org.assertj.core.api.Assertions.within;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.ConfigReader;
 import dreambooth4j.config.Crop;
 import java.awt.Color;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Objects;
 import javax.imageio.ImageIO;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class LossMaskTest {
   @TempDir Path folder;
@@ -32,8 +38,8 @@ class LossMaskTest {
     return file;
   }
 
-  private static float[] latents(View view) {
-    return LossMask.averaged(Objects.requireNonNull(LossMask.of(view)), 16);
+  private static float[] latents(View view, @Nullable Path mask) {
+    return LossMask.averaged(Objects.requireNonNull(LossMask.of(view, mask)), 16);
   }
 
   private static View view(Path file, boolean mirrored) {
@@ -43,9 +49,9 @@ class LossMaskTest {
   @Test
   void shouldGoWithItsPictureThroughScalingAndMirroring() throws IOException {
     Path picture = halves("01.png", 64, 64, Color.RED, Color.BLUE);
-    halves("01.mask.png", 128, 128, Color.BLACK, Color.WHITE);
-    float[] plain = latents(view(picture, false));
-    float[] mirrored = latents(view(picture, true));
+    Path mask = halves("01.mask.png", 128, 128, Color.BLACK, Color.WHITE);
+    float[] plain = latents(view(picture, false), mask);
+    float[] mirrored = latents(view(picture, true), mask);
     assertThat(plain).hasSize(4);
     assertThat(plain[0]).isLessThan(0.05f);
     assertThat(plain[1]).isGreaterThan(0.95f);
@@ -53,21 +59,62 @@ class LossMaskTest {
     assertThat(mirrored[1]).isEqualTo(plain[0]);
   }
 
+  private Concept scanned() {
+    Map<String, String> flags =
+        Map.of("instance_data_dir", folder.toString(), "instance_prompt", "a sks man");
+    return Concept.scanAll(ConfigReader.read(null, flags).config()).get(0);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "01.mask.png",
+        "01.mask.PNG",
+        "01.Mask.Png",
+        "01.MASK.JPEG",
+        "01.mask.jfif",
+        "01.mask.gif",
+        "01.mask.tif",
+        "01.mask.TIFF",
+        "01.mask.webp",
+        "01.mask.bmp"
+      })
+  void shouldTakeMasksOfEveryNameThatPicturesHave(String name) throws IOException {
+    halves("01.jpg", 64, 64, Color.RED, Color.BLUE);
+    Path mask = halves(name, 64, 64, Color.BLACK, Color.WHITE);
+    Concept concept = scanned();
+    assertThat(concept.pictures()).hasSize(1);
+    assertThat(concept.pictures().get(0).mask()).isEqualTo(mask);
+    assertThat(concept.folder().skipped()).isEmpty();
+  }
+
+  @Test
+  void shouldSayWhichMasksAreNotUsed() throws IOException {
+    halves("01.png", 64, 64, Color.RED, Color.BLUE);
+    halves("01.mask.png", 64, 64, Color.BLACK, Color.WHITE);
+    halves("01.mask.bmp", 64, 64, Color.BLACK, Color.RED);
+    halves("02.mask.png", 64, 64, Color.BLACK, Color.GREEN);
+    Concept concept = scanned();
+    assertThat(concept.pictures().get(0).mask()).isEqualTo(folder.resolve("01.mask.bmp"));
+    assertThat(concept.folder().skipped())
+        .containsOnly(entry("second mask of a picture", 1), entry("mask without a picture", 1));
+  }
+
   @Test
   void shouldTakeAPicturesOpacityWhereThereIsNoFile() throws IOException {
     Path picture = halves("01.png", 64, 64, new Color(0, 0, 0, 0), Color.BLUE);
-    float[] seen = latents(view(picture, false));
+    float[] seen = latents(view(picture, false), null);
     assertThat(seen[0]).isLessThan(0.05f);
     assertThat(seen[1]).isGreaterThan(0.95f);
     Path opaque = halves("02.png", 64, 64, Color.RED, Color.BLUE);
-    assertThat(LossMask.of(view(opaque, false))).isNull();
+    assertThat(LossMask.of(view(opaque, false), null)).isNull();
   }
 
   @Test
   void shouldNameAMaskOfOtherProportions() throws IOException {
     Path picture = halves("01.png", 64, 64, Color.RED, Color.BLUE);
-    halves("01.mask.png", 128, 64, Color.BLACK, Color.WHITE);
-    assertThatThrownBy(() -> LossMask.of(view(picture, false)))
+    Path mask = halves("01.mask.png", 128, 64, Color.BLACK, Color.WHITE);
+    assertThatThrownBy(() -> LossMask.of(view(picture, false), mask))
         .isInstanceOf(Problem.class)
         .hasMessageContaining("01.mask.png is 128 x 64 and its picture 64 x 64");
   }

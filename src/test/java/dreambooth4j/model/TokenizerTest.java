@@ -269,6 +269,20 @@ class TokenizerTest {
         .hasMessageContaining("tokenizer.json: " + key);
   }
 
+  /** Of which the library takes the square. */
+  @Test
+  void shouldRefuseSpecialTokensThatAreLongerThanAny() throws IOException {
+    String token = "!".repeat(1001);
+    ObjectNode root = JsonFile.read(BUNDLED.resolve("tokenizer.json"));
+    ((ObjectNode) root.at("/model/vocab")).put(token, 49408);
+    Files.writeString(folder.resolve("tokenizer.json"), root.toString());
+    Files.writeString(
+        folder.resolve("tokenizer_config.json"), "{\"pad_token\": \"%s\"}".formatted(token));
+    assertThatThrownBy(() -> Tokenizer.open(ComponentFiles.in(folder)))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("expected a special token of at most 1000 letters, found 1001");
+  }
+
   @Test
   void shouldRefuseMergesThatAreLongerThanAny() throws IOException {
     split(BUNDLED);

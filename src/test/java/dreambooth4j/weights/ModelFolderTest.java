@@ -7,8 +7,10 @@ import dreambooth4j.Problem;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.assertj.core.api.AbstractThrowableAssert;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -170,17 +172,33 @@ class ModelFolderTest {
         .hasMessageContaining("expected a model folder or file, found nothing");
   }
 
+  private static AbstractThrowableAssert<?, ?> notFound(String name) {
+    return assertThatThrownBy(() -> ModelLookup.find(name, ModelOptions.NONE, Map.of()))
+        .isInstanceOf(Problem.class);
+  }
+
   @Test
   void shouldSpeakOfTheFolderWhereAPathIsMistyped() throws IOException {
     Path models = Files.createDirectories(folder.resolve("output"));
     Files.createDirectories(models.resolve("trained"));
     Files.writeString(models.resolve("trained/model_index.json"), "{}");
-    assertThatThrownBy(
-            () ->
-                ModelLookup.find(models.resolve("trianed").toString(), ModelOptions.NONE, Map.of()))
-        .isInstanceOf(Problem.class)
+    notFound(models.resolve("other").toString())
         .hasMessageContaining("found nothing of that name in " + models + "; there are trained")
         .hasMessageNotContaining("hf download");
+    for (String mistyped : List.of("output/trianed", "ouput/trained", "outputs/trained_")) {
+      notFound(folder.resolve(mistyped).toString())
+          .hasMessageContaining("did you mean " + models.resolve("trained") + "?")
+          .hasMessageNotContaining("hf download");
+    }
+  }
+
+  /** Such a path looks like the name of a model of the Hugging Face hub. */
+  @Test
+  void shouldNotTakeAMistypedRelativePathForAModelToDownload() {
+    notFound("wieghts/emoji32")
+        .hasMessageContaining("did you mean weights/emoji32?")
+        .hasMessageNotContaining("hf download");
+    notFound("wieghts/stable-diffusion-v1-5").hasMessageContaining("hf download");
   }
 
   @Test

@@ -1,6 +1,7 @@
 package dreambooth4j.config.imports;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.config.KeyTable.Fate;
 import dreambooth4j.config.imports.Draft.NotPossible;
@@ -12,7 +13,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.stream.Stream;
 
 /**
  * A dataset configuration of kohya's sd-scripts: subsets of datasets, each with its own keys and,
@@ -171,9 +171,10 @@ final class KohyaDataset {
   }
 
   private static boolean hasCaptions(Path folder, String extensions) throws NotPossible {
-    try (Stream<Path> files = Files.list(folder)) {
+    try {
       List<String> all = List.of(extensions.split(",", -1));
-      return files.anyMatch(file -> all.stream().anyMatch(file.toString()::endsWith));
+      return FolderEntries.of(folder).stream()
+          .anyMatch(file -> all.stream().anyMatch(file.toString()::endsWith));
     } catch (IOException e) {
       throw new NotPossible(folder + " cannot be listed: set instance_data_dir");
     }
