@@ -2,13 +2,13 @@ package dreambooth4j.config.imports;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dreambooth4j.Nearest;
 import dreambooth4j.Printable;
 import dreambooth4j.config.Key;
-import dreambooth4j.config.KeyTable;
 import dreambooth4j.config.KeyTable.Entry;
 import dreambooth4j.config.KeyTable.Fate;
+import dreambooth4j.config.KeyTable;
 import dreambooth4j.config.Keys;
-import dreambooth4j.config.Spelling;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -69,7 +69,7 @@ final class Draft {
     Entry entry = table.get(name);
     if (entry == null) {
       String guess =
-          Spelling.nearest(name, table.entries().stream().map(Entry::name).toList())
+          Nearest.word(name, table.entries().stream().map(Entry::name).toList())
               .map(near -> "; did you mean " + near + "?")
               .orElse("");
       say("unknown", given, "no key of " + trainer + " that is known here: it is left out" + guess);
