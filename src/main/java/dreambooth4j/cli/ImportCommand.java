@@ -25,9 +25,9 @@ import picocli.CommandLine.Spec;
     name = "import",
     mixinStandardHelpOptions = true,
     description =
-        "Turns a configuration of kohya's sd-scripts or OneTrainer into one of this program, and says"
-            + " of each key what became of it: kept, converted, not needed, or not possible and what"
-            + " to do instead.",
+        "Turns a configuration of kohya's sd-scripts or OneTrainer into one of this program, and"
+            + " says of each key what became of it: kept, converted, not needed, or not possible"
+            + " and what to do instead.",
     footer = {
       "",
       "The configuration is printed, or written to OUT, which must not be there yet. What became of"

@@ -84,7 +84,8 @@ public final class ForeignKeys {
         "validation_images");
     put(
         ignored(
-            "what is saved and where; here save_model_as and lora_files say it, always in safetensors, and checkpoints"),
+            "what is saved and where; here save_model_as and lora_files say it, always in"
+                + " safetensors, and checkpoints"),
         "save_ckpt_after=true",
         "save_ckpt_cancel=false",
         "save_ckpt_during=true",
@@ -115,12 +116,20 @@ public final class ForeignKeys {
                 + " text_encoder_learning_rate does"),
         "txt_learning_rate=5e-6");
     put(
-        ignored("CLIP's text encoder has no layer of the kind that it freezes"),
+        ignored(
+            "it holds layers of the text encoder that draw at random or keep averages as they are,"
+                + " and CLIP's has none of them"),
         "freeze_clip_normalization=false");
     put(ignored("all of its values add the same noise"), "noise_scheduler=DDPM");
     put(
-        ignored("used only by an lr_scheduler that is refused"),
-        "learning_rate_min",
+        ignored(
+            "only the extension's cosine_annealing schedulers use it, which are refused; here"
+                + " lr_scheduler_min_lr_ratio is the floor of lr_scheduler: cosine"),
+        "learning_rate_min");
+    put(
+        ignored(
+            "how the extension's constant and linear schedulers begin; here lr_scheduler:"
+                + " piecewise_constant with step_rules does that"),
         "lr_factor",
         "lr_scale_pos");
 
@@ -141,13 +150,30 @@ public final class ForeignKeys {
         "the model is saved in float32 unless save_precision says otherwise");
 
     putLora();
-    refuseOn("freeze_spectral_norm", "no layer is normalised spectrally: set it to false");
+    refuseOn(
+        "freeze_spectral_norm",
+        "no layer is normalised spectrally: set it to false; max_grad_norm and a smaller"
+            + " learning_rate hold weights back");
     refuseOn("train_imagic", "Imagic is another method of training: set it to false");
-    refuseOn("dynamic_img_norm", "pictures are scaled to -1..1: set it to false");
-    refuseOn("strict_tokens", "prompts are encoded whole: set it to false");
-    refuseOff("pad_tokens", "prompts are always padded: set it to true");
-    refuseOff("train_unet", "the UNet is always trained: set it to true");
-    refuse("tomesd", ForeignKeys::some, "no tokens are merged: set it to 0");
+    refuseOn(
+        "dynamic_img_norm",
+        "pictures are scaled to -1..1, as all Stable Diffusion models were trained: set it to"
+            + " false");
+    refuseOn(
+        "strict_tokens",
+        "prompts are encoded whole, as they are when pictures are drawn: set it to false");
+    refuseOff(
+        "pad_tokens",
+        "prompts are always padded, as they are when pictures are drawn: set it to true");
+    refuseOff(
+        "train_unet",
+        "the UNet is always trained: set it to true; learning_rate: 1e-12 with a"
+            + " text_encoder_learning_rate trains the text encoder almost alone");
+    refuse(
+        "tomesd",
+        ForeignKeys::some,
+        "no tokens are merged: set it to 0; gradient_checkpointing and use_8bit_adam save memory"
+            + " without changing the pictures");
     refuseOff("center_crop", "say crop: random for a place drawn each time");
     refuse(
         "pretrained_vae_name_or_path",
@@ -198,8 +224,8 @@ public final class ForeignKeys {
         true,
         "lora_targets says which layers get an adapter");
     String script =
-        "it is a flag of train_dreambooth_lora.py: remove it, and set use_lora: true to train as that"
-            + " script does; ";
+        "it is a flag of train_dreambooth_lora.py: remove it, and set use_lora: true to train as"
+            + " that script does; ";
     refuse(
         "validation_epochs",
         ForeignKeys::set,
@@ -208,7 +234,11 @@ public final class ForeignKeys {
         "image_interpolation_mode",
         ForeignKeys::set,
         script + "pictures are always scaled by Lanczos");
-    refuse("lora_dropout", ForeignKeys::some, "adapters are trained without dropout: set it to 0");
+    refuse(
+        "lora_dropout",
+        ForeignKeys::some,
+        "adapters are trained without dropout: set it to 0; a smaller lora_rank or fewer steps"
+            + " learn less by heart");
   }
 
   static boolean contains(String name) {

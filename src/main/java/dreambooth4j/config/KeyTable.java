@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What becomes of the keys of another trainer when one of its files is imported. Each table is a
- * text beside this class: a line holds a fate, keys, the key here and words, separated by {@code |}.
+ * text beside this class: a line holds a fate, keys, the key here and words, separated by {@code
+ * |}.
  */
 public final class KeyTable {
   /** kohya's sd-scripts, the options of all its scripts for Stable Diffusion 1, 2 and SDXL. */
@@ -59,7 +60,7 @@ public final class KeyTable {
     public boolean asksForNothing(String value) {
       String plain = value.strip().toLowerCase(Locale.ROOT);
       return plain.matches("|false|none|null|0+(\\.0*)?|\\[]|\\{}")
-          && !(off != null && off.equals("true"))
+              && !(off != null && off.equals("true"))
           || (off != null && off.equalsIgnoreCase(plain));
     }
   }

@@ -6,14 +6,18 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 
-/** Keys of kohya's sd-scripts where a configuration of ours holds them, and TOML files of theirs. */
+/**
+ * Keys of kohya's sd-scripts where a configuration of ours holds them, and TOML files of theirs.
+ */
 public final class KohyaKeys {
   private static final Pattern SECTION = Pattern.compile("\\[{1,2}[\\w.\\- ]+]{1,2}(\\s*#.*)?");
   private static final Pattern ASSIGNMENT = Pattern.compile("\\s*([A-Za-z_]\\w*)\\s*=.*");
 
   private KohyaKeys() {}
 
-  /** All of them that are no keys here: a command line takes them to be able to say what they are. */
+  /**
+   * All of them that are no keys here: a command line takes them to be able to say what they are.
+   */
   public static Set<String> names() {
     Set<String> names = new TreeSet<>();
     KeyTable.KOHYA.entries().forEach(entry -> names.add(entry.name()));

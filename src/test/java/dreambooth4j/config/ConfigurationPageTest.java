@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -55,13 +57,35 @@ class ConfigurationPageTest {
       }
     }
     text.append(
-        "\n## Keys without effect\nKeys of sd_dreambooth_extension and of diffusers that are read"
-            + " and change nothing here. A value that asks for other trained weights is refused,"
-            + " with what to do instead.\n\n");
-    for (String name : new TreeSet<>(ForeignKeys.names())) {
-      text.append('`').append(name).append("` ");
+            "\n## Keys without effect\nKeys of sd_dreambooth_extension and of diffusers that change"
+                + " nothing here, by what becomes of them. kohya's and OneTrainer's are in"
+                + " [From other trainers](import.md).\n\n")
+        .append("| keys | | why, and what to do instead |\n|---|---|---|\n");
+    foreign()
+        .forEach(
+            (fate, names) ->
+                text.append("| `%s` | %s |\n".formatted(String.join("` `", names), html(fate).replace("\t", " | "))));
+    return text.append("\n").toString();
+  }
+
+  /** What becomes of keys, in both columns, and the keys. */
+  private static Map<String, TreeSet<String>> foreign() {
+    Map<String, TreeSet<String>> groups = new LinkedHashMap<>();
+    for (ForeignKey.Kind kind : ForeignKey.Kind.values()) {
+      for (String name : new TreeSet<>(ForeignKeys.names())) {
+        ForeignKey key = ForeignKeys.get(name, false);
+        String word =
+            switch (key.kind()) {
+              case IGNORED -> "read, no effect";
+              case NOTED -> "read, and said what is done instead";
+              case REFUSED -> "refused where it asks for something";
+            };
+        if (key.kind() == kind) {
+          groups.computeIfAbsent(word + "\t" + key.reason(), any -> new TreeSet<>()).add(name);
+        }
+      }
     }
-    return text.append("\n\n").toString();
+    return groups;
   }
 
   private static String html(String text) {

@@ -48,8 +48,8 @@ record CommandLineFile(String script, Map<String, List<String>> flags) {
     }
     throw Problem.usage(
         file
-            + " is neither a TOML file, a JSON file nor the command line of a training script: there"
-            + " is no flag such as --train_data_dir in it");
+            + " is neither a TOML file, a JSON file nor the command line of a training script:"
+            + " there is no flag such as --train_data_dir in it");
   }
 
   private static CommandLineFile of(List<String> words) {

@@ -19,8 +19,8 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Makes a configuration of files of kohya's sd-scripts (training and dataset TOML, command lines) or
- * OneTrainer (presets and whole configurations in JSON).
+ * Makes a configuration of files of kohya's sd-scripts (training and dataset TOML, command lines)
+ * or OneTrainer (presets and whole configurations in JSON).
  */
 public final class Importer {
   private static final int LARGEST_BYTES = 1 << 20;
@@ -91,7 +91,8 @@ public final class Importer {
     }
     concepts.add(list);
     JsonNode samples = root.path("samples");
-    Path drawn = folder.resolve(root.path("sample_definition_file_name").asText("training_samples"));
+    Path drawn =
+        folder.resolve(root.path("sample_definition_file_name").asText("training_samples"));
     if (!samples.isArray() && Files.isRegularFile(drawn)) {
       samples = json(drawn, text(drawn));
     }

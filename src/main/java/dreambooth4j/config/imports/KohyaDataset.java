@@ -107,14 +107,14 @@ final class KohyaDataset {
     }
   }
 
-  private void addSubject(
-      Draft draft, int index, Map<String, String> concept, String extensions) {
+  private void addSubject(Draft draft, int index, Map<String, String> concept, String extensions) {
     Map<String, String> subset = subsets.get(index);
     String place = place(index);
     subset.forEach(
         (name, value) -> {
           if (OF_CONCEPT.contains(name)) {
-            draft.take(place, name, value, text -> convert(draft, name, subset, concept, extensions));
+            draft.take(
+                place, name, value, text -> convert(draft, name, subset, concept, extensions));
           }
         });
   }
@@ -139,8 +139,7 @@ final class KohyaDataset {
     };
   }
 
-  private void addClass(
-      Draft draft, int index, Map<String, String> concept, String extensions) {
+  private void addClass(Draft draft, int index, Map<String, String> concept, String extensions) {
     Map<String, String> subset = subsets.get(index);
     draft.take(
         place(index),

@@ -12,7 +12,9 @@ import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** The keys of a run of kohya's sd-scripts, which are converted; those of concepts are elsewhere. */
+/**
+ * The keys of a run of kohya's sd-scripts, which are converted; those of concepts are elsewhere.
+ */
 final class KohyaImport {
   /** What its scripts train where nobody says how long. */
   private static final int DEFAULT_STEPS = 1600;
@@ -101,7 +103,8 @@ final class KohyaImport {
         }) {
       converters.put(
           each,
-          value -> on("enable_bucket") ? draft.put(each, value) : "without buckets it says nothing");
+          value ->
+              on("enable_bucket") ? draft.put(each, value) : "without buckets it says nothing");
     }
     converters.put(
         "random_crop", value -> draft.put("crop", value.equals("true") ? "random" : "center"));
@@ -183,7 +186,9 @@ final class KohyaImport {
     int height = sides.length > 1 ? whole(sides[1]) : width;
     int side = (int) Math.round(Math.sqrt((double) width * height) / 8) * 8;
     String set = draft.put("resolution", width == height ? width : side);
-    return width == height ? set : set + ", about as many pixels as %d x %d".formatted(width, height);
+    return width == height
+        ? set
+        : set + ", about as many pixels as %d x %d".formatted(width, height);
   }
 
   private String optimizerArguments(String text) throws NotPossible {
@@ -229,7 +234,8 @@ final class KohyaImport {
     if (number(rates[0]) == 0) {
       return draft.put("train_text_encoder", false);
     }
-    String set = draft.put(lora ? "lora_txt_learning_rate" : "text_encoder_learning_rate", rates[0]);
+    String set =
+        draft.put(lora ? "lora_txt_learning_rate" : "text_encoder_learning_rate", rates[0]);
     return rates.length < 2
         ? set
         : set + ", " + draft.put("text_encoder_2_learning_rate", rates[1]);
@@ -251,7 +257,9 @@ final class KohyaImport {
       String set =
           switch (name) {
             case "conv_dim" ->
-                draft.put("lora_targets", "convolutions") + ", " + draft.put("lora_conv_rank", value);
+                draft.put("lora_targets", "convolutions")
+                    + ", "
+                    + draft.put("lora_conv_rank", value);
             case "dora_wd" -> draft.put("lora_kind", on(value) ? "dora" : "lora");
             case "algo" ->
                 value.matches("lora|locon")

@@ -59,7 +59,9 @@ final class OneTrainerConcepts {
               if (part && each.getValue().isObject()) {
                 flatten(name + ".", each.getValue(), values);
               } else {
-                values.put(name, TomlValues.isScalar(each.getValue()) ? TomlValues.text(each.getValue()) : "");
+                values.put(
+                    name,
+                    TomlValues.isScalar(each.getValue()) ? TomlValues.text(each.getValue()) : "");
               }
             });
   }
@@ -69,7 +71,8 @@ final class OneTrainerConcepts {
     return switch (name.replaceFirst("concepts\\.(image\\.|text\\.)?", "")) {
       case "path" -> value -> put(made, "instance_data_dir", draft.path(value).toString());
       case "loss_weight" -> value -> put(made, "loss_weight", value);
-      case "enabled", "type", "name", "include_subdirectories" -> value -> "it is a concept of ours";
+      case "enabled", "type", "name", "include_subdirectories" ->
+          value -> "it is a concept of ours";
       case "balancing" -> value -> balancing(value, keys, made);
       case "balancing_strategy" -> value -> "see balancing";
       case "prompt_source" -> value -> prompt(value, keys, made);
@@ -86,8 +89,8 @@ final class OneTrainerConcepts {
     };
   }
 
-  private static String balancing(
-      String value, Map<String, String> keys, Map<String, String> made) throws NotPossible {
+  private static String balancing(String value, Map<String, String> keys, Map<String, String> made)
+      throws NotPossible {
     boolean samples = "SAMPLES".equals(keys.get("concepts.balancing_strategy"));
     if (samples || !value.matches("[1-9]\\d*(\\.0*)?")) {
       throw new NotPossible("pictures are shown a whole number of times in an epoch: set repeats");

@@ -99,7 +99,8 @@ final class OneTrainerImport {
         value -> lora ? draft.put("lora_targets", of(LAYERS, value)) : "all layers train");
     converters.put(
         "force_epsilon_prediction",
-        value -> value.equals("true") ? draft.put("prediction_type", "epsilon") : "the model's own");
+        value ->
+            value.equals("true") ? draft.put("prediction_type", "epsilon") : "the model's own");
     converters.put("text_encoder_layer_skip", value -> draft.put("clip_skip", whole(value) + 1));
     converters.put("resolution", value -> draft.put("resolution", value.split("[,x ]", -1)[0]));
     converters.put(
@@ -108,8 +109,7 @@ final class OneTrainerImport {
   }
 
   private void addTraining() {
-    converters.put(
-        "optimizer.optimizer", value -> OptimizerSettings.name(draft, value));
+    converters.put("optimizer.optimizer", value -> OptimizerSettings.name(draft, value));
     converters.put("optimizer", converters.get("optimizer.optimizer"));
     for (String each :
         "momentum nesterov d0 d_coef use_bias_correction safeguard_warmup relative_step scale_parameter warmup_init clip_threshold decay_rate r weight_lr_power"
@@ -154,7 +154,8 @@ final class OneTrainerImport {
                 : "weights that train are kept in float32");
     converters.put(
         "gradient_checkpointing",
-        value -> draft.put("gradient_checkpointing", !value.equals("OFF") && !value.equals("false")));
+        value ->
+            draft.put("gradient_checkpointing", !value.equals("OFF") && !value.equals("false")));
   }
 
   private void addLoss() {
@@ -180,13 +181,17 @@ final class OneTrainerImport {
   private void addOutput() {
     converters.put(
         "output_model_destination",
-        value -> draft.put("output_dir", draft.path(value.replaceFirst("\\.(safetensors|ckpt)$", ""))));
+        value ->
+            draft.put("output_dir", draft.path(value.replaceFirst("\\.(safetensors|ckpt)$", ""))));
     converters.put("workspace_dir", value -> "output_dir holds all that a run leaves");
     converters.put("output_model_format", this::format);
     converters.put("output_dtype", value -> draft.put("save_precision", of(TYPES, value)));
     converters.put("concept_file_name", value -> "concepts_list has its concepts");
-    converters.put("sample_definition_file_name", value -> "save_sample_prompt is its first sample");
-    converters.put("sample_after", value -> every("sample_after", "validation_steps", "save_preview_every", null));
+    converters.put(
+        "sample_definition_file_name", value -> "save_sample_prompt is its first sample");
+    converters.put(
+        "sample_after",
+        value -> every("sample_after", "validation_steps", "save_preview_every", null));
     converters.put(
         "backup_after",
         value ->
@@ -206,7 +211,9 @@ final class OneTrainerImport {
                 ? draft.put("checkpoints_total_limit", count("rolling_backup_count", "3"))
                 : "all are kept");
     converters.put("rolling_backup_count", value -> "see rolling_backup");
-    converters.put("continue_last_backup", value -> "say it when it is wanted: --resume_from_checkpoint latest");
+    converters.put(
+        "continue_last_backup",
+        value -> "say it when it is wanted: --resume_from_checkpoint latest");
   }
 
   private String count(String name, String otherwise) {
@@ -366,9 +373,7 @@ final class OneTrainerImport {
     double epochs = said == null ? 100 : Double.parseDouble(said); // a whole number, maybe 2.0
     if (!draft.has("stop_text_encoder") && !draft.has("train_text_encoder")) {
       draft.add(
-          "stop_text_encoder",
-          Math.min(1.0, 30.0 / epochs),
-          "there, it trains for 30 epochs");
+          "stop_text_encoder", Math.min(1.0, 30.0 / epochs), "there, it trains for 30 epochs");
     }
     if (lora) {
       draft.add("lora_rank", 16, theirs);

@@ -6,7 +6,9 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** A line of kohya's prompt files: a prompt, then {@code --n} negative {@code --l} scale and so on. */
+/**
+ * A line of kohya's prompt files: a prompt, then {@code --n} negative {@code --l} scale and so on.
+ */
 final class SamplePrompt {
   private static final Pattern OPTION = Pattern.compile("\\s--([a-z]+)\\s+((?:(?!\\s--).)+)");
 

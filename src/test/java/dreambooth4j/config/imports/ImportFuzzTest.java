@@ -18,11 +18,19 @@ class ImportFuzzTest {
             "[[datasets]]\nresolution = 0\n[[datasets.subsets]]\nimage_dir = 1\nis_reg = true",
             "[[datasets]]\n[[datasets.subsets]]\nimage_dir = \"a\\u0000b\"\nnum_repeats = []",
             "[a]\nnetwork_module = \"networks.lora\"\nnetwork_args = [\"conv_dim\"]",
-            "A=1 \npython x\\y.py --seed $A --network_args a=b --lr_warmup_steps 1e999 \\\n --wibble",
-            "{\"training_method\": {}, \"unet\": [], \"concepts\": [1, {\"text\": 3}], \"epochs\": 0}",
-            "[a]\nunet_lr = 1e-4\nlearning_rate = \"x\"\nresolution = -8\nnetwork_module = \"networks.lora\"",
+            "A=1 \n"
+                + "python x\\y.py --seed $A --network_args a=b --lr_warmup_steps 1e999 \\\n"
+                + " --wibble",
+            "{\"training_method\": {}, \"unet\": [], \"concepts\": [1, {\"text\": 3}], \"epochs\":"
+                + " 0}",
+            "[a]\n"
+                + "unet_lr = 1e-4\n"
+                + "learning_rate = \"x\"\n"
+                + "resolution = -8\n"
+                + "network_module = \"networks.lora\"",
             "{\"epochs\": 1.5, \"concepts\": [{}], \"optimizer\": {\"optimizer\": 3}}",
-            "{\"samples\": [{}], \"text_encoder\": {\"stop_training_after\": 3}, \"epochs\": \"x\"}")
+            "{\"samples\": [{}], \"text_encoder\": {\"stop_training_after\": 3}, \"epochs\":"
+                + " \"x\"}")
         .map(text -> text.getBytes(StandardCharsets.UTF_8));
   }
 

@@ -67,8 +67,7 @@ class KeyTablesTest {
     String page = Files.readString(PAGE);
     int from = page.indexOf(BEGIN) + BEGIN.length();
     String tables =
-        table("kohya's sd-scripts", KeyTable.KOHYA)
-            + table("OneTrainer", KeyTable.ONE_TRAINER);
+        table("kohya's sd-scripts", KeyTable.KOHYA) + table("OneTrainer", KeyTable.ONE_TRAINER);
     if (System.getenv("DOCS_WRITE") != null) {
       Files.writeString(PAGE, page.substring(0, from) + tables);
       return;
