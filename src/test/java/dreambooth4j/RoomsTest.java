@@ -41,6 +41,7 @@ class RoomsTest {
           "cli",
           "report",
           "web",
+          "page",
           "evaluate",
           "verify",
           "train",

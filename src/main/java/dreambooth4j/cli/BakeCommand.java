@@ -2,6 +2,7 @@ package dreambooth4j.cli;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.ConfigReader;
 import dreambooth4j.pipeline.Origin;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -46,9 +47,9 @@ final class BakeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Config config = arguments.read();
-    requireBakes(config);
-    return ReportedRun.run(spec, config, Origin.UNTRAINED, force);
+    ConfigReader.Reading reading = arguments.reading();
+    requireBakes(reading.config());
+    return ReportedRun.run(spec, reading, Origin.UNTRAINED, force);
   }
 
   /** What was meant for a subject would not do here what its name says. */

@@ -26,11 +26,16 @@ final class ConfigArguments {
 
   /** Reads it, and says on standard error what has no effect or means something else here. */
   Config read() {
+    return reading().config();
+  }
+
+  /** As {@link #read}, with where each value comes from. */
+  ConfigReader.Reading reading() {
     ConfigReader.Reading reading = ConfigReader.read(config, ConfigFlags.given(command));
     PrintWriter err = command.commandLine().getErr();
     Main main = command.root().commandLine().getCommand();
     reading.notes(main.verbose).forEach(err::println);
     err.flush();
-    return reading.config();
+    return reading;
   }
 }

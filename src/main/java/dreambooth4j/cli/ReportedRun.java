@@ -2,6 +2,7 @@ package dreambooth4j.cli;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.ConfigReader;
 import dreambooth4j.pipeline.Origin;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.report.RunReport;
@@ -17,24 +18,32 @@ final class ReportedRun {
   /**
    * Runs it, and returns the command's exit code.
    *
+   * @param reading the configuration and where its values come from
    * @param origin what the weights begin as
    * @param force begins it even if it needs more memory than there is
    */
-  static int run(CommandSpec spec, Config config, Origin origin, boolean force) {
+  static int run(CommandSpec spec, ConfigReader.Reading reading, Origin origin, boolean force) {
+    Config config = reading.config();
     PrintStream err = System.err;
     Main main = spec.root().commandLine().getCommand();
     main.interrupt.listen(Interrupt.SAVING);
     RunReport report =
         new RunReport(
-            err, config.output().outputDir(), ProgressLine.Terminal.current(), main.verbose);
+            err,
+            config.output().outputDir(),
+            reading.settings(),
+            ProgressLine.Terminal.current(),
+            main.verbose);
     boolean done = false;
     boolean diverged = false;
-    try (report) {
+    try {
       done = new TrainingRun(config, origin, report, main.interrupt::requested).run(force);
+      report.done(done);
     } catch (Problem e) {
       diverged = e.kind() == Problem.Kind.DIVERGED; // and would again: a run repeats itself
-      throw report.explained(e);
+      throw report.failed(e);
     } finally {
+      report.close();
       boolean saved = main.interrupt.requested() || report.outcome().checkpointSaved();
       if (done || (saved && !diverged)) {
         List<String> args = spec.root().commandLine().getParseResult().originalArgs();

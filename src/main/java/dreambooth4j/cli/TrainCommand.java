@@ -1,6 +1,7 @@
 package dreambooth4j.cli;
 
 import dreambooth4j.config.Config;
+import dreambooth4j.config.ConfigReader;
 import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.pipeline.Origin;
 import dreambooth4j.report.MemoryTable;
@@ -60,19 +61,22 @@ final class TrainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Config config = arguments.read();
+    ConfigReader.Reading reading = arguments.reading();
+    Config config = reading.config();
     if (dryRun) {
       PrintWriter out = spec.commandLine().getOut();
       out.print(ConfigWriter.toYaml(config));
       out.flush();
       Path output = config.output().outputDir();
-      try (RunReport report = new RunReport(System.err, output, ProgressLine.Terminal.current(), true)) {
+      try (RunReport report =
+          new RunReport(
+              System.err, output, reading.settings(), ProgressLine.Terminal.current(), true)) {
         MemoryForecast memory = new TrainingRun(config, report, () -> false).dryRun();
         MemoryTable.options(memory).forEach(out::println);
         out.flush();
       }
       return 0;
     }
-    return ReportedRun.run(spec, config, Origin.BASE_MODEL, force);
+    return ReportedRun.run(spec, reading, Origin.BASE_MODEL, force);
   }
 }

@@ -26,9 +26,14 @@ public final class ConfigReader {
    * @param worthNaming those of them that somebody set: not the many of a db_config.json at the
    *     extension's defaults
    * @param remarks one line for each value that means something else here
+   * @param settings each value and where it comes from
    */
   public record Reading(
-      Config config, List<String> noEffect, List<String> worthNaming, List<String> remarks) {
+      Config config,
+      List<String> noEffect,
+      List<String> worthNaming,
+      List<String> remarks,
+      List<Setting> settings) {
     /**
      * All of it as lines for people; empty if there is nothing to say.
      *
@@ -74,7 +79,7 @@ public final class ConfigReader {
     }
     sources.addFlags(flags);
     failIfWrong();
-    Defaults wanted = values(List.of(sources.top, sources.flags)).orNull(Config.DEFAULTS);
+    Defaults wanted = ofRun().orNull(Config.DEFAULTS);
     failIfWrong();
     if (wanted != null) {
       sources.context.defaults = wanted;
@@ -88,7 +93,12 @@ public final class ConfigReader {
         Stream.concat(sources.foreign.remarks().stream(), sources.context.remarks.stream())
             .distinct()
             .toList();
-    return new Reading(config, sources.foreign.unused(), sources.foreign.worthNaming(), all);
+    return new Reading(
+        config,
+        sources.foreign.unused(),
+        sources.foreign.worthNaming(),
+        all,
+        Setting.of(config, ofRun(), ofConcepts()));
   }
 
   private void sayWhatDiffersFromDiffusers(Config ours, Map<String, String> flags) {
@@ -113,16 +123,22 @@ public final class ConfigReader {
     }
   }
 
+  private Values ofRun() {
+    return values(List.of(sources.top, sources.flags));
+  }
+
+  private List<Values> ofConcepts() {
+    return sources.entries.isEmpty()
+        ? List.of(ofRun())
+        : sources.entries.stream()
+            .map(entry -> values(List.of(sources.top, entry, sources.flags)))
+            .toList();
+  }
+
   private Config config() {
-    Values run = values(List.of(sources.top, sources.flags));
-    List<Values> conceptValues =
-        sources.entries.isEmpty()
-            ? List.of(run)
-            : sources.entries.stream()
-                .map(entry -> values(List.of(sources.top, entry, sources.flags)))
-                .toList();
+    Values run = ofRun();
     OutputConfig output = OutputConfig.of(run);
-    ConceptReader reader = new ConceptReader(conceptValues);
+    ConceptReader reader = new ConceptReader(ofConcepts());
     List<ConceptConfig> concepts = reader.concepts(output.outputDir());
     boolean prior = reader.withPriorPreservation(run, concepts);
     TrainingConfig training = TrainingConfig.of(run, prior);

@@ -3,7 +3,6 @@ package dreambooth4j.report;
 import com.samskivert.mustache.Mustache;
 import com.samskivert.mustache.Template;
 import dreambooth4j.Problem;
-import dreambooth4j.Sha256;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
@@ -14,12 +13,10 @@ import dreambooth4j.data.Parallel;
 import dreambooth4j.data.Picture;
 import dreambooth4j.data.Thumbnail;
 import dreambooth4j.model.TokenCount;
+import dreambooth4j.page.Html;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.StagedFiles;
 import java.io.BufferedWriter;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.io.Writer;
 import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
@@ -27,7 +24,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -258,8 +254,7 @@ final class DataPage {
   }
 
   String policy() {
-    return "default-src 'none'; img-src data:; style-src %s; script-src %s"
-        .formatted(hash(style()), hash(script()));
+    return Html.policy(new String[] {style()}, new String[] {script()});
   }
 
   int pictures() {
@@ -430,18 +425,6 @@ final class DataPage {
   }
 
   private static String resource(String name) {
-    try (InputStream in = DataPage.class.getResourceAsStream(name)) {
-      if (in == null) {
-        throw new IllegalStateException(name + " is not in the program");
-      }
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  private static String hash(String text) {
-    byte[] digest = HexFormat.of().parseHex(Sha256.of(text));
-    return "'sha256-" + Base64.getEncoder().encodeToString(digest) + "'";
+    return Html.resource(DataPage.class, name);
   }
 }

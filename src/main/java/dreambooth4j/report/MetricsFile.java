@@ -20,10 +20,22 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /** {@code metrics.jsonl}: one JSON object a step, written at once, so that a crash loses none. */
 public final class MetricsFile implements AutoCloseable {
+  /**
+   * Memory, in bytes.
+   *
+   * @param held by the process, or of the GPU
+   * @param tensors the most that they have held at once so far; 0 if it is not known
+   */
+  public record Memory(OptionalLong held, long tensors) {
+    /** Nothing is known. */
+    public static final Memory UNKNOWN = new Memory(OptionalLong.empty(), 0);
+  }
+
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /** A longer line is none of ours. */
@@ -94,9 +106,10 @@ public final class MetricsFile implements AutoCloseable {
   /**
    * Appends a step.
    *
+   * @param memory what is held after it
    * @throws Problem when it cannot be written; nothing of it stays in the file
    */
-  public void add(Trainer.StepReport report) {
+  public void add(Trainer.StepReport report, Memory memory) {
     Map<String, @Nullable Object> line = new LinkedHashMap<>();
     line.put("step", report.step());
     line.put("epoch", report.epoch());
@@ -115,6 +128,10 @@ public final class MetricsFile implements AutoCloseable {
     line.put("learning_rate", report.learningRate());
     line.put("pictures", report.pictures());
     line.put("seconds", report.seconds());
+    memory.held().ifPresent(bytes -> line.put("memory_bytes", bytes));
+    if (memory.tensors() > 0) {
+      line.put("tensor_bytes", memory.tensors());
+    }
     line.put("time", Instant.now().truncatedTo(ChronoUnit.MILLIS).toString());
     try {
       append(JSON.writeValueAsString(line) + "\n");

@@ -2,8 +2,12 @@ package dreambooth4j.report;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.Setting;
 import dreambooth4j.data.Concept;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.ProcessMemory;
+import dreambooth4j.engine.kernel.CudaDevice;
+import dreambooth4j.page.RunRecord;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.train.MemoryForecast;
@@ -17,6 +21,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalLong;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,6 +44,10 @@ public final class RunReport implements RunListener, AutoCloseable {
   private @Nullable MemoryForecast forecast;
   private @Nullable TextEncoding encoding;
   private Outcome outcome = new Outcome("", "", false, false, null, false);
+  private final RunRecorder recorder;
+  private RunRecord.State state = RunRecord.State.FAILED;
+  private String ending = "";
+  private LongSupplier tensorBytes = () -> 0;
 
   /**
    * What a run has left on disk.
@@ -76,11 +85,17 @@ public final class RunReport implements RunListener, AutoCloseable {
   /**
    * Reports on a run that writes to {@code output}.
    *
+   * @param settings of its configuration, for its page
    * @param terminal as the progress takes it
    * @param verbose whether the memory plan is shown in full where the run fits with ease
    */
   public RunReport(
-      PrintStream err, Path output, ProgressLine.@Nullable Terminal terminal, boolean verbose) {
+      PrintStream err,
+      Path output,
+      List<Setting> settings,
+      ProgressLine.@Nullable Terminal terminal,
+      boolean verbose) {
+    this.recorder = new RunRecorder(output, settings);
     this.err = err;
     this.output = output;
     this.terminal = terminal;
@@ -92,12 +107,23 @@ public final class RunReport implements RunListener, AutoCloseable {
     return outcome;
   }
 
+  /** The run has ended in order: with all of its steps, or where it was asked to. */
+  public void done(boolean complete) {
+    state = complete ? RunRecord.State.COMPLETE : RunRecord.State.STOPPED;
+  }
+
   /**
-   * What ended the run, as its user is told: a problem of memory with how much the run needs, what
-   * there was and what would fit, once that was planned; another as it is.
+   * A problem has ended the run.
+   *
+   * @return it as its user is told: a problem of memory with how much the run needs, what there was
+   *     and what would fit, once that was planned; another as it is
    */
-  public Problem explained(Problem problem) {
-    return forecast == null ? problem : MemoryAdvice.explained(problem, forecast);
+  public Problem failed(Problem problem) {
+    Problem told = forecast == null ? problem : MemoryAdvice.explained(problem, forecast);
+    boolean diverged = told.kind() == Problem.Kind.DIVERGED;
+    state = diverged ? RunRecord.State.DIVERGED : RunRecord.State.FAILED;
+    ending = String.valueOf(told.getMessage());
+    return told;
   }
 
   @Override
@@ -182,6 +208,7 @@ public final class RunReport implements RunListener, AutoCloseable {
 
   @Override
   public void paired(Config config, List<Concept> concepts, ClassImagePlan plan) {
+    recorder.paired(plan);
     if (plan.needs().isEmpty()) {
       return;
     }
@@ -212,7 +239,18 @@ public final class RunReport implements RunListener, AutoCloseable {
     }
     keepingMetrics(
         () -> metrics = new MetricsFile(output.resolve("metrics.jsonl"), beginning.done()));
+    tensorBytes = beginning.tensorBytes();
+    keepingPage(() -> recorder.begin(outcome.name(), beginning, forecast, memoryBefore));
     progress = new ProgressLine(err, "step", beginning.steps(), terminal);
+  }
+
+  /** The page is worth no run. */
+  private void keepingPage(Runnable work) {
+    try {
+      work.run();
+    } catch (Problem e) {
+      warning("the run's page is not written: " + e.getMessage());
+    }
   }
 
   @Override
@@ -230,11 +268,19 @@ public final class RunReport implements RunListener, AutoCloseable {
     }
     MetricsFile file = metrics;
     if (file != null) {
-      keepingMetrics(() -> file.add(report));
+      keepingMetrics(() -> file.add(report, memory()));
     }
     if (progress != null) {
       progress.step(report);
     }
+  }
+
+  /** What the GPU, or on the CPU this process, holds now. */
+  private MetricsFile.Memory memory() {
+    boolean gpu = forecast != null && forecast.plan().device() == Device.CUDA;
+    return new MetricsFile.Memory(
+        gpu ? OptionalLong.of(CudaDevice.peakBytes()) : ProcessMemory.now(),
+        tensorBytes.getAsLong());
   }
 
   /** A full disk costs the lines that do not fit, or the file, never the run. */
@@ -296,10 +342,11 @@ public final class RunReport implements RunListener, AutoCloseable {
 
   @Override
   public void warning(String message) {
+    recorder.warning(message);
     say("warning: %s", message);
   }
 
-  /** Says what the run's peak memory was. */
+  /** Says what the run's peak memory was, and leaves its page. */
   @Override
   public void close() {
     endMaking();
@@ -310,6 +357,13 @@ public final class RunReport implements RunListener, AutoCloseable {
     if (peak != null) {
       say("Peak memory: tensors %s%s", ProcessMemory.shown(peak.tensorBytes()), beside(peak));
     }
+    keepingPage(
+        () -> {
+          Path page = recorder.end(state, ending);
+          if (page != null) {
+            say("Report: %s", page);
+          }
+        });
   }
 
   private String beside(RunListener.PeakMemory of) {

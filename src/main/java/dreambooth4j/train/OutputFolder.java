@@ -34,7 +34,12 @@ final class OutputFolder implements AutoCloseable {
 
   /** What a run leaves of itself beside the model: name and ending. */
   private static final List<List<String>> TRACES =
-      List.of(List.of("metrics", ".jsonl"), List.of("config", ".yaml"), List.of("samples", ""));
+      List.of(
+          List.of("metrics", ".jsonl"),
+          List.of("config", ".yaml"),
+          List.of("samples", ""),
+          List.of("run", ".json"),
+          List.of("report", ".html"));
 
   private static final String CHECKPOINTS = "checkpoints-";
   private static final String MODELS = "models-";

@@ -8,6 +8,7 @@ import dreambooth4j.prior.ClassImagePlan;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.function.LongSupplier;
 
 /** Is told what happens, on the training thread. */
 public interface RunListener
@@ -52,8 +53,15 @@ public interface RunListener
    * @param steps of the whole training
    * @param precision what it computes in, in words
    * @param averages whether the average of the weights is what is sampled and saved
+   * @param tensorBytes tells the most that tensors have held at once since it began, in bytes
    */
-  record Beginning(int done, int steps, int stepsPerEpoch, String precision, boolean averages) {}
+  record Beginning(
+      int done,
+      int steps,
+      int stepsPerEpoch,
+      String precision,
+      boolean averages,
+      LongSupplier tensorBytes) {}
 
   /**
    * The most memory that was held at once.

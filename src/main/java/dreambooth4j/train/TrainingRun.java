@@ -134,7 +134,8 @@ public final class TrainingRun {
               trainer.steps(),
               trainer.stepsPerEpoch(),
               trainer.precision(),
-              trainer.averages()));
+              trainer.averages(),
+              () -> run.meter().peakBytes()));
       run.meter().resetPeak();
       warn(trainer.emaNote());
       SamplePictures samples = new SamplePictures(config, model, concepts);

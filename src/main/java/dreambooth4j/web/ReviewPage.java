@@ -3,18 +3,14 @@ package dreambooth4j.web;
 import com.samskivert.mustache.Mustache;
 import com.samskivert.mustache.Template;
 import dreambooth4j.data.ClassImage;
+import dreambooth4j.page.Html;
 import dreambooth4j.review.Review;
 import dreambooth4j.review.ReviewRow;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -64,11 +60,7 @@ final class ReviewPage {
 
   /** What a file of this room holds. */
   static String resource(String name) {
-    try (InputStream in = ReviewPage.class.getResourceAsStream(name)) {
-      return new String(Objects.requireNonNull(in).readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+    return Html.resource(ReviewPage.class, name);
   }
 
   private static Template template(String name) {

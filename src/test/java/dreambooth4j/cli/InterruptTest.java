@@ -68,11 +68,13 @@ class InterruptTest {
           .contains(" --resume_from_checkpoint latest\n")
           .doesNotContain("step " + STEPS + "/");
     }
+    assertThat(stopped.output().resolve("report.html")).content().contains("The run was stopped");
     assertLoads(stopped.output());
     Ran resumed = Ran.of(stopped.arguments("train", "--resume_from_checkpoint=latest"));
     assertThat(resumed.exitCode()).as(resumed.err()).isZero();
     assertThat(stopped.output().resolve(UNET)).hasSameBinaryContentAs(whole.output().resolve(UNET));
     assertThat(Files.readAllLines(stopped.output().resolve("metrics.jsonl"))).hasSize(STEPS);
+    assertThat(stopped.output().resolve("report.html")).content().contains("The run is complete");
   }
 
   @Test

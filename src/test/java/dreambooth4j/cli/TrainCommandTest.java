@@ -63,6 +63,8 @@ class TrainCommandTest {
             "config.yaml",
             "metrics.jsonl",
             "model_index.json",
+            "report.html",
+            "run.json",
             "samples",
             "scheduler",
             "text_encoder",
@@ -102,7 +104,7 @@ class TrainCommandTest {
         .contains("Memory: the run needs about ")
         .doesNotContain("Memory plan for")
         .containsPattern(
-            "Peak memory: tensors [^\\n]*\nSamples: [^\\n]*samples\nClass images:"
+            "Peak memory: tensors [^\\n]*\nReport: [^\\n]*report.html\nSamples: [^\\n]*samples\nClass images:"
                 + " [^\\n]*class_images.html\nDraw with the model:\n  dreambooth generate ")
         .contains(output + " 'santa, ", "' -o santa.png -n 4\n")
         .doesNotContain("--resume_from_checkpoint")

@@ -226,6 +226,7 @@ class TrainFailuresTest {
   void shouldShowWhereItHappenedToThoseWhoAsk() {
     Ran ran = Ran.of(tiny.with("learning_rate", "1e30").arguments("train", "-v"));
     assertThat(ran.exitCode()).isEqualTo(5);
+    assertThat(tiny.output().resolve("report.html")).content().contains("The run diverged: ");
     assertThat(ran.err()).contains("error: step 2", "\tat dreambooth4j.train.Divergence");
   }
 }

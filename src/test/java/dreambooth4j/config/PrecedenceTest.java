@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -150,6 +151,23 @@ class PrecedenceTest extends ConfigFile {
         .endsWith(
             ":4: text_encoder_learning_rate: 1.0E-6 is too many times learning_rate: 0.0; raise"
                 + " learning_rate: at 1e-12 the UNet hardly changes");
+  }
+
+  @Test
+  void shouldSayWhereEachValueComesFrom() throws IOException {
+    Path file = file("seed: 7\ninstance_data_dir: a\nresolution: 256\n");
+    List<Setting> settings = ConfigReader.read(file, Map.of("resolution", "64")).settings();
+    assertThat(settings)
+        .contains(
+            new Setting("", "Training", "seed", "7", file + ":1"),
+            new Setting("", "Data", "resolution", "64 pixels", "--resolution"),
+            new Setting("", "Training", "train_batch_size", "1 picture", Setting.DEFAULT))
+        .anySatisfy(
+            setting -> {
+              assertThat(setting.key()).isEqualTo("instance_data_dir");
+              assertThat(setting.concept()).isNotEmpty();
+              assertThat(setting.origin()).isEqualTo(file + ":2");
+            });
   }
 
   @Test

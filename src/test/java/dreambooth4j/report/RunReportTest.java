@@ -27,8 +27,8 @@ class RunReportTest {
   private long warnings(Path output) {
     said.reset();
     PrintStream err = new PrintStream(said, true, StandardCharsets.UTF_8);
-    try (RunReport report = new RunReport(err, output, null, false)) {
-      report.ready(new RunListener.Beginning(0, STEPS, 1, "float32", false));
+    try (RunReport report = new RunReport(err, output, List.of(), null, false)) {
+      report.ready(new RunListener.Beginning(0, STEPS, 1, "float32", false, () -> 0));
       for (int step = 1; step <= STEPS; step++) {
         Losses losses = new Losses(1, 1, null);
         report.step(new Trainer.StepReport(step, 1, losses, 1, 1e-4, 1, 1, 0.1, null));

@@ -160,7 +160,7 @@ class KilledAnywhereTest {
       }
       output.write(config);
       try (MetricsFile metrics = new MetricsFile(metricsFile, 0)) {
-        trained.reports.forEach(metrics::add);
+        trained.reports.forEach(each -> metrics.add(each, MetricsFile.Memory.UNKNOWN));
       }
       checkpoints.save(trained.trainer);
       checkpoints.removeOld();
@@ -186,7 +186,7 @@ class KilledAnywhereTest {
   void shouldHaveOneModelAndGoOnFromEveryCallOfARunOverAnOlderOne(FailingFiles.How how, int every)
       throws IOException {
     TinyRun older = tiny("older").with("max_train_steps", 2).with("save_state_after", true);
-    try (RunReport report = new RunReport(NOWHERE, older.output(), null, false)) {
+    try (RunReport report = new RunReport(NOWHERE, older.output(), List.of(), null, false)) {
       assertThat(new TrainingRun(older.config(), report, () -> false).run()).isTrue();
     }
     Path output = folder.resolve("new/out");
@@ -223,7 +223,8 @@ class KilledAnywhereTest {
   }
 
   private static boolean run(Config config) {
-    try (RunReport report = new RunReport(NOWHERE, config.output().outputDir(), null, false)) {
+    Path output = config.output().outputDir();
+    try (RunReport report = new RunReport(NOWHERE, output, List.of(), null, false)) {
       return new TrainingRun(config, report, () -> false).run();
     }
   }
