@@ -1,5 +1,6 @@
 package dreambooth4j.page;
 
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -10,7 +11,6 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 
 /**
  * The sample pictures of one prompt, in the order of their steps.
@@ -31,8 +31,8 @@ record Samples(String name, List<Sheet> sheets) {
       return List.of();
     }
     Map<String, List<Sheet>> found = new TreeMap<>();
-    try (Stream<Path> files = Files.list(folder)) {
-      for (Path file : files.sorted().toList()) {
+    try {
+      for (Path file : FolderEntries.of(folder)) {
         Matcher sheet = SHEET.matcher(String.valueOf(file.getFileName()));
         if (sheet.matches()) {
           found
