@@ -159,7 +159,8 @@ def main():
     rows = 2 * args.pairs
     latents = torch.randn(rows, 4, args.side // 8, args.side // 8, device=args.device)
     prompts = torch.randn(rows, args.tokens, unet.config.cross_attention_dim, device=args.device)
-    dtype = torch.bfloat16 if args.bf16 and cuda else torch.float32
+    # The LoRA script holds what is frozen in the type that it computes in, VAE and text encoder too.
+    dtype = torch.bfloat16 if args.bf16 and (cuda or args.lora) else torch.float32
     encode = encoder(rows, args.side, args.device, dtype, args.pictures) if args.encode else None
 
     def step():

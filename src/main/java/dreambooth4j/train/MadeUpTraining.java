@@ -127,7 +127,7 @@ public final class MadeUpTraining implements AutoCloseable {
     }
     Threads.fit(own.count());
     if (!run.isDry()) {
-      own.all().forEach(MadeUpTraining::fill);
+      own.all().forEach(each -> fill(run, each));
       adapters.begin(run, SEED);
     }
     own.copyMasters();
@@ -144,32 +144,42 @@ public final class MadeUpTraining implements AutoCloseable {
   }
 
   /** Norms scale by 1, biases add 0, the rest keeps the variance of what goes in. */
-  private static void fill(Parameter parameter) {
-    long[] shape = parameter.fileShape();
+  private static void fill(Arena arena, Parameter parameter) {
+    Tensor master = parameter.master();
     if (parameter.name().endsWith(".bias")) {
       return;
     }
+    if (master.dtype() == DType.F32) {
+      draw(parameter, master);
+      return;
+    }
+    Tensor drawn = arena.allocate(parameter.name(), DType.F32, master.shape());
+    draw(parameter, drawn);
+    master.copyFrom(drawn);
+    drawn.release();
+  }
+
+  private static void draw(Parameter parameter, Tensor to) {
+    long[] shape = parameter.fileShape();
     float scale = (float) Math.sqrt((double) shape[0] / parameter.count());
-    parameter
-        .master()
-        .writeBytes(
-            (bytes, offset) -> {
-              FloatBuffer floats = bytes.asFloatBuffer();
-              int first = Math.toIntExact(offset / Float.BYTES / CHUNK);
-              IntStream.rangeClosed(0, (floats.limit() - 1) / CHUNK)
-                  .parallel()
-                  .forEach(
-                      chunk -> {
-                        int from = chunk * CHUNK;
-                        float[] values = new float[Math.min(CHUNK, floats.limit() - from)];
-                        CounterRandom.at(SEED, parameter.name(), 0, first + chunk)
-                            .normal(values, 0, values.length);
-                        for (int i = 0; i < values.length; i++) {
-                          values[i] = shape.length == 1 ? 1 : values[i] * scale;
-                        }
-                        floats.put(from, values);
-                      });
-            });
+    to.writeBytes(
+        (bytes, offset) -> {
+          FloatBuffer floats = bytes.asFloatBuffer();
+          int first = Math.toIntExact(offset / Float.BYTES / CHUNK);
+          IntStream.rangeClosed(0, (floats.limit() - 1) / CHUNK)
+              .parallel()
+              .forEach(
+                  chunk -> {
+                    int from = chunk * CHUNK;
+                    float[] values = new float[Math.min(CHUNK, floats.limit() - from)];
+                    CounterRandom.at(SEED, parameter.name(), 0, first + chunk)
+                        .normal(values, 0, values.length);
+                    for (int i = 0; i < values.length; i++) {
+                      values[i] = shape.length == 1 ? 1 : values[i] * scale;
+                    }
+                    floats.put(from, values);
+                  });
+        });
   }
 
   /**

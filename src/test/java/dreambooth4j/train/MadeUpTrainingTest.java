@@ -1,10 +1,12 @@
 package dreambooth4j.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Staged;
 import dreambooth4j.engine.kernel.Emulated;
 import dreambooth4j.engine.kernel.Recorder;
@@ -62,6 +64,24 @@ class MadeUpTrainingTest {
           MadeUpTraining training = new MadeUpTraining(device, config(), BATCH)) {
         assertThat(loss(training, 3)).isEqualTo(expected).isPositive();
       }
+    }
+  }
+
+  @Test
+  void shouldTrainAdaptersAroundABaseOf16Bits() throws JsonProcessingException {
+    double exact = lastLoss(DType.F32);
+    assertThat(lastLoss(DType.BF16)).isCloseTo(exact, withinPercentage(1));
+  }
+
+  private static double lastLoss(DType dtype) throws JsonProcessingException {
+    MadeUpTraining.Manner manner =
+        new MadeUpTraining.Manner(dtype, MadeUpTraining.Manner.EXACT.memory()).withRank(2);
+    try (Arena run = Arena.open("run");
+        MadeUpTraining training = new MadeUpTraining(run, config(), BATCH, manner)) {
+      double first = training.step();
+      double last = loss(training, 5);
+      assertThat(last).isLessThan(first);
+      return last;
     }
   }
 
