@@ -3,6 +3,7 @@ package dreambooth4j;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
@@ -80,6 +81,9 @@ public final class Problem extends RuntimeException {
     }
     if (e instanceof FileAlreadyExistsException || e instanceof NotDirectoryException) {
       return "something that is no folder is in its place";
+    }
+    if (e instanceof DirectoryNotEmptyException) {
+      return "a folder that is not empty is in its place";
     }
     if (e instanceof AtomicMoveNotSupportedException) {
       return "it is on another disk than the folder that it belongs to (a link, or a mount)";

@@ -13,6 +13,7 @@ import java.nio.file.spi.FileSystemProvider;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -48,6 +49,7 @@ public final class FailingFiles extends FileSystem {
   private final List<FileChannel> open = new ArrayList<>();
   private final How how;
   private final int failing;
+  private final @Nullable Pattern failingCall;
   private final List<String> names = new ArrayList<>();
   private int calls;
   private boolean killed;
@@ -55,8 +57,18 @@ public final class FailingFiles extends FileSystem {
 
   /** Fails at the call of this number, counted from 1; 0 for none. */
   public FailingFiles(How how, int failing) {
+    this(how, failing, null);
+  }
+
+  /** Fails at the first call whose name, as {@link #names} has it, is of this pattern. */
+  public static FailingFiles at(How how, String call) {
+    return new FailingFiles(how, 0, Pattern.compile(call));
+  }
+
+  private FailingFiles(How how, int failing, @Nullable Pattern failingCall) {
     this.how = how;
     this.failing = failing;
+    this.failingCall = failingCall;
   }
 
   /** A path of the machine as it is seen through this. */
@@ -102,11 +114,14 @@ public final class FailingFiles extends FileSystem {
     }
     calls++;
     names.add(call);
-    boolean hit = calls == failing;
+    boolean hit =
+        failingCall == null
+            ? calls == failing
+            : failed == null && failingCall.matcher(call).matches();
     if (hit) {
       failed = call;
     }
-    boolean full = how == How.FULL && failing > 0 && calls >= failing && takesSpace;
+    boolean full = how == How.FULL && failed != null && takesSpace;
     return how == How.FULL ? full : hit && how != How.FLIPPED;
   }
 

@@ -66,23 +66,17 @@ public final class FreshClassImages {
       }
       plan = plan(generation);
     }
-    if (plan.missing() == 0) {
-      for (int old = generation - 1; old > 0 && Files.isDirectory(folder(old)); old--) {
-        remove(folder(old));
-      }
-    }
     return plan;
   }
 
-  /** Removes what an earlier run made: other settings or another base model may have made it. */
-  public void forget() {
-    try {
-      FolderEntries.of(config.output().outputDir()).stream()
-          .filter(each -> String.valueOf(each.getFileName()).matches("class_images-\\d+"))
-          .filter(Files::isDirectory)
-          .forEach(this::remove);
-    } catch (IOException e) {
-      throw Problem.data(config.output().outputDir() + " cannot be listed: " + Problem.why(e));
+  /**
+   * Removes the generations before one that is whole.
+   *
+   * @throws Problem when that cannot be done; they take space and nothing else
+   */
+  public void removeBefore(int generation) {
+    for (int old = generation - 1; old > 0 && Files.isDirectory(folder(old)); old--) {
+      remove(folder(old));
     }
   }
 

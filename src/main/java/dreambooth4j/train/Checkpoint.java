@@ -19,7 +19,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.FileTime;
 import java.security.MessageDigest;
 import java.util.Comparator;
 import java.util.HexFormat;
@@ -114,12 +113,20 @@ final class Checkpoint {
         }
       }
     } catch (Problem e) {
-      delete(folder);
       throw new Problem(
           Problem.Kind.FAILED,
-          "%s: what was written is not what is read back, and is deleted: have the disk and the memory of this machine checked."
-              .formatted(path),
+          "%s: what was written is not what is read back, and %s: have the disk and the memory of this machine checked."
+              .formatted(path, deleted(folder)),
           e);
+    }
+  }
+
+  private static String deleted(Path folder) {
+    try {
+      delete(folder);
+      return "is deleted";
+    } catch (Problem e) {
+      return "must be deleted by you, for " + e.getMessage();
     }
   }
 
@@ -128,9 +135,15 @@ final class Checkpoint {
     return Files.isRegularFile(folder.resolve(FILE));
   }
 
-  /** When a complete checkpoint was written. */
-  static FileTime written(Path folder) throws IOException {
-    return Files.getLastModifiedTime(folder.resolve(FILE));
+  /**
+   * Refuses what holds none.
+   *
+   * @throws Problem of kind DATA
+   */
+  static void requireComplete(Path folder) {
+    if (!isComplete(folder)) {
+      throw Problem.data("%s: expected a checkpoint with a %s, found none".formatted(folder, FILE));
+    }
   }
 
   /** Removes a checkpoint, and its folder unless something else lies there. */
@@ -149,9 +162,7 @@ final class Checkpoint {
   static Restored read(Path folder, long seed, Optimizer optimizer) {
     List<OptimizerState> states = optimizer.states();
     Path path = folder.resolve(FILE);
-    if (!isComplete(folder)) {
-      throw Problem.data("%s: expected a checkpoint with a %s, found none".formatted(folder, FILE));
-    }
+    requireComplete(folder);
     try (Safetensors file = open(path)) {
       Map<String, String> metadata = file.metadata();
       if (!metadata.containsKey("layout")) {
@@ -162,7 +173,8 @@ final class Checkpoint {
       expect(
           path,
           layout(states).equals(metadata.get("layout")),
-          "it is of other weights than this run trains: the base model, train_text_encoder, use_lora, lora_kind, lora_targets or a rank was another");
+          "it is of other weights than this run trains: the base model, train_text_encoder,"
+              + " use_lora, lora_kind, lora_targets or a rank was another");
       String rule = optimizer.rule().name();
       String wrote = metadata.getOrDefault(OPTIMIZER, UpdateRules.DEFAULT);
       expect(

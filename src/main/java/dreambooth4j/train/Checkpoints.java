@@ -1,7 +1,5 @@
 package dreambooth4j.train;
 
-import static java.util.Objects.requireNonNull;
-
 import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.config.OutputConfig;
@@ -9,12 +7,9 @@ import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** The checkpoints of a run: {@code checkpoint-<step>} folders in its output folder. */
@@ -36,34 +31,63 @@ final class Checkpoints {
   }
 
   /**
-   * Where to go on from, by resume_from_checkpoint; null to begin with the first step, as {@code
-   * latest} does where the last run that was started was ended before it wrote any.
+   * Where a run begins. {@code latest} is the run that was started here last: its newest
+   * checkpoint, or what it began with where it was ended before it wrote one.
    *
-   * @throws Problem when it was asked for and is not there: starting over in silence would lose a
-   *     run
+   * @throws Problem when a checkpoint was asked for and is not there: starting over in silence
+   *     would lose a run
    */
-  @Nullable Path toResume() {
+  Start start() {
     String wanted = config.resumeFromCheckpoint();
     if (wanted == null) {
-      return null;
+      return new Start(null, false);
     }
-    if (!wanted.equals(LATEST)) {
-      // As diffusers reads it, checkpoint-500 is one of this run's own.
-      Path own = config.outputDir().resolve(wanted);
-      return Files.isDirectory(own) ? own : Path.of(wanted);
+    if (wanted.equals(LATEST)) {
+      return latest();
     }
+    // As diffusers reads it, checkpoint-500 is one of this run's own.
+    Path own = config.outputDir().resolve(wanted);
+    Path checkpoint = Files.isDirectory(own) ? own : Path.of(wanted);
+    Checkpoint.requireComplete(checkpoint);
+    Path newest = newest();
+    return new Start(checkpoint, newest != null && isSame(newest, checkpoint));
+  }
+
+  private Start latest() {
     Path output = config.outputDir();
+    if (Mark.STARTING.isIn(output)) {
+      return Start.of(Mark.STARTING, output, false);
+    }
+    Path newest = newest();
+    if (newest != null) {
+      return new Start(newest, true);
+    }
+    if (Mark.UNFINISHED.isIn(output)) {
+      return Start.of(Mark.UNFINISHED, output, true);
+    }
+    boolean finished = Files.exists(output.resolve("model_index.json"));
+    throw Problem.data(
+        "%s has no checkpoint to resume from%s: leave out resume_from_checkpoint to start anew"
+            .formatted(output, finished ? FINISHED : ""));
+  }
+
+  /** The one with most steps; null if there is none. */
+  @Nullable Path newest() {
     List<Path> all = all();
-    if (Mark.STARTING.isIn(output) || (all.isEmpty() && Mark.UNFINISHED.isIn(output))) {
-      return null;
+    return all.isEmpty() ? null : all.get(all.size() - 1);
+  }
+
+  /** Whether it is one of those that lie in an output folder, complete or not. */
+  static boolean isOwn(Path output, Path checkpoint) {
+    return step(checkpoint) >= 0 && isSame(output.resolve(checkpoint.getFileName()), checkpoint);
+  }
+
+  private static boolean isSame(Path one, Path other) {
+    try {
+      return Files.isSameFile(one, other);
+    } catch (IOException e) {
+      return false; // one of them is not there
     }
-    if (all.isEmpty()) {
-      boolean finished = Files.exists(output.resolve("model_index.json"));
-      throw Problem.data(
-          "%s has no checkpoint to resume from%s: leave out resume_from_checkpoint to start anew"
-              .formatted(output, finished ? FINISHED : ""));
-    }
-    return all.get(all.size() - 1);
   }
 
   /**
@@ -112,8 +136,8 @@ final class Checkpoints {
   }
 
   /**
-   * Complete ones, the last one written last: an earlier run in the same folder may have got
-   * further than this one, and what was copied may all be of one time.
+   * Complete ones, by their steps. All are of one run: what another left is set aside when a run
+   * begins.
    */
   List<Path> all() {
     return in(config.outputDir());
@@ -131,22 +155,14 @@ final class Checkpoints {
     if (!Files.isDirectory(output)) {
       return List.of();
     }
-    List<Path> found = new ArrayList<>();
-    Map<Path, FileTime> written = new HashMap<>();
     try {
-      for (Path file : FolderEntries.of(output)) {
-        if (step(file) >= 0 && Checkpoint.isComplete(file)) {
-          found.add(file);
-          written.put(file, Checkpoint.written(file));
-        }
-      }
+      return FolderEntries.of(output).stream()
+          .filter(file -> step(file) >= 0 && Checkpoint.isComplete(file))
+          .sorted(Comparator.comparingLong(Checkpoints::step))
+          .toList();
     } catch (IOException e) {
       throw Problem.data(output + " cannot be read: " + Problem.why(e));
     }
-    found.sort(
-        Comparator.comparing((Path f) -> requireNonNull(written.get(f)))
-            .thenComparing(Checkpoints::step));
-    return found;
   }
 
   /** The step that a checkpoint's folder is named for; -1 if it is named otherwise. */

@@ -10,9 +10,9 @@ import dreambooth4j.weights.Group;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /** Compares what a run is going to write with the room on its disk, before its first step. */
 final class DiskSpace {
@@ -57,43 +57,76 @@ final class DiskSpace {
   /**
    * What is worth knowing of the room on the disk of the output folder.
    *
-   * @param there the checkpoints that the run has there already; none of a run that begins anew
-   * @return a note where fewer checkpoints fit than the run is going to write; null if all fit, or
+   * @param there the checkpoints that the run has there already
+   * @return notes where models or checkpoints do not fit that the run is going to write; none where
    *     the system does not say how much is free
    */
-  static @Nullable String note(Session session, List<Path> there) {
-    return note(session, there, free(session.config().output().outputDir()));
+  static List<String> notes(Session session, List<Path> there) {
+    return notes(session, there, free(session.config().output().outputDir()));
   }
 
-  static @Nullable String note(Session session, List<Path> there, long free) {
+  static List<String> notes(Session session, List<Path> there, long free) {
+    if (free <= 0) {
+      return List.of();
+    }
     Path output = session.config().output().outputDir();
-    long models = models(session, output);
+    String has = "output_dir %s has %s free: ".formatted(output, ProcessMemory.shown(free));
+    List<String> notes = new ArrayList<>();
+    long last = sum(session.model().files(session.arena(), output));
+    long onTheWay = modelsOnTheWay(session);
+    long models = last + onTheWay * modelOnTheWay(session, 0);
+    if (free < models) {
+      notes.add(
+          has
+              + (onTheWay == 0
+                  ? "the trained model takes %s. Make room there before the end"
+                      .formatted(ProcessMemory.shown(last))
+                  : "the trained model and the %d that save_model_every adds take %s. Those that would leave too little for the trained model are left out: make room there, or raise save_model_every"
+                      .formatted(onTheWay, ProcessMemory.shown(models))));
+    }
+    long checkpoint = checkpointBytes(session);
+    long fit = Math.max(0, (free - models) / checkpoint);
+    long wanted = checkpoints(session, there);
+    if (fit < wanted) {
+      notes.add(
+          has
+              + "beside the %s %d of the %d checkpoints that are still to be written and kept fit, which take %s each. Make room there, or set checkpoints_total_limit or checkpointing_steps"
+                  .formatted(
+                      onTheWay > 0 ? "models" : "model",
+                      fit,
+                      wanted,
+                      ProcessMemory.shown(checkpoint)));
+    }
+    return notes;
+  }
+
+  /** Whether the trained model still fits once the one of this step lies beside it. */
+  static boolean leavesRoomForTheLast(Session session, int step) {
+    Path output = session.config().output().outputDir();
+    long free = free(output);
+    long last = sum(session.model().files(session.arena(), output));
+    return free <= 0 || free >= modelOnTheWay(session, step) + last;
+  }
+
+  /** How many models are to be saved before the last. */
+  private static long modelsOnTheWay(Session session) {
+    Trainer trainer = session.trainer();
+    Schedule saving = session.savingModels();
+    return Math.max(0, (long) saving.times(trainer.steps() - 1) - saving.times(trainer.done()));
+  }
+
+  /** Bytes that are written for the model of a step. */
+  private static long modelOnTheWay(Session session, int step) {
+    Path output = session.config().output().outputDir();
+    return sum(session.model().files(session.arena(), OutputFolder.modelOnTheWay(output, step)));
+  }
+
+  private static long checkpointBytes(Session session) {
     long checkpoint = session.trainer().stateBytes();
     for (Group group : session.model().trained()) {
       checkpoint += weightBytes(group.parameters(), session.config().ema().used());
     }
-    long fit = Math.max(0, (free - models) / checkpoint);
-    long wanted = checkpoints(session, there);
-    return free <= 0 || fit >= wanted
-        ? null
-        : "output_dir %s has %s free: beside the %s %d of the %d checkpoints that are still to be written and kept fit, which take %s each. Make room there, or set checkpoints_total_limit or checkpointing_steps"
-            .formatted(
-                output,
-                ProcessMemory.shown(free),
-                session.config().output().saveModelEvery() > 0 ? "models" : "model",
-                fit,
-                wanted,
-                ProcessMemory.shown(checkpoint));
-  }
-
-  /** The trained model, and those on the way to it that are not there yet. */
-  private static long models(Session session, Path output) {
-    Trainer trainer = session.trainer();
-    Schedule saving = session.savingModels();
-    long more = (long) saving.times(trainer.steps() - 1) - saving.times(trainer.done());
-    Path anyOther = OutputFolder.modelOnTheWay(output, 0);
-    return sum(session.model().files(session.arena(), output))
-        + Math.max(0, more) * sum(session.model().files(session.arena(), anyOther));
+    return checkpoint;
   }
 
   private static long sum(Map<Path, Long> files) {
@@ -106,29 +139,17 @@ final class DiskSpace {
     return weights.flatCount() * (weights.masters().dtype().bytes() + average);
   }
 
-  /**
-   * How many more are on the disk at once: each is complete before one of the same step is replaced
-   * or the oldest is deleted.
-   */
+  /** How many more are on the disk at once: each is complete before the oldest is deleted. */
   private static long checkpoints(Session session, List<Path> there) {
     Trainer trainer = session.trainer();
     Schedule saving = session.saving();
     boolean atEnd = session.config().output().saveStateAfter();
-    long written = (long) saving.times(trainer.steps() - 1) - saving.times(trainer.done());
-    long again =
-        there.stream()
-            .mapToLong(Checkpoints::step)
-            .filter(step -> step > trainer.done())
-            .filter(
-                step ->
-                    step == trainer.steps()
-                        ? atEnd
-                        : step < trainer.steps() && saving.isDue((int) step))
-            .count();
-    long more = written + (atEnd ? 1 : 0) - again;
+    long written =
+        Math.max(0, (long) saving.times(trainer.steps() - 1) - saving.times(trainer.done()));
+    long more = written + (atEnd ? 1 : 0);
     Integer limit = session.config().output().checkpointsTotalLimit();
     long most = limit == null ? Long.MAX_VALUE : 1L + limit + kept(session) - there.size();
-    return written <= 0 && !atEnd ? 0 : Math.max(1, Math.min(more, most));
+    return more == 0 ? 0 : Math.max(1, Math.min(more, most));
   }
 
   /** Those that are never deleted, of all steps. */

@@ -31,18 +31,6 @@ import org.jspecify.annotations.Nullable;
 final class OutputFolder implements AutoCloseable {
   private static final String METRICS = "metrics.jsonl";
   private static final String INDEX = "model_index.json";
-
-  /** What a run leaves of itself beside the model: name and ending. */
-  private static final List<List<String>> TRACES =
-      List.of(
-          List.of("metrics", ".jsonl"),
-          List.of("config", ".yaml"),
-          List.of("samples", ""),
-          List.of("run", ".json"),
-          List.of("report", ".html"));
-
-  private static final String CHECKPOINTS = "checkpoints-";
-  private static final String MODELS = "models-";
   private static final String MODEL = "model-";
 
   /** Folders of ours whose files are written as parts first. */
@@ -65,12 +53,6 @@ final class OutputFolder implements AutoCloseable {
     return output.resolve(MODEL + step);
   }
 
-  private List<Path> modelsOnTheWay() throws IOException {
-    return FolderEntries.of(path).stream()
-        .filter(file -> String.valueOf(file.getFileName()).matches(MODEL + "\\d{1,10}"))
-        .toList();
-  }
-
   /**
    * Finishes what a run was about to change in the folder when it was killed, so that it can be
    * looked at; does nothing in any other case.
@@ -90,12 +72,9 @@ final class OutputFolder implements AutoCloseable {
   /**
    * Makes the folder if need be and takes it.
    *
-   * @param continues whether the run goes on with what the folder holds; one that does not leaves a
-   *     mark until it {@linkplain #begin begins}, so that it is known for the last run that was
-   *     started here
    * @throws Problem when it cannot be written, another run has it, or it holds what is not a run's
    */
-  static OutputFolder take(Config config, ModelSource base, boolean continues) {
+  static OutputFolder take(Config config, ModelSource base) {
     Path path = config.output().outputDir();
     try {
       requireOwn(config, base);
@@ -107,7 +86,6 @@ final class OutputFolder implements AutoCloseable {
       try {
         OutputFolder folder = new OutputFolder(config, lock);
         folder.sweep();
-        folder.start(continues);
         return folder;
       } catch (IOException | Problem e) {
         lock.close();
@@ -118,11 +96,23 @@ final class OutputFolder implements AutoCloseable {
     }
   }
 
-  private void start(boolean continues) throws IOException {
-    if (continues) {
-      Files.deleteIfExists(Mark.STARTING.in(path));
-    } else {
-      StagedFiles.write(Mark.STARTING.in(path), Mark.STARTING.content());
+  /**
+   * Notes that this is now the run that was started here last, which {@code latest} means: one that
+   * does not continue what lies there leaves a mark until it {@linkplain #begin begins}, however it
+   * ends before.
+   *
+   * @throws Problem when that cannot be written
+   */
+  void start(Start start) {
+    Path mark = Mark.STARTING.in(path);
+    try {
+      if (start.continues()) {
+        Files.deleteIfExists(mark);
+      } else {
+        StagedFiles.write(mark, Mark.STARTING.content(path, start.checkpoint()));
+      }
+    } catch (IOException e) {
+      throw unwritable(path, e);
     }
   }
 
@@ -208,13 +198,17 @@ final class OutputFolder implements AutoCloseable {
     }
   }
 
-  /** Removes the parts of files that killed runs left, here and in the cache. */
+  /** Finishes the changes and removes the parts of files that killed runs left, and the cache's. */
   private void sweep() throws IOException {
     FolderChanges.finish(path);
     StagedFiles.sweep(path);
     for (Path each : FolderEntries.of(path)) {
-      if (Files.isDirectory(each) && String.valueOf(each.getFileName()).matches(WITH_PARTS)) {
+      String name = String.valueOf(each.getFileName());
+      if (Files.isDirectory(each) && name.matches(WITH_PARTS)) {
         sweepBelow(each);
+      } else if (Files.isDirectory(each) && name.matches(MODEL + "\\d+")) {
+        FolderChanges.finish(each);
+        StagedFiles.removeIfEmpty(each);
       }
     }
     Path cache = config.output().cacheDir();
@@ -229,64 +223,26 @@ final class OutputFolder implements AutoCloseable {
   }
 
   /**
-   * Begins a run anew: renames what an earlier one that trained has left of itself, so that its
-   * metrics, its configuration, its samples and its checkpoints are neither written over nor taken
-   * for the new run's: {@code metrics-1.jsonl} and so on. All of it is renamed, or nothing.
+   * Begins a run that does not continue what lies there: sets aside what an {@linkplain EarlierRun
+   * earlier one} left of itself, all of it or nothing.
    *
    * @return a note that says so; null if there is nothing of the kind
    */
-  @Nullable String begin() {
+  @Nullable String begin(Start start) {
     try (FolderChanges changes = new FolderChanges(path)) {
-      Path metrics = path.resolve(METRICS);
-      List<Path> checkpoints = new Checkpoints(config.output()).all();
-      List<Path> models = modelsOnTheWay();
-      boolean earlier =
-          (Files.exists(metrics) && Files.size(metrics) > 0)
-              || !checkpoints.isEmpty()
-              || !models.isEmpty();
-      int number = 1;
-      if (earlier) {
-        while (isTaken(number)) {
-          number++;
-        }
-        setAside(changes, number, checkpoints, models);
-      }
-      changes.add(Mark.UNFINISHED.in(path), StagedFiles.Body.of(Mark.UNFINISHED.content()));
+      String note = new EarlierRun(path, start.keptUpTo(path)).setAside(changes);
+      changes.add(
+          Mark.UNFINISHED.in(path),
+          StagedFiles.Body.of(Mark.UNFINISHED.content(path, start.checkpoint())));
       changes.delete(Mark.STARTING.in(path));
       changes.commit();
-      return earlier
-          ? "%s holds an earlier run: its metrics, configuration, samples and checkpoints are kept as metrics-%d.jsonl and so on; its model is replaced at the end"
-              .formatted(path, number)
-          : null;
+      return note;
     } catch (IOException e) {
       throw new Problem(
           Problem.Kind.FAILED,
           "what an earlier run left in %s cannot be renamed: %s".formatted(path, Problem.why(e)),
           e);
     }
-  }
-
-  private void setAside(
-      FolderChanges changes, int number, List<Path> checkpoints, List<Path> models) {
-    for (List<String> trace : TRACES) {
-      Path from = path.resolve(String.join("", trace));
-      if (Files.exists(from)) {
-        changes.move(from, path.resolve(String.join("-" + number, trace)));
-      }
-    }
-    moveInto(changes, path.resolve(CHECKPOINTS + number), checkpoints);
-    moveInto(changes, path.resolve(MODELS + number), models);
-  }
-
-  private static void moveInto(FolderChanges changes, Path aside, List<Path> folders) {
-    folders.forEach(folder -> changes.move(folder, aside.resolve(folder.getFileName())));
-  }
-
-  private boolean isTaken(int number) {
-    return Files.exists(path.resolve(CHECKPOINTS + number))
-        || Files.exists(path.resolve(MODELS + number))
-        || TRACES.stream()
-            .anyMatch(trace -> Files.exists(path.resolve(String.join("-" + number, trace))));
   }
 
   /** Keeps the configuration as it was resolved. */
@@ -305,17 +261,12 @@ final class OutputFolder implements AutoCloseable {
     }
   }
 
-  /**
-   * Lets go of the folder. A run that ended in order before it began leaves an earlier one's
-   * checkpoints to be resumed from, as they were.
-   */
+  /** Lets go of the folder. */
   @Override
   public void close() {
-    try (lock) {
-      if (!new Checkpoints(config.output()).all().isEmpty()) {
-        Files.deleteIfExists(Mark.STARTING.in(path));
-      }
-    } catch (IOException | Problem e) {
+    try {
+      lock.close();
+    } catch (IOException e) {
       // The process is about to end, and the lock with it.
     }
   }

@@ -3,6 +3,7 @@ package dreambooth4j.train;
 import dreambooth4j.Problem;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.SavedModel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -135,6 +136,12 @@ final class Saver {
   void modelOnTheWay() {
     int step = session.trainer().done();
     Path folder = folderOnTheWay();
+    if (!DiskSpace.leavesRoomForTheLast(session, step)) {
+      session.warn(
+          "no model after step %d: beside it the one at the end of the run would not fit any more; make room in %s"
+              .formatted(step, output));
+      return;
+    }
     Problem failed = failure(() -> saveModel(folder));
     if (failed == null) {
       session.listener().savedOnTheWay(session.model().result(folder), step);
@@ -143,9 +150,10 @@ final class Saver {
     }
   }
 
-  /** Whether the model as it is has been saved beside the others. */
+  /** Whether the model as it is has been saved beside the others, in all forms that it has. */
   boolean hasModelOnTheWay() {
-    return SavedModel.isIn(folderOnTheWay());
+    return session.model().files(session.arena(), folderOnTheWay()).keySet().stream()
+        .allMatch(Files::exists);
   }
 
   private Path folderOnTheWay() {
@@ -210,7 +218,9 @@ final class Saver {
   void keepLastGood() {
     if (hasModel()) {
       session.warn(
-          "nothing is written: the model that an earlier run saved in " + output + " stays as it was");
+          "nothing is written: the model that an earlier run saved in "
+              + output
+              + " stays as it was");
     } else if (session.model().firstBadWeight() != null) {
       session.warn("nothing is written: the weights hold numbers that are not finite");
     } else {

@@ -175,7 +175,16 @@ final class TrainingLoop {
           classImages.make(session.arena(), generation, session.listener(), session.stop());
       if (made.missing() == 0) {
         trainer.show(pairs.apply(made));
+        removeBefore(generation);
       }
+    }
+  }
+
+  private void removeBefore(int generation) {
+    try {
+      classImages.removeBefore(generation);
+    } catch (Problem e) {
+      session.warn("class images that are not used any more stay: " + e.getMessage());
     }
   }
 

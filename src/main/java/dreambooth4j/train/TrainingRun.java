@@ -76,82 +76,127 @@ public final class TrainingRun {
     ModelSource base = origin.find(config);
     base.notes().forEach(listener::warning);
     OutputFolder.recover(output);
-    Checkpoints checkpoints = new Checkpoints(config.output());
-    Path resumed = checkpoints.toResume();
-    boolean continues = continues(resumed);
+    Start start = new Checkpoints(config.output()).start();
     requireReadable(concepts);
     MemoryForecast memory = forecast(base, concepts, plan);
     if (!force) {
       memory.requireRoom();
     }
     Config fitted = config.with(memory.plan().memory());
-    try (OutputFolder folder = OutputFolder.take(config, base, continues);
+    try (OutputFolder folder = OutputFolder.take(config, base);
         Arena run = Devices.open("run", Devices.choose(config.compute()), memory.limit());
         StableDiffusion model = Trainer.load(run, base, fitted)) {
-      SavedModel.requireOwn(output, model.files(run, output).keySet());
-      DiskSpace.requireModelFits(run, model, output);
-      warn(Devices.note(config.compute().device(), run.device()));
-      warn(sizeNote(model));
-      Precision.notes(config.compute(), run.device()).forEach(listener::warning);
+      requirePlaces(run, model);
       boolean captures = Trainer.captures(run, fitted, listener::warning);
-      LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())
-          .notes("max_token_length: ", 5)
-          .forEach(listener::warning);
-      warn(BaseModel.noteOfOthers(plan, base));
-      if (plan.missing() > 0) {
-        ClassImagePlan wanted = plan;
-        ClassImageGenerator generator = new ClassImageGenerator(config, base, model);
-        model.withoutAdapters(
-            () -> model.withSavedWeights(() -> generator.generate(run, wanted, listener, stop)));
-        plan = ClassImagePlan.of(config, concepts);
-      }
+      say(run, model, base, concepts, plan);
+      folder.start(start);
+      ClassImagePlan made = classImages(run, model, base, concepts, plan);
       if (stop.getAsBoolean()) {
-        return false;
+        return stoppedBeforeItsFirstStep(start);
       }
-      listener.paired(config, concepts, plan);
+      listener.paired(config, concepts, made);
       Caches caches = new Caches(run, config, base, model, listener::warning);
-      Trainer trainer = new Trainer(run, fitted, model, pairs(concepts, plan), caches);
-      Session session = new Session(config, listener, stop, run, model, trainer);
-      if (resumed != null) {
-        resume(trainer, resumed);
-      } else if (Checkpoints.LATEST.equals(config.output().resumeFromCheckpoint())) {
-        listener.warning("the run here wrote no checkpoint before it ended: it begins again");
-      }
-      warn(DiskSpace.note(session, continues ? checkpoints.all() : List.of()));
+      Trainer trainer = new Trainer(run, fitted, model, pairs(concepts, made), caches);
+      resume(trainer, start);
       trainer.fillCaches(listener, stop);
       if (stop.getAsBoolean()) {
-        return false;
+        return stoppedBeforeItsFirstStep(start);
       }
+      begin(folder, start);
+      Session session = new Session(config, listener, stop, run, model, trainer);
+      return train(session, concepts, base, captures, folder);
+    }
+  }
+
+  private void requirePlaces(Arena run, StableDiffusion model) {
+    SavedModel.requireOwn(output, model.files(run, output).keySet());
+    DiskSpace.requireModelFits(run, model, output);
+  }
+
+  /** What is worth knowing before class images are made. */
+  private void say(
+      Arena run,
+      StableDiffusion model,
+      ModelSource base,
+      List<Concept> concepts,
+      ClassImagePlan plan) {
+    warn(Devices.note(config.compute().device(), run.device()));
+    warn(sizeNote(model));
+    Precision.notes(config.compute(), run.device()).forEach(listener::warning);
+    LongPrompts.of(model.tokenizer(), config, concepts, plan.pools())
+        .notes("max_token_length: ", 5)
+        .forEach(listener::warning);
+    warn(BaseModel.noteOfOthers(plan, base));
+  }
+
+  /** Makes the class images that are missing; the plan as it is then. */
+  private ClassImagePlan classImages(
+      Arena run,
+      StableDiffusion model,
+      ModelSource base,
+      List<Concept> concepts,
+      ClassImagePlan plan) {
+    if (plan.missing() == 0) {
+      return plan;
+    }
+    ClassImageGenerator generator = new ClassImageGenerator(config, base, model);
+    model.withoutAdapters(
+        () -> model.withSavedWeights(() -> generator.generate(run, plan, listener, stop)));
+    return ClassImagePlan.of(config, concepts);
+  }
+
+  /** Whoever forgot to say that an earlier run goes on stops at once, and is told how it does. */
+  private boolean stoppedBeforeItsFirstStep(Start start) {
+    Path newest = new Checkpoints(config.output()).newest();
+    if (!start.continues() && newest != null) {
+      listener.warning(
+          "resume_from_checkpoint latest is now the run that was just stopped; the earlier one in %s goes on with --resume_from_checkpoint %s"
+              .formatted(output, newest.getFileName()));
+    }
+    return false;
+  }
+
+  private void begin(OutputFolder folder, Start start) {
+    if (!start.continues()) {
+      warn(folder.begin(start));
+    }
+    folder.write(config);
+  }
+
+  /** Trains with what is in memory now; whether it is complete. */
+  private boolean train(
+      Session session,
+      List<Concept> concepts,
+      ModelSource base,
+      boolean captures,
+      OutputFolder folder) {
+    Trainer trainer = session.trainer();
+    Checkpoints checkpoints = new Checkpoints(config.output());
+    DiskSpace.notes(session, checkpoints.all()).forEach(listener::warning);
+    listener.ready(
+        new RunListener.Beginning(
+            trainer.done(),
+            trainer.steps(),
+            trainer.stepsPerEpoch(),
+            trainer.precision(),
+            trainer.averages(),
+            () -> session.arena().meter().peakBytes()));
+    session.arena().meter().resetPeak();
+    warn(trainer.emaNote());
+    SamplePictures samples = new SamplePictures(config, session.model(), concepts);
+    if (captures) {
+      trainer.capture(new CudaRecorder(), listener::warning);
+    }
+    try (trainer) {
+      Saver saver = new Saver(session, checkpoints);
       FreshClassImages fresh = new FreshClassImages(config, concepts, base);
-      if (!continues) {
-        warn(folder.begin());
-        fresh.forget();
+      new TrainingLoop(session, samples, saver, fresh, made -> pairs(concepts, made)).run();
+      if (session.isFinished()) {
+        folder.end();
       }
-      folder.write(config);
-      listener.ready(
-          new RunListener.Beginning(
-              trainer.done(),
-              trainer.steps(),
-              trainer.stepsPerEpoch(),
-              trainer.precision(),
-              trainer.averages(),
-              () -> run.meter().peakBytes()));
-      run.meter().resetPeak();
-      warn(trainer.emaNote());
-      SamplePictures samples = new SamplePictures(config, model, concepts);
-      if (captures) {
-        trainer.capture(new CudaRecorder(), listener::warning);
-      }
-      try (trainer) {
-        Saver saver = new Saver(session, checkpoints);
-        new TrainingLoop(session, samples, saver, fresh, made -> pairs(concepts, made)).run();
-        if (session.isFinished()) {
-          folder.end();
-        }
-        return session.isFinished();
-      } finally {
-        listener.ended(peakOf(run));
-      }
+      return session.isFinished();
+    } finally {
+      listener.ended(peakOf(session.arena()));
     }
   }
 
@@ -188,18 +233,6 @@ public final class TrainingRun {
         config.training().seed());
   }
 
-  /**
-   * Whether it goes on with what this folder holds, rather than with a checkpoint from elsewhere or
-   * of a run that was set aside. Of a run that wrote no checkpoint it takes the first step again.
-   */
-  private boolean continues(@Nullable Path resumed) {
-    if (resumed == null) {
-      return Checkpoints.LATEST.equals(config.output().resumeFromCheckpoint())
-          && !Mark.STARTING.isIn(output);
-    }
-    return output.equals(resumed.toAbsolutePath().normalize().getParent());
-  }
-
   /** The default of resolution is half of what SDXL was trained at, and it is told so. */
   private @Nullable String sizeNote(StableDiffusion model) {
     int usual = model.unet().config().sampleSize() * model.vae().config().factor();
@@ -216,7 +249,14 @@ public final class TrainingRun {
     }
   }
 
-  private void resume(Trainer trainer, Path checkpoint) {
+  private void resume(Trainer trainer, Start start) {
+    Path checkpoint = start.checkpoint();
+    if (checkpoint == null) {
+      if (Checkpoints.LATEST.equals(config.output().resumeFromCheckpoint())) {
+        warnOfBeginningAgain();
+      }
+      return;
+    }
     List<String> changed = trainer.resume(checkpoint);
     if (!changed.isEmpty()) {
       listener.warning(
@@ -228,6 +268,16 @@ public final class TrainingRun {
           "all %d steps are done: raise max_train_steps or num_train_epochs to train on"
               .formatted(trainer.steps()));
     }
+  }
+
+  private void warnOfBeginningAgain() {
+    Path newest = new Checkpoints(config.output()).newest();
+    String earlier =
+        newest == null
+            ? ""
+            : "; to go on with the earlier run in %s instead, stop this one and use --resume_from_checkpoint %s"
+                .formatted(output, newest.getFileName());
+    listener.warning("the run here wrote no checkpoint before it ended: it begins again" + earlier);
   }
 
   /** A damaged picture is found here, not after hours of class images. */

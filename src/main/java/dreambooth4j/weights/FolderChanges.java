@@ -24,6 +24,7 @@ import java.util.Deque;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Changes of the files in one folder that all happen, or none, wherever the process is killed. New
@@ -65,7 +66,8 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
 
     /** Makes it unless it is made: a place that was freed may have its new file already. */
     void make() throws IOException {
-      if (isThere(from) && !(frees() && isThere(to))) {
+      boolean made = frees() ? isThere(to) || !isThere(from) : isThere(to) && !isThere(from);
+      if (!made) {
         Files.createDirectories(to.resolveSibling(""));
         Files.move(from, to, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
       }
@@ -79,7 +81,12 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
     }
   }
 
+  /** The folder as its callers name it. */
+  private final Path given;
+
+  /** The folder itself: a name that leads through links and back, as link/.., may change. */
   private final Path folder;
+
   private final Deque<Path> old = new ArrayDeque<>();
   private final List<Move> moves = new ArrayList<>();
   private final Set<Path> kept = new LinkedHashSet<>();
@@ -92,10 +99,11 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
    * @throws Problem when the folder cannot be written, or other changes are still to be finished
    */
   public FolderChanges(Path folder) {
-    this.folder = folder.toAbsolutePath();
+    given = folder.toAbsolutePath();
     finish(folder);
     try {
-      Files.createDirectories(this.folder);
+      Files.createDirectories(given);
+      this.folder = given.toRealPath();
       Files.createDirectory(this.folder.resolve(STAGED));
     } catch (IOException e) {
       throw StagedFiles.unwritable(folder, e);
@@ -138,15 +146,16 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
     } catch (IOException e) {
       throw StagedFiles.unwritable(target, e);
     }
-    old.addFirst(target);
-    move(folder.resolve(PENDING).resolve(Integer.toString(added)), target);
+    Path place = inFolder(target);
+    old.addFirst(place);
+    plan(folder.resolve(PENDING).resolve(Integer.toString(added)), place);
     added++;
   }
 
   @Override
   public void copy(Path source, Path target) {
     if (StagedFiles.isCopy(source, target)) {
-      kept.add(target.toAbsolutePath());
+      kept.add(inFolder(target));
     } else {
       add(target, StagedFiles.Body.of(source));
     }
@@ -154,32 +163,44 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
 
   /** Moves a file or folder that is there to a place that is free. */
   public void move(Path from, Path to) {
-    moves.add(new Move(from.toAbsolutePath(), to.toAbsolutePath()));
-    kept.add(to.toAbsolutePath());
+    plan(inFolder(from), inFolder(to));
+  }
+
+  private void plan(Path from, Path to) {
+    moves.add(new Move(from, to));
+    kept.add(to);
+  }
+
+  /** A place that its caller names by the folder's given name, in the folder itself. */
+  private Path inFolder(Path file) {
+    return folder.resolve(given.relativize(file.toAbsolutePath()));
   }
 
   /** Deletes a file, before anything is put in its place. */
   public void delete(Path file) {
-    old.addLast(file);
+    old.addLast(inFolder(file));
   }
 
   /** Whether these changes put a file there, or it is what they would put there. */
   public boolean holds(Path target) {
-    return kept.contains(target.toAbsolutePath());
+    return kept.contains(inFolder(target));
   }
 
-  /** All files that these changes put in their places, and those that are there already. */
-  Set<Path> placed() {
-    return Collections.unmodifiableSet(kept);
+  /** Names in the folder of all that these changes put there, and of what is there already. */
+  List<String> placed() {
+    return kept.stream().map(this::relative).toList();
   }
 
   /**
-   * Makes the changes.
+   * Makes the changes, of which there is at least one.
    *
    * @throws Problem when it cannot: either nothing has changed, or the rest is left to {@link
    *     #finish}, which is said
    */
   public void commit() {
+    if (moves.isEmpty() && old.isEmpty()) {
+      throw new IllegalStateException("no changes of " + folder);
+    }
     Path staged = folder.resolve(STAGED);
     try {
       StagedFiles.create(staged.resolve(LIST), StagedFiles.Body.of(list()));
@@ -223,7 +244,7 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
   }
 
   private String relative(Path file) {
-    return folder.relativize(file.toAbsolutePath()).toString().replace('\\', '/');
+    return folder.relativize(file).toString().replace('\\', '/');
   }
 
   /**
@@ -232,24 +253,63 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
    * @throws Problem when one cannot be made; it is tried again the next time
    */
   public static void finish(Path folder) {
+    if (!Files.isDirectory(folder)) {
+      return;
+    }
+    Path staged = folder.resolve(STAGED);
     try {
-      remove(folder.resolve(STAGED));
-      if (isPending(folder)) {
-        List<Move> all = read(folder);
-        make(all);
-        end(folder, all);
-      }
+      remove(staged);
     } catch (IOException e) {
-      throw halfway(folder, e);
+      throw new Problem(
+          Problem.Kind.FAILED,
+          "%s: what a killed process left there cannot be removed: %s. Delete that folder."
+              .formatted(staged, named(e)),
+          e);
+    }
+    if (isPending(folder) && !isEmptied(folder.resolve(PENDING))) {
+      try {
+        Path real = folder.toRealPath();
+        List<Move> all = read(real);
+        make(all);
+        end(real, all);
+      } catch (IOException e) {
+        throw halfway(folder, e);
+      }
     }
   }
 
+  /** Whether somebody has taken all out of it, the list too: then it is removed. */
+  private static boolean isEmptied(Path pending) {
+    StagedFiles.removeIfEmpty(pending);
+    return !Files.exists(pending);
+  }
+
   private static Problem halfway(Path folder, IOException e) {
+    Path pending = folder.resolve(PENDING);
+    boolean lost = e.getCause() instanceof NoSuchFileException;
     return new Problem(
         Problem.Kind.FAILED,
-        "%s: files that belong together cannot be put in their places: %s. They are complete in %s: once that is possible, the next run with this output_dir does it."
-            .formatted(folder, Problem.why(e), folder.resolve(PENDING)),
+        "%s: files that belong together cannot be put in their places: %s. %s"
+            .formatted(
+                folder,
+                named(e),
+                lost
+                    ? wayOut(pending)
+                    : "They are complete in %s: once that is possible, the next run with this output_dir does it."
+                        .formatted(pending)),
         e);
+  }
+
+  /** What to do where nobody can tell any more what belongs where. */
+  private static String wayOut(Path pending) {
+    return "Move what you want to keep out of %s, which may be the only copy, and delete that folder; a model beside it may not be whole."
+        .formatted(pending);
+  }
+
+  /** Why, and of which file. */
+  private static String named(IOException e) {
+    String file = e instanceof FileSystemException f ? f.getFile() : null;
+    return file == null ? Problem.why(e) : file + ": " + Problem.why(e);
   }
 
   private static boolean isThere(Path file) {
@@ -261,8 +321,9 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
       try {
         each.make();
       } catch (IOException e) {
+        String why = e instanceof NoSuchFileException ? each.from + " is gone" : Problem.why(e);
         throw (FileSystemException)
-            new FileSystemException(each.place().toString(), null, Problem.why(e)).initCause(e);
+            new FileSystemException(each.place().toString(), null, why).initCause(e);
       }
     }
   }
@@ -298,23 +359,39 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
   private static List<Move> read(Path folder) throws IOException {
     List<Move> all = new ArrayList<>();
     Path list = folder.resolve(PENDING).resolve(LIST);
+    if (!isThere(list)) {
+      throw undecided(folder, "their list, %s, is gone".formatted(list), null);
+    }
     try {
       for (JsonNode line : JSON.readTree(RegularFile.bytes(list, LONGEST_LIST_BYTES))) {
-        all.add(
-            new Move(inside(folder, line.path(0).asText()), inside(folder, line.path(1).asText())));
+        Path from = inside(folder, line.path(0).asText());
+        Path to = inside(folder, line.path(1).asText());
+        if (from == null || to == null) {
+          throw undecided(
+              folder, "their list, %s, names what lies elsewhere".formatted(list), null);
+        }
+        all.add(new Move(from, to));
       }
     } catch (JsonProcessingException | InvalidPathException e) {
-      throw new IOException(list + " is damaged", e);
+      throw undecided(folder, "their list, %s, is damaged".formatted(list), e);
+    }
+    if (all.isEmpty()) {
+      throw undecided(folder, "their list, %s, is empty".formatted(list), null);
     }
     return all;
   }
 
-  private static Path inside(Path folder, String name) throws IOException {
+  private static Problem undecided(Path folder, String why, @Nullable Exception e) {
+    return new Problem(
+        Problem.Kind.FAILED,
+        "%s: a process was killed while it put files in their places, and %s. %s"
+            .formatted(folder, why, wayOut(folder.resolve(PENDING))),
+        e);
+  }
+
+  private static @Nullable Path inside(Path folder, String name) {
     Path file = folder.resolve(name).normalize();
-    if (!file.startsWith(folder.normalize()) || file.equals(folder.normalize())) {
-      throw new IOException("its list names what lies elsewhere: " + name);
-    }
-    return file;
+    return file.startsWith(folder) && !file.equals(folder) ? file : null;
   }
 
   private static void remove(Path staged) throws IOException {

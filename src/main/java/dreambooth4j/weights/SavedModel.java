@@ -46,7 +46,7 @@ public final class SavedModel {
       left.removeIf(changes::holds);
       Collections.reverse(left); // a folder's index was written last, and goes first
       left.forEach(changes::delete);
-      byte[] list = list(folder.toAbsolutePath(), changes.placed());
+      byte[] list = list(changes.placed());
       changes.add(folder.resolve(LIST), StagedFiles.Body.of(list));
       changes.commit();
     }
@@ -56,10 +56,10 @@ public final class SavedModel {
         .forEach(StagedFiles::removeIfEmpty);
   }
 
-  private static byte[] list(Path folder, Collection<Path> placed) {
+  private static byte[] list(List<String> placed) {
     ObjectNode root = JSON.createObjectNode();
     ArrayNode files = root.putArray(FILES);
-    placed.forEach(file -> files.add(folder.relativize(file).toString().replace('\\', '/')));
+    placed.forEach(files::add);
     try {
       return JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(root);
     } catch (JsonProcessingException e) {

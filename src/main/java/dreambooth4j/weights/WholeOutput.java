@@ -30,7 +30,12 @@ public final class WholeOutput implements NewFiles, AutoCloseable {
   private static final String LOCK = ".dreambooth-lock";
   private static final String CONTENT = "content";
 
+  /** The place as its caller names it. */
+  private final Path given;
+
+  /** The place itself: a name that leads through links and back, as link/.., may change. */
   private final Path target;
+
   private final Path part;
   private final FileChannel lock;
   private final Set<Path> folders = new LinkedHashSet<>();
@@ -43,10 +48,11 @@ public final class WholeOutput implements NewFiles, AutoCloseable {
    */
   public WholeOutput(Path target) {
     requireFree(target);
-    this.target = target.toAbsolutePath().normalize();
-    part = this.target.resolveSibling("." + this.target.getFileName() + PART);
+    given = target.toAbsolutePath();
     try {
-      Files.createDirectories(this.target.resolveSibling(""));
+      Path folder = Files.createDirectories(given.resolveSibling("")).toRealPath();
+      this.target = folder.resolve(given.getFileName()).normalize();
+      part = this.target.resolveSibling("." + this.target.getFileName() + PART);
       removeLeft(this.target.resolveSibling(""));
       FileChannel taken = locked(part, true);
       if (taken == null) {
@@ -84,7 +90,7 @@ public final class WholeOutput implements NewFiles, AutoCloseable {
 
   @Override
   public void add(Path file, StagedFiles.Body body) {
-    Path inside = this.target.relativize(file.toAbsolutePath().normalize());
+    Path inside = given.relativize(file.toAbsolutePath());
     Path content = part.resolve(CONTENT);
     Path place = inside.toString().isEmpty() ? content : content.resolve(inside.toString());
     RegularFile.requirePlace(place);

@@ -21,13 +21,14 @@ import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What a run leaves when it is ended from outside, in processes of their own. */
 @DisabledOnOs(OS.WINDOWS)
 @Timeout(120)
 class InterruptTest {
   private static final String UNET = "unet/diffusion_pytorch_model.safetensors";
+  private static final String LATEST = "--resume_from_checkpoint=latest";
   private static final int STEPS = 80;
 
   @TempDir Path folder;
@@ -124,24 +125,32 @@ class InterruptTest {
 
   /** An earlier run's checkpoints lie there until it begins: they are not what it goes on with. */
   @ParameterizedTest
-  @ValueSource(booleans = {false, true})
-  void shouldGoOnWithTheRunThatWasKilledOverItsClassImages(boolean overAnother) throws Exception {
+  @CsvSource({"KILL, false", "KILL, true", "INT, true", "TERM, true"})
+  void shouldGoOnWithTheRunThatWasEndedOverItsClassImages(String signal, boolean overAnother)
+      throws Exception {
     TinyRun whole = runWithClassImages("whole");
     assertThat(Ran.of(whole.arguments("train")).exitCode()).isZero();
-    TinyRun killed = runWithClassImages("killed");
+    TinyRun ended = runWithClassImages("ended");
     if (overAnother) {
       String[] others = {"--class_data_dir=" + folder.resolve("c"), "--save_state_after=true"};
-      assertThat(Ran.of(killed.arguments("train", others)).exitCode()).isZero();
+      assertThat(Ran.of(ended.arguments("train", others)).exitCode()).isZero();
     }
-    try (Child child = Child.of(killed.arguments("train"))) {
-      child.waitFor("class images 1/").kill();
+    for (List<String> arguments :
+        List.of(ended.arguments("train"), ended.arguments("train", LATEST))) {
+      try (Child child = Child.of(arguments)) {
+        child.waitFor("class images ").signal(signal);
+        assertThat(child.exitCode()).as(child.said()).isEqualTo(signal.equals("KILL") ? 137 : 130);
+        assertThat(child.said().contains("goes on with --resume_from_checkpoint checkpoint-2"))
+            .as(child.said())
+            .isEqualTo(overAnother && !signal.equals("KILL"));
+      }
     }
-    Ran again = Ran.of(killed.arguments("train", "--resume_from_checkpoint=latest"));
+    Ran again = Ran.of(ended.arguments("train", LATEST));
     assertThat(again.exitCode()).as(again.err()).isZero();
     assertThat(again.err()).contains("wrote no checkpoint before it ended: it begins again");
-    assertThat(killed.output().resolve(UNET)).hasSameBinaryContentAs(whole.output().resolve(UNET));
-    assertThat(Files.exists(killed.output().resolve("checkpoints-1"))).isEqualTo(overAnother);
-    assertThat(killed.output().resolve(".starting")).doesNotExist();
+    assertThat(ended.output().resolve(UNET)).hasSameBinaryContentAs(whole.output().resolve(UNET));
+    assertThat(Files.exists(ended.output().resolve("checkpoints-1"))).isEqualTo(overAnother);
+    assertThat(ended.output().resolve(".starting")).doesNotExist();
   }
 
   private TinyRun runWithClassImages(String name) throws IOException {
@@ -162,10 +171,14 @@ class InterruptTest {
       child.waitFor("class images 1/").signal("INT");
       assertThat(child.exitCode()).as(child.said()).isEqualTo(Interrupt.EXIT_CODE);
     }
-    String[] more = {others[0], "--max_train_steps=3", "--resume_from_checkpoint=latest"};
+    String named = "--resume_from_checkpoint=checkpoint-2"; // as it is told
+    String[] more = {others[0], "--max_train_steps=3", named};
     Ran resumed = Ran.of(tiny.arguments("train", more));
     assertThat(resumed.exitCode()).as(resumed.err()).isZero();
     assertThat(resumed.err()).contains("Training: 3 steps, ", "from step 3");
+    assertThat(tiny.output().resolve("checkpoints-1")).doesNotExist();
+    Ran latest = Ran.of(tiny.arguments("train", others[0], "--max_train_steps=4", LATEST));
+    assertThat(latest.err()).contains("4 steps, ", "from step 3");
   }
 
   @Test

@@ -27,6 +27,10 @@ class DiskSpaceTest {
     return new Session(tiny.config, nobody, () -> false, tiny.run, tiny.model, tiny.trainer);
   }
 
+  private static String note(Session session, List<Path> there, long free) {
+    return String.join("; ", DiskSpace.notes(session, there, free));
+  }
+
   private static long sum(Map<Path, Long> bytes) {
     return bytes.values().stream().mapToLong(Long::longValue).sum();
   }
@@ -44,15 +48,15 @@ class DiskSpaceTest {
       long model = sum(files);
       long flat = tiny.model.trained().get(0).parameters().flatCount();
       long checkpoint = 4 * 4 * flat + 4; // weights, two moments, average; the count of steps
-      assertThat(DiskSpace.note(session, List.of(), model + 4 * checkpoint)).isNull();
-      assertThat(DiskSpace.note(session, List.of(), model + 4 * checkpoint - 1))
+      assertThat(DiskSpace.notes(session, List.of(), model + 4 * checkpoint)).isEmpty();
+      assertThat(note(session, List.of(), model + 4 * checkpoint - 1))
           .contains("beside the model 3 of the 4 checkpoints", "checkpoints_total_limit");
       assertThatExceptionOfType(Problem.class)
           .isThrownBy(() -> DiskSpace.requireModelFits(files, folder, model - 1))
           .withMessageContaining("the trained model takes");
       DiskSpace.requireModelFits(files, folder, model);
       DiskSpace.requireModelFits(files, folder, 0); // nobody knows
-      assertThat(DiskSpace.note(session, List.of(), 0)).isNull();
+      assertThat(DiskSpace.notes(session, List.of(), 0)).isEmpty();
       Path saved = folder.resolve("checkpoint");
       tiny.trainer.save(saved);
       assertThat(Files.size(saved.resolve("training_state.safetensors")))
@@ -81,19 +85,31 @@ class DiskSpaceTest {
   }
 
   @Test
-  void shouldNotCountCheckpointsThatAreThereOnceMore() throws IOException {
-    List<Path> there = List.of(folder.resolve("checkpoint-4"), folder.resolve("checkpoint-6"));
-    try (TinyTrainer tiny = new TinyTrainer(tiny())) {
+  void shouldSayThatModelsOnTheWayDoNotFitWhereThereAreNoCheckpoints() throws IOException {
+    TinyRun run = tiny().with("checkpointing_steps", 0).with("save_model_every", 3);
+    try (TinyTrainer tiny = new TinyTrainer(run)) {
       Session session = session(tiny);
       long model = sum(tiny.model.files(tiny.run, folder));
-      assertThat(DiskSpace.note(session, there, model + 1)).contains(" 0 of the 2 check");
+      assertThat(DiskSpace.notes(session, List.of(), 4 * model)).isEmpty();
+      assertThat(note(session, List.of(), 4 * model - 1))
+          .contains("the 3 that save_model_every adds take", "are left out", "make room there");
+      run.with("save_model_every", 0);
     }
+    try (TinyTrainer tiny = new TinyTrainer(run)) {
+      long model = sum(tiny.model.files(tiny.run, folder));
+      assertThat(note(session(tiny), List.of(), model - 1)).contains("the trained model takes");
+    }
+  }
+
+  @Test
+  void shouldNotCountCheckpointsBeyondTheLimitThatAreThere() throws IOException {
+    List<Path> there = List.of(folder.resolve("checkpoint-4"), folder.resolve("checkpoint-6"));
     TinyRun limited = tiny().with("checkpoints_total_limit", 2);
     try (TinyTrainer tiny = new TinyTrainer(limited)) {
       Session session = session(tiny);
       long model = sum(tiny.model.files(tiny.run, folder));
-      assertThat(DiskSpace.note(session, List.of(), model + 1)).contains(" 0 of the 3 checkpoints");
-      assertThat(DiskSpace.note(session, there, model + 1)).contains(" 0 of the 1 check");
+      assertThat(note(session, List.of(), model + 1)).contains(" 0 of the 3 checkpoints");
+      assertThat(note(session, there, model + 1)).contains(" 0 of the 1 check");
     }
   }
 }

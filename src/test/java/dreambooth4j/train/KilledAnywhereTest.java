@@ -6,17 +6,12 @@ import dreambooth4j.FailingFiles;
 import dreambooth4j.Problem;
 import dreambooth4j.Sha256;
 import dreambooth4j.config.Config;
-import dreambooth4j.config.OutputConfig;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.MetricsFile;
-import dreambooth4j.report.RunReport;
 import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
 import java.io.IOException;
-import java.io.OutputStream;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -37,9 +32,6 @@ class KilledAnywhereTest {
   private static final List<String> TRAINED =
       List.of("unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors");
 
-  private static final PrintStream NOWHERE =
-      new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8);
-
   @TempDir Path folder;
 
   private TinyRun tiny(String name) throws IOException {
@@ -53,39 +45,7 @@ class KilledAnywhereTest {
 
   /** The configuration of a run that reaches its output folder through these files. */
   private static Config through(FailingFiles files, Config config, boolean latest) {
-    OutputConfig o = config.output();
-    Path cache = o.cacheDir();
-    OutputConfig output =
-        new OutputConfig(
-            files.path(o.outputDir()),
-            o.saveModelAs(),
-            o.savePrecision(),
-            o.checkpointingSteps(),
-            o.saveEmbeddingEvery(),
-            o.checkpointingMinutes(),
-            o.checkpointsTotalLimit(),
-            o.checkpointsKeepEvery(),
-            o.saveModelEvery(),
-            o.saveStateAfter(),
-            latest ? "latest" : null,
-            cache == null ? null : files.path(cache));
-    return new Config(
-        config.model(),
-        config.data(),
-        config.training(),
-        config.loss(),
-        config.noise(),
-        config.timesteps(),
-        config.optimizer(),
-        config.lora(),
-        config.ema(),
-        config.anchor(),
-        config.compute(),
-        config.memory(),
-        config.prior(),
-        config.concepts(),
-        config.samples(),
-        output);
+    return TinyRun.through(files, config, latest ? "latest" : null);
   }
 
   /** All files of a folder by name, with what tells the content of models and checkpoints. */
@@ -148,15 +108,12 @@ class KilledAnywhereTest {
     ModelSource base = ModelSource.find(config.model().required(), ModelOptions.NONE);
     OutputFolder.recover(config.output().outputDir());
     Checkpoints checkpoints = new Checkpoints(config.output());
-    Path resumed = checkpoints.toResume();
-    Path folder = config.output().outputDir();
-    boolean latest = config.output().resumeFromCheckpoint() != null;
-    boolean begun = latest && !Mark.STARTING.isIn(folder);
-    assertThat(resumed == null || begun).isTrue();
-    Path metricsFile = folder.resolve("metrics.jsonl");
-    try (OutputFolder output = OutputFolder.take(config, base, begun)) {
-      if (!begun) {
-        output.begin();
+    Start start = checkpoints.start();
+    Path metricsFile = config.output().outputDir().resolve("metrics.jsonl");
+    try (OutputFolder output = OutputFolder.take(config, base)) {
+      output.start(start);
+      if (!start.continues()) {
+        output.begin(start);
       }
       output.write(config);
       try (MetricsFile metrics = new MetricsFile(metricsFile, 0)) {
@@ -186,9 +143,7 @@ class KilledAnywhereTest {
   void shouldHaveOneModelAndGoOnFromEveryCallOfARunOverAnOlderOne(FailingFiles.How how, int every)
       throws IOException {
     TinyRun older = tiny("older").with("max_train_steps", 2).with("save_state_after", true);
-    try (RunReport report = new RunReport(NOWHERE, older.output(), List.of(), null, false)) {
-      assertThat(new TrainingRun(older.config(), report, () -> false).run()).isTrue();
-    }
+    assertThat(TinyRun.run(older.config())).isTrue();
     Path output = folder.resolve("new/out");
     try (TinyTrainer trained = new TinyTrainer(tiny("new").with("learning_rate", 0.01)).train(1)) {
       Config config = trained.config;
@@ -222,13 +177,6 @@ class KilledAnywhereTest {
     }
   }
 
-  private static boolean run(Config config) {
-    Path output = config.output().outputDir();
-    try (RunReport report = new RunReport(NOWHERE, output, List.of(), null, false)) {
-      return new TrainingRun(config, report, () -> false).run();
-    }
-  }
-
   /** Whole runs, here and there: class images, samples, caches and steps too. */
   @Test
   void shouldComeToTheSameWeightsWhereverAWholeRunWasKilled() throws IOException {
@@ -243,7 +191,7 @@ class KilledAnywhereTest {
             .with("use_ema", true)
             .with("ema_warmup", "ratio");
     FailingFiles counting = new FailingFiles(FailingFiles.How.KILLED, 0);
-    assertThat(run(through(counting, tiny.config(), false))).isTrue();
+    assertThat(TinyRun.run(through(counting, tiny.config(), false))).isTrue();
     Map<String, String> expected = content(tiny.output());
     int points = 7;
     for (int i = 1; i <= points; i++) {
@@ -251,14 +199,14 @@ class KilledAnywhereTest {
       int call = counting.calls() * i / (points + 1);
       String what = "call " + call;
       try (FailingFiles failing = new FailingFiles(FailingFiles.How.KILLED, call)) {
-        run(through(failing, tiny.config(), false));
+        TinyRun.run(through(failing, tiny.config(), false));
         throw new AssertionError(what + " killed nothing");
       } catch (FailingFiles.Killed e) {
         what += ", " + e.getMessage();
       }
       boolean started = isStarted(tiny.output());
       FailingFiles sound = new FailingFiles(FailingFiles.How.KILLED, 0);
-      assertThat(run(through(sound, tiny.config(), started))).as(what).isTrue();
+      assertThat(TinyRun.run(through(sound, tiny.config(), started))).as(what).isTrue();
       assertThat(content(tiny.output())).as(what).isEqualTo(expected);
     }
   }

@@ -1,20 +1,28 @@
 package dreambooth4j.train;
 
+import dreambooth4j.FailingFiles;
+import dreambooth4j.TestRecords;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.TestPictures;
 import dreambooth4j.engine.Device;
 import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.report.RunReport;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A training run of a second: the goldens' model of random weights and five small pictures of two
@@ -124,6 +132,28 @@ public final class TinyRun {
   /** The configuration as it is set. */
   public Config config() {
     return ConfigReader.read(null, flags).config();
+  }
+
+  /** A configuration whose output folder is reached through these files, and that resumes so. */
+  static Config through(FailingFiles files, Config config, @Nullable String resume) {
+    Map<String, @Nullable Object> values = new HashMap<>();
+    values.put("outputDir", files.path(config.output().outputDir()));
+    values.put("resumeFromCheckpoint", resume);
+    Path cache = config.output().cacheDir();
+    if (cache != null) {
+      values.put("cacheDir", files.path(cache));
+    }
+    return TestRecords.with(config, Map.of("output", TestRecords.with(config.output(), values)));
+  }
+
+  /** Runs it as its configuration says, without a word. */
+  static boolean run(Config config) {
+    PrintStream nowhere =
+        new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8);
+    Path output = config.output().outputDir();
+    try (RunReport report = new RunReport(nowhere, output, List.of(), null, false)) {
+      return new TrainingRun(config, report, () -> false).run();
+    }
   }
 
   /** The command line of a run. */

@@ -3,6 +3,7 @@ package dreambooth4j.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import dreambooth4j.FailingFiles;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
@@ -41,5 +42,22 @@ class TrainingRunTest {
     assertThat(problem.kind()).isEqualTo(Problem.Kind.MEMORY);
     assertThat(problem).hasMessageContaining("out of memory (");
     assertThat(Checkpoint.isComplete(tiny.output().resolve("checkpoint-2"))).isTrue();
+  }
+
+  /** A file that cannot be deleted costs space, not the run. */
+  @Test
+  void shouldGoOnWhereClassImagesOfEarlierEpochsCannotBeDeleted() throws IOException {
+    TinyRun tiny =
+        new TinyRun(folder)
+            .withPaintedClassImages()
+            .with("class_images_refresh_epochs", 1)
+            .with("max_train_steps", 11)
+            .with("n_save_sample", 0);
+    FailingFiles failing =
+        FailingFiles.at(FailingFiles.How.ERROR, "delete [0-9a-f]{40}\\.(png|txt|json)");
+    assertThat(TinyRun.run(TinyRun.through(failing, tiny.config(), null))).isTrue();
+    assertThat(failing.failed()).isNotNull();
+    assertThat(tiny.output().resolve("class_images-1")).exists();
+    assertThat(tiny.output().resolve("model_index.json")).exists();
   }
 }

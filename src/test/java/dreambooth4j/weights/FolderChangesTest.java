@@ -62,6 +62,83 @@ class FolderChangesTest {
         .withMessageNotContaining("REDACTED");
   }
 
+  private static Path killedAfterDeciding(Path output) throws IOException {
+    FailingFiles counting = new FailingFiles(FailingFiles.How.KILLED, 0);
+    change(counting.path(output));
+    int decided = counting.names().indexOf("move .dreambooth-changes.part .dreambooth-changes") + 1;
+    assertThat(decided).isPositive();
+    for (String name : NEW.keySet()) {
+      Files.deleteIfExists(output.resolve(name));
+    }
+    write(output, OLD);
+    try (FailingFiles failing = new FailingFiles(FailingFiles.How.KILLED, decided + 1)) {
+      change(failing.path(output));
+      throw new AssertionError("nothing was killed");
+    } catch (FailingFiles.Killed e) {
+      return output.resolve(".dreambooth-changes");
+    }
+  }
+
+  @Test
+  void shouldNotTakeAFileThatIsGoneForOneInItsPlace() throws IOException {
+    write(OLD);
+    Path pending = killedAfterDeciding(output());
+    Files.delete(pending.resolve("1"));
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> FolderChanges.finish(output()))
+        .withMessageContainingAll(
+            output().resolve("unet/w").toString(),
+            pending.resolve("1") + " is gone",
+            "delete that folder");
+    assertThat(pending).as("the other files of the model are not lost with it").exists();
+  }
+
+  @Test
+  void shouldSayWhatToDoWhereTheListIsGone() throws IOException {
+    write(OLD);
+    Path pending = killedAfterDeciding(output());
+    Files.delete(pending.resolve("list.json"));
+    for (String list : List.of("", "[]")) {
+      assertThatExceptionOfType(Problem.class)
+          .isThrownBy(() -> FolderChanges.finish(output()))
+          .withMessageContainingAll("list.json", "Move what you want to keep out of " + pending);
+      assertThat(pending.resolve("1")).hasContent("new");
+      Files.writeString(pending.resolve("list.json"), list);
+    }
+    try (Stream<Path> files = Files.list(pending)) {
+      for (Path file : files.toList()) {
+        Files.delete(file);
+      }
+    }
+    FolderChanges.finish(output());
+    assertThat(leftOvers(output())).isEmpty();
+    change(output());
+    assertThat(content()).isEqualTo(NEW);
+  }
+
+  @Test
+  void shouldNameWhatKeepsItFromBeingRemoved() throws IOException {
+    Path inside = output().resolve(".dreambooth-changes.part/mine");
+    Files.createDirectories(inside);
+    Files.writeString(inside.resolve("file"), "mine");
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> FolderChanges.finish(output()))
+        .withMessageContainingAll(inside.toString(), "a folder that is not empty", "Delete that")
+        .withMessageNotContaining("Exception");
+  }
+
+  /** Of link/.. only the system knows where it is. */
+  @Test
+  void shouldChangeTheFolderThatItsNameLeadsTo() throws IOException {
+    Path far = Files.createDirectories(folder.resolve("far/below"));
+    Path link = Files.createSymbolicLink(folder.resolve("link"), far);
+    Path named = link.resolve("../new");
+    change(named, false);
+    assertThat(folder.resolve("far/new/unet/w")).hasContent("new");
+    assertThat(folder.resolve("new")).doesNotExist();
+    assertThat(leftOvers(folder.resolve("far/new"))).isEmpty();
+  }
+
   private static byte[] bytes(String text) {
     return text.getBytes(StandardCharsets.UTF_8);
   }
@@ -81,8 +158,12 @@ class FolderChangesTest {
   }
 
   private void write(Map<String, String> files) throws IOException {
+    write(output(), files);
+  }
+
+  private static void write(Path output, Map<String, String> files) throws IOException {
     for (var each : files.entrySet()) {
-      Path file = output().resolve(each.getKey());
+      Path file = output.resolve(each.getKey());
       Path folder = Objects.requireNonNull(file.getParent());
       if (!Files.isDirectory(folder)) {
         Files.createDirectories(folder);
@@ -103,8 +184,14 @@ class FolderChangesTest {
   }
 
   private static void change(Path output) {
+    change(output, true);
+  }
+
+  private static void change(Path output, boolean overAnOld) {
     try (FolderChanges changes = new FolderChanges(output)) {
-      changes.move(output.resolve("log"), output.resolve("logs/log-1"));
+      if (overAnOld) {
+        changes.move(output.resolve("log"), output.resolve("logs/log-1"));
+      }
       changes.add(output.resolve("text/w"), StagedFiles.Body.of(bytes("new")));
       changes.add(output.resolve("unet/w"), StagedFiles.Body.of(bytes("new")));
       changes.add(output.resolve("index"), StagedFiles.Body.of(bytes("new")));

@@ -54,6 +54,18 @@ class WholeOutputTest {
     assertThat(content().keySet()).noneMatch(each -> each.startsWith("."));
   }
 
+  /** Of link/.. only the system knows where it is. */
+  @ParameterizedTest
+  @ValueSource(strings = {"new", "new.safetensors"})
+  void shouldMakeWhatItsNameLeadsTo(String name) throws IOException {
+    Path far = Files.createDirectories(folder.resolve("far/below"));
+    Path link = Files.createSymbolicLink(folder.resolve("link"), far);
+    convert(link.resolve("..").resolve(name));
+    assertThat(folder.resolve("far").resolve(name)).exists();
+    assertThat(folder.resolve(name)).doesNotExist();
+    assertThat(content().keySet()).noneMatch(each -> each.endsWith(".part"));
+  }
+
   private static StagedFiles.Body body(String text) {
     return StagedFiles.Body.of(text.getBytes(java.nio.charset.StandardCharsets.UTF_8));
   }
@@ -70,7 +82,9 @@ class WholeOutputTest {
     assertThat(content()).hasSize(2);
   }
 
-  /** Killed or failing at every single call, whichever the form: it is whole, or can be repeated. */
+  /**
+   * Killed or failing at every single call, whichever the form: it is whole, or can be repeated.
+   */
   @ParameterizedTest
   @CsvSource({"KILLED, out", "KILLED, out.safetensors", "FULL, out", "ERROR, out.safetensors"})
   void shouldBeWholeOrRepeatableFromEveryCall(FailingFiles.How how, String name)
