@@ -1,0 +1,148 @@
+package dreambooth4j.bench;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import dreambooth4j.Problem;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.snakeyaml.engine.v2.api.Load;
+import org.snakeyaml.engine.v2.api.LoadSettings;
+import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
+
+/**
+ * What an experiment trains and measures: every subject in every cell, for every seed.
+ *
+ * @param base path of the base model, relative to the plan's file
+ * @param measuredAt steps after which a run is measured; the last ends it
+ * @param train keys of {@code dreambooth train} that all runs share
+ * @param bleed options of {@code dreambooth bleed}
+ * @param subjects keys of each subject, whose pictures lie in {@code subjects/NAME}
+ * @param untouched keys of the cell that learns nothing
+ * @param cells keys of each cell, and its {@code name} in figures
+ */
+record ExperimentPlan(
+    String base,
+    List<Long> seeds,
+    List<Integer> measuredAt,
+    Map<String, Object> train,
+    Map<String, Object> bleed,
+    Map<String, Map<String, Object>> subjects,
+    Map<String, Object> untouched,
+    Map<String, Map<String, Object>> cells) {
+  /** The cell that learns nothing. */
+  static final String UNTOUCHED = "untouched";
+
+  private static final String NAME = "name";
+
+  /** One training. */
+  record Run(String subject, String cell, long seed) {
+    @Override
+    public String toString() {
+      return "%s/%s-%d".formatted(subject, cell, seed);
+    }
+  }
+
+  /**
+   * Reads a plan.
+   *
+   * @throws Problem if it is none
+   */
+  static ExperimentPlan read(Path file) {
+    try {
+      Object yaml =
+          new Load(LoadSettings.builder().build()).loadFromString(Files.readString(file));
+      return new ObjectMapper()
+          .setPropertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+          .convertValue(yaml, ExperimentPlan.class);
+    } catch (IOException e) {
+      throw Problem.data("%s cannot be read: %s".formatted(file, Problem.why(e)));
+    } catch (YamlEngineException | IllegalArgumentException e) {
+      throw Problem.data("%s is no plan of an experiment: %s".formatted(file, e.getMessage()));
+    }
+  }
+
+  /** All trainings, those of the first seed first: figures can be drawn when they are done. */
+  List<Run> runs() {
+    List<Run> runs = new ArrayList<>();
+    for (long seed : seeds) {
+      for (String subject : subjects.keySet()) {
+        runs.add(new Run(subject, UNTOUCHED, seed));
+        cells.keySet().forEach(cell -> runs.add(new Run(subject, cell, seed)));
+      }
+    }
+    return runs;
+  }
+
+  /** A cell's name in figures. */
+  String name(String cell) {
+    return String.valueOf(cells.get(cell).get(NAME));
+  }
+
+  /** Steps of a run. */
+  int steps() {
+    return measuredAt.get(measuredAt.size() - 1);
+  }
+
+  /**
+   * The configuration of a training.
+   *
+   * @param folder the plan's
+   * @param work where trainings lie
+   */
+  Map<String, Object> config(Run run, Path folder, Path work) {
+    Map<String, Object> keys = keys(run);
+    Map<String, Object> subject = subjects.get(run.subject);
+    if (keys.get("class_prompt") instanceof String prompt) {
+      keys.put(
+          "class_prompt", prompt.replace("[class]", String.valueOf(subject.get("class_token"))));
+    }
+    keys.put("pretrained_model_name_or_path", folder.resolve(base).normalize().toString());
+    keys.put("instance_data_dir", folder.resolve("subjects").resolve(run.subject).toString());
+    keys.put("class_data_dir", work.resolve(classFolder(run, keys)).toString());
+    keys.put("cache_dir", work.resolve("cache").toString());
+    keys.put("output_dir", output(run, work).toString());
+    keys.put("seed", run.seed);
+    keys.put("max_train_steps", steps());
+    keys.put("save_model_every", measuredAt.get(0));
+    keys.put("validation_steps", 0);
+    keys.put("checkpointing_steps", 0);
+    return keys;
+  }
+
+  private Map<String, Object> keys(Run run) {
+    Map<String, Object> keys = new LinkedHashMap<>(train);
+    keys.putAll(subjects.get(run.subject));
+    keys.putAll(run.cell.equals(UNTOUCHED) ? untouched : cells.get(run.cell));
+    keys.remove(NAME);
+    return keys;
+  }
+
+  /** Where a training leaves its model. */
+  static Path output(Run run, Path work) {
+    return work.resolve(run.subject).resolve(run.cell + "-" + run.seed);
+  }
+
+  /** Cells whose class images are of the same prompts and number share them. */
+  private static String classFolder(Run run, Map<String, Object> keys) {
+    return "class-images/%s-%s%s-%d"
+        .formatted(
+            run.subject,
+            keys.getOrDefault("num_class_images_per", 0),
+            keys.containsKey("class_prompt") ? "-one-prompt" : "",
+            run.seed);
+  }
+
+  /** The folder or file of what was learnt after so many steps. */
+  Path model(Run run, int step, Path work) {
+    Path output = output(run, work);
+    Path folder = step == steps() ? output : output.resolve("model-" + step);
+    boolean lora = Boolean.TRUE.equals(keys(run).get("use_lora"));
+    String token = String.valueOf(subjects.get(run.subject).get("instance_token"));
+    return lora ? folder.resolve(token + ".safetensors") : folder;
+  }
+}

@@ -1,0 +1,111 @@
+package dreambooth4j.bench;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.bench.ExperimentPlan.Run;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.OutputStreamWriter;
+import java.io.Writer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.zip.GZIPInputStream;
+import java.util.zip.GZIPOutputStream;
+
+/** Raw results of an experiment, a line of JSON for each run, kept in one compressed file. */
+final class ExperimentResults {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final Path file;
+  private final Map<String, JsonNode> byRun = new TreeMap<>();
+
+  private ExperimentResults(Path file) {
+    this.file = file;
+  }
+
+  /** Those that are there; none if there is no such file. */
+  static ExperimentResults read(Path file) throws IOException {
+    ExperimentResults results = new ExperimentResults(file);
+    if (Files.exists(file)) {
+      try (BufferedReader lines =
+          new BufferedReader(
+              new InputStreamReader(
+                  new GZIPInputStream(Files.newInputStream(file)), StandardCharsets.UTF_8))) {
+        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+          ObjectNode json = (ObjectNode) JSON.readTree(line);
+          results.byRun.put(json.remove("run").asText(), json);
+        }
+      }
+    }
+    return results;
+  }
+
+  boolean has(Run run) {
+    return byRun.containsKey(run.toString());
+  }
+
+  /** What a run gave; it must be there. */
+  JsonNode of(Run run) {
+    return byRun.get(run.toString());
+  }
+
+  /** Keeps a run's result: the file is the old one or the new one, whatever happens. */
+  void add(Run run, JsonNode result) throws IOException {
+    byRun.put(run.toString(), result);
+    Path part = file.resolveSibling(file.getFileName() + ".part");
+    try (Writer out =
+        new OutputStreamWriter(
+            new GZIPOutputStream(Files.newOutputStream(part)), StandardCharsets.UTF_8)) {
+      for (var each : byRun.entrySet()) {
+        ObjectNode line = JSON.createObjectNode().put("run", each.getKey());
+        line.setAll((ObjectNode) each.getValue());
+        out.write(line + "\n");
+      }
+    }
+    Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  /** What a bleed report says, its values without their intervals over noises, to four digits. */
+  static ObjectNode compact(JsonNode bleed) {
+    ObjectNode compact = JSON.createObjectNode();
+    compact.set("pres", rounded(bleed.path("pres")));
+    var prompts = compact.putArray("prompts");
+    for (JsonNode each : bleed.path("prompts")) {
+      ObjectNode row = prompts.addObject();
+      row.put("prompt", each.path("prompt").asText());
+      row.put("kind", each.path("kind").asText());
+      row.put("captions", each.path("captions").asInt());
+      for (String name : new String[] {"bleed", "towards", "change", "pictures_towards"}) {
+        if (each.has(name)) {
+          row.set(name, rounded(each.get(name).path("value")));
+        }
+      }
+      if (each.has("div")) {
+        row.set("div", rounded(each.get("div")));
+      }
+    }
+    return compact;
+  }
+
+  private static JsonNode rounded(JsonNode node) {
+    if (node.isNumber()) {
+      return JSON.getNodeFactory().numberNode(digits(node.asDouble(), 4));
+    }
+    ObjectNode all = JSON.createObjectNode();
+    node.properties().forEach(each -> all.set(each.getKey(), rounded(each.getValue())));
+    return all;
+  }
+
+  /** A number to so many digits. */
+  static double digits(double value, int digits) {
+    return Double.isFinite(value)
+        ? new java.math.BigDecimal(value).round(new java.math.MathContext(digits)).doubleValue()
+        : value;
+  }
+}
