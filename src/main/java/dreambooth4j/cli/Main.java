@@ -40,6 +40,7 @@ import picocli.CommandLine.TypeConversionException;
       ExtractCommand.class,
       ImportCommand.class,
       InspectCommand.class,
+      BleedCommand.class,
       VerifyCommand.class,
       DoctorCommand.class
     })

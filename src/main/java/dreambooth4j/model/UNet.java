@@ -163,19 +163,7 @@ public final class UNet {
 
           // 2. down, keeping what the way up joins
           Deque<Var> skips = new ArrayDeque<>();
-          Var h = convIn.forward(tape, Convert.apply(tape, latents, type));
-          skips.push(h);
-          for (Level level : down) {
-            tape.part("UNet down " + down.indexOf(level));
-            for (int i = 0; i < level.resnets.size(); i++) {
-              h = level.forward(tape, i, h, time, context);
-              skips.push(h);
-            }
-            if (level.resize != null) {
-              h = level.resize.forward(tape, h);
-              skips.push(h);
-            }
-          }
+          Var h = down(tape, Convert.apply(tape, latents, type), time, context, skips);
 
           // 3. middle
           tape.part("UNet middle");
@@ -197,6 +185,42 @@ public final class UNet {
           Var output = convOut.forward(tape, normOut.silu(tape, h));
           return Convert.apply(tape, output, latents.value().dtype());
         });
+  }
+
+  /**
+   * What the middle block makes of noisy latents, which tells pictures apart by what they show.
+   * Arguments as for {@link #forward}, without backward.
+   *
+   * @return F32 [B, h, w, channels of the last level]
+   */
+  public Var features(
+      Tape tape, Var latents, Tensor timesteps, Conditioning<Var> conditioning) {
+    return tape.block(
+        () -> {
+          DType type = parameters.computeType();
+          Var time = tape.block(() -> timeEmbedding(tape, timesteps, conditioning, type));
+          Var context = Convert.apply(tape, conditioning.hiddenStates(), type);
+          Var x = Convert.apply(tape, latents, type);
+          Var h = down(tape, x, time, context, new ArrayDeque<>());
+          return Convert.apply(tape, middle(tape, h, time, context), DType.F32);
+        });
+  }
+
+  private Var down(Tape tape, Var latents, Var time, Var context, Deque<Var> skips) {
+    Var h = convIn.forward(tape, latents);
+    skips.push(h);
+    for (Level level : down) {
+      tape.part("UNet down " + down.indexOf(level));
+      for (int i = 0; i < level.resnets.size(); i++) {
+        h = level.forward(tape, i, h, time, context);
+        skips.push(h);
+      }
+      if (level.resize != null) {
+        h = level.resize.forward(tape, h);
+        skips.push(h);
+      }
+    }
+    return h;
   }
 
   private Var middle(Tape tape, Var x, Var time, Var prompt) {

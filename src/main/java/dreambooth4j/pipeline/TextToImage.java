@@ -13,6 +13,7 @@ import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.WeightedSum;
 import dreambooth4j.model.Conditioning;
+import dreambooth4j.model.UNet;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -192,6 +193,47 @@ public final class TextToImage {
     }
   }
 
+  /** A network that is asked of noisy latents: {@link UNet#forward} or {@link UNet#features}. */
+  @FunctionalInterface
+  private interface Network {
+    Var of(Tape tape, Var latents, Tensor timesteps, Conditioning<Var> conditioning);
+  }
+
+  /**
+   * What the network predicts of noisy latents at a timestep, told of the prompt alone.
+   *
+   * @param x F32 [n, h, w, channels]
+   * @return as x, on the host
+   */
+  public float[] predict(Arena arena, Request request, Tensor x, double timestep) {
+    return asked(arena, request, x, timestep, model.unet()::forward);
+  }
+
+  /** As {@link #predict}, what the network's middle block makes of them: [n, h, w, features]. */
+  public float[] features(Arena arena, Request request, Tensor x, double timestep) {
+    return asked(arena, request, x, timestep, model.unet()::features);
+  }
+
+  private float[] asked(
+      Arena run, Request request, Tensor x, double timestep, Network network) {
+    try (Arena arena = run.child("ask");
+        Tape tape = Tape.inference(arena)) {
+      Conditioning<Tensor> told = conditioning(arena, request, (int) x.size(0));
+      model.rest();
+      Tensor times = timesteps(arena, timestep, x.size(0));
+      return network
+          .of(tape, tape.constant(x), times, told.map((name, each) -> tape.constant(each)))
+          .value()
+          .toFloats();
+    }
+  }
+
+  private static Tensor timesteps(Arena arena, double timestep, long rows) {
+    float[] times = new float[(int) rows];
+    Arrays.fill(times, (float) timestep);
+    return arena.floats("timesteps", times, times.length);
+  }
+
   private static boolean isGuided(Request request) {
     return request.guidance > 1;
   }
@@ -226,9 +268,7 @@ public final class TextToImage {
       boolean guided = isGuided(request);
       Tensor seen = sampler.scaleModelInput(arena, x, i);
       Tensor batch = guided ? Tensor.stack(arena, List.of(seen, seen)) : seen.retain();
-      float[] times = new float[(int) batch.size(0)];
-      Arrays.fill(times, (float) timestep);
-      Tensor timesteps = arena.floats("timesteps", times, times.length);
+      Tensor timesteps = timesteps(arena, timestep, batch.size(0));
       Var output =
           model
               .unet()

@@ -72,6 +72,19 @@ public final class LoraFile implements AutoCloseable {
     }
   }
 
+  /**
+   * Whether a file holds parts of LoRA layers, of whatever model and naming; false where it is none
+   * of safetensors.
+   */
+  public static boolean is(Path path) {
+    if (!Files.isRegularFile(path) || !path.toString().endsWith(".safetensors")) {
+      return false;
+    }
+    try (Safetensors file = Safetensors.open(path)) {
+      return file.tensors().keySet().stream().anyMatch(name -> LoraFactor.in(name) != null);
+    }
+  }
+
   /** The layers' tensors by what they are; all that are of no layer are refused together. */
   private Map<LoraNames.Layer, Map<LoraFactor, TensorInfo>> sorted(LoraNames names) {
     Map<LoraNames.Layer, Map<LoraFactor, TensorInfo>> found = new LinkedHashMap<>();

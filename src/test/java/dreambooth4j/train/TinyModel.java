@@ -26,6 +26,27 @@ public final class TinyModel {
     return name.matches("mid_block\\..*\\.attn1\\.to_[qk]\\..*");
   }
 
+  /**
+   * A copy whose UNet does not hear prompts: what cross-attention would take from them is 0. So it
+   * answers every prompt as every other.
+   */
+  public static void copyDeaf(Path target) throws IOException {
+    copy(target);
+    Path file = target.resolve("unet/diffusion_pytorch_model.safetensors");
+    SafetensorsWriter writer = new SafetensorsWriter();
+    try (Arena arena = Arena.open("copy");
+        Safetensors source = Safetensors.open(file)) {
+      for (String each : source.tensors().keySet()) {
+        Tensor tensor = source.read(arena, each);
+        if (each.endsWith("attn2.to_v.weight")) {
+          tensor.zero_();
+        }
+        writer.add(each, tensor);
+      }
+      writer.write(arena, file);
+    }
+  }
+
   /** A whole copy in {@code target}. */
   public static void copy(Path target) throws IOException {
     List<Path> files;

@@ -1,0 +1,316 @@
+package dreambooth4j.cli;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.ComputeConfig;
+import dreambooth4j.config.Config;
+import dreambooth4j.config.ConfigReader;
+import dreambooth4j.config.DataConfig;
+import dreambooth4j.data.Bucket;
+import dreambooth4j.data.Concept;
+import dreambooth4j.data.ImageReader;
+import dreambooth4j.data.Picture;
+import dreambooth4j.data.Pixels;
+import dreambooth4j.evaluate.Bleed;
+import dreambooth4j.evaluate.BleedResult;
+import dreambooth4j.evaluate.Subject;
+import dreambooth4j.pipeline.Devices;
+import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.report.BleedFiles;
+import dreambooth4j.report.ProgressLine;
+import dreambooth4j.weights.LoraFile;
+import dreambooth4j.weights.LoraUse;
+import dreambooth4j.weights.MergedModel;
+import dreambooth4j.weights.ModelSource;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Measures what a training changed besides the subject. */
+@Command(
+    name = "bleed",
+    mixinStandardHelpOptions = true,
+    description =
+        "Measures what a training changed besides the subject: the class, the words of the"
+            + " captions, words like the class, and prompts without relation.",
+    footer = {
+      "",
+      "Both models are asked the same prompts at the same noise, one model at a time in memory."
+          + " OUT gets bleed.json with all numbers and bleed.png with pictures of each prompt by"
+          + " both. What the numbers are is written in docs/bleed.md.",
+      "",
+      "  dreambooth bleed sd15 out config.yaml",
+      "  dreambooth bleed sd15 out/dog.safetensors config.yaml --pictures 0 --seeds 8",
+      "  dreambooth bleed sd15 out --subject \"sks dog\" --class dog --prompt beach --prompt cat"
+    })
+final class BleedCommand implements Callable<Integer> {
+  /** Of more, some tell as much. */
+  private static final int MOST_INSTANCES = 16;
+
+  @Spec
+  @SuppressWarnings("NullAway.Init") // set by picocli, as all that follows
+  private CommandSpec spec;
+
+  @Parameters(
+      index = "0",
+      paramLabel = "BASE",
+      description = "The model before the training: a diffusers folder, or a single file.")
+  @SuppressWarnings("NullAway.Init")
+  private String base;
+
+  @Parameters(
+      index = "1",
+      paramLabel = "TRAINED",
+      description = "What the training left: a diffusers folder, a single file, or a LoRA file.")
+  @SuppressWarnings("NullAway.Init")
+  private String trained;
+
+  @Parameters(
+      index = "2",
+      arity = "0..1",
+      paramLabel = "CONFIG",
+      description =
+          "The run's configuration, which says what the subject, its class and the captions are.")
+  private @Nullable Path config;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "OUT",
+      defaultValue = "bleed",
+      description = "Folder for bleed.json and bleed.png (${DEFAULT-VALUE} if not given).")
+  @SuppressWarnings("NullAway.Init")
+  private Path output;
+
+  @Option(
+      names = "--concept",
+      paramLabel = "NAME",
+      description = "Which of several concepts of CONFIG (the first if not given).")
+  private @Nullable String concept;
+
+  @Option(
+      names = "--subject",
+      paramLabel = "PROMPT",
+      description = "The prompt that names the subject (what CONFIG says if not given).")
+  private @Nullable String subject;
+
+  @Option(
+      names = "--class",
+      paramLabel = "PROMPT",
+      description = "The prompt that names its class (what CONFIG says if not given).")
+  private @Nullable String classPrompt;
+
+  @Option(
+      names = "--prompt",
+      paramLabel = "PROMPT",
+      description = "Another prompt to ask. May be given several times.")
+  private final List<String> prompts = new ArrayList<>();
+
+  @Option(
+      names = "--words",
+      paramLabel = "N",
+      defaultValue = "6",
+      description =
+          "How many frequent and how many rare words of the captions at most (${DEFAULT-VALUE} if"
+              + " not given).")
+  private int words;
+
+  @Option(
+      names = "--seeds",
+      paramLabel = "N",
+      defaultValue = "4",
+      description =
+          "Noises that each prompt is asked with: more make the intervals narrower"
+              + " (${DEFAULT-VALUE} if not given).")
+  private int seeds;
+
+  @Option(
+      names = "--timesteps",
+      paramLabel = "N",
+      defaultValue = "6",
+      description = "Timesteps at which each is asked (${DEFAULT-VALUE} if not given).")
+  private int timesteps;
+
+  @Option(
+      names = "--pictures",
+      paramLabel = "N",
+      defaultValue = "4",
+      description =
+          "Pictures of each prompt that both models draw; 0 draws none, which takes a fraction of"
+              + " the time (${DEFAULT-VALUE} if not given).")
+  private int pictures;
+
+  @Option(
+      names = "--steps",
+      paramLabel = "STEPS",
+      defaultValue = "20",
+      description = "Steps of the sampler that draws them (${DEFAULT-VALUE} if not given).")
+  private int steps;
+
+  @Option(
+      names = "--guidance",
+      paramLabel = "X",
+      defaultValue = "7.5",
+      description = "How closely they follow the prompt (${DEFAULT-VALUE} if not given).")
+  private double guidance;
+
+  @Option(
+      names = "--size",
+      paramLabel = "PIXELS",
+      description =
+          "Width and height of everything (resolution of CONFIG, else what the model was trained"
+              + " on).")
+  private @Nullable Integer size;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "Seed of the first noise (${DEFAULT-VALUE} if not given).")
+  private long seed;
+
+  @Option(
+      names = "--variant",
+      paramLabel = "TEXT",
+      description = "Read the weights of this variant, such as fp16: *.fp16.safetensors.")
+  private @Nullable String variant;
+
+  @Mixin private final SingleFileOptions single = new SingleFileOptions();
+
+  @Option(
+      names = "--device",
+      paramLabel = "NAME",
+      defaultValue = "auto",
+      description = "What computes: auto, cpu or cuda (${DEFAULT-VALUE} if not given).")
+  @SuppressWarnings("NullAway.Init")
+  private ComputeConfig.Target device;
+
+  @Override
+  public Integer call() {
+    requireBounds();
+    Config run = config == null ? null : ConfigReader.read(config, Map.of()).config();
+    Concept trainedConcept = run == null ? null : concept(run);
+    Subject asked = subject(trainedConcept);
+    ModelSource from = ModelSource.find(base, single.with(variant));
+    Path file = Main.path(trained);
+    boolean isLora = LoraFile.is(file);
+    ModelSource to = isLora ? from : ModelSource.find(trained, single.with(variant));
+    List<LoraUse> loras = isLora ? List.of(new LoraUse(file, 1)) : List.of();
+    try (MergedModel merged = MergedModel.of(to, loras)) {
+      TextEncoding encoding =
+          run == null ? TextEncoding.ofTrained(merged) : TextEncoding.of(run.model());
+      List<Picture> real = trainedConcept == null ? List.of() : trainedConcept.pictures();
+      BleedResult result = measure(from, merged, encoding, asked, options(run), real);
+      print(result);
+    }
+    return 0;
+  }
+
+  private void requireBounds() {
+    require("--seeds", seeds, 1, 1000);
+    require("--timesteps", timesteps, 1, 100);
+    require("--pictures", pictures, 0, 100);
+    require("--steps", steps, 1, 1000);
+    require("--words", words, 0, 1000);
+    require("--size", size == null ? 64 : size, 8, DataConfig.MOST_RESOLUTION);
+    if (!(Math.abs(guidance) <= 1000)) {
+      throw Problem.usage("--guidance must be a number up to 1000, found " + guidance);
+    }
+  }
+
+  private static void require(String name, int value, int least, int most) {
+    if (value < least || value > most) {
+      throw Problem.usage(
+          "%s must be from %d to %d, found %d".formatted(name, least, most, value));
+    }
+  }
+
+  private Concept concept(Config run) {
+    List<Concept> all = Concept.scanAll(run);
+    if (concept == null) {
+      return all.get(0);
+    }
+    return all.stream()
+        .filter(each -> each.config().name().equals(concept))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                Problem.usage(
+                    "--concept: %s has none called '%s'; there are %s"
+                        .formatted(
+                            config,
+                            concept,
+                            String.join(
+                                ", ", all.stream().map(each -> each.config().name()).toList()))));
+  }
+
+  /** As CONFIG says, but for what is said here. */
+  private Subject subject(@Nullable Concept of) {
+    Subject known = of == null ? null : Subject.of(of, prompts);
+    String named = subject != null ? subject : known == null ? null : known.prompt();
+    if (named == null) {
+      throw Problem.usage(
+          "what is the subject? Give the run's CONFIG behind TRAINED, or --subject PROMPT");
+    }
+    String itsClass =
+        classPrompt != null ? classPrompt : known == null ? null : known.classPrompt();
+    return new Subject(named, itsClass, known == null ? List.of() : known.captions(), prompts);
+  }
+
+  private Bleed.Options options(@Nullable Config run) {
+    Integer side = size != null ? size : run == null ? null : run.data().resolution();
+    return new Bleed.Options(
+        seed,
+        seeds,
+        timesteps,
+        pictures,
+        steps,
+        guidance,
+        side == null ? null : new Bucket(side / 8 * 8, side / 8 * 8),
+        Devices.choose(device, false));
+  }
+
+  private BleedResult measure(
+      ModelSource from,
+      ModelSource to,
+      TextEncoding encoding,
+      Subject asked,
+      Bleed.Options how,
+      List<Picture> real) {
+    Subject.Extent extent = new Subject.Extent(words, 4, 6);
+    List<Picture> some = real.subList(0, Math.min(MOST_INSTANCES, real.size()));
+    int total = Bleed.asked(asked.most(extent), how);
+    try (ProgressLine line =
+        new ProgressLine(System.err, "bleed", total, ProgressLine.Terminal.current())) {
+      from.notes().forEach(line::say);
+      Bleed bleed = new Bleed(from, to, encoding, how, done -> line.at(Math.min(done, total)));
+      return bleed.measure(model -> asked.probes(model, extent), bucket -> read(some, bucket));
+    }
+  }
+
+  private static List<Pixels> read(List<Picture> pictures, Bucket size) {
+    return pictures.stream().map(each -> ImageReader.read(each.file(), size)).toList();
+  }
+
+  private void print(BleedResult result) {
+    PrintWriter out = spec.commandLine().getOut();
+    BleedFiles.table(result).forEach(out::println);
+    Map<String, Object> about = new LinkedHashMap<>();
+    about.put("base", base);
+    about.put("trained", trained);
+    about.put("seed", seed);
+    about.put("guidance", guidance);
+    about.put("steps", steps);
+    BleedFiles.write(output, result, about).forEach(out::println);
+    out.flush();
+  }
+}

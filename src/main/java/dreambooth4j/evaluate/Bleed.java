@@ -1,0 +1,230 @@
+package dreambooth4j.evaluate;
+
+import dreambooth4j.Problem;
+import dreambooth4j.data.Bucket;
+import dreambooth4j.data.Pixels;
+import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.diffusion.SchedulerConfig;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Device;
+import dreambooth4j.pipeline.Devices;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.weights.Component;
+import dreambooth4j.weights.ModelSource;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.function.Function;
+import java.util.function.IntConsumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a training changed in a model: both models are asked the same prompts, at the same noise and
+ * timesteps, and draw the same pictures. One model at a time is in memory; noisy latents lie on the
+ * base model's own way from noise to a picture of each prompt, so that both are asked what they
+ * would be asked in drawing.
+ */
+public final class Bleed {
+  /**
+   * How to measure.
+   *
+   * @param seed of the first noise; each of the others has the next one
+   * @param seeds noises that each prompt is asked with
+   * @param timesteps at which each is asked
+   * @param pictures of each prompt that both models draw; 0 draws none
+   * @param steps of the sampler that draws them
+   * @param guidance of these pictures
+   * @param size of everything in pixels; null for what the base model was trained on
+   */
+  public record Options(
+      long seed,
+      int seeds,
+      int timesteps,
+      int pictures,
+      int steps,
+      double guidance,
+      @Nullable Bucket size,
+      Device device) {
+    /** What a run says of itself at its end: few prompts, and no pictures. */
+    public static Options cheap(long seed, @Nullable Bucket size, Device device) {
+      return new Options(seed, 2, 2, 0, 1, 1, size, device);
+    }
+  }
+
+  private final ModelSource base;
+  private final ModelSource trained;
+  private final TextEncoding encoding;
+  private final Options how;
+  private final IntConsumer progress;
+  private int done;
+
+  /**
+   * A measurement that has not begun.
+   *
+   * @param encoding how prompts are read, by both
+   * @param progress is told how many prompts have been asked so far, of {@link #asked}
+   * @throws Problem if one predicts the noise and the other velocity
+   */
+  public Bleed(
+      ModelSource base,
+      ModelSource trained,
+      TextEncoding encoding,
+      Options how,
+      IntConsumer progress) {
+    this.base = base;
+    this.trained = trained;
+    this.encoding = encoding;
+    this.how = how;
+    this.progress = progress;
+    if (prediction(base) != prediction(trained) || base.pipeline() != trained.pipeline()) {
+      throw Problem.data(
+          "%s and %s cannot be compared: they are of two kinds, or one predicts the noise and the other velocity. Give the base model that was trained."
+              .formatted(base.path(), trained.path()));
+    }
+  }
+
+  private static Enum<?> prediction(ModelSource of) {
+    return NoiseSchedule.of(SchedulerConfig.of(of.config(Component.SCHEDULER))).prediction();
+  }
+
+  /** How often {@link #measure} asks a model about one of so many prompts. */
+  public static int asked(int probes, Options how) {
+    return (how.pictures == 0 ? 2 : 3) * probes;
+  }
+
+  /** One prompt, and what the base model says of it. */
+  private static final class Case {
+    final Probe probe;
+    final List<Asked.Point> points = new ArrayList<>();
+    final List<float[]> answers = new ArrayList<>();
+    final Drift drift;
+    List<Pixels> before = List.of();
+    List<Pixels> after = List.of();
+    List<float[]> featuresBefore = List.of();
+    List<float[]> featuresAfter = List.of();
+
+    Case(Probe probe, int seeds) {
+      this.probe = probe;
+      drift = new Drift(seeds);
+    }
+  }
+
+  /**
+   * Measures.
+   *
+   * @param finder says what is asked, by the base model in memory; one of kind SUBJECT among it
+   * @param instances reads pictures of the subject, at this size; may be none
+   */
+  public BleedResult measure(
+      Function<StableDiffusion, List<Probe>> finder,
+      Function<Bucket, List<Pixels>> instances) {
+    List<Case> cases = new ArrayList<>();
+    List<float[]> real = new ArrayList<>();
+    with(
+        base,
+        (model, asked) -> {
+          finder.apply(model).forEach(each -> cases.add(new Case(each, how.seeds)));
+          for (Case each : cases) {
+            askBase(asked, each);
+          }
+          if (how.pictures > 0) {
+            real.addAll(asked.features(instances.apply(asked.size())));
+          }
+        });
+    Case subject =
+        cases.stream()
+            .filter(each -> each.probe.kind() == Probe.Kind.SUBJECT)
+            .findFirst()
+            .orElseThrow(() -> new IllegalArgumentException("no prompt names the subject"));
+    with(trained, (model, asked) -> cases.forEach(each -> askTrained(asked, each, subject)));
+    if (how.pictures > 0) {
+      with(
+          base,
+          (model, asked) ->
+              cases.forEach(
+                  each -> {
+                    each.featuresAfter = asked.features(each.after);
+                    progress.accept(++done);
+                  }));
+    }
+    return result(cases, subject, real);
+  }
+
+  private interface Use {
+    void of(StableDiffusion model, Asked asked);
+  }
+
+  private void with(ModelSource source, Use use) {
+    try (Arena arena = Devices.open("bleed", how.device);
+        StableDiffusion model = StableDiffusion.load(arena, source)) {
+      use.of(model, new Asked(arena, model, encoding, how));
+    }
+  }
+
+  private void askBase(Asked asked, Case of) {
+    for (Asked.Point point : asked.path(of.probe.prompt())) {
+      of.points.add(point);
+      of.answers.add(asked.predict(of.probe.prompt(), point));
+    }
+    if (how.pictures > 0) {
+      of.before = asked.draw(of.probe.prompt());
+      of.featuresBefore = asked.features(of.before);
+    }
+    progress.accept(++done);
+  }
+
+  private void askTrained(Asked asked, Case of, Case subject) {
+    for (int i = 0; i < of.points.size(); i++) {
+      Asked.Point point = of.points.get(i);
+      float[] answer = asked.predict(of.probe.prompt(), point);
+      float[] ofSubject = of == subject ? answer : asked.predict(subject.probe.prompt(), point);
+      of.drift.add(of.answers.get(i), answer, ofSubject);
+    }
+    if (how.pictures > 0) {
+      of.after = asked.draw(of.probe.prompt());
+    }
+    progress.accept(++done);
+  }
+
+  private BleedResult result(List<Case> cases, Case subject, List<float[]> real) {
+    List<BleedResult.Row> rows = new ArrayList<>();
+    for (Case each : cases) {
+      rows.add(
+          new BleedResult.Row(
+              each.probe,
+              each.drift.bleed(),
+              each.drift.towards(),
+              each.drift.moved(subject.drift),
+              each.drift.change(),
+              how.pictures == 0 ? null : drawn(each, subject)));
+    }
+    rows.sort(
+        Comparator.comparing((BleedResult.Row row) -> row.probe().kind() != Probe.Kind.SUBJECT)
+            .thenComparing(row -> -row.bleed().value()));
+    BleedResult.Presence presence =
+        cases.stream()
+            .filter(each -> each.probe.kind() == Probe.Kind.CLASS && !real.isEmpty())
+            .findFirst()
+            .map(
+                each ->
+                    new BleedResult.Presence(
+                        Likenesses.likeness(each.featuresBefore, real),
+                        Likenesses.likeness(each.featuresAfter, real)))
+            .orElse(null);
+    return new BleedResult(
+        List.copyOf(rows),
+        how.seeds,
+        subject.points.stream().map(Asked.Point::timestep).toList(),
+        presence);
+  }
+
+  private static BleedResult.Drawn drawn(Case of, Case subject) {
+    return new BleedResult.Drawn(
+        of.before,
+        of.after,
+        Likenesses.towards(of.featuresBefore, of.featuresAfter, subject.featuresAfter),
+        Likenesses.variety(of.featuresBefore),
+        Likenesses.variety(of.featuresAfter));
+  }
+}

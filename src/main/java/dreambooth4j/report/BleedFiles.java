@@ -1,0 +1,219 @@
+package dreambooth4j.report;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dreambooth4j.Printable;
+import dreambooth4j.data.Grid;
+import dreambooth4j.data.Pixels;
+import dreambooth4j.data.Png;
+import dreambooth4j.evaluate.BleedResult;
+import dreambooth4j.evaluate.Interval;
+import dreambooth4j.evaluate.Probe;
+import dreambooth4j.weights.StagedFiles;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** What a training changed, as a table, one line, JSON and a sheet of pictures. */
+public final class BleedFiles {
+  /** Narrower pictures are shown enlarged, each pixel a square. */
+  private static final int LEAST_WIDTH = 64;
+
+  /** What stands between the base model's pictures and the trained model's, in pixels. */
+  private static final int GAP = 8;
+
+  private BleedFiles() {}
+
+  /** Writes {@code bleed.json} and, where pictures were drawn, {@code bleed.png}, both or none. */
+  public static List<Path> write(Path folder, BleedResult result, Map<String, Object> about) {
+    List<Path> written = new ArrayList<>();
+    try (StagedFiles files = new StagedFiles()) {
+      Path json = folder.resolve("bleed.json");
+      files.add(json, json(result, about).getBytes(StandardCharsets.UTF_8));
+      written.add(json);
+      if (result.rows().get(0).pictures() != null) {
+        Path sheet = folder.resolve("bleed.png");
+        files.add(sheet, Png.encode(sheet(result), Map.of()));
+        written.add(sheet);
+      }
+      files.commit();
+    }
+    return written;
+  }
+
+  /** The table for a terminal, a line a prompt. */
+  public static List<String> table(BleedResult result) {
+    boolean drawn = result.rows().get(0).pictures() != null;
+    List<String> lines = new ArrayList<>();
+    lines.add(
+        line("%-18s %7s %6s%s  %-9s  prompt", "bleed", "towards", "moved", heads(drawn), "kind"));
+    for (BleedResult.Row row : result.rows()) {
+      lines.add(
+          line(
+              "%-18s %7.2f %6.2f%s  %-9s  %s",
+              shown(row.bleed()),
+              row.towards().value(),
+              row.moved().value(),
+              numbers(row.pictures()),
+              row.probe().kind(),
+              Printable.line(row.probe().prompt())));
+    }
+    lines.add("");
+    lines.add(
+        "bleed: how far the answers to a prompt went of the way to the subject's, 0 untouched, 1 the subject; in brackets, 95 % of other seeds");
+    lines.add(
+        "towards: how much of that went to the subject; moved: how far the answers moved beside the subject's own");
+    if (drawn) {
+      lines.add(
+          "drawn: how far pictures moved towards the subject's; variety: mean distance of a prompt's pictures, and of the base model's");
+    }
+    BleedResult.Presence presence = result.presence();
+    if (presence != null) {
+      lines.add(
+          line(
+              "PRES, how alike pictures of the class and the subject's own are: %.3f, by the base model %.3f",
+              presence.after(), presence.before()));
+    }
+    return lines;
+  }
+
+  private static String heads(boolean drawn) {
+    return drawn ? line(" %6s %7s %7s", "drawn", "variety", "before") : "";
+  }
+
+  private static String numbers(BleedResult.@Nullable Drawn pictures) {
+    return pictures == null
+        ? ""
+        : line(
+            " %6.2f %7.2g %7.2g",
+            pictures.towards().value(), pictures.variety(), pictures.varietyBefore());
+  }
+
+  /** What a run says of itself at its end. */
+  public static String summary(BleedResult result) {
+    List<String> parts = new ArrayList<>();
+    for (BleedResult.Row row : result.rows()) {
+      if (row.probe().kind() == Probe.Kind.CLASS) {
+        parts.add(line("class '%s' %.2f", Printable.line(row.probe().prompt()), value(row)));
+      }
+    }
+    Stream.of(Probe.Kind.FREQUENT, Probe.Kind.RARE)
+        .flatMap(kind -> result.rows().stream().filter(row -> row.probe().kind() == kind))
+        .forEach(
+            row -> parts.add(line("'%s' %.2f", Printable.line(row.probe().prompt()), value(row))));
+    Double controls = result.mean(Probe.Kind.CONTROL);
+    if (controls != null) {
+      parts.add(line("unrelated prompts %.2f", controls));
+    }
+    return "Bleed (0 untouched, 1 the subject): " + String.join(", ", parts);
+  }
+
+  private static double value(BleedResult.Row row) {
+    return row.bleed().value();
+  }
+
+  private static String shown(Interval of) {
+    return line("%.2f [%.2f, %.2f]", of.value(), of.low(), of.high());
+  }
+
+  private static String json(BleedResult result, Map<String, Object> about) {
+    Map<String, @Nullable Object> all = new LinkedHashMap<>(about);
+    all.put("seeds", result.seeds());
+    all.put("timesteps", result.timesteps());
+    BleedResult.Presence presence = result.presence();
+    if (presence != null) {
+      all.put("pres", Map.of("before", presence.before(), "after", presence.after()));
+    }
+    List<Object> rows = new ArrayList<>();
+    for (BleedResult.Row row : result.rows()) {
+      Map<String, Object> each = new LinkedHashMap<>();
+      each.put("prompt", row.probe().prompt());
+      each.put("kind", row.probe().kind().toString());
+      each.put("captions", row.probe().captions());
+      each.put("bleed", interval(row.bleed()));
+      each.put("towards", interval(row.towards()));
+      each.put("moved", interval(row.moved()));
+      each.put("change", interval(row.change()));
+      BleedResult.Drawn pictures = row.pictures();
+      if (pictures != null) {
+        each.put("pictures_towards", interval(pictures.towards()));
+        each.put("div", Map.of("before", pictures.varietyBefore(), "after", pictures.variety()));
+      }
+      rows.add(each);
+    }
+    all.put("prompts", rows);
+    try {
+      return new ObjectMapper().writerWithDefaultPrettyPrinter().writeValueAsString(all) + "\n";
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e); // numbers and texts alone
+    }
+  }
+
+  private static Map<String, Double> interval(Interval of) {
+    Map<String, Double> ends = new LinkedHashMap<>();
+    ends.put("value", of.value());
+    ends.put("low", of.low());
+    ends.put("high", of.high());
+    return ends;
+  }
+
+  /** A prompt's pictures in a row, the base model's left. */
+  private static Pixels sheet(BleedResult result) {
+    List<Pixels> rows = new ArrayList<>();
+    for (BleedResult.Row row : result.rows()) {
+      BleedResult.Drawn pictures = row.pictures();
+      if (pictures != null) {
+        String label =
+            line("%s: base | trained, bleed %.2f", row.probe().prompt(), row.bleed().value());
+        rows.add(beside(inARow(pictures.base()), inARow(pictures.trained())).labelled(label));
+      }
+    }
+    return below(rows);
+  }
+
+  private static Pixels inARow(List<Pixels> pictures) {
+    int factor = Math.max(1, (LEAST_WIDTH + pictures.get(0).width() - 1) / pictures.get(0).width());
+    return Grid.of(pictures.stream().map(each -> each.enlarged(factor)).toList(), pictures.size());
+  }
+
+  private static Pixels beside(Pixels left, Pixels right) {
+    int width = left.width() + GAP + right.width();
+    byte[] all = new byte[width * left.height() * Pixels.CHANNELS];
+    Arrays.fill(all, (byte) 255);
+    for (int y = 0; y < left.height(); y++) {
+      int at = y * width * Pixels.CHANNELS;
+      copyRow(left, y, all, at);
+      copyRow(right, y, all, at + (left.width() + GAP) * Pixels.CHANNELS);
+    }
+    return new Pixels(width, left.height(), all);
+  }
+
+  private static void copyRow(Pixels from, int y, byte[] to, int at) {
+    int bytes = from.width() * Pixels.CHANNELS;
+    System.arraycopy(from.rgb(), y * bytes, to, at, bytes);
+  }
+
+  /** One below the other; labels may make them of different heights. */
+  private static Pixels below(List<Pixels> rows) {
+    int width = rows.get(0).width();
+    int height = rows.stream().mapToInt(Pixels::height).sum();
+    byte[] all = new byte[Math.multiplyExact(width, height) * Pixels.CHANNELS];
+    int at = 0;
+    for (Pixels row : rows) {
+      System.arraycopy(row.rgb(), 0, all, at, row.rgb().length);
+      at += row.rgb().length;
+    }
+    return new Pixels(width, height, all);
+  }
+
+  private static String line(String format, @Nullable Object... arguments) {
+    return String.format(Locale.ROOT, format, arguments);
+  }
+}

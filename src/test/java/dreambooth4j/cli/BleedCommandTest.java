@@ -1,0 +1,94 @@
+package dreambooth4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dreambooth4j.train.TinyModel;
+import dreambooth4j.train.TinyRun;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What a training changed, from the command line. */
+class BleedCommandTest {
+  @TempDir private Path folder;
+
+  private static final String BASE = TinyRun.MODEL.toString();
+
+  private Ran bleed(String trained, String... more) {
+    List<String> args = new ArrayList<>(List.of("bleed", BASE, trained));
+    args.addAll(List.of("-o", folder.resolve("report").toString(), "--seeds", "2"));
+    args.addAll(List.of("--timesteps", "2", "--steps", "2", "--words", "1"));
+    args.addAll(List.of(more));
+    return Ran.of(args);
+  }
+
+  private JsonNode json() throws IOException {
+    return new ObjectMapper().readTree(folder.resolve("report/bleed.json").toFile());
+  }
+
+  @Test
+  void shouldWriteATableASheetAndJson() throws IOException {
+    Path deaf = folder.resolve("deaf");
+    TinyModel.copyDeaf(deaf);
+
+    Ran ran = bleed(deaf.toString(), "--subject", "sks", "--class", "man", "--pictures", "2");
+
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.out())
+        .contains("1.00 [1.00, 1.00]     1.00 ", "class      man", "control    a bowl of fruit")
+        .contains("bleed.json", "bleed.png");
+    JsonNode prompts = json().path("prompts");
+    assertThat(prompts.size()).isEqualTo(2 + 4 + 6);
+    for (JsonNode each : prompts) {
+      assertThat(each.path("bleed").path("value").asDouble()).isEqualTo(1);
+      assertThat(each.path("div").path("after").asDouble()).isPositive();
+    }
+    int width = ImageIO.read(folder.resolve("report/bleed.png").toFile()).getWidth();
+    assertThat(width).isGreaterThanOrEqualTo(4 * 64 + 8);
+  }
+
+  /** A run's LoRA, by the run's own configuration. */
+  @Test
+  void shouldMeasureALoraByTheRunsConfiguration() throws IOException {
+    TinyRun tiny =
+        new TinyRun(folder)
+            .withPaintedClassImages()
+            .with("use_lora", true)
+            .with("learning_rate", 0.05)
+            .with("n_save_sample", 0)
+            .with("max_train_steps", 4);
+    Ran trained = Ran.of(tiny.arguments("train"));
+    assertThat(trained.exitCode()).as(trained.err()).isZero();
+    Path lora;
+    try (var files = Files.list(tiny.output())) {
+      lora = files.filter(f -> f.toString().endsWith(".safetensors")).findFirst().orElseThrow();
+    }
+
+    Ran ran =
+        bleed(lora.toString(), tiny.output().resolve("config.yaml").toString(), "--pictures", "1");
+
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.out()).contains("subject    sks", "frequent   hat", "PRES");
+    JsonNode subject = json().path("prompts").path(0);
+    assertThat(subject.path("change").path("value").asDouble()).isPositive();
+    assertThat(subject.path("bleed").path("value").asDouble()).isEqualTo(1);
+  }
+
+  @Test
+  void shouldSayWhatIsMissingOrOutOfBounds() {
+    assertThat(bleed(BASE).exitCode()).isEqualTo(2);
+    assertThat(bleed(BASE).err()).contains("what is the subject?", "--subject PROMPT");
+    Ran none = bleed(BASE, "--subject", "sks", "--seeds", "0");
+    assertThat(none.exitCode()).isEqualTo(2);
+    assertThat(none.err()).contains("--seeds");
+    Ran lost = bleed(folder.resolve("lost").toString(), "--subject", "sks");
+    assertThat(lost.exitCode()).isEqualTo(3);
+  }
+}

@@ -1,0 +1,126 @@
+package dreambooth4j.evaluate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dreambooth4j.Problem;
+import dreambooth4j.data.Concept;
+import dreambooth4j.data.ImageReader;
+import dreambooth4j.engine.Device;
+import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.train.TinyModel;
+import dreambooth4j.train.TinyRun;
+import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Planted cases, whose score is known. */
+class BleedTest {
+  @TempDir private Path folder;
+
+  private static final Subject.Extent EXTENT = new Subject.Extent(2, 2, 2);
+
+  private BleedResult measured(ModelSource trained, int pictures) throws IOException {
+    Concept concept = Concept.scanAll(new TinyRun(folder).config()).get(0);
+    Subject subject = Subject.of(concept, List.of("a blue bird"));
+    Bleed.Options how = new Bleed.Options(1, 3, 2, pictures, 2, 3, null, Device.CPU);
+    ModelSource base = ModelFolder.open(TinyRun.MODEL, null);
+    List<Integer> told = new ArrayList<>();
+    BleedResult result =
+        new Bleed(base, trained, TextEncoding.USUAL, how, told::add)
+            .measure(
+                model -> subject.probes(model, EXTENT),
+                size ->
+                    concept.pictures().stream()
+                        .map(each -> ImageReader.read(each.file(), size))
+                        .toList());
+    assertThat(told).hasSize(Bleed.asked(result.rows().size(), how));
+    return result;
+  }
+
+  @Test
+  void shouldFindNothingInAModelThatWasNotTrained() throws IOException {
+    BleedResult result = measured(ModelFolder.open(TinyRun.MODEL, null), 2);
+
+    assertThat(result.rows())
+        .extracting(row -> row.probe().kind())
+        .startsWith(Probe.Kind.SUBJECT)
+        .contains(Probe.Kind.CLASS, Probe.Kind.ASKED, Probe.Kind.FREQUENT, Probe.Kind.RARE)
+        .contains(Probe.Kind.NEIGHBOUR, Probe.Kind.CONTROL);
+    Interval nothing = new Interval(0, 0, 0);
+    for (BleedResult.Row row : result.rows()) {
+      assertThat(List.of(row.bleed(), row.towards(), row.moved(), row.change()))
+          .as(row.probe().prompt())
+          .containsOnly(nothing);
+      BleedResult.Drawn drawn = Objects.requireNonNull(row.pictures());
+      assertThat(drawn.towards()).isEqualTo(nothing);
+      assertThat(drawn.variety()).isEqualTo(drawn.varietyBefore()).isPositive();
+      assertThat(drawn.base().get(1).rgb()).isEqualTo(drawn.trained().get(1).rgb());
+    }
+    BleedResult.Presence presence = Objects.requireNonNull(result.presence());
+    assertThat(presence.after()).isEqualTo(presence.before()).isBetween(-1.0, 1.0);
+  }
+
+  @Test
+  void shouldFindTheSubjectInAModelThatAnswersEverythingWithIt() throws IOException {
+    Path deaf = folder.resolve("deaf");
+    TinyModel.copyDeaf(deaf);
+
+    BleedResult result = measured(ModelFolder.open(deaf, null), 2);
+
+    Interval one = new Interval(1, 1, 1);
+    for (BleedResult.Row row : result.rows()) {
+      String prompt = row.probe().prompt();
+      assertThat(row.bleed()).as(prompt).isEqualTo(one);
+      assertThat(row.towards()).as(prompt).isEqualTo(one);
+      assertThat(row.change().value()).as(prompt).isPositive();
+      BleedResult.Drawn drawn = Objects.requireNonNull(row.pictures());
+      assertThat(drawn.towards().value()).as(prompt).isCloseTo(1, within(1e-9));
+      assertThat(drawn.trained().get(0).rgb())
+          .isEqualTo(Objects.requireNonNull(result.rows().get(0).pictures()).trained().get(0).rgb());
+    }
+    assertThat(result.mean(Probe.Kind.CONTROL)).isEqualTo(1);
+  }
+
+  @Test
+  void shouldAskTheWordsOfTheCaptionsByHowOftenTheyStandThere() throws IOException {
+    List<BleedResult.Row> rows = measured(ModelFolder.open(TinyRun.MODEL, null), 0).rows();
+
+    assertThat(rows)
+        .extracting(BleedResult.Row::probe)
+        .contains(
+            new Probe(Probe.Kind.SUBJECT, "sks", 5),
+            new Probe(Probe.Kind.CLASS, "man", 5),
+            new Probe(Probe.Kind.FREQUENT, "hat", 2),
+            new Probe(Probe.Kind.RARE, "beach", 1),
+            new Probe(Probe.Kind.ASKED, "a blue bird", 0))
+        .extracting(Probe::prompt)
+        .doesNotHaveDuplicates()
+        .hasSize(10);
+    assertThat(rows).allMatch(row -> row.pictures() == null);
+  }
+
+  @Test
+  void shouldRefuseModelsThatPredictDifferentThings() throws IOException {
+    Path other = folder.resolve("other");
+    TinyModel.copy(other);
+    Path scheduler = other.resolve("scheduler/scheduler_config.json");
+    String text = Files.readString(scheduler);
+    Files.writeString(
+        scheduler,
+        text.contains("prediction_type")
+            ? text.replace("\"epsilon\"", "\"v_prediction\"")
+            : text.replaceFirst("\\{", "{\"prediction_type\": \"v_prediction\","));
+    assertThatThrownBy(() -> measured(ModelFolder.open(other, null), 0))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("cannot be compared");
+  }
+}
