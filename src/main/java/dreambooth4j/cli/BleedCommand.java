@@ -178,13 +178,7 @@ final class BleedCommand implements Callable<Integer> {
       description = "Seed of the first noise (${DEFAULT-VALUE} if not given).")
   private long seed;
 
-  @Option(
-      names = "--variant",
-      paramLabel = "TEXT",
-      description = "Read the weights of this variant, such as fp16: *.fp16.safetensors.")
-  private @Nullable String variant;
-
-  @Mixin private final SingleFileOptions single = new SingleFileOptions();
+  @Mixin private final ModelFlags flags = new ModelFlags();
 
   @Option(
       names = "--device",
@@ -200,10 +194,11 @@ final class BleedCommand implements Callable<Integer> {
     Config run = config == null ? null : ConfigReader.read(config, Map.of()).config();
     Concept trainedConcept = run == null ? null : concept(run);
     Subject asked = subject(trainedConcept);
-    ModelSource from = ModelSource.find(base, single.with(variant));
+    PrintWriter err = spec.commandLine().getErr();
+    ModelSource from = flags.find(base, err);
     Path file = Main.path(trained);
     boolean isLora = LoraFile.is(file);
-    ModelSource to = isLora ? from : ModelSource.find(trained, single.with(variant));
+    ModelSource to = isLora ? from : flags.find(trained, err);
     List<LoraUse> loras = isLora ? List.of(new LoraUse(file, 1)) : List.of();
     try (MergedModel merged = MergedModel.of(to, loras)) {
       TextEncoding encoding =
@@ -291,7 +286,6 @@ final class BleedCommand implements Callable<Integer> {
     int total = Bleed.asked(asked.most(extent), how);
     try (ProgressLine line =
         new ProgressLine(System.err, "bleed", total, ProgressLine.Terminal.current())) {
-      from.notes().forEach(line::say);
       Bleed bleed = new Bleed(from, to, encoding, how, done -> line.at(Math.min(done, total)));
       return bleed.measure(model -> asked.probes(model, extent), bucket -> read(some, bucket));
     }
