@@ -1,13 +1,17 @@
 package dreambooth4j.cli;
 
 import dreambooth4j.config.ComputeConfig;
+import dreambooth4j.config.FloatType;
 import dreambooth4j.diffusion.SamplerKind;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.Generation;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.PictureFiles;
 import dreambooth4j.report.PictureParameters;
 import dreambooth4j.report.ProgressLine;
+import dreambooth4j.train.Precision;
 import dreambooth4j.weights.MergedModel;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.StagedFiles;
@@ -169,6 +173,15 @@ final class GenerateCommand implements Callable<Integer> {
   @SuppressWarnings("NullAway.Init")
   private ComputeConfig.Target device;
 
+  @Option(
+      names = "--precision",
+      paramLabel = "TYPE",
+      description =
+          "What weights are held and computed with in: fp32, or bf16 or fp16 at half the memory; an"
+              + " SDXL's VAE that would overflow stays in fp32 (if not given, fp32 on a CPU, and on"
+              + " CUDA what the model's file has).")
+  private @Nullable FloatType precision;
+
   /** What --sampler takes, for its help. */
   static final class SamplerNames implements Iterable<String> {
     @Override
@@ -193,6 +206,8 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   private void draw(ModelSource folder, Path file, long chosenSeed, PrintWriter out) {
+    Device where = Devices.choose(device, false);
+    DType usual = where == Device.CPU ? DType.F32 : Generation.typeOf(folder);
     Generation.ImageRequest wanted =
         new Generation.ImageRequest(
             prompt,
@@ -207,7 +222,8 @@ final class GenerateCommand implements Callable<Integer> {
             encoding(folder),
             chosenSeed,
             latents,
-            Devices.choose(device, false));
+            where,
+            precision == null ? usual : Precision.typeOf(precision));
     Generation.Drawn drawn;
     PrintStream err = System.err;
     try (ProgressLine line =

@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param saveModelAs what a model that trains whole is saved as
  * @param savePrecision what its weights, or those of a LoRA, are saved in; null for F32 of what
  *     trained, and the rest as it is in the base model
+ * @param noMetadata whether a LoRA's file says nothing of how it was trained
  * @param checkpointingSteps steps from one checkpoint to the next; 0 leaves it to
  *     saveEmbeddingEvery
  * @param saveEmbeddingEvery epochs from one checkpoint to the next; 0 leaves it to
@@ -28,6 +29,7 @@ public record OutputConfig(
     Path outputDir,
     SaveAs saveModelAs,
     @Nullable FloatType savePrecision,
+    boolean noMetadata,
     int checkpointingSteps,
     int saveEmbeddingEvery,
     double checkpointingMinutes,
@@ -86,6 +88,13 @@ public record OutputConfig(
                   + " hardly change. Training and checkpoints do not change; to train on later,"
                   + " keep fp32. With use_lora it is the type of the LoRA file, fp32 unless it or"
                   + " half_lora says otherwise.");
+  static final Key<OutputConfig, Boolean> NO_METADATA =
+      KEYS.key("no_metadata", ValueType.flag(), OutputConfig::noMetadata)
+          .standard(false)
+          .help(
+              "Of a LoRA: leave out of its file how it was trained (learning rate, seed, base"
+                  + " model's name, how often each tag of the captions occurs, and so on). What"
+                  + " programs need to use it stays, its title and trigger words too.");
   static final Key<OutputConfig, Integer> CHECKPOINTING_STEPS =
       KEYS.key("checkpointing_steps", ValueType.atLeast(0), OutputConfig::checkpointingSteps)
           .standard(500)
@@ -170,6 +179,7 @@ public record OutputConfig(
         folder,
         run.get(SAVE_MODEL_AS),
         run.orNull(SAVE_PRECISION),
+        run.get(NO_METADATA),
         run.steps(CHECKPOINTING_STEPS, SAVE_EMBEDDING_EVERY),
         run.get(SAVE_EMBEDDING_EVERY),
         run.get(CHECKPOINTING_MINUTES),

@@ -8,17 +8,21 @@ import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
+import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.engine.op.OpBackend;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.TensorInfo;
+import dreambooth4j.weights.TensorSource;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
@@ -45,6 +49,7 @@ public final class Generation {
    * @param latents a safetensors file whose tensor {@code latents} [n, channels, height, width]
    *     takes the place of the first draw; null to draw it
    * @param device where the model lies
+   * @param type what its weights are held and computed with in, but for a VAE that overflows there
    */
   public record ImageRequest(
       String prompt,
@@ -59,7 +64,23 @@ public final class Generation {
       TextEncoding encoding,
       long seed,
       @Nullable Path latents,
-      Device device) {}
+      Device device,
+      DType type) {}
+
+  /** The type of all weights of a model's UNet as they are read; F32 where they are of several. */
+  public static DType typeOf(ModelSource model) {
+    try (TensorSource weights = model.weights(Component.UNET)) {
+      List<DType> types =
+          weights.tensors().values().stream().map(TensorInfo::dtype).distinct().toList();
+      DType first = types.isEmpty() ? DType.F32 : types.get(0);
+      return types.size() == 1 && (first == DType.F16 || first == DType.BF16) ? first : DType.F32;
+    }
+  }
+
+  private static StableDiffusion load(Arena arena, ModelSource folder, DType type) {
+    StableDiffusion.Types types = new StableDiffusion.Types(DType.F32, false, type);
+    return StableDiffusion.load(arena, folder, Map.of(), Gradients.NONE, types);
+  }
 
   private final StableDiffusion model;
   private final Arena run;
@@ -91,7 +112,7 @@ public final class Generation {
     requireBounds(wanted);
     requireRoom(folder, wanted);
     try (Arena run = Devices.open("generate", wanted.device);
-        StableDiffusion model = StableDiffusion.load(run, folder)) {
+        StableDiffusion model = load(run, folder, wanted.type)) {
       LongPrompts prompts = new LongPrompts(model.tokenizer(), wanted.encoding);
       prompts.add("the prompt", wanted.prompt);
       prompts.add("the negative prompt", wanted.negative == null ? "" : wanted.negative);
@@ -146,7 +167,7 @@ public final class Generation {
   private static void requireRoom(ModelSource folder, ImageRequest wanted) {
     long needed;
     try (Arena dry = Arena.open("generate", OpBackend.dry(wanted.device));
-        StableDiffusion model = StableDiffusion.load(dry, folder)) {
+        StableDiffusion model = load(dry, folder, wanted.type)) {
       Extent drawn = extent(model, wanted);
       TextToImage.requireSize(model, drawn.size.width(), drawn.size.height());
       needed =
@@ -161,8 +182,13 @@ public final class Generation {
     if (needed > ProcessMemory.limit(available).orElse(Long.MAX_VALUE)) {
       throw new Problem(
           Problem.Kind.MEMORY,
-          "the pictures need %s of memory by a plan, and %s are available: ask for smaller or for fewer at once (--width, --height, -n)"
-              .formatted(ProcessMemory.shown(needed), ProcessMemory.shown(available)));
+          "the pictures need %s of memory by a plan, and %s are available: ask for smaller or for fewer at once (--width, --height, -n)%s"
+              .formatted(
+                  ProcessMemory.shown(needed),
+                  ProcessMemory.shown(available),
+                  wanted.type == DType.F32
+                      ? ", or for weights of half the size (--precision bf16)"
+                      : ""));
     }
   }
 

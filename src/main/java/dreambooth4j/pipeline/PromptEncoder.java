@@ -11,7 +11,6 @@ import dreambooth4j.engine.op.Reshape;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.TextEncoder;
 import dreambooth4j.model.TextEncoderConfig;
-import dreambooth4j.model.TextEncoderConfig.Use;
 import dreambooth4j.model.Tokenizer;
 import dreambooth4j.pipeline.StableDiffusion.Reader;
 import dreambooth4j.weights.Component;
@@ -166,7 +165,8 @@ public final class PromptEncoder {
 
   /**
    * What a picture is drawn against, as {@link #encode(Arena, List)} of one prompt. As in
-   * diffusers, SDXL's is given the usual layers whatever {@code clip_skip} says.
+   * diffusers, it is of the usual layers whatever {@code clip_skip} says (A1111 and kohya's scripts
+   * skip for both prompts).
    *
    * @param prompt null for none: zeros or an empty prompt, as the model says
    */
@@ -175,9 +175,7 @@ public final class PromptEncoder {
       return shapes(1).map((name, shape) -> arena.zeros(name, DType.F32, shape));
     }
     TextEncoding usual = new TextEncoding(TextEncoding.USUAL.clipSkip(), how.maxTokenLength());
-    PromptEncoder encoder =
-        config(model.readers().get(0)).use() == Use.NORMED ? this : new PromptEncoder(model, usual);
-    return encoder.encode(arena, List.of(prompt == null ? "" : prompt));
+    return new PromptEncoder(model, usual).encode(arena, List.of(prompt == null ? "" : prompt));
   }
 
   /** [B·windows, length, width] to [B, windows·(length − 2) + 2, width]. */

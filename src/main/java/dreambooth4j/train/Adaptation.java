@@ -5,6 +5,7 @@ import dreambooth4j.config.FloatType;
 import dreambooth4j.config.LoraConfig;
 import dreambooth4j.config.LoraConfig.Targets;
 import dreambooth4j.config.OutputConfig;
+import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.model.AdapterKind;
 import dreambooth4j.model.Adapters;
@@ -43,8 +44,13 @@ final class Adaptation {
   private final Export export;
   private final @Nullable LoraStart start;
 
-  /** {@code dry} is for a run that saves nothing. */
-  Adaptation(Config config, ModelSource base, boolean dry) {
+  /**
+   * That of a run.
+   *
+   * @param concepts what it learns, which a LoRA's file speaks of
+   * @param dry whether it saves nothing
+   */
+  Adaptation(Config config, ModelSource base, List<Concept> concepts, boolean dry) {
     this.config = config;
     textEncoders = base.pipeline().textEncoders();
     Path weights = config.lora().weights();
@@ -53,7 +59,7 @@ final class Adaptation {
         dry
             ? Export.NONE
             : config.lora().used()
-                ? LoraCards.writer(config, base)
+                ? LoraCards.writer(config, base, concepts)
                 : new ModelWriter(base, form(config.output()));
   }
 

@@ -38,20 +38,25 @@ final class LoraCards {
 
   private static final String WORDS = "[filewords]";
 
+  /** Tags of a concept that the file counts, the most frequent ones, and how long one may be. */
+  private static final int MOST_TAGS = 500;
+
+  private static final int LONGEST_TAG = 200;
+
   private LoraCards() {}
 
-  /** What writes the adapters of a run around {@code base}. */
-  static LoraWriter writer(Config config, ModelSource base) {
+  /** What writes the adapters of a run around {@code base} that learns from these concepts. */
+  static LoraWriter writer(Config config, ModelSource base, List<Concept> concepts) {
     LoraConfig lora = config.lora();
     return new LoraWriter(
         base,
         new LoraWriter.Form(name(config), namings(lora.files()), Precision.ofLoraFile(config)),
         rank -> lora.alphaOf((int) rank),
-        cards(config));
+        cards(config, concepts));
   }
 
-  private static Supplier<LoraCard> cards(Config config) {
-    String tags = tags(Concept.scanAll(config));
+  private static Supplier<LoraCard> cards(Config config, List<Concept> concepts) {
+    String tags = tags(concepts);
     return () -> card(config, tags);
   }
 
@@ -80,24 +85,32 @@ final class LoraCards {
             .filter(each -> !each.isEmpty())
             .distinct()
             .collect(Collectors.joining(", "));
-    Map<String, String> notes = training(config);
-    notes.put("ss_tag_frequency", tags);
+    Map<String, String> notes = new TreeMap<>();
+    if (!config.output().noMetadata()) {
+      notes.putAll(training(config));
+      notes.put("ss_tag_frequency", tags);
+    }
     return new LoraCard(name(config), trigger, side, side, notes, picture(config));
   }
 
-  /** How often the pictures' prompts have each tag, by concept. */
+  /** How often the pictures' prompts have each tag, the most frequent first, by concept. */
   private static String tags(List<Concept> concepts) {
     ObjectNode root = new ObjectMapper().createObjectNode();
     for (Concept concept : concepts) {
-      ObjectNode counts = root.putObject(concept.config().name());
+      Map<String, Integer> counts = new TreeMap<>();
       for (Picture picture : concept.pictures()) {
         for (String tag : picture.instancePrompt().split(",", -1)) {
           String word = tag.strip();
-          if (!word.isEmpty()) {
-            counts.put(word, counts.path(word).asInt() + 1);
+          if (!word.isEmpty() && word.length() <= LONGEST_TAG) {
+            counts.merge(word, 1, Integer::sum);
           }
         }
       }
+      ObjectNode shown = root.putObject(concept.config().name());
+      counts.entrySet().stream()
+          .sorted(Map.Entry.<String, Integer>comparingByValue().reversed())
+          .limit(MOST_TAGS)
+          .forEach(each -> shown.put(each.getKey(), each.getValue()));
     }
     return root.toString();
   }

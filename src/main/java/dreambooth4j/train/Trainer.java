@@ -6,6 +6,7 @@ import dreambooth4j.config.Config;
 import dreambooth4j.config.DecidingKeys;
 import dreambooth4j.config.OptimizerConfig;
 import dreambooth4j.config.TimestepConfig;
+import dreambooth4j.data.Concept;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.View;
 import dreambooth4j.diffusion.NoiseSchedule;
@@ -107,10 +108,20 @@ public final class Trainer implements AutoCloseable {
     lossScale = new LossScale(config.compute().mixedPrecision());
   }
 
-  /** Reads a model to train as the configuration says; in a dry arena, its sizes. */
+  /** As {@link #load(Arena, ModelSource, Config, List)}, of concepts that nobody need be told. */
   public static StableDiffusion load(Arena run, ModelSource base, Config config) {
+    return load(run, base, config, List.of());
+  }
+
+  /**
+   * Reads a model to train as the configuration says; in a dry arena, its sizes.
+   *
+   * @param concepts what it is going to learn, which a LoRA's file speaks of
+   */
+  public static StableDiffusion load(
+      Arena run, ModelSource base, Config config, List<Concept> concepts) {
     ModelSource source = scheduled(base, config);
-    Adaptation adaptation = new Adaptation(config, source, run.isDry());
+    Adaptation adaptation = new Adaptation(config, source, concepts, run.isDry());
     StableDiffusion model =
         StableDiffusion.load(
             run,

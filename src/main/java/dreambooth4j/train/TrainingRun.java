@@ -85,7 +85,7 @@ public final class TrainingRun {
     Config fitted = config.with(memory.plan().memory());
     try (OutputFolder folder = OutputFolder.take(config, base);
         Arena run = Devices.open("run", Devices.choose(config.compute()), memory.limit());
-        StableDiffusion model = Trainer.load(run, base, fitted)) {
+        StableDiffusion model = Trainer.load(run, base, fitted, concepts)) {
       requirePlaces(run, model);
       boolean captures = Trainer.captures(run, fitted, listener::warning);
       say(run, model, base, concepts, plan);

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
-import dreambooth4j.Sha256;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -147,30 +146,9 @@ public final class ModelFolder implements ModelSource {
         .orElse(null);
   }
 
-  /**
-   * SHA-256 over the files of its weights, or of all its files where it has no weights. They are
-   * read whole.
-   */
   @Override
   public synchronized String fingerprint(Component component) {
-    return fingerprints.computeIfAbsent(
-        component,
-        c -> Sha256.of(filesThatCount(c).map(Sha256::of).collect(Collectors.joining("\n"))));
-  }
-
-  private Stream<Path> filesThatCount(Component component) {
-    if (!component.hasWeights()) {
-      return component.files().stream()
-          .map(folder(component)::resolve)
-          .filter(Files::isRegularFile);
-    }
-    Path file = weightsFile(component);
-    if (file == null) {
-      throw noWeights(component);
-    }
-    return file.toString().endsWith(".json")
-        ? ShardedSafetensors.fileNames(file).stream().map(file::resolveSibling)
-        : Stream.of(file);
+    return fingerprints.computeIfAbsent(component, each -> Fingerprint.of(this, each));
   }
 
   private boolean hasWeights(Component component, @Nullable String which) {

@@ -4,19 +4,14 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Problem;
-import dreambooth4j.Sha256;
 import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.Tensor;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.EnumMap;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeSet;
 
 /**
  * A Stable Diffusion model in one file under the names that it was published with: a checkpoint as
@@ -133,39 +128,9 @@ final class SingleFile implements ModelSource {
     }
   }
 
-  /** SHA-256 over its tensors, or over all its files where it has no weights. */
   @Override
   public synchronized String fingerprint(Component component) {
-    return fingerprints.computeIfAbsent(
-        component, c -> c.hasWeights() ? fingerprintOfWeights(c) : fingerprintOfFiles(c));
-  }
-
-  private String fingerprintOfWeights(Component component) {
-    MessageDigest digest = Sha256.digest();
-    try (TensorSource weights = weights(component);
-        Arena arena = Arena.open("fingerprint")) {
-      for (String name : new TreeSet<>(weights.tensors().keySet())) {
-        TensorInfo info = weights.info(name);
-        String head = "%s %s%s\n".formatted(name, info.dtype(), info.shape());
-        digest.update(head.getBytes(StandardCharsets.UTF_8));
-        Tensor tensor = weights.read(arena, name);
-        tensor.readBytes((bytes, offset) -> digest.update(bytes));
-        tensor.release();
-      }
-    }
-    return HexFormat.of().formatHex(digest.digest());
-  }
-
-  private String fingerprintOfFiles(Component component) {
-    StringBuilder all = new StringBuilder();
-    for (String name : component.files()) {
-      if (files(component).has(name)) {
-        all.append(name)
-            .append('\n')
-            .append(new String(content(files(component), name), StandardCharsets.UTF_8));
-      }
-    }
-    return Sha256.of(all.toString());
+    return fingerprints.computeIfAbsent(component, each -> Fingerprint.of(this, each));
   }
 
   /** The bytes of a component's file. */

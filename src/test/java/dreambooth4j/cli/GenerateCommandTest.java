@@ -7,8 +7,13 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.engine.op.ChannelsLast;
+import dreambooth4j.model.Conditioning;
+import dreambooth4j.pipeline.PromptEncoder;
+import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.train.TinyModel;
+import dreambooth4j.weights.ModelOptions;
+import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.SafetensorsWriter;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
@@ -70,6 +75,39 @@ class GenerateCommandTest {
       assertThat(furthest(single, expected)).isLessThanOrEqualTo(1);
       assertThat(furthest(grid.getSubimage((i - 1) * 64, 0, 64, 48), single)).isZero();
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"bf16, 12", "fp16, 3"})
+  void shouldDrawNearlyTheSameWithWeightsOfHalfTheSize(String precision, int levels)
+      throws IOException {
+    generateAsRecorded("ddim", "1.0", "--width", "64", "--height", "48");
+    BufferedImage wide = read(folder.resolve("out.png"));
+    Ran ran =
+        generateAsRecorded(
+            "ddim", "1.0", "--width", "64", "--height", "48", "--precision", precision);
+
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(furthest(read(folder.resolve("out.png")), wide)).isBetween(1, levels);
+  }
+
+  /** As diffusers: the layer that is chosen for the prompt is not chosen for the negative one. */
+  @Test
+  void shouldNotSkipLayersForTheNegativePrompt() {
+    try (Arena run = Arena.open("run");
+        StableDiffusion model =
+            StableDiffusion.load(run, ModelSource.find(MODEL, ModelOptions.NONE))) {
+      PromptEncoder skipping = new PromptEncoder(model, new TextEncoding(2, 75));
+      PromptEncoder usual = new PromptEncoder(model, TextEncoding.USUAL);
+      float[] negative = states(skipping.encodeNegative(run, "dog"));
+      assertThat(negative)
+          .isEqualTo(states(usual.encode(run, List.of("dog"))))
+          .isNotEqualTo(states(skipping.encode(run, List.of("dog"))));
+    }
+  }
+
+  private static float[] states(Conditioning<Tensor> said) {
+    return said.get(Conditioning.HIDDEN_STATES).toFloats();
   }
 
   @Test

@@ -2,6 +2,8 @@ package dreambooth4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dreambooth4j.engine.DType;
 import dreambooth4j.train.TinyRun;
 import dreambooth4j.weights.Safetensors;
@@ -65,6 +67,34 @@ class LoraRunTest {
 
     byte[] with = drawn("with.png", "--lora", file(tiny).toString());
     assertThat(with).isNotEqualTo(drawn("without.png"));
+  }
+
+  @Test
+  void shouldSayNothingOfTheTrainingWhereAskedNotTo() throws IOException {
+    TinyRun tiny = lora("run").with("max_train_steps", 1).with("no_metadata", true);
+    Ran ran = Ran.of(tiny.arguments("train"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(notes(file(tiny)))
+        .doesNotContainKeys("ss_learning_rate", "ss_seed", "ss_sd_model_name", "ss_tag_frequency")
+        .containsEntry("ss_network_dim", "4")
+        .containsEntry("modelspec.trigger_phrase", "sks");
+  }
+
+  @Test
+  void shouldCountTheMostFrequentTagsAlone() throws IOException {
+    TinyRun tiny = lora("run").with("max_train_steps", 1);
+    StringBuilder caption = new StringBuilder("sks, man");
+    for (int i = 0; i < 700; i++) {
+      caption.append(", tag ").append(i);
+    }
+    caption.append(", ").append("long ".repeat(100));
+    Files.writeString(tiny.pictures().resolve("p0.txt"), caption);
+    Ran ran = Ran.of(tiny.arguments("train"));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    JsonNode tags = new ObjectMapper().readTree(notes(file(tiny)).get("ss_tag_frequency"));
+    assertThat(tags.path("sks").size()).isEqualTo(500);
+    assertThat(tags.path("sks").path("sks").asInt()).isEqualTo(5);
+    assertThat(tags.toString()).doesNotContain("long");
   }
 
   @Test

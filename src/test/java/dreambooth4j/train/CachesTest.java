@@ -137,7 +137,7 @@ class CachesTest {
     Files.writeString(tiny.pictures().resolve(name + ".txt"), text);
   }
 
-  /** A copy of the base model in which the last byte of a component's file is another. */
+  /** A copy of the base model in which a component's last byte, or a flag of it, is another. */
   private void model(String component, int flipped) throws IOException {
     Path copy = folder.resolve("model");
     TinyModel.copy(copy);
@@ -152,7 +152,10 @@ class CachesTest {
     assertThat(files).hasSize(1);
     byte[] bytes = Files.readAllBytes(files.get(0));
     if (flipped == 0) {
-      Files.writeString(files.get(0), Files.readString(files.get(0)) + "\n");
+      String text = Files.readString(files.get(0));
+      String changed = text.replaceFirst("(\"single_word\": *)false", "$1true");
+      assertThat(changed).isNotEqualTo(text);
+      Files.writeString(files.get(0), changed);
     } else {
       bytes[bytes.length - 1] ^= (byte) flipped; // a weight changes its sign
       Files.write(files.get(0), bytes);

@@ -111,7 +111,15 @@ class SingleFileTest {
   void shouldHoldTheWeightsOfItsFolder(String family, String title, String prediction)
       throws IOException {
     ModelSource single = ModelSource.find(write(family).toString(), tiny(family));
-    assertSameWeights(single, ModelFolder.open(halved(family), null));
+    ModelSource folder = ModelFolder.open(halved(family), null);
+    assertSameWeights(single, folder);
+    for (Component each : single.pipeline().components()) {
+      assertThat(single.fingerprint(each)).as(each.folder()).isEqualTo(folder.fingerprint(each));
+    }
+    assertThat(single.fingerprint(Component.TOKENIZER))
+        .isEqualTo(folder.fingerprint(Component.TOKENIZER));
+    assertThat(single.fingerprint(Component.UNET))
+        .isNotEqualTo(ModelFolder.open(model(family), null).fingerprint(Component.UNET));
     assertThat(single.files(Component.TOKENIZER).has("tokenizer.json")).isTrue();
     assertThat(single.notes()).hasSize(1);
     assertThat(single.notes().get(0)).contains(title, prediction, "as model_config says");
