@@ -78,14 +78,14 @@ public final class ConfigReader {
       sources.addFile(file);
     }
     sources.addFlags(flags);
-    failIfWrong();
+    failIfWrong(file);
     Defaults wanted = ofRun().orNull(Config.DEFAULTS);
-    failIfWrong();
+    failIfWrong(file);
     if (wanted != null) {
       sources.context.defaults = wanted;
     }
     Config config = config();
-    failIfWrong();
+    failIfWrong(file);
     if (file == null && wanted == null && DiffusersScript.FLAGS.containsAll(flags.keySet())) {
       sayWhatDiffersFromDiffusers(config, flags);
     }
@@ -114,8 +114,17 @@ public final class ConfigReader {
     return new Values(layers, sources.context);
   }
 
-  private void failIfWrong() {
-    List<String> errors = sources.context.errors.stream().distinct().toList();
+  /** What is wrong with several keys together is of no line; it names the file, if there is one. */
+  private void failIfWrong(@Nullable Path file) {
+    List<String> errors =
+        sources.context.errors.stream()
+            .map(
+                error ->
+                    file == null || error.contains(file.toString()) || error.startsWith("--")
+                        ? error
+                        : file + ": " + error)
+            .distinct()
+            .toList();
     if (!errors.isEmpty()) {
       int more = errors.size() - Sources.MOST_ERRORS;
       String shown = String.join("\n", errors.subList(0, errors.size() - Math.max(0, more)));

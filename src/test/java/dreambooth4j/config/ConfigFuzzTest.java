@@ -33,8 +33,11 @@ class ConfigFuzzTest {
           class_prompt: |
             a photo of [filewords]
         """;
+    String wrongTogether = "instance_data_dir: a\nresolution: 32\nbucket_reso_steps: 64\n";
     return Stream.of(
         yaml.getBytes(StandardCharsets.UTF_8),
+        wrongTogether.getBytes(StandardCharsets.UTF_8),
+        "resolution: 64\n".getBytes(StandardCharsets.UTF_8),
         Files.readAllBytes(Path.of("src/test/resources/config/db_config.json")));
   }
 
