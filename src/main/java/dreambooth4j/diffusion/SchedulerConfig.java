@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.JsonFault;
 import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 
@@ -35,7 +36,7 @@ public final class SchedulerConfig {
       return of(JSON.readTree(json));
     } catch (JsonProcessingException e) {
       throw new Problem(
-          Problem.Kind.DATA, "scheduler_config.json is not JSON: " + e.getOriginalMessage(), e);
+          Problem.Kind.DATA, "scheduler_config.json is not JSON: " + JsonFault.why(e), e);
     }
   }
 

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dreambooth4j.JsonFault;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
@@ -58,7 +59,7 @@ final class Golden implements AutoCloseable {
       return new Golden(file, JSON.readTree(text));
     } catch (JsonProcessingException e) {
       file.close();
-      throw Problem.data(path + ": its metadata's \"case\" is no JSON: " + e.getOriginalMessage());
+      throw Problem.data(path + ": its metadata's \"case\" is no JSON: " + JsonFault.why(e));
     }
   }
 

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.JsonFault;
 import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
 import java.io.IOException;
@@ -14,7 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.Set;
-import java.util.regex.Pattern;
 
 /** JSON files of a model: small, one object each, and not trusted. */
 public final class JsonFile {
@@ -31,9 +31,6 @@ public final class JsonFile {
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build();
-
-  private static final Pattern SOURCE =
-      Pattern.compile("\\[Source: [^]]*?(line: \\d+, column: \\d+)]");
 
   private JsonFile() {}
 
@@ -67,7 +64,7 @@ public final class JsonFile {
   /** What is wrong with a JSON text and where, without the library's notes on its source. */
   static String why(JsonProcessingException e) {
     JsonLocation at = e.getLocation();
-    return SOURCE.matcher(e.getOriginalMessage()).replaceAll("$1")
+    return JsonFault.why(e)
         + (at == null ? "" : ", line %d, column %d".formatted(at.getLineNr(), at.getColumnNr()));
   }
 }

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dreambooth4j.JsonFault;
 import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
 import dreambooth4j.config.KeyTable;
@@ -107,7 +108,7 @@ public final class Importer {
       throw new Problem(
           Problem.Kind.USAGE,
           "%s:%d: no valid JSON: %s"
-              .formatted(file, e.getLocation().getLineNr(), e.getOriginalMessage()),
+              .formatted(file, e.getLocation().getLineNr(), JsonFault.why(e)),
           e);
     }
   }

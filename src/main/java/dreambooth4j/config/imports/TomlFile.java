@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dreambooth4j.JsonFault;
 import dreambooth4j.Problem;
 import java.nio.file.Path;
 
@@ -26,7 +27,7 @@ final class TomlFile {
       int line = e.getLocation() == null ? 1 : e.getLocation().getLineNr();
       throw new Problem(
           Problem.Kind.USAGE,
-          "%s:%d: no valid TOML: %s".formatted(file, line, e.getOriginalMessage()),
+          "%s:%d: no valid TOML: %s".formatted(file, line, JsonFault.why(e)),
           e);
     }
   }

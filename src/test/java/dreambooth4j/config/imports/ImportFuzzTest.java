@@ -28,6 +28,7 @@ class ImportFuzzTest {
                 + "learning_rate = \"x\"\n"
                 + "resolution = -8\n"
                 + "network_module = \"networks.lora\"",
+            "{\"epochs\": [1, 2",
             "{\"epochs\": 1.5, \"concepts\": [{}], \"optimizer\": {\"optimizer\": 3}}",
             "{\"samples\": [{}], \"text_encoder\": {\"stop_training_after\": 3}, \"epochs\":"
                 + " \"x\"}")
