@@ -112,7 +112,8 @@ final class GenerateCommand implements Callable<Integer> {
       paramLabel = "NAME",
       completionCandidates = SamplerNames.class,
       description =
-          "Sampler that draws: one of ${COMPLETION-CANDIDATES}, or the name of diffusers' class"
+          "Sampler that draws: one of ${COMPLETION-CANDIDATES}, or the name that diffusers or"
+              + " A1111 has for it"
               + " (the model's own if not given).")
   private @Nullable String sampler;
 

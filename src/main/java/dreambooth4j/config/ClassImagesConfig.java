@@ -99,7 +99,7 @@ public record ClassImagesConfig(
           .help(
               "Sampler that draws class images: "
                   + Samplers.TYPE.allowed()
-                  + ", or the name of diffusers' class.");
+                  + ", or the name that diffusers or A1111 has for it.");
   static final Key<ClassImagesConfig, Boolean> UNMATCHED =
       KEYS.key("disable_class_matching", ValueType.flag(), ClassImagesConfig::unmatched)
           .standard(false)

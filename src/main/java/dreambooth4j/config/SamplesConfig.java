@@ -57,7 +57,7 @@ public record SamplesConfig(
           .help(
               "Sampler that draws sample pictures and, without class_scheduler, class images: "
                   + Samplers.TYPE.allowed()
-                  + ", or the name of diffusers' class.");
+                  + ", or the name that diffusers or A1111 has for it.");
 
   static SamplesConfig of(Values run) {
     return new SamplesConfig(

@@ -8,16 +8,21 @@ import java.util.function.Supplier;
 
 /**
  * DPM-Solver++ 2M (Lu et al., 2022, algorithm 2): exact in the linear part, and the picture that
- * the network sees extrapolated along log(1/σ) from the last two steps.
+ * the network sees extrapolated along log(1/σ) from the last two steps. As SDE-DPM-Solver++ each
+ * step goes twice as far, and fresh noise takes the place of what is then missing.
  */
 final class DpmSolverSampler implements Sampler {
   /** Below this number of steps the last one is taken at first order. */
   private static final int FEW = 15;
 
+  /** The algorithm_type of the form with fresh noise. */
+  static final String SDE = "sde-dpmsolver++";
+
   private final SchedulerConfig config;
   private final NoiseSchedule schedule;
   private final int order;
   private final boolean heun;
+  private final boolean sde;
   private final boolean endsAtZero;
   private final History pictures = new History(2);
   private SigmaPath path = SigmaPath.none();
@@ -28,10 +33,12 @@ final class DpmSolverSampler implements Sampler {
       throw config.unsupported("lambda_min_clipped");
     }
     // Names of other solvers are a leftover of the sampler that the configuration was written for.
-    switch (config.text("algorithm_type", "dpmsolver++")) {
-      case "dpmsolver++", "deis" -> {}
-      default -> throw config.unsupported("algorithm_type");
-    }
+    this.sde =
+        switch (config.text("algorithm_type", "dpmsolver++")) {
+          case "dpmsolver++", "deis" -> false;
+          case SDE -> true;
+          default -> throw config.unsupported("algorithm_type");
+        };
     this.heun =
         switch (config.text("solver_type", "midpoint")) {
           case "midpoint", "logrho", "bh1", "bh2" -> false;
@@ -52,7 +59,9 @@ final class DpmSolverSampler implements Sampler {
     close();
     boolean cosine = config.text("beta_schedule", "linear").equals("squaredcos_cap_v2");
     DoubleUnaryOperator karrasRounding = cosine ? Math::floor : Math::rint;
-    path = SigmaPath.multistep(config, schedule, steps, karrasRounding);
+    path =
+        SigmaPath.multistep(
+            config, schedule, steps, SigmaPath.last(config, schedule), karrasRounding);
   }
 
   @Override
@@ -66,17 +75,34 @@ final class DpmSolverSampler implements Sampler {
     Prediction.Mix picture = schedule.prediction().picture(path.alpha(i), path.noise(i));
     pictures.add(
         WeightedSum.of(arena, new double[] {picture.sample(), picture.output()}, x, modelOutput));
-    double keep = path.noise(i + 1) / path.noise(i);
-    double gain = path.alpha(i + 1) * (1 - path.sigma(i + 1) / path.sigma(i));
+    double way = path.sigma(i + 1) / path.sigma(i);
+    double left = sde ? way * way : way;
+    double keep = path.noise(i + 1) / path.noise(i) * (sde ? way : 1);
+    double gain = path.alpha(i + 1) * (1 - left);
     double h = path.stride(i);
     // A run that ends at the lowest level that it asked at has a last step of no length.
-    if (order == 1 || i == 0 || h == 0 || (i == path.steps() - 1 && lastIsFirstOrder())) {
-      return WeightedSum.of(arena, new double[] {keep, gain}, x, pictures.get(0));
+    boolean first = order == 1 || i == 0 || h == 0 || (i == path.steps() - 1 && lastIsFirstOrder());
+    double trend = first ? 0 : heun ? path.alpha(i + 1) - gain / (sde ? 2 * h : h) : gain / 2;
+    trend *= first ? 0 : h / path.stride(i - 1);
+    if (!sde) {
+      return WeightedSum.of(
+          arena,
+          new double[] {keep, gain + trend, -trend},
+          x,
+          pictures.get(0),
+          pictures.get(first ? 0 : 1));
     }
-    double trend = heun ? path.alpha(i + 1) - gain / h : gain / 2;
-    trend *= h / path.stride(i - 1);
-    return WeightedSum.of(
-        arena, new double[] {keep, gain + trend, -trend}, x, pictures.get(0), pictures.get(1));
+    Tensor noise = freshNoise.get(); // drawn in the last step too, as diffusers draws it
+    Tensor next =
+        WeightedSum.of(
+            arena,
+            new double[] {keep, gain + trend, -trend, path.noise(i + 1) * Math.sqrt(1 - left)},
+            x,
+            pictures.get(0),
+            pictures.get(first ? 0 : 1),
+            noise);
+    noise.release();
+    return next;
   }
 
   private boolean lastIsFirstOrder() {

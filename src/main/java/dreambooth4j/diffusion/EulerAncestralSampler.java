@@ -48,7 +48,7 @@ final class EulerAncestralSampler implements Sampler {
     double to = path.sigma(i + 1);
     double up = to / from * Math.sqrt(from * from - to * to);
     double down = to * to / from;
-    Prediction.Mix way = EulerSampler.slope(schedule, path, i).times(down - from);
+    Prediction.Mix way = EulerSampler.slope(schedule, from).times(down - from);
     // The last step adds none, but draws, so that the generator ends where diffusers' ends.
     Tensor noise = freshNoise.get();
     Tensor drawn =

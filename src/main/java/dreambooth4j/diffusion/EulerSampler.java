@@ -3,6 +3,7 @@ package dreambooth4j.diffusion;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.WeightedSum;
+import java.util.function.DoubleUnaryOperator;
 import java.util.function.Supplier;
 
 /**
@@ -30,13 +31,28 @@ final class EulerSampler implements Sampler {
 
   @Override
   public void begin(int steps) {
-    path = trainedPath(config, schedule, spacing, steps, SigmaPath.last(config, schedule));
-    if (config.flag("use_karras_sigmas", false)) {
-      double last = path.sigma(steps);
-      path =
-          SigmaPath.karras(
-              schedule, steps, path.sigma(0), path.sigma(steps - 1), last, t -> (float) t);
-    }
+    double last = SigmaPath.last(config, schedule);
+    path = path(config, schedule, spacing, steps, last, t -> (float) t);
+  }
+
+  /**
+   * The levels that a run over the noise level passes through.
+   *
+   * @param last the level that it ends at
+   * @param karrasRounding of the timesteps that belong to Karras's levels
+   */
+  static SigmaPath path(
+      SchedulerConfig config,
+      NoiseSchedule schedule,
+      Spacing spacing,
+      int steps,
+      double last,
+      DoubleUnaryOperator karrasRounding) {
+    SigmaPath trained = trainedPath(config, schedule, spacing, steps, last);
+    return config.flag("use_karras_sigmas", false)
+        ? SigmaPath.karras(
+            schedule, steps, trained.sigma(0), trained.sigma(steps - 1), last, karrasRounding)
+        : trained;
   }
 
   /** The levels of training at the spacing's timesteps, which are not made whole. */
@@ -55,10 +71,11 @@ final class EulerSampler implements Sampler {
     return spacing == Spacing.LEADING ? Math.sqrt(highest * highest + 1) : highest;
   }
 
-  /** The mix of sample and output that gives ε, the sample not being of unit variance. */
-  static Prediction.Mix slope(NoiseSchedule schedule, SigmaPath path, int i) {
-    Prediction.Mix noise = schedule.prediction().noise(path.alpha(i), path.noise(i));
-    return new Prediction.Mix(noise.sample() * path.alpha(i), noise.output());
+  /** The mix of sample and output that gives ε at a level, the sample not of unit variance. */
+  static Prediction.Mix slope(NoiseSchedule schedule, double sigma) {
+    double alpha = SigmaPath.alphaOf(sigma);
+    Prediction.Mix noise = schedule.prediction().noise(alpha, alpha * sigma);
+    return new Prediction.Mix(noise.sample() * alpha, noise.output());
   }
 
   @Override
@@ -79,7 +96,7 @@ final class EulerSampler implements Sampler {
   @Override
   public Tensor step(
       Arena arena, Tensor modelOutput, Tensor x, int i, Supplier<Tensor> freshNoise) {
-    Prediction.Mix way = slope(schedule, path, i).times(path.sigma(i + 1) - path.sigma(i));
+    Prediction.Mix way = slope(schedule, path.sigma(i)).times(path.sigma(i + 1) - path.sigma(i));
     return WeightedSum.of(arena, new double[] {1 + way.sample(), way.output()}, x, modelOutput);
   }
 }

@@ -102,6 +102,11 @@ public final class SchedulerConfig {
     return new SchedulerConfig(values.deepCopy().put(key, value));
   }
 
+  /** These values with another one for {@code key}. */
+  SchedulerConfig with(String key, String value) {
+    return new SchedulerConfig(values.deepCopy().put(key, value));
+  }
+
   boolean flag(String key, boolean otherwise) {
     if (!states(key)) {
       return otherwise;

@@ -70,16 +70,17 @@ final class SigmaPath {
   /**
    * The path of a solver that takes its last step from above the schedule's lowest level.
    *
+   * @param last the level that it ends at
    * @param karrasRounding of the timesteps that belong to Karras's levels
    */
   static SigmaPath multistep(
       SchedulerConfig config,
       NoiseSchedule schedule,
       int steps,
+      double last,
       DoubleUnaryOperator karrasRounding) {
     double[] timesteps =
         Spacing.of(config, Spacing.LINSPACE).wholeTimesteps(config, schedule, steps, 1);
-    double last = last(config, schedule);
     if (!config.flag("use_karras_sigmas", false)) {
       return through(schedule, timesteps, last);
     }
@@ -121,7 +122,7 @@ final class SigmaPath {
   }
 
   /** Where σ lies among the levels of training, by linear interpolation of its logarithm. */
-  private static double timestepOf(double[] trained, double sigma) {
+  static double timestepOf(double[] trained, double sigma) {
     int low = 0;
     while (low < trained.length - 2 && trained[low + 1] <= sigma) {
       low++;
@@ -146,7 +147,12 @@ final class SigmaPath {
 
   /** α before step {@code i}: the picture's share in a sample of unit variance. */
   double alpha(int i) {
-    return 1 / Math.sqrt(sigmas[i] * sigmas[i] + 1);
+    return alphaOf(sigmas[i]);
+  }
+
+  /** α at a level. */
+  static double alphaOf(double sigma) {
+    return 1 / Math.sqrt(sigma * sigma + 1);
   }
 
   /** α·σ before step {@code i}: the noise's share in a sample of unit variance. */

@@ -60,7 +60,8 @@ final class UniPcSampler implements Sampler {
   @Override
   public void begin(int steps) {
     close();
-    path = SigmaPath.multistep(config, schedule, steps, Math::rint);
+    path =
+        SigmaPath.multistep(config, schedule, steps, SigmaPath.last(config, schedule), Math::rint);
   }
 
   @Override

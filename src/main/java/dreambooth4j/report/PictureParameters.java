@@ -48,7 +48,7 @@ public record PictureParameters(
       text.append("\nNegative prompt: ").append(negative);
     }
     text.append("\nSteps: ").append(request.steps());
-    text.append(", Sampler: ").append(webName(sampler));
+    text.append(", Sampler: ").append(sampler.webName());
     text.append(", CFG scale: ").append(request.guidance());
     if (request.rescale() != 0) {
       text.append(", CFG rescale: ").append(request.rescale());
@@ -64,18 +64,5 @@ public record PictureParameters(
       text.append(", Training step: ").append(step);
     }
     return Map.of("parameters", text.append(batch).toString());
-  }
-
-  private static String webName(SamplerKind sampler) {
-    return switch (sampler) {
-      case DDPM -> "DDPM";
-      case DDIM -> "DDIM";
-      case PNDM -> "PLMS";
-      case EULER -> "Euler";
-      case EULER_ANCESTRAL -> "Euler a";
-      case DPMPP_2M -> "DPM++ 2M";
-      case DPMPP_2M_KARRAS -> "DPM++ 2M Karras";
-      case UNIPC -> "UniPC";
-    };
   }
 }

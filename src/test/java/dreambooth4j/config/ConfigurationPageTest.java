@@ -2,6 +2,7 @@ package dreambooth4j.config;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dreambooth4j.diffusion.SamplerKind;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -57,6 +58,21 @@ class ConfigurationPageTest {
       }
     }
     text.append(
+        "\n## Samplers\n`scheduler`, `class_scheduler` and `generate --sampler` take any of these"
+            + " names. Each is held against diffusers' class, to 1e-5. Over Karras's noise levels"
+            + " few steps look better. Heun and DPM2 ask the network twice a step and take twice"
+            + " as long; LCM needs a model or a LoRA that was distilled to it.\n\n"
+            + "| name | in A1111 | in diffusers |\n|---|---|---|\n");
+    for (SamplerKind kind : SamplerKind.values()) {
+      text.append(
+          "| `%s` | %s | %s%s |\n"
+              .formatted(
+                  kind.label(),
+                  kind.webName(),
+                  kind.className(),
+                  kind.label().endsWith("_karras") ? ", use_karras_sigmas" : ""));
+    }
+    text.append(
             "\n## Keys without effect\nKeys of sd_dreambooth_extension and of diffusers that change"
                 + " nothing here, by what becomes of them. kohya's and OneTrainer's are in"
                 + " [From other trainers](import.md).\n\n")
@@ -64,7 +80,9 @@ class ConfigurationPageTest {
     foreign()
         .forEach(
             (fate, names) ->
-                text.append("| `%s` | %s |\n".formatted(String.join("` `", names), html(fate).replace("\t", " | "))));
+                text.append(
+                    "| `%s` | %s |\n"
+                        .formatted(String.join("` `", names), html(fate).replace("\t", " | "))));
     return text.append("\n").toString();
   }
 

@@ -13,6 +13,7 @@ import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.weights.Safetensors;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -27,7 +28,10 @@ class SamplerGoldenTest {
     return List.of("sd1", "sd2").stream()
         .flatMap(
             family ->
-                List.of(SamplerKind.values()).stream().map(kind -> Arguments.of(family, kind)))
+                Stream.of(
+                        "ddpm ddim pndm euler euler_ancestral dpmpp_2m dpmpp_2m_karras unipc"
+                            .split(" "))
+                    .map(name -> Arguments.of(family, SamplerKind.named(name))))
         .toList();
   }
 

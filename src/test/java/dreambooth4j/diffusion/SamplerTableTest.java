@@ -25,13 +25,22 @@ class SamplerTableTest {
 
   @TestFactory
   Stream<DynamicTest> shouldTakeTheStepsOfDiffusers() throws Exception {
-    return Files.readAllLines(Path.of("src/test/resources/samplers/samplers.jsonl")).stream()
+    return Stream.of("samplers.jsonl", "more_samplers.jsonl")
+        .flatMap(SamplerTableTest::lines)
         .map(SamplerTableTest::parsed)
         .map(
             row ->
                 DynamicTest.dynamicTest(
                     row.path("sampler").textValue() + row.path("steps") + row.path("config"),
                     () -> check(row)));
+  }
+
+  private static Stream<String> lines(String name) {
+    try {
+      return Files.readAllLines(Path.of("src/test/resources/samplers", name)).stream();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static JsonNode parsed(String line) {

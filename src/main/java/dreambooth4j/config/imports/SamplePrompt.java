@@ -19,12 +19,13 @@ final class SamplePrompt {
           "s", "save_infer_steps",
           "d", "sample_seed");
 
+  /** OneTrainer's names that are others here; of kohya's scripts all are known. */
   private static final Map<String, String> SAMPLERS =
       Map.of(
-          "euler_a", "euler_ancestral",
-          "dpmsolver++", "dpmpp_2m",
           "dpmpp", "dpmpp_2m",
-          "dpmpp_karras", "dpmpp_2m_karras");
+          "dpmpp_karras", "dpmpp_2m_karras",
+          "dpmpp_sde", "dpmpp_2m_sde",
+          "dpmpp_sde_karras", "dpmpp_2m_sde_karras");
 
   private SamplePrompt() {}
 
@@ -49,7 +50,7 @@ final class SamplePrompt {
 
   /** Sets the sampler by its name in kohya's scripts or OneTrainer. */
   static String sampler(Draft draft, String theirs) throws NotPossible {
-    String plain = theirs.toLowerCase(Locale.ROOT).replaceFirst("^k_", "");
+    String plain = theirs.toLowerCase(Locale.ROOT);
     return draft.put("scheduler", SAMPLERS.getOrDefault(plain, plain));
   }
 }
