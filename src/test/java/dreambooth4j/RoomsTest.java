@@ -17,6 +17,8 @@ import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.library.dependencies.SliceAssignment;
+import com.tngtech.archunit.library.dependencies.SliceIdentifier;
 import dreambooth4j.engine.Boxed;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Tensor;
@@ -105,6 +107,26 @@ class RoomsTest {
   @Test
   void shouldHaveNoCycles() {
     slices().matching(ROOT + ".(**)").should().beFreeOfCycles().check(ALL);
+  }
+
+  @Test
+  void shouldHaveNoCyclesBetweenFilesOfTrain() {
+    slices().assignedFrom(new Files(ROOT + ".train")).should().beFreeOfCycles().check(ALL);
+  }
+
+  /** A slice for each file of a package: its classes, nested ones and those without a name. */
+  private record Files(String room) implements SliceAssignment {
+    @Override
+    public SliceIdentifier getIdentifierOf(JavaClass type) {
+      return type.getPackageName().equals(room)
+          ? SliceIdentifier.of(type.getName().replaceFirst("\\$.*", ""))
+          : SliceIdentifier.ignore();
+    }
+
+    @Override
+    public String getDescription() {
+      return "the files of " + room;
+    }
   }
 
   @Test

@@ -14,9 +14,7 @@ import dreambooth4j.weights.Checksum;
 import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.SafetensorsWriter;
 import dreambooth4j.weights.TensorInfo;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -36,8 +34,6 @@ import org.jspecify.annotations.Nullable;
  * step, so there is no generator's state to keep.
  */
 final class Checkpoint {
-  private static final String FILE = "training_state.safetensors";
-
   private static final String LOSS_SCALE = "loss_scale";
 
   /** The name of the rule; absent in files that were written when there was one alone. */
@@ -98,13 +94,13 @@ final class Checkpoint {
     metadata.forEach(writer::metadata);
     writer.metadata(CHECKSUM, Checksum.of(metadata));
     tensors.forEach(writer::add);
-    writer.write(run, folder.resolve(FILE));
+    writer.write(run, CheckpointFolder.file(folder));
     requireAsWritten(folder);
   }
 
   /** Reads back what was written: a disk that fails does so in silence. */
   private static void requireAsWritten(Path folder) {
-    Path path = folder.resolve(FILE);
+    Path path = CheckpointFolder.file(folder);
     try (Safetensors file = Safetensors.open(path)) {
       requireWhole(path, file.metadata());
       for (String name : file.tensors().keySet()) {
@@ -123,46 +119,18 @@ final class Checkpoint {
 
   private static String deleted(Path folder) {
     try {
-      delete(folder);
+      CheckpointFolder.delete(folder);
       return "is deleted";
     } catch (Problem e) {
       return "must be deleted by you, for " + e.getMessage();
     }
   }
 
-  /** Whether a folder holds a checkpoint: its file appears only when it is complete. */
-  static boolean isComplete(Path folder) {
-    return Files.isRegularFile(folder.resolve(FILE));
-  }
-
-  /**
-   * Refuses what holds none.
-   *
-   * @throws Problem of kind DATA
-   */
-  static void requireComplete(Path folder) {
-    if (!isComplete(folder)) {
-      throw Problem.data("%s: expected a checkpoint with a %s, found none".formatted(folder, FILE));
-    }
-  }
-
-  /** Removes a checkpoint, and its folder unless something else lies there. */
-  static void delete(Path folder) {
-    try {
-      Files.deleteIfExists(folder.resolve(FILE));
-      Files.deleteIfExists(folder);
-    } catch (DirectoryNotEmptyException e) {
-      return; // not ours to remove
-    } catch (IOException e) {
-      throw Problem.data(folder + " cannot be removed: " + Problem.why(e));
-    }
-  }
-
   /** Restores in place; the averages where the file and the parameters have them. */
   static Restored read(Path folder, long seed, Optimizer optimizer) {
     List<OptimizerState> states = optimizer.states();
-    Path path = folder.resolve(FILE);
-    requireComplete(folder);
+    Path path = CheckpointFolder.file(folder);
+    CheckpointFolder.requireComplete(folder);
     try (Safetensors file = open(path)) {
       Map<String, String> metadata = file.metadata();
       if (!metadata.containsKey("layout")) {
@@ -275,7 +243,7 @@ final class Checkpoint {
   }
 
   private static String wayOut(Path file) {
-    Path before = Checkpoints.before(file.resolveSibling(""));
+    Path before = CheckpointFolder.before(file.resolveSibling(""));
     return before == null
         ? "No checkpoint lies before it: leave out resume_from_checkpoint to start anew."
         : "The one before it is there: go on with --resume_from_checkpoint %s.".formatted(before);

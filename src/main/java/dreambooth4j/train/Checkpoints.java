@@ -1,21 +1,16 @@
 package dreambooth4j.train;
 
-import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.config.OutputConfig;
 import dreambooth4j.weights.StagedFiles;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The checkpoints of a run: {@code checkpoint-<step>} folders in its output folder. */
 final class Checkpoints {
-  private static final String PREFIX = "checkpoint-";
-
   /** What resume_from_checkpoint says for the last one written. */
   static final String LATEST = "latest";
 
@@ -48,9 +43,9 @@ final class Checkpoints {
     // As diffusers reads it, checkpoint-500 is one of this run's own.
     Path own = config.outputDir().resolve(wanted);
     Path checkpoint = Files.isDirectory(own) ? own : Path.of(wanted);
-    Checkpoint.requireComplete(checkpoint);
+    CheckpointFolder.requireComplete(checkpoint);
     Path newest = newest();
-    return new Start(checkpoint, newest != null && isSame(newest, checkpoint));
+    return new Start(checkpoint, newest != null && CheckpointFolder.isSame(newest, checkpoint));
   }
 
   private Start latest() {
@@ -77,26 +72,13 @@ final class Checkpoints {
     return all.isEmpty() ? null : all.get(all.size() - 1);
   }
 
-  /** Whether it is one of those that lie in an output folder, complete or not. */
-  static boolean isOwn(Path output, Path checkpoint) {
-    return step(checkpoint) >= 0 && isSame(output.resolve(checkpoint.getFileName()), checkpoint);
-  }
-
-  private static boolean isSame(Path one, Path other) {
-    try {
-      return Files.isSameFile(one, other);
-    } catch (IOException e) {
-      return false; // one of them is not there
-    }
-  }
-
   /**
    * Saves one.
    *
    * @throws Problem when it cannot be written; nothing of it stays
    */
   Path save(Trainer trainer) {
-    Path folder = config.outputDir().resolve(PREFIX + trainer.done());
+    Path folder = CheckpointFolder.of(config.outputDir(), trainer.done());
     try {
       trainer.save(folder);
     } catch (Problem e) {
@@ -117,7 +99,7 @@ final class Checkpoints {
       List<Path> all = new ArrayList<>(all());
       all.removeIf(this::isKept);
       for (Path old : all.subList(0, Math.max(0, all.size() - limit))) {
-        Checkpoint.delete(old);
+        CheckpointFolder.delete(old);
       }
     }
   }
@@ -125,14 +107,7 @@ final class Checkpoints {
   /** Whether it is never removed. */
   boolean isKept(Path checkpoint) {
     int every = config.checkpointsKeepEvery();
-    return every > 0 && step(checkpoint) % every == 0;
-  }
-
-  /** Removes the folders of those that a process was killed over. */
-  static void removeEmpty(Path output) throws IOException {
-    FolderEntries.of(output).stream()
-        .filter(file -> step(file) >= 0 && Files.isDirectory(file))
-        .forEach(StagedFiles::removeIfEmpty);
+    return every > 0 && CheckpointFolder.step(checkpoint) % every == 0;
   }
 
   /**
@@ -140,36 +115,6 @@ final class Checkpoints {
    * begins.
    */
   List<Path> all() {
-    return in(config.outputDir());
-  }
-
-  /** The last one of the same run that has fewer steps; null if there is none. */
-  static @Nullable Path before(Path checkpoint) {
-    return in(checkpoint.resolveSibling("")).stream()
-        .filter(each -> step(each) < step(checkpoint))
-        .reduce((one, next) -> next)
-        .orElse(null);
-  }
-
-  private static List<Path> in(Path output) {
-    if (!Files.isDirectory(output)) {
-      return List.of();
-    }
-    try {
-      return FolderEntries.of(output).stream()
-          .filter(file -> step(file) >= 0 && Checkpoint.isComplete(file))
-          .sorted(Comparator.comparingLong(Checkpoints::step))
-          .toList();
-    } catch (IOException e) {
-      throw Problem.data(output + " cannot be read: " + Problem.why(e));
-    }
-  }
-
-  /** The step that a checkpoint's folder is named for; -1 if it is named otherwise. */
-  static long step(Path folder) {
-    String name = String.valueOf(folder.getFileName());
-    return name.matches(PREFIX + "\\d{1,10}")
-        ? Long.parseLong(name.substring(PREFIX.length()))
-        : -1;
+    return CheckpointFolder.allIn(config.outputDir());
   }
 }

@@ -60,7 +60,7 @@ enum Mark {
   /** A folder's own checkpoint by its name, so that the folder can be moved. */
   private static Path within(Path folder, Path from) {
     Path own = folder.resolve(String.valueOf(from.getFileName()));
-    return Checkpoints.isOwn(folder, from) ? own.getFileName() : from.toAbsolutePath();
+    return CheckpointFolder.isOwn(folder, from) ? own.getFileName() : from.toAbsolutePath();
   }
 
   /**

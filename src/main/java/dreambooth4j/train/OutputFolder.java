@@ -215,7 +215,7 @@ final class OutputFolder implements AutoCloseable {
     if (cache != null && Files.isDirectory(cache)) {
       sweepBelow(cache);
     }
-    Checkpoints.removeEmpty(path);
+    CheckpointFolder.removeEmpty(path);
   }
 
   private static void sweepBelow(Path folder) {

@@ -15,7 +15,7 @@ record Start(@Nullable Path checkpoint, boolean continues) {
   /** As {@link #checkpoint} of the run that the folder's mark is of. */
   static Start of(Mark mark, Path output, boolean continues) {
     Path from = mark.from(output);
-    if (from != null && !Checkpoint.isComplete(from)) {
+    if (from != null && !CheckpointFolder.isComplete(from)) {
       throw Problem.data(
           "%s: the run that was started there last goes on from %s, which is no checkpoint any more: put it back, name another by resume_from_checkpoint, or leave that out to start anew"
               .formatted(output, from));
@@ -25,8 +25,8 @@ record Start(@Nullable Path checkpoint, boolean continues) {
 
   /** The step up to which the folder's own is this run's too; -1 if nothing is. */
   long keptUpTo(Path output) {
-    return checkpoint != null && Checkpoints.isOwn(output, checkpoint)
-        ? Checkpoints.step(checkpoint)
+    return checkpoint != null && CheckpointFolder.isOwn(output, checkpoint)
+        ? CheckpointFolder.step(checkpoint)
         : -1;
   }
 }

@@ -20,7 +20,7 @@ class CheckpointTest {
       Path good = folder.resolve("checkpoint-1");
       FailingFiles counting = new FailingFiles(FailingFiles.How.FLIPPED, 0);
       tiny.trainer.save(counting.path(good));
-      assertThat(Checkpoint.isComplete(good)).isTrue();
+      assertThat(CheckpointFolder.isComplete(good)).isTrue();
       int flipped = 0;
       for (int call = 1; call <= counting.calls(); call++) {
         FailingFiles failing = new FailingFiles(FailingFiles.How.FLIPPED, call);

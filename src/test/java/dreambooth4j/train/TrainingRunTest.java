@@ -41,7 +41,7 @@ class TrainingRunTest {
     Problem problem = catchThrowableOfType(Problem.class, () -> run.run(false));
     assertThat(problem.kind()).isEqualTo(Problem.Kind.MEMORY);
     assertThat(problem).hasMessageContaining("out of memory (");
-    assertThat(Checkpoint.isComplete(tiny.output().resolve("checkpoint-2"))).isTrue();
+    assertThat(CheckpointFolder.isComplete(tiny.output().resolve("checkpoint-2"))).isTrue();
   }
 
   /** A file that cannot be deleted costs space, not the run. */
