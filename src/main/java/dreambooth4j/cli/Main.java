@@ -41,6 +41,8 @@ import picocli.CommandLine.TypeConversionException;
       ImportCommand.class,
       InspectCommand.class,
       BleedCommand.class,
+      ReportCommand.class,
+      CompareCommand.class,
       VerifyCommand.class,
       DoctorCommand.class
     })

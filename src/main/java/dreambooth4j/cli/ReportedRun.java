@@ -3,12 +3,15 @@ package dreambooth4j.cli;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
+import dreambooth4j.page.LivePage;
 import dreambooth4j.pipeline.Origin;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.report.RunReport;
 import dreambooth4j.train.TrainingRun;
+import dreambooth4j.web.MonitorServer;
 import java.io.PrintStream;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
 
 /** A training run of a command: reported on standard error, and saved when it is interrupted. */
@@ -36,7 +39,11 @@ final class ReportedRun {
             main.verbose);
     boolean done = false;
     boolean diverged = false;
-    try {
+    LivePage page = new LivePage(config.output().outputDir());
+    try (MonitorServer monitor = monitor(config, page)) {
+      if (monitor != null) {
+        report.monitored(page, monitor.address());
+      }
       done = new TrainingRun(config, origin, report, main.interrupt::requested).run(force);
       report.done(done);
     } catch (Problem e) {
@@ -51,5 +58,11 @@ final class ReportedRun {
       }
     }
     return done ? 0 : Interrupt.EXIT_CODE;
+  }
+
+  private static @Nullable MonitorServer monitor(Config config, LivePage page) {
+    return config.report().monitor()
+        ? new MonitorServer(page, config.report().monitorPort())
+        : null;
   }
 }

@@ -19,7 +19,8 @@ public record Config(
     PriorConfig prior,
     List<ConceptConfig> concepts,
     SamplesConfig samples,
-    OutputConfig output) {
+    OutputConfig output,
+    ReportConfig report) {
   static final Section<Config> KEYS = new Section<>(Key.Group.GENERAL);
 
   /** Read before all others: what it says is resolved when they are. */
@@ -35,13 +36,13 @@ public record Config(
   public Config with(ComputeConfig other) {
     return new Config(
         model, data, training, loss, noise, timesteps, optimizer, lora, ema, anchor, other, memory,
-        prior, concepts, samples, output);
+        prior, concepts, samples, output, report);
   }
 
   /** The same with other memory options. */
   public Config with(MemoryConfig other) {
     return new Config(
         model, data, training, loss, noise, timesteps, optimizer, lora, ema, anchor, compute, other,
-        prior, concepts, samples, output);
+        prior, concepts, samples, output, report);
   }
 }

@@ -45,7 +45,8 @@ public final class Keys {
           new Place<>(Config::memory, MemoryConfig.KEYS),
           new Place<>(Config::prior, PriorConfig.KEYS),
           new Place<>(Config::samples, SamplesConfig.KEYS),
-          new Place<>(Config::output, OutputConfig.KEYS));
+          new Place<>(Config::output, OutputConfig.KEYS),
+          new Place<>(Config::report, ReportConfig.KEYS));
 
   private static final List<Place<ConceptConfig, ?>> OF_CONCEPT =
       List.of(

@@ -13,10 +13,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * What the script of a page draws.
  *
+ * @param version changes with what there is to draw
  * @param state of the run in words; empty on a page of several
  * @param tiles the numbers at its head
  */
-record PageData(String state, List<Tile> tiles, List<Chart> charts, List<Slider> samples) {
+record PageData(
+    String version, String state, List<Tile> tiles, List<Chart> charts, List<Slider> samples) {
   /** Sheets of one prompt that a page holds; their sides shrink as there are more of them. */
   private static final int MOST_SHEETS = 40;
 
@@ -35,10 +37,18 @@ record PageData(String state, List<Tile> tiles, List<Chart> charts, List<Slider>
   /** What is drawn of one run. */
   static PageData of(Run run, Pictures pictures) {
     return new PageData(
+        version(run),
         state(run),
         tiles(run),
         Chart.ofRun(run.metrics(), run.record().memory()),
         sliders(run.samples(), pictures));
+  }
+
+  /** What tells whether there is anything new to draw of a run. */
+  static String version(Run run) {
+    int sheets = run.samples().stream().mapToInt(each -> each.sheets().size()).sum();
+    return "%d-%d-%d-%s"
+        .formatted(run.metrics().rows(), run.done(), sheets, run.record().state());
   }
 
   static List<Slider> sliders(List<Samples> samples, Pictures pictures) {

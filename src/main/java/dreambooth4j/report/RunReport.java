@@ -7,6 +7,7 @@ import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.kernel.CudaDevice;
+import dreambooth4j.page.LivePage;
 import dreambooth4j.page.RunRecord;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.prior.ClassImagePlan;
@@ -47,6 +48,7 @@ public final class RunReport implements RunListener, AutoCloseable {
   private final RunRecorder recorder;
   private RunRecord.State state = RunRecord.State.FAILED;
   private String ending = "";
+  private @Nullable LivePage live;
   private LongSupplier tensorBytes = () -> 0;
 
   /**
@@ -105,6 +107,16 @@ public final class RunReport implements RunListener, AutoCloseable {
   /** What there is until now. */
   public Outcome outcome() {
     return outcome;
+  }
+
+  /**
+   * The run is shown by this page while it goes.
+   *
+   * @param address what to open in a browser
+   */
+  public void monitored(LivePage by, String address) {
+    live = by;
+    say("Monitor: %s", address);
   }
 
   /** The run has ended in order: with all of its steps, or where it was asked to. */
@@ -240,7 +252,13 @@ public final class RunReport implements RunListener, AutoCloseable {
     keepingMetrics(
         () -> metrics = new MetricsFile(output.resolve("metrics.jsonl"), beginning.done()));
     tensorBytes = beginning.tensorBytes();
-    keepingPage(() -> recorder.begin(outcome.name(), beginning, forecast, memoryBefore));
+    keepingPage(
+        () -> {
+          recorder.begin(outcome.name(), beginning, forecast, memoryBefore);
+          if (live != null) {
+            live.begin();
+          }
+        });
     progress = new ProgressLine(err, "step", beginning.steps(), terminal);
   }
 

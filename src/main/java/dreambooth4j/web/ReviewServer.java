@@ -7,27 +7,17 @@ import dreambooth4j.Problem;
 import dreambooth4j.data.Thumbnail;
 import dreambooth4j.review.Review;
 import dreambooth4j.review.ReviewRow;
-import io.javalin.Javalin;
-import io.javalin.compression.CompressionStrategy;
 import io.javalin.config.JavalinConfig;
 import io.javalin.http.BadRequestResponse;
 import io.javalin.http.Context;
 import io.javalin.http.HttpResponseException;
 import io.javalin.http.NotFoundResponse;
-import io.javalin.util.JavalinBindException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
-import org.eclipse.jetty.http.HttpFields;
-import org.eclipse.jetty.io.EofException;
-import org.eclipse.jetty.server.Request;
-import org.eclipse.jetty.server.Response;
-import org.eclipse.jetty.server.handler.EagerContentHandler;
-import org.eclipse.jetty.util.Callback;
-import org.eclipse.jetty.util.thread.QueuedThreadPool;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -36,14 +26,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ReviewServer implements AutoCloseable {
   private static final JsonMapper MAPPER = new JsonMapper();
-  private static final System.Logger LOGGER = System.getLogger(ReviewServer.class.getName());
   private static final int SMALL = 320;
   private static final int LARGE = 1600;
   private static final int MOST_ROWS = 100;
-  private static final int LONGEST_REQUEST_BYTES = 32 << 10;
-  private static final int FRAMING_BYTES = 1 << 10;
-  private static final int THREADS = 12;
-  private static final int LAST_PORT = 65_535;
 
   /** What the body of a request asks for. */
   private interface Action {
@@ -53,8 +38,7 @@ public final class ReviewServer implements AutoCloseable {
   private final Review review;
   private final ReviewPage page;
   private final AtomicBoolean opened = new AtomicBoolean();
-  private final Gate gate = new Gate();
-  private final Javalin server;
+  private final Loopback server;
 
   /**
    * Starts to serve.
@@ -64,57 +48,19 @@ public final class ReviewServer implements AutoCloseable {
    * @throws Problem if the port is taken
    */
   public ReviewServer(Review review, boolean severalConcepts, int port) {
-    if (port < 0 || port > LAST_PORT) {
-      throw refused(port, null);
-    }
     this.review = review;
     this.page = new ReviewPage(true, severalConcepts, this::source);
-    this.server = Javalin.create(this::configure);
-    try {
-      server.start("127.0.0.1", port);
-    } catch (JavalinBindException e) {
-      throw refused(port, e);
-    }
-    gate.open(server.port());
-  }
-
-  private static Problem refused(int port, @Nullable Throwable cause) {
-    return new Problem(
-        Problem.Kind.USAGE,
-        "--port %d is taken or no port: give another one, or none for any that is free"
-            .formatted(port),
-        cause);
+    this.server = new Loopback("--port", port, this::routes);
   }
 
   /** What to open in a browser. */
   public String address() {
-    return "http://127.0.0.1:" + server.port() + gate.path();
+    return server.address();
   }
 
-  private void configure(JavalinConfig config) {
-    config.startup.showJavalinBanner = false;
-    config.startup.showOldJavalinVersionWarning = false;
-    config.http.prefer405over404 = true;
-    config.http.compressionStrategy = CompressionStrategy.NONE;
-    config.jetty.threadPool = new QueuedThreadPool(THREADS);
-    config.jetty.modifyHttpConfiguration(
-        http -> {
-          http.setSendServerVersion(false);
-          http.addCustomizer((request, answer) -> new AsSent(request));
-        });
-    // Bodies are read before a thread is taken for them: slow ones block nobody.
-    config.jetty.modifyServer(
-        jetty -> {
-          jetty.setHandler(
-              new EagerContentHandler(
-                  new EagerContentHandler.RetainedContentLoaderFactory(
-                      LONGEST_REQUEST_BYTES, FRAMING_BYTES, true)));
-          jetty.setErrorHandler(ReviewServer::refusedByJetty);
-        });
-    config.routes.before(gate::check);
+  private void routes(JavalinConfig config) {
     config.routes.exception(
         Problem.class, (problem, c) -> json(c.status(422), Map.of("error", message(problem))));
-    config.routes.exception(Exception.class, ReviewServer::failed);
     config.routes.get("/{token}/", this::whole);
     config.routes.get("/{token}/review.css", c -> text(c, "text/css", "review.css"));
     config.routes.get("/{token}/review.js", c -> text(c, "text/javascript", "review.js"));
@@ -131,41 +77,6 @@ public final class ReviewServer implements AutoCloseable {
     act(config, "cancel", b -> review.cancel());
     act(config, "caption", b -> review.caption(text(b, "row"), text(b, "before"), text(b, "text")));
     act(config, "undo", b -> review.undo());
-  }
-
-  /** A request with the method it was sent with, for Javalin heeds a header that says another. */
-  private static final class AsSent extends Request.Wrapper {
-    private final HttpFields fields;
-
-    AsSent(Request request) {
-      super(request);
-      fields =
-          HttpFields.build(request.getHeaders()).remove("X-HTTP-Method-Override").asImmutable();
-    }
-
-    @Override
-    public HttpFields getHeaders() {
-      return fields;
-    }
-  }
-
-  /** Jetty's own pages would repeat what was asked for. */
-  private static boolean refusedByJetty(Request request, Response response, Callback callback) {
-    response.write(true, null, callback);
-    return true;
-  }
-
-  private static void failed(Exception failure, Context request) {
-    if (failure instanceof EofException) {
-      request.status(400); // the client has hung up, or sent less than it said
-      return;
-    }
-    if (failure instanceof HttpResponseException refusal) {
-      request.status(refusal.getStatus()).result(String.valueOf(refusal.getMessage()));
-    } else {
-      LOGGER.log(System.Logger.Level.ERROR, request.path(), failure);
-      json(request.status(500), Map.of("error", failure.toString()));
-    }
   }
 
   private void act(JavalinConfig config, String name, Action action) {
@@ -231,8 +142,8 @@ public final class ReviewServer implements AutoCloseable {
   }
 
   private static JsonNode body(Context request) throws IOException {
-    byte[] bytes = request.bodyInputStream().readNBytes(LONGEST_REQUEST_BYTES + 1);
-    if (bytes.length > LONGEST_REQUEST_BYTES) {
+    byte[] bytes = request.bodyInputStream().readNBytes(Loopback.LONGEST_REQUEST_BYTES + 1);
+    if (bytes.length > Loopback.LONGEST_REQUEST_BYTES) {
       throw new HttpResponseException(413, "too long");
     }
     try {
@@ -287,6 +198,6 @@ public final class ReviewServer implements AutoCloseable {
   /** Stops serving. */
   @Override
   public void close() {
-    server.stop();
+    server.close();
   }
 }

@@ -180,11 +180,10 @@
     let failures = 0;
     const ask = async () => {
       try {
-        const answer = await fetch(live + '?since=' + version, {cache: 'no-store'});
+        const answer = await fetch(live + '?since=' + encodeURIComponent(version), {cache: 'no-store'});
         if (answer.status === 200) {
           const before = JSON.stringify(data.samples);
           data = await answer.json();
-          if (data.reload) return location.reload();
           version = data.version;
           element('state').textContent = data.state;
           tiles();

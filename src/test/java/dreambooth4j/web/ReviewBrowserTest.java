@@ -1,7 +1,6 @@
 package dreambooth4j.web;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dreambooth4j.train.TinyRun;
 import java.io.IOException;
@@ -10,8 +9,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.logging.Level;
-import java.util.logging.Logger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -23,21 +20,11 @@ import org.openqa.selenium.OutputType;
 import org.openqa.selenium.StaleElementReferenceException;
 import org.openqa.selenium.WebElement;
 import org.openqa.selenium.chrome.ChromeDriver;
-import org.openqa.selenium.chrome.ChromeDriverService;
-import org.openqa.selenium.chrome.ChromeOptions;
 import org.openqa.selenium.interactions.Actions;
-import org.openqa.selenium.logging.LogType;
-import org.openqa.selenium.logging.LoggingPreferences;
 import org.openqa.selenium.support.ui.FluentWait;
 
 /** The page in a browser, by its keys, from the first look to a picture made again. */
 class ReviewBrowserTest {
-  private static final Path CHROMIUM = Path.of("/usr/bin/chromium");
-  private static final Path DRIVER = Path.of("/usr/bin/chromedriver");
-
-  /** Held, for it would be collected with its level. */
-  private static final Logger SELENIUM = Logger.getLogger("org.openqa.selenium");
-
   @TempDir Path folder;
   @TempDir Path profile;
 
@@ -52,33 +39,10 @@ class ReviewBrowserTest {
 
   @BeforeEach
   void open() throws IOException {
-    assumeTrue(
-        Files.isExecutable(CHROMIUM) && Files.isExecutable(DRIVER),
-        "no Chromium here: it takes Debian's chromium and chromium-driver");
+    HeadlessBrowser.require();
     run = new TinyRun(folder).withPaintedClassImages();
     tiny = new TinyReview(run);
-    SELENIUM.setLevel(Level.SEVERE); // it warns of every browser newer than itself
-    LoggingPreferences logs = new LoggingPreferences();
-    logs.enable(LogType.BROWSER, Level.ALL);
-    ChromeOptions options = new ChromeOptions();
-    options.setBinary(CHROMIUM.toFile());
-    options.addArguments(
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--window-size=1200,900",
-        "--user-data-dir=" + profile);
-    options.setCapability("goog:loggingPrefs", logs);
-    browser =
-        new ChromeDriver(
-            new ChromeDriverService.Builder().usingDriverExecutable(DRIVER.toFile()).build(),
-            options);
+    browser = HeadlessBrowser.start(profile);
     browser.get(tiny.server.address());
   }
 
@@ -198,7 +162,7 @@ class ReviewBrowserTest {
     untilThere(".row:nth-child(1) .tile.kept");
     assertThat(text("#summary")).isEqualTo("5 pictures · 1 of 5 class images kept");
     // Chromium reports the refused caption, and would report what the page's own policy forbids.
-    assertThat(browser.manage().logs().get(LogType.BROWSER).getAll())
+    assertThat(HeadlessBrowser.complaints(browser))
         .allMatch(entry -> entry.getMessage().contains("status of 422"));
     assertThat(all("#problem:not([hidden])")).isEmpty();
   }
