@@ -180,6 +180,8 @@ class KeysTest {
             "resume_from_checkpoint",
             "cache_latents",
             "cache_dir",
+            "monitor",
+            "monitor_port",
             "lora_files",
             "half_lora");
   }
