@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param textRank that of the text encoder's adapters; null for {@code rank}
  * @param convRank that of convolutions that see more than one pixel; null for {@code rank}
  * @param alpha what an adapter adds is multiplied with alpha / rank; null for the rank
+ * @param factor what LoKr splits the sides of weights by; 0 for as even as can be
  * @param targets which layers get adapters
  * @param files which files are written
  * @param half whether they hold F16 rather than F32 where save_precision says no type
@@ -29,6 +30,7 @@ public record LoraConfig(
     @Nullable Integer textRank,
     @Nullable Integer convRank,
     @Nullable Double alpha,
+    int factor,
     Targets targets,
     Files files,
     boolean half,
@@ -46,9 +48,10 @@ public record LoraConfig(
       KEYS.key("lora_kind", ValueType.oneOf(Kind.class), ifUsed(LoraConfig::kind))
           .standard(Kind.LORA)
           .help(
-              "How a LoRA adapter changes its layer: lora by a product of two small matrices; dora"
-                  + " (Liu et al. 2024) also learns the length of each row of the weight by itself,"
-                  + " which often learns more at a small rank and takes longer.");
+              "How a LoRA adapter changes its layer: lora by a product of two small matrices; dora also"
+                  + " learns the length of each row of the weight, and often more at a small rank;"
+                  + " loha and lokr (LyCORIS) change a weight in more directions by as few numbers."
+                  + " All but lora take longer.");
   static final Key<LoraConfig, Integer> LORA_RANK =
       KEYS.key("lora_rank", ValueType.whole(1, 4096), ifUsed(LoraConfig::rank))
           .standard(4)
@@ -72,6 +75,13 @@ public record LoraConfig(
           .help(
               "What a LoRA adapter adds to its layer is multiplied with lora_alpha / lora_rank. Left"
                   + " out, that is 1, as in diffusers; kohya's scripts take 1 for alpha.");
+  static final Key<LoraConfig, Integer> LORA_FACTOR =
+      KEYS.key("lora_factor", ValueType.whole(0, 4096), ifUsed(LoraConfig::factor))
+          .standard(0)
+          .help(
+              "With lora_kind: lokr, the number that each side of a weight is split by, such as 320"
+                  + " into 8 times 40 with 8: a smaller one learns more and makes a larger file. 0"
+                  + " splits as evenly as can be, which makes the smallest file.");
   static final Key<LoraConfig, Targets> LORA_TARGETS =
       KEYS.key("lora_targets", ValueType.oneOf(Targets.class), ifUsed(LoraConfig::targets))
           .standard(Targets.ATTENTION)
@@ -132,6 +142,7 @@ public record LoraConfig(
           LORA_TXT_RANK,
           LORA_CONV_RANK,
           LORA_ALPHA,
+          LORA_FACTOR,
           LORA_TARGETS,
           LORA_LEARNING_RATE,
           LORA_TXT_LEARNING_RATE);
@@ -146,12 +157,12 @@ public record LoraConfig(
   /** Without adapters; all other values mean nothing then. */
   static final LoraConfig NONE =
       new LoraConfig(
-          false, Kind.LORA, 4, null, null, null, Targets.ATTENTION, Files.KOHYA, false, null);
+          false, Kind.LORA, 4, null, null, null, 0, Targets.ATTENTION, Files.KOHYA, false, null);
 
   /** Adapters of this rank on attention, and nothing else set. */
   public static LoraConfig attention(int rank) {
     return new LoraConfig(
-        true, Kind.LORA, rank, null, null, null, Targets.ATTENTION, Files.KOHYA, false, null);
+        true, Kind.LORA, rank, null, null, null, 0, Targets.ATTENTION, Files.KOHYA, false, null);
   }
 
   /**
@@ -167,6 +178,7 @@ public record LoraConfig(
       return NONE;
     }
     checkTypes(run);
+    checkFiles(run);
     sayWhatIsUseless(run, trainsText);
     return new LoraConfig(
         true,
@@ -175,6 +187,7 @@ public record LoraConfig(
         run.orNull(LORA_TXT_RANK),
         run.orNull(LORA_CONV_RANK),
         run.orNull(LORA_ALPHA),
+        run.get(LORA_FACTOR),
         run.get(LORA_TARGETS),
         run.get(LORA_FILES),
         run.get(HALF_LORA),
@@ -208,12 +221,28 @@ public record LoraConfig(
     }
   }
 
+  /** Before hours of training, not after them. */
+  private static void checkFiles(Values run) {
+    Kind kind = run.get(LORA_KIND);
+    boolean lycoris = kind == Kind.LOHA || kind == Kind.LOKR;
+    if (lycoris && run.get(LORA_FILES) != Files.KOHYA && run.orNull(LORA_WEIGHTS) == null) {
+      run.error(
+          "lora_files: %s with lora_kind: %s: diffusers loads neither LoHa nor LoKr. Set lora_files: kohya, and for diffusers put the file into a model afterwards: dreambooth merge"
+              .formatted(run.get(LORA_FILES), kind));
+    }
+  }
+
   private static void sayWhatIsUseless(Values run, boolean trainsText) {
     Targets targets = run.get(LORA_TARGETS);
     if (targets != Targets.CONVOLUTIONS) {
       run.remarkUseless(
           LORA_CONV_RANK,
           "lora_targets is %s: set lora_targets: convolutions, or leave it out".formatted(targets));
+    }
+    if (run.get(LORA_KIND) != Kind.LOKR) {
+      run.remarkUseless(
+          LORA_FACTOR,
+          "lora_kind is %s: set lora_kind: lokr, or leave it out".formatted(run.get(LORA_KIND)));
     }
     if (!trainsText) {
       run.remarkUseless(LORA_TXT_RANK, TEXT_IS_FROZEN);
@@ -273,7 +302,11 @@ public record LoraConfig(
     /** By a product of two small matrices. */
     LORA,
     /** As LORA, with the length of each row of the weight learnt by itself. */
-    DORA;
+    DORA,
+    /** By two products of small matrices, multiplied element by element. */
+    LOHA,
+    /** By the Kronecker product of two small weights. */
+    LOKR;
 
     /** The name in configuration files. */
     @Override

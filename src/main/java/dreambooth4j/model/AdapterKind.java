@@ -5,7 +5,11 @@ public enum AdapterKind {
   /** By a product of two small matrices. */
   LORA(Lora::of),
   /** As LORA, with the length of each row of the weight learnt by itself. */
-  DORA(Dora::of);
+  DORA(Dora::of),
+  /** By two products of small matrices, multiplied element by element. */
+  LOHA(Loha::of),
+  /** By the Kronecker product of two small weights. */
+  LOKR(Lokr::of);
 
   /** Makes an adapter around a layer. */
   @FunctionalInterface

@@ -28,8 +28,14 @@ public final class Adapters {
    *
    * @param rank values between its two products
    * @param alpha what it adds to the layer's result is multiplied with alpha / rank
+   * @param factor what {@link Lokr} splits the sides of a weight by; 0 for as even as can be
    */
-  public record Size(int rank, double alpha) {
+  public record Size(int rank, double alpha, int factor) {
+    /** Split as evenly as can be. */
+    public Size(int rank, double alpha) {
+      this(rank, alpha, 0);
+    }
+
     /** What it adds is multiplied with this. */
     public double scale() {
       return alpha / rank;
@@ -127,6 +133,16 @@ public final class Adapters {
       float[] values = new float[Math.toIntExact(parameter.count())];
       for (int i = 0; i < values.length; i++) {
         values[i] = (float) (bound * (2 * random.uniform() - 1));
+      }
+      set(parameter, values);
+    }
+
+    /** Draws from a normal distribution around 0. */
+    void normal(Parameter parameter, double deviation) {
+      float[] values = new float[Math.toIntExact(parameter.count())];
+      CounterRandom.at(seed, parameter.name(), 0, 0).normal(values, 0, values.length);
+      for (int i = 0; i < values.length; i++) {
+        values[i] *= (float) deviation;
       }
       set(parameter, values);
     }

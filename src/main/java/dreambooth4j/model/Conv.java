@@ -3,6 +3,7 @@ package dreambooth4j.model;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.AddProduct;
 import dreambooth4j.engine.op.Conv2d;
 import org.jspecify.annotations.Nullable;
 
@@ -14,6 +15,11 @@ interface Conv extends Layer {
     @Override
     public Plain with(Parameter otherWeight, @Nullable Parameter otherBias) {
       return new Plain(otherWeight, otherBias, stride, padding);
+    }
+
+    @Override
+    public AddProduct product(double scale) {
+      return new AddProduct(stride, padding, scale);
     }
 
     @Override

@@ -3,6 +3,7 @@ package dreambooth4j.model;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.AddProduct;
 import dreambooth4j.engine.op.Linear;
 import org.jspecify.annotations.Nullable;
 
@@ -21,6 +22,11 @@ interface Dense extends Layer {
     @Override
     public Plain with(Parameter otherWeight, @Nullable Parameter otherBias) {
       return new Plain(otherWeight, otherBias);
+    }
+
+    @Override
+    public AddProduct product(double scale) {
+      return new AddProduct(1, 0, scale);
     }
 
     @Override

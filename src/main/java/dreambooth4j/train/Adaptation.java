@@ -103,6 +103,8 @@ final class Adaptation {
         switch (lora.kind()) {
           case LORA -> AdapterKind.LORA;
           case DORA -> AdapterKind.DORA;
+          case LOHA -> AdapterKind.LOHA;
+          case LOKR -> AdapterKind.LOKR;
         };
     return Learning.of(
         rateFactor,
@@ -130,7 +132,7 @@ final class Adaptation {
         return null;
       }
       int rank = component == Component.UNET ? lora.rank(spatial) : lora.rankOfText();
-      return new Adapters.Size(rank, lora.alphaOf(rank));
+      return new Adapters.Size(rank, lora.alphaOf(rank), lora.factor());
     };
   }
 

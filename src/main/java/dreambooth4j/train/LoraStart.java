@@ -64,7 +64,7 @@ final class LoraStart {
   private void require(LoraLayer layer, boolean dora, List<Component> trained) {
     if (!layer.has(LoraFactor.UP) || layer.has(LoraFactor.MID)) {
       throw Problem.usage(
-          "lora_weights %s: layer %s is of LoHa, LoKr or with a core, and only LoRA and DoRA are trained: give another file"
+          "lora_weights %s: layer %s is of LoHa, LoKr or with a core, and training goes on from LoRA and DoRA alone: give another file, or put it into a model with dreambooth merge and train around that"
               .formatted(path, layer.name()));
     }
     if (layer.has(LoraFactor.MAGNITUDE) != dora) {

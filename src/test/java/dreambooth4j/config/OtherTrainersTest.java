@@ -113,6 +113,7 @@ class OtherTrainersTest extends ConfigFile {
       textBlock =
           """
           rank: 4, lora_conv_rank: 8           | lora_conv_rank: 8 has no effect, as lora_targets is attention: set lora_targets: convolutions
+          rank: 4, lora_factor: 8              | lora_factor: 8 has no effect, as lora_kind is lora: set lora_kind: lokr
           rank: 4, lora_txt_rank: 8            | lora_txt_rank: 8 has no effect, as the text encoder is not trained: set train_text_encoder: true
           lora_txt_learning_rate: 1e-3         | lora_txt_learning_rate: 0.001 has no effect, as the text encoder is not trained
           lora_files: both                     | lora_files: both has no effect, as no LoRA is trained: set use_lora: true
@@ -126,6 +127,18 @@ class OtherTrainersTest extends ConfigFile {
         .asString()
         .startsWith(expected)
         .containsPattern("leave (it out|out one of the two)$");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"loha, diffusers", "lokr, both"})
+  void shouldRefuseFilesThatDiffusersDoesNotLoadBeforeTheyAreTrained(String kind, String files)
+      throws IOException {
+    String keys = "instance_data_dir: a\nlora_kind: " + kind + "\nlora_files: ";
+    assertThat(problem(keys + files + "\n"))
+        .contains("lora_files: " + files + " with lora_kind: " + kind)
+        .contains("Set lora_files: kohya")
+        .endsWith("dreambooth merge");
+    assertThat(read(keys + "kohya").lora().kind()).hasToString(kind);
   }
 
   @Test

@@ -5,12 +5,18 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.within;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Group;
+import dreambooth4j.weights.LoraUse;
+import dreambooth4j.weights.MergedModel;
+import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -109,6 +115,8 @@ class LoraTest {
         "use_ema=true stop_text_encoder=0.5",
         "gradient_accumulation_steps=2 lora_targets=convolutions",
         "mixed_precision=bf16 lora_kind=dora",
+        "lora_kind=loha lora_targets=convolutions gradient_checkpointing=true",
+        "mixed_precision=bf16 lora_kind=lokr lora_factor=2",
         "prior=prediction stop_text_encoder=0.5",
         "frozen_dtype=bf16 gradient_checkpointing=true",
         "fused_backward_pass=true max_grad_norm=0 use_8bit_adam=true"
@@ -234,9 +242,43 @@ class LoraTest {
     }
   }
 
-  @Test
-  void shouldTrainTheSameWithoutKeepingWhatCanBeComputedAgain() {
-    tiny.with("lora_targets", "convolutions");
+  /** What has trained computes as the base model does with the file's change in its weights. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "lora_kind=loha lora_alpha=2 lora_rank=3",
+        "lora_kind=lokr lora_rank=1 lora_alpha=3",
+        "lora_kind=lokr lora_factor=2 lora_rank=64"
+      })
+  void shouldTrainLycorisKindsAndWriteWhatMergesToTheSame(String keys) {
+    tiny.withOptions(keys).with("lora_targets", "convolutions").with("num_train_epochs", 3);
+    try (TinyTrainer trained = new TinyTrainer(tiny).train();
+        TinyTrainer plain = new TinyTrainer(tiny.with("lora_kind", "lora"))) {
+      plain.train(1);
+      assertThat(trained.reports.get(0).losses().total())
+          .isCloseTo(plain.reports.get(0).losses().total(), within(1e-5));
+      List<byte[]> base = drawn(plain);
+      List<byte[]> expected = drawn(trained);
+      assertThat(expected.get(0)).isNotEqualTo(base.get(0));
+      try (Arena run = Arena.open("merged");
+          MergedModel merged =
+              MergedModel.of(
+                  ModelFolder.open(TinyRun.MODEL, null), List.of(new LoraUse(saved(trained), 1)))) {
+        List<byte[]> drawn =
+            drawn(trained.config, StableDiffusion.load(run, merged), run);
+        for (int i = 0; i < expected.size(); i++) {
+          for (int at = 0; at < expected.get(i).length; at++) {
+            assertThat(drawn.get(i)[at] & 0xff).isCloseTo(expected.get(i)[at] & 0xff, within(1));
+          }
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"lora", "dora", "loha", "lokr"})
+  void shouldTrainTheSameWithoutKeepingWhatCanBeComputedAgain(String kind) {
+    tiny.with("lora_targets", "convolutions").with("lora_kind", kind);
     try (TinyTrainer kept = new TinyTrainer(tiny.with("gradient_checkpointing", false)).train();
         TinyTrainer again = new TinyTrainer(tiny.with("gradient_checkpointing", true)).train()) {
       assertThat(again.unet()).isEqualTo(kept.unet());
@@ -300,8 +342,12 @@ class LoraTest {
   }
 
   private static List<byte[]> drawn(TinyTrainer trainer) {
-    return new SamplePictures(trainer.config, trainer.model, Concept.scanAll(trainer.config))
-        .draw(trainer.run, () -> false).stream()
+    return drawn(trainer.config, trainer.model, trainer.run);
+  }
+
+  private static List<byte[]> drawn(Config config, StableDiffusion model, Arena run) {
+    return new SamplePictures(config, model, Concept.scanAll(config))
+        .draw(run, () -> false).stream()
             .flatMap(sample -> sample.pictures().stream())
             .map(picture -> picture.rgb().clone())
             .toList();

@@ -34,6 +34,16 @@ public final class OpCases {
         addLinear(new long[] {2, 5, 7}, new long[] {2, 5, 3}),
         addLinear(new long[] {2, 3, 5, 4}, new long[] {2, 3, 5, 1}),
         magnitude(),
+        addProduct(new long[] {2, 5, 7}, new long[] {9, 7}, 1, 0),
+        addProduct(new long[] {2, 3, 5, 4}, new long[] {9, 1, 1, 4}, 1, 0),
+        addProduct(new long[] {2, 5, 7, 3}, new long[] {6, 3, 3, 3}, 1, 1),
+        addProduct(new long[] {1, 7, 4, 3}, new long[] {5, 3, 3, 3}, 2, 1),
+        lohaWeight(7, 2, 5),
+        lohaWeight(6, 3, 3, 3, 5),
+        lokrWeight(new long[] {2, 3}, new long[] {3, 5}, 6, 15),
+        lokrWeight(new long[] {2, 3}, new long[] {3, 5, 3, 3}, 6, 3, 3, 15),
+        lokrWeight(new long[] {2, 3}, new long[] {3, 2}, 6, 15),
+        lokrWeight(new long[] {1, 3}, new long[] {5, 1}, 5, 3, 3, 6),
         groupNorm(2, 3, 5, 6, 2, false),
         groupNorm(1, 7, 3, 8, 8, true),
         groupNorm(3, 1, 1, 12, 3, true),
@@ -176,6 +186,120 @@ public final class OpCases {
             x,
             low)
         .with(new long[] {9, in}, new long[] {9, rank});
+  }
+
+  /** What a computed weight adds to a layer's result, which it is written into. */
+  private static OpCase addProduct(long[] x, long[] weight, int stride, int padding) {
+    long[] layer = weight.length == 2 ? weight : fileShape(weight);
+    boolean spatial = weight.length == 4 && weight[1] > 1;
+    return OpCase.of(
+            AddProduct.class,
+            "x %s weight %s stride %d"
+                .formatted(Arrays.toString(x), Arrays.toString(weight), stride),
+            (t, given, p) ->
+                new AddProduct(stride, padding, 0.7)
+                    .apply(
+                        t,
+                        spatial
+                            ? Conv2d.apply(t, given.get(0), p.get(0), null, stride, padding)
+                            : Linear.apply(t, given.get(0), p.get(0), null),
+                        given.get(0),
+                        given.get(1)),
+            given ->
+                plain(given.get(0), given.get(2), stride, padding)
+                    .add(
+                        plain(given.get(0), given.get(1), stride, padding).mul(new Scalar(0.7))),
+            x,
+            weight)
+        .with(layer);
+  }
+
+  private static long[] fileShape(long... inMemory) {
+    return new long[] {inMemory[0], inMemory[3], inMemory[1], inMemory[2]};
+  }
+
+  /** A linear layer or a convolution by libtorch, of a weight as it lies in memory. */
+  private static Tensor plain(Tensor x, Tensor weight, int stride, int padding) {
+    if (weight.dim() == 2 || weight.size(1) == 1) {
+      return torch.linear(x, weight.view(weight.size(0), -1));
+    }
+    return torch
+        .convolution(
+            x.permute(0, 3, 1, 2),
+            weight.permute(0, 3, 1, 2),
+            new TensorOptional(),
+            new long[] {stride, stride},
+            new long[] {padding, padding},
+            new long[] {1, 1},
+            false,
+            new long[] {0, 0},
+            1)
+        .permute(0, 2, 3, 1);
+  }
+
+  /** LoHa's change of a weight that lies so in memory. */
+  private static OpCase lohaWeight(long out, long rank, long... others) {
+    long[] shape = prepended(out, others);
+    long inputs = dreambooth4j.engine.Tensor.count(others);
+    return OpCase.of(
+            LohaWeight.class,
+            "rank %d of %s".formatted(rank, Arrays.toString(shape)),
+            (t, given, p) -> LohaWeight.apply(t, p, shape),
+            p -> inMemory(p.get(0).mm(p.get(1)).mul(p.get(2).mm(p.get(3))), shape))
+        .with(
+            new long[] {out, rank},
+            new long[] {rank, inputs},
+            new long[] {out, rank},
+            new long[] {rank, inputs});
+  }
+
+  private static long[] prepended(long first, long... others) {
+    long[] all = new long[others.length + 1];
+    all[0] = first;
+    System.arraycopy(others, 0, all, 1, others.length);
+    return all;
+  }
+
+  /** The matrix of a file as a weight of this shape lies in memory. */
+  private static Tensor inMemory(Tensor matrix, long... shape) {
+    return shape.length == 2
+        ? matrix
+        : matrix
+            .reshape(shape[0], shape[3], shape[1], shape[2])
+            .permute(0, 2, 3, 1)
+            .contiguous();
+  }
+
+  /**
+   * LoKr's change of a weight that lies so in memory.
+   *
+   * @param small whole, as files hold it, where its axes are those of the change; else the first of
+   *     two factors
+   */
+  private static OpCase lokrWeight(long[] matrix, long[] small, long... shape) {
+    long rows = shape[0] / matrix[0];
+    long columns = shape[shape.length - 1] / matrix[1];
+    long[] whole =
+        shape.length == 2
+            ? new long[] {rows, columns}
+            : new long[] {rows, shape[1], shape[2], columns};
+    boolean product = small.length == 2 && small[1] != columns;
+    OpCase made =
+        OpCase.of(
+            LokrWeight.class,
+            "%s and %s of %s"
+                .formatted(
+                    Arrays.toString(matrix), Arrays.toString(small), Arrays.toString(shape)),
+            (t, given, p) -> LokrWeight.apply(t, p.get(0), p.subList(1, p.size()), shape),
+            p -> {
+              Tensor left = p.get(0);
+              return torch.kron(
+                  shape.length == 2 ? left : left.reshape(matrix[0], 1, 1, matrix[1]),
+                  product ? inMemory(p.get(1).mm(p.get(2)), whole) : p.get(1));
+            });
+    return product
+        ? made.with(matrix, small, new long[] {small[1], dreambooth4j.engine.Tensor.count(whole) / rows})
+        : made.with(matrix, small);
   }
 
   /** DoRA's rows brought to their lengths, of norms that no gradient passes. */
