@@ -25,15 +25,15 @@ final class ExperimentClaims {
   ExperimentClaims(ExperimentMeasures measures) {
     this.measures = measures;
     ofClass = measures.bleed(kind("class"));
-    ofWords =
-        measures.bleed(each -> ExperimentMeasures.WORDS.contains(each.path("kind").asText()));
+    ofWords = measures.bleed(each -> ExperimentMeasures.WORDS.contains(each.path("kind").asText()));
     ofControls = measures.bleed(kind("control"));
   }
 
   /** Each claim with its measurements and what they say, for the page's template. */
   List<Map<String, Object>> all() {
     claim(
-        "Trained with captions and without class images, all other words of the captions are influenced.",
+        "Trained with captions and without class images, all other words of the captions are"
+            + " influenced.",
         new Evidence(
             "bleed of caption words less that of unrelated prompts, without class images",
             measures.atEnd("none", difference(ofWords, ofControls)),
@@ -45,17 +45,20 @@ final class ExperimentClaims {
     claim(
         "A word is influenced the more the more captions it stands in.",
         new Evidence(
-            "rank correlation of a word's bleed with the captions that hold it, without class images",
+            "rank correlation of a word's bleed with the captions that hold it, without class"
+                + " images",
             measures.atEnd("none", ExperimentMeasures::correlation),
             1));
     claim(
         "Words rare in the base model's training are more susceptible.",
         new Evidence(
-            "bleed of words that it has never seen less that of words that it has, each in three captions, without class images",
+            "bleed of words that it has never seen less that of words that it has, each in three"
+                + " captions, without class images",
             measures.atEnd("none", difference(words(UNKNOWN), words(KNOWN))),
             1));
     claim(
-        "One class image a picture may be too few for small sets: the class drifts to what those images show.",
+        "One class image a picture may be too few for small sets: the class drifts to what those"
+            + " images show.",
         new Evidence(
             "variety of the class's pictures, the base model's being 1: one image less four",
             measures.difference("images-1", "weight-0.4", ExperimentMeasures::variety),
@@ -108,8 +111,7 @@ final class ExperimentClaims {
   private void claim(String claim, Evidence... evidence) {
     List<Map<String, Object>> rows = new ArrayList<>();
     for (Evidence each : evidence) {
-      rows.add(
-          Map.of("what", each.what, "measured", each.measured, "verdict", each.verdict()));
+      rows.add(Map.of("what", each.what, "measured", each.measured, "verdict", each.verdict()));
     }
     all.add(Map.of("claim", claim, "evidence", rows));
   }

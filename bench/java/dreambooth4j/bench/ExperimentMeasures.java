@@ -159,9 +159,7 @@ final class ExperimentMeasures {
    */
   Estimate atEqualFidelity(String cell, List<String> cells, ToDoubleFunction<JsonNode> measure) {
     return Estimate.of(
-        runs(cell).stream()
-            .map(run -> interpolated(run, fidelity(run, cells), measure))
-            .toList());
+        runs(cell).stream().map(run -> interpolated(run, fidelity(run, cells), measure)).toList());
   }
 
   private double interpolated(Run run, double wanted, ToDoubleFunction<JsonNode> measure) {

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.snakeyaml.engine.v2.api.Load;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
@@ -54,8 +55,7 @@ record ExperimentPlan(
    */
   static ExperimentPlan read(Path file) {
     try {
-      Object yaml =
-          new Load(LoadSettings.builder().build()).loadFromString(Files.readString(file));
+      Object yaml = new Load(LoadSettings.builder().build()).loadFromString(Files.readString(file));
       return new ObjectMapper()
           .setPropertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
           .convertValue(yaml, ExperimentPlan.class);
@@ -80,7 +80,7 @@ record ExperimentPlan(
 
   /** A cell's name in figures. */
   String name(String cell) {
-    return String.valueOf(cells.get(cell).get(NAME));
+    return String.valueOf(of(cells, cell).get(NAME));
   }
 
   /** Steps of a run. */
@@ -96,7 +96,7 @@ record ExperimentPlan(
    */
   Map<String, Object> config(Run run, Path folder, Path work) {
     Map<String, Object> keys = keys(run);
-    Map<String, Object> subject = subjects.get(run.subject);
+    Map<String, Object> subject = of(subjects, run.subject);
     if (keys.get("class_prompt") instanceof String prompt) {
       keys.put(
           "class_prompt", prompt.replace("[class]", String.valueOf(subject.get("class_token"))));
@@ -114,10 +114,14 @@ record ExperimentPlan(
     return keys;
   }
 
+  private static Map<String, Object> of(Map<String, Map<String, Object>> all, String name) {
+    return Objects.requireNonNull(all.get(name), name);
+  }
+
   private Map<String, Object> keys(Run run) {
     Map<String, Object> keys = new LinkedHashMap<>(train);
-    keys.putAll(subjects.get(run.subject));
-    keys.putAll(run.cell.equals(UNTOUCHED) ? untouched : cells.get(run.cell));
+    keys.putAll(of(subjects, run.subject));
+    keys.putAll(run.cell.equals(UNTOUCHED) ? untouched : of(cells, run.cell));
     keys.remove(NAME);
     return keys;
   }
@@ -142,7 +146,7 @@ record ExperimentPlan(
     Path output = output(run, work);
     Path folder = step == steps() ? output : output.resolve("model-" + step);
     boolean lora = Boolean.TRUE.equals(keys(run).get("use_lora"));
-    String token = String.valueOf(subjects.get(run.subject).get("instance_token"));
+    String token = String.valueOf(of(subjects, run.subject).get("instance_token"));
     return lora ? folder.resolve(token + ".safetensors") : folder;
   }
 }

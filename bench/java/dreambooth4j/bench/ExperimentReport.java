@@ -50,8 +50,7 @@ final class ExperimentReport {
     this.page = page.toAbsolutePath();
     measures = new ExperimentMeasures(plan, results);
     ofClass = measures.bleed(ExperimentMeasures.kind("class"));
-    ofWords =
-        measures.bleed(each -> ExperimentMeasures.WORDS.contains(each.path("kind").asText()));
+    ofWords = measures.bleed(each -> ExperimentMeasures.WORDS.contains(each.path("kind").asText()));
     ofControls = measures.bleed(ExperimentMeasures.kind("control"));
   }
 
@@ -110,8 +109,7 @@ final class ExperimentReport {
       List<Double> captions = new ArrayList<>();
       List<Estimate> bleeds = new ArrayList<>();
       for (int i = 1; i <= 8; i++) {
-        Estimate bleed =
-            measures.atEnd(cell, measures.bleed(ExperimentMeasures.inCaptions(i)));
+        Estimate bleed = measures.atEnd(cell, measures.bleed(ExperimentMeasures.inCaptions(i)));
         if (bleed.count() > 0) {
           captions.add((double) i);
           bleeds.add(bleed);

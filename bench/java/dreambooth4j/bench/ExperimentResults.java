@@ -9,11 +9,14 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.OutputStreamWriter;
 import java.io.Writer;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.GZIPOutputStream;
@@ -52,7 +55,7 @@ final class ExperimentResults {
 
   /** What a run gave; it must be there. */
   JsonNode of(Run run) {
-    return byRun.get(run.toString());
+    return Objects.requireNonNull(byRun.get(run.toString()), run.toString());
   }
 
   /** Keeps a run's result: the file is the old one or the new one, whatever happens. */
@@ -105,7 +108,7 @@ final class ExperimentResults {
   /** A number to so many digits. */
   static double digits(double value, int digits) {
     return Double.isFinite(value)
-        ? new java.math.BigDecimal(value).round(new java.math.MathContext(digits)).doubleValue()
+        ? new BigDecimal(value).round(new MathContext(digits)).doubleValue()
         : value;
   }
 }

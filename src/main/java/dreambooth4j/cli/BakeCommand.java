@@ -56,15 +56,19 @@ final class BakeCommand implements Callable<Integer> {
   private static void requireBakes(Config config) {
     if (config.lora().used()) {
       throw Problem.usage(
-          "use_lora: a LoRA around random weights would be all that learns: leave it out to bake a base model");
+          "use_lora: a LoRA around random weights would be all that learns: leave it out to bake a"
+              + " base model");
     }
     if (!config.training().trainTextEncoder()) {
       throw Problem.usage(
-          "train_text_encoder is not set: the text encoder begins with random weights, and without train_text_encoder: true it keeps them and tells the UNet little of a prompt");
+          "train_text_encoder is not set: the text encoder begins with random weights, and without"
+              + " train_text_encoder: true it keeps them and tells the UNet little of a prompt");
     }
     if (config.prior().withPriorPreservation()) {
       throw Problem.usage(
-          "with_prior_preservation: class images are drawn by a base model, and what is baked has none: leave out class_token, class_prompt and the other keys of the class images");
+          "with_prior_preservation: class images are drawn by a base model, and what is baked has"
+              + " none: leave out class_token, class_prompt and the other keys of the class"
+              + " images");
     }
   }
 }

@@ -25,8 +25,8 @@ import picocli.CommandLine.Spec;
     modelTransformer = ConfigFlags.class,
     customSynopsis = "dreambooth train [CONFIG] [--KEY VALUE]...",
     description =
-        "Makes the class images that are missing, then trains on pairs of an instance picture and one"
-            + " of its class images, and leaves a folder that diffusers loads.",
+        "Makes the class images that are missing, then trains on pairs of an instance picture and"
+            + " one of its class images, and leaves a folder that diffusers loads.",
     footer = {
       "",
       "Ctrl-C saves the model and a checkpoint, and exits with 130.",

@@ -83,8 +83,7 @@ class BakeCommandTest {
     TinyRun parts = bake("parts").with("use_ema", true).with("caption_dropout_rate", 0.5);
     baked(whole);
     baked(parts.with("max_train_steps", 2).with("save_state_after", true));
-    Ran second =
-        baked(parts.with("max_train_steps", 4), "--resume_from_checkpoint", "latest");
+    Ran second = baked(parts.with("max_train_steps", 4), "--resume_from_checkpoint", "latest");
     assertThat(second.err()).contains("from step 3");
     assertThat(file(parts, UNET)).isEqualTo(file(whole, UNET));
     assertThat(file(parts, TEXT_ENCODER)).isEqualTo(file(whole, TEXT_ENCODER));

@@ -46,7 +46,8 @@ class UntrainedModelTest {
       double inputs = into.count() / (double) into.fileShape()[0];
       assertThat(deviation(into.master().toFloats()))
           .isCloseTo(1 / Math.sqrt(3 * inputs), within(0.1 / Math.sqrt(inputs)));
-      assertThat(deviation(weight(model, Component.TEXT_ENCODER, "embeddings.token_embedding.weight")))
+      assertThat(
+              deviation(weight(model, Component.TEXT_ENCODER, "embeddings.token_embedding.weight")))
           .isCloseTo(0.02, within(0.001));
     }
   }
