@@ -1,5 +1,6 @@
 package dreambooth4j.cli;
 
+import dreambooth4j.Printable;
 import dreambooth4j.config.ComputeConfig;
 import dreambooth4j.config.FloatType;
 import dreambooth4j.diffusion.SamplerKind;
@@ -8,6 +9,7 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.Generation;
 import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.pipeline.Wildcards;
 import dreambooth4j.report.PictureFiles;
 import dreambooth4j.report.PictureParameters;
 import dreambooth4j.report.ProgressLine;
@@ -167,6 +169,26 @@ final class GenerateCommand implements Callable<Integer> {
   private @Nullable Integer maxTokenLength;
 
   @Option(
+      names = "--prompt-weights",
+      negatable = true,
+      defaultValue = "true",
+      fallbackValue = "true",
+      description =
+          "Let (word:1.2) in a prompt count 1.2 times, (word) 1.1 times and [word] less, as A1111's"
+              + " web UI does; a backslash before a bracket takes it as it stands, and"
+              + " --no-prompt-weights all of them.")
+  private boolean promptWeights;
+
+  @Option(
+      names = "--wildcards",
+      paramLabel = "FOLDER",
+      description =
+          "Folder of lists for prompts: __colour__ in a prompt is a line of colour.txt in it."
+              + " {red|blue} is one of what stands between the bars. The seed decides, and the"
+              + " prompt is printed.")
+  private @Nullable Path wildcards;
+
+  @Option(
       names = "--device",
       paramLabel = "NAME",
       defaultValue = "auto",
@@ -211,8 +233,8 @@ final class GenerateCommand implements Callable<Integer> {
     DType usual = where == Device.CPU ? DType.F32 : Generation.typeOf(folder);
     Generation.ImageRequest wanted =
         new Generation.ImageRequest(
-            prompt,
-            negative,
+            drawnPrompt(prompt, chosenSeed, 0, out),
+            negative == null ? null : drawnPrompt(negative, chosenSeed, 1, out),
             count,
             width,
             height,
@@ -240,6 +262,14 @@ final class GenerateCommand implements Callable<Integer> {
     PictureFiles.write(file, drawn.pictures(), how).forEach(out::println);
   }
 
+  private String drawnPrompt(String written, long chosenSeed, int row, PrintWriter out) {
+    String drawn = Wildcards.drawn(written, wildcards, chosenSeed, row);
+    if (!drawn.equals(written)) {
+      out.println((row == 0 ? "prompt " : "negative ") + Printable.line(drawn));
+    }
+    return drawn;
+  }
+
   /** As asked for, else as the model was trained; where the latter tells, it is said. */
   private TextEncoding encoding(ModelSource folder) {
     TextEncoding trained = TextEncoding.ofTrained(folder);
@@ -257,6 +287,6 @@ final class GenerateCommand implements Callable<Integer> {
               trained.maxTokenLength(),
               chosen.equals(trained) ? ", so it draws" : "");
     }
-    return chosen;
+    return chosen.weighted(promptWeights);
   }
 }

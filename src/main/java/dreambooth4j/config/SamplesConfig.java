@@ -1,6 +1,7 @@
 package dreambooth4j.config;
 
 import dreambooth4j.diffusion.SamplerKind;
+import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,13 +12,17 @@ import org.jspecify.annotations.Nullable;
  * @param validationSteps steps from one drawing to the next; 0 leaves it to savePreviewEvery
  * @param savePreviewEvery epochs from one drawing to the next; 0 leaves it to validationSteps
  * @param scheduler the sampler of samples and class images; null is the base model's own
+ * @param promptWeights whether brackets in their prompts weigh words
+ * @param wildcards folder of lists that their prompts name; null if there is none
  */
 public record SamplesConfig(
     @Nullable String validationPrompt,
     int numValidationImages,
     int validationSteps,
     int savePreviewEvery,
-    @Nullable SamplerKind scheduler) {
+    @Nullable SamplerKind scheduler,
+    boolean promptWeights,
+    @Nullable Path wildcards) {
   static final Section<SamplesConfig> KEYS = new Section<>(Key.Group.SAMPLES);
 
   static final Key<SamplesConfig, String> VALIDATION_PROMPT =
@@ -59,12 +64,29 @@ public record SamplesConfig(
                   + Samplers.TYPE.allowed()
                   + ", or the name that diffusers or A1111 has for it.");
 
+  static final Key<SamplesConfig, Boolean> PROMPT_WEIGHTS =
+      KEYS.key("prompt_weights", ValueType.flag(), SamplesConfig::promptWeights)
+          .standard(true)
+          .help(
+              "In prompts of samples that you write, let (word:1.2) count 1.2 times, (word) 1.1"
+                  + " times and [word] less, as A1111's web UI does; \\( is a bracket. false reads"
+                  + " brackets as they stand. Captions are always read as they stand.");
+  static final Key<SamplesConfig, Path> WILDCARDS_DIR =
+      KEYS.key("wildcards_dir", ValueType.path(), SamplesConfig::wildcards)
+          .otherwise("none")
+          .help(
+              "Folder of lists for prompts of samples: __colour__ in a prompt is a line of"
+                  + " colour.txt in it, and {red|blue} one of what stands between the bars, chosen"
+                  + " by the sample's seed and the same each time.");
+
   static SamplesConfig of(Values run) {
     return new SamplesConfig(
         run.orNull(VALIDATION_PROMPT),
         run.get(NUM_VALIDATION_IMAGES),
         run.steps(VALIDATION_STEPS, SAVE_PREVIEW_EVERY),
         run.get(SAVE_PREVIEW_EVERY),
-        run.orNull(SCHEDULER));
+        run.orNull(SCHEDULER),
+        run.get(PROMPT_WEIGHTS),
+        run.orNull(WILDCARDS_DIR));
   }
 }

@@ -170,8 +170,17 @@ public final class Tokenizer implements AutoCloseable {
    * @return {@code windows} × {@link #length} numbers
    */
   public long[] encode(String text, int windows) {
+    return encode(words(text), windows);
+  }
+
+  /** The text's tokens, however many, without begin and end. */
+  public long[] words(String text) {
+    return encoding(text).getIds();
+  }
+
+  /** As {@link #encode(String, int)}, of {@link #words}. */
+  public long[] encode(long[] words, int windows) {
     int body = length - 2;
-    long[] words = encoding(text).getIds();
     int kept = Math.min(words.length, windows * body);
     long[] whole = new long[windows * body + 2];
     Arrays.fill(whole, pad);

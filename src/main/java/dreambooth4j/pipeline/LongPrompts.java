@@ -90,7 +90,8 @@ public final class LongPrompts {
   }
 
   /** Looks at a prompt; of the same prompt in several places the first is named. */
-  public void add(String where, String prompt) {
+  public void add(String where, String written) {
+    String prompt = how.words(written);
     if (isShort(prompt) || !seen.add(prompt)) {
       return;
     }

@@ -15,6 +15,7 @@ import dreambooth4j.model.Tokenizer;
 import dreambooth4j.pipeline.StableDiffusion.Reader;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -111,9 +112,21 @@ public final class PromptEncoder {
     int each = windows * tokenizer.length();
     long[] ids = new long[prompts.size() * each];
     for (int i = 0; i < prompts.size(); i++) {
-      System.arraycopy(tokenizer.encode(prompts.get(i), windows), 0, ids, i * each, each);
+      long[] words = words(tokenizer, prompts.get(i));
+      System.arraycopy(tokenizer.encode(words, windows), 0, ids, i * each, each);
     }
     return arena.longs("token ids", ids, (long) prompts.size() * windows, tokenizer.length());
+  }
+
+  /**
+   * The tokens of a prompt; pieces of different weights are read one by one, as A1111 reads them.
+   */
+  private long[] words(Tokenizer tokenizer, String prompt) {
+    return how.weighted()
+        ? WeightedPrompt.parse(prompt).pieces().stream()
+            .flatMapToLong(piece -> LongStream.of(tokenizer.words(piece.text())))
+            .toArray()
+        : tokenizer.words(prompt);
   }
 
   /**
@@ -174,7 +187,8 @@ public final class PromptEncoder {
     if (prompt == null && model.hasZeroNegative()) {
       return shapes(1).map((name, shape) -> arena.zeros(name, DType.F32, shape));
     }
-    TextEncoding usual = new TextEncoding(TextEncoding.USUAL.clipSkip(), how.maxTokenLength());
+    TextEncoding usual =
+        new TextEncoding(TextEncoding.USUAL.clipSkip(), how.maxTokenLength(), how.weighted());
     return new PromptEncoder(model, usual).encode(arena, List.of(prompt == null ? "" : prompt));
   }
 
@@ -196,10 +210,69 @@ public final class PromptEncoder {
     return joined;
   }
 
-  /** Encodes without backward: {@link #shapes} in {@code arena}, held by the caller. */
+  /**
+   * Encodes without backward: {@link #shapes} in {@code arena}, held by the caller. Where weights
+   * are read, the hidden states of each token are multiplied with its own, and all of them so that
+   * their mean stays what it was, as in A1111's web UI.
+   */
   public Conditioning<Tensor> encode(Arena arena, List<String> prompts) {
+    Conditioning<Tensor> encoded;
     try (Tape tape = Tape.inference(arena)) {
-      return encode(tape, prompts).map((name, value) -> value.value().retain());
+      encoded = encode(tape, prompts).map((name, value) -> value.value().retain());
     }
+    boolean plain =
+        !how.weighted() || prompts.stream().allMatch(each -> WeightedPrompt.parse(each).isPlain());
+    if (plain) {
+      return encoded;
+    }
+    Tensor states = encoded.hiddenStates();
+    float[] values = states.toFloats();
+    int each = values.length / prompts.size();
+    for (int i = 0; i < prompts.size(); i++) {
+      weigh(values, i * each, each, prompts.get(i));
+    }
+    Tensor weighed = arena.floats("weighed", values, states.shape());
+    states.release();
+    return encoded.with(Conditioning.HIDDEN_STATES, weighed);
+  }
+
+  /** Weighs one prompt's hidden states, [tokens, width], of each text encoder by themselves. */
+  private void weigh(float[] values, int from, int count, String prompt) {
+    int rowLength = count / tokens();
+    int column = 0;
+    for (Reader reader : model.readers()) {
+      double[] weights = weights(Objects.requireNonNull(reader.tokenizer()), prompt);
+      int width = config(reader).width();
+      double before = 0;
+      double after = 0;
+      for (int pass = 0; pass < 2; pass++) {
+        for (int token = 0; token < tokens(); token++) {
+          for (int i = 0; i < width; i++) {
+            int at = from + token * rowLength + column + i;
+            if (pass == 0) {
+              before += values[at];
+              values[at] *= (float) weights[token];
+              after += values[at];
+            } else {
+              values[at] *= (float) (before / after);
+            }
+          }
+        }
+      }
+      column += width;
+    }
+  }
+
+  /** What each of {@link #tokens()} counts; those around the prompt count once. */
+  private double[] weights(Tokenizer tokenizer, String prompt) {
+    double[] weights = new double[tokens()];
+    Arrays.fill(weights, 1);
+    int at = 1;
+    for (WeightedPrompt.Piece piece : WeightedPrompt.parse(prompt).pieces()) {
+      int end = Math.min(at + tokenizer.words(piece.text()).length, weights.length - 1);
+      Arrays.fill(weights, Math.min(at, end), end, piece.weight());
+      at = end;
+    }
+    return weights;
   }
 }

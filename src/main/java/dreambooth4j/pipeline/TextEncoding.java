@@ -15,8 +15,9 @@ import org.jspecify.annotations.Nullable;
  * @param clipSkip 1 takes the last layer, k the k-th from the last
  * @param maxTokenLength tokens of a prompt that are read, one of {@link ModelConfig#TOKEN_LENGTHS}:
  *     75 is what the text encoder reads at once, the others two and three times that
+ * @param weighted whether brackets weigh the words between them, as {@link WeightedPrompt} has it
  */
-public record TextEncoding(int clipSkip, int maxTokenLength) {
+public record TextEncoding(int clipSkip, int maxTokenLength, boolean weighted) {
   /** As diffusers uses it. */
   public static final TextEncoding USUAL = new TextEncoding(1, ModelConfig.WINDOW);
 
@@ -30,6 +31,26 @@ public record TextEncoding(int clipSkip, int maxTokenLength) {
           "max_token_length is %d, allowed is one of %s"
               .formatted(maxTokenLength, ModelConfig.TOKEN_LENGTHS));
     }
+  }
+
+  /** With brackets that are read as they stand. */
+  public TextEncoding(int clipSkip, int maxTokenLength) {
+    this(clipSkip, maxTokenLength, false);
+  }
+
+  /** The same with brackets that weigh words, or without. */
+  public TextEncoding weighted(boolean weighs) {
+    return new TextEncoding(clipSkip, maxTokenLength, weighs);
+  }
+
+  /** The text of a prompt that is read, without what only weighs it. */
+  String words(String prompt) {
+    return weighted ? WeightedPrompt.parse(prompt).plain() : prompt;
+  }
+
+  /** A text as a prompt that is read as it stands. */
+  public String literally(String text) {
+    return weighted ? WeightedPrompt.escaped(text) : text;
   }
 
   /** As a run is configured. */

@@ -11,6 +11,7 @@ import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
+import dreambooth4j.pipeline.Wildcards;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -55,13 +56,17 @@ public final class SamplePictures {
 
   SamplePictures(Config config, StableDiffusion model, List<Concept> concepts) {
     this.model = model;
-    pipeline = new TextToImage(model, TextEncoding.of(config.model()));
+    TextEncoding encoding = encoding(config);
+    pipeline = new TextToImage(model, encoding);
     SamplerKind sampler = config.samples().scheduler();
     for (Concept concept : concepts) {
       ConceptSamplesConfig how = concept.config().samples();
       if (how.count() > 0) {
+        long seed = seed(config, how.seed());
         String prompt =
-            how.prompt().isEmpty() ? concept.pictures().get(0).instancePrompt() : how.prompt();
+            how.prompt().isEmpty()
+                ? encoding.literally(concept.pictures().get(0).instancePrompt())
+                : drawn(config, how.prompt(), seed);
         TextToImage.Request request =
             request(
                 config,
@@ -70,17 +75,30 @@ public final class SamplePictures {
                 how.inferSteps(),
                 how.guidanceScale(),
                 sampler);
-        wishes.add(
-            new SampleRequest(
-                concept.config().name(), request, how.count(), seed(config, how.seed())));
+        wishes.add(new SampleRequest(concept.config().name(), request, how.count(), seed));
       }
     }
     String validation = config.samples().validationPrompt();
     if (validation != null && validations(config) > 0) {
       TextToImage.Request request =
-          request(config, validation, "", VALIDATION_STEPS, VALIDATION_GUIDANCE, sampler);
+          request(
+              config,
+              drawn(config, validation, seed(config, -1)),
+              "",
+              VALIDATION_STEPS,
+              VALIDATION_GUIDANCE,
+              sampler);
       wishes.add(new SampleRequest("validation", request, validations(config), seed(config, -1)));
     }
+  }
+
+  /** How the prompts of samples are read. */
+  public static TextEncoding encoding(Config config) {
+    return TextEncoding.of(config.model()).weighted(config.samples().promptWeights());
+  }
+
+  private static String drawn(Config config, String prompt, long seed) {
+    return Wildcards.drawn(prompt, config.samples().wildcards(), seed, 0);
   }
 
   private static TextToImage.Request request(

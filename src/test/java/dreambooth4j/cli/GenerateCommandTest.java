@@ -91,6 +91,34 @@ class GenerateCommandTest {
     assertThat(furthest(read(folder.resolve("out.png")), wide)).isBetween(1, levels);
   }
 
+  @Test
+  void shouldWeighWordsAndDrawWildcardsByTheSeed() throws IOException {
+    byte[] plain = drawn("a red hat");
+    assertThat(drawn("a (red:1.4) hat")).isNotEqualTo(plain);
+    assertThat(drawn("a (red:1.4) hat", "--no-prompt-weights"))
+        .isNotEqualTo(drawn("a (red:1.4) hat"));
+    assertThat(drawn("a \\(red\\) hat")).isEqualTo(drawn("a (red) hat", "--no-prompt-weights"));
+    assertThat(drawn("a {red|red} hat")).isEqualTo(plain);
+    Files.writeString(folder.resolve("colour.txt"), "red\n");
+    assertThat(drawn("a __colour__ hat", "--wildcards", folder.toString())).isEqualTo(plain);
+  }
+
+  private byte[] drawn(String prompt, String... more) throws IOException {
+    Path file = folder.resolve("drawn.png");
+    List<String> args = new ArrayList<>(List.of("generate", MODEL.toString(), prompt));
+    args.addAll(List.of("-o", file.toString(), "--steps=1", "--seed=3"));
+    args.addAll(List.of(more));
+    Ran ran = Ran.of(args);
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    BufferedImage image = read(file);
+    byte[] pixels = new byte[3 * image.getWidth() * image.getHeight()];
+    for (int i = 0; i < pixels.length; i++) {
+      int rgb = image.getRGB(i / 3 % image.getWidth(), i / 3 / image.getWidth());
+      pixels[i] = (byte) (rgb >> 8 * (i % 3));
+    }
+    return pixels;
+  }
+
   /** As diffusers: the layer that is chosen for the prompt is not chosen for the negative one. */
   @Test
   void shouldNotSkipLayersForTheNegativePrompt() {

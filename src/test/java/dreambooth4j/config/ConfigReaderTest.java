@@ -215,7 +215,7 @@ class ConfigReaderTest extends ConfigFile {
           learning_rate: -1e-6 | config.yaml:2: learning_rate: found '-1e-6'
           hflip: yes | config.yaml:2: hflip: found 'yes', allowed is true or false
           lr_scheduler: rox | config.yaml:2: lr_scheduler: found 'rox', allowed is one of constant, constant_with_warmup, linear
-          scheduler: heun | config.yaml:2: scheduler: found 'heun', allowed is one of ddpm, ddim
+          scheduler: wibble | config.yaml:2: scheduler: found 'wibble', allowed is one of ddpm, ddim
           adam_beta1: 1 | config.yaml:2: adam_beta1: found '1', allowed is a number from 0 to below 1
           optimizer: Muon | config.yaml:2: optimizer: found 'Muon', allowed is one of AdamW, 8bit AdamW, Lion, 8bit Lion
           gradient_checkpointing: sometimes | allowed is one of true, false, auto
@@ -233,7 +233,7 @@ class ConfigReaderTest extends ConfigFile {
           ema_warmup: true | ema_warmup: found 'true', allowed is one of none, ratio, power
           max_token_length: 100 | max_token_length: found '100', allowed is one of 75, 150, 225
           tokenizer_max_length: 154 | tokenizer_max_length: 154 is not done here; remove it, and set max_token_length
-          class_scheduler: heun | class_scheduler: found 'heun', allowed is one of ddpm, ddim
+          class_scheduler: wibble | class_scheduler: found 'wibble', allowed is one of ddpm, ddim
           center_crop: false | center_crop: false is not done here
           min_bucket_reso: 128 | min_bucket_reso belongs to kohya's sizes
           buckets: other | allowed is one of extension, kohya, onetrainer
