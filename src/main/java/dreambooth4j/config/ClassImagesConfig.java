@@ -97,9 +97,7 @@ public record ClassImagesConfig(
       KEYS.key("class_scheduler", Samplers.TYPE, ClassImagesConfig::scheduler)
           .otherwise("as scheduler")
           .help(
-              "Sampler that draws class images: "
-                  + Samplers.TYPE.allowed()
-                  + ", or the name that diffusers or A1111 has for it.");
+              "Sampler that draws class images: " + Samplers.SOME + ".");
   static final Key<ClassImagesConfig, Boolean> UNMATCHED =
       KEYS.key("disable_class_matching", ValueType.flag(), ClassImagesConfig::unmatched)
           .standard(false)

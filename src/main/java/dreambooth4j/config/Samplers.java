@@ -11,6 +11,11 @@ final class Samplers {
           List.of(SamplerKind.values()),
           (text, folder) -> SamplerKind.find(text).map(SamplerKind::label).orElse(text));
 
+  /** Some of them, for help: a line for each of all is in docs/configuration.md. */
+  static final String SOME =
+      "ddim, euler, euler_ancestral, dpmpp_2m_karras, unipc or another of those in"
+          + " docs/configuration.md#samplers, by its name in diffusers or A1111 too";
+
   /**
    * The most steps that all of them take with a base model of 1,000 timesteps: Stable Diffusion's
    * spacing leaves out the first.

@@ -61,8 +61,8 @@ public record SamplesConfig(
           .alias("validation_scheduler")
           .help(
               "Sampler that draws sample pictures and, without class_scheduler, class images: "
-                  + Samplers.TYPE.allowed()
-                  + ", or the name that diffusers or A1111 has for it.");
+                  + Samplers.SOME
+                  + ".");
 
   static final Key<SamplesConfig, Boolean> PROMPT_WEIGHTS =
       KEYS.key("prompt_weights", ValueType.flag(), SamplesConfig::promptWeights)
