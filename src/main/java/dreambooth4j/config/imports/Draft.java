@@ -186,7 +186,7 @@ final class Draft {
     for (Map<String, String> concept : concepts) {
       StringBuilder entry = new StringBuilder();
       concept.forEach((key, value) -> entry.append("  ").append(line(key, value)));
-      yaml.append("-").append(entry.substring(1));
+      yaml.append(entry.isEmpty() ? "- {}\n" : entry.replace(0, 1, "-"));
     }
     return yaml.toString();
   }

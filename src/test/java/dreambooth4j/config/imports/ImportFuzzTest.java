@@ -17,6 +17,7 @@ class ImportFuzzTest {
             "[a]\nresolution = [512, 0]\nsave_last_n_steps = 3\nsave_n_epoch_ratio = 0",
             "[[datasets]]\nresolution = 0\n[[datasets.subsets]]\nimage_dir = 1\nis_reg = true",
             "[[datasets]]\n[[datasets.subsets]]\nimage_dir = \"a\\u0000b\"\nnum_repeats = []",
+            "[[datasets]]\n[[datasets.subsets]]\nimage_dir = \"a\\u0000b\"",
             "[a]\nnetwork_module = \"networks.lora\"\nnetwork_args = [\"conv_dim\"]",
             "A=1 \n"
                 + "python x\\y.py --seed $A --network_args a=b --lr_warmup_steps 1e999 \\\n"
