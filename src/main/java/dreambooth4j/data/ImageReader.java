@@ -159,7 +159,7 @@ public final class ImageReader {
   private record Opened(
       Path file, FileChannel channel, javax.imageio.ImageReader reader, FileType type) {
     int orientation() throws IOException {
-      return PictureFile.orientation(file, channel, type);
+      return Orientation.of(file, channel, type);
     }
   }
 
@@ -192,7 +192,8 @@ public final class ImageReader {
       }
       javax.imageio.ImageReader reader = readers.next();
       try {
-        reader.setInput(in, true);
+        // Of a TIFF's metadata it would read all, which may say that they are gigabytes long.
+        reader.setInput(in, true, type == FileType.Tiff);
         return work.on(new Opened(file, channel, reader, type));
       } finally {
         reader.dispose();

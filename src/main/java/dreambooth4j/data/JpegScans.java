@@ -11,8 +11,8 @@ final class JpegScans {
   /** What encoders write is 3 to 20. */
   static final int MOST = 100;
 
-  private static final int START_OF_SCAN = 0xDA;
-  private static final int END_OF_IMAGE = 0xD9;
+  static final int START_OF_SCAN = 0xDA;
+  static final int END_OF_IMAGE = 0xD9;
 
   private JpegScans() {}
 
@@ -37,7 +37,7 @@ final class JpegScans {
   }
 
   /** The next marker that a segment follows, whatever coded data lie before it. */
-  private static int nextMarker(PictureStream in) throws IOException {
+  static int nextMarker(PictureStream in) throws IOException {
     while (true) {
       int value = in.readUnsignedByte();
       while (value == 0xFF) {

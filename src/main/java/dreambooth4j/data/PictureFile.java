@@ -2,30 +2,19 @@ package dreambooth4j.data;
 
 import com.drew.imaging.FileType;
 import com.drew.imaging.FileTypeDetector;
-import com.drew.imaging.ImageProcessingException;
-import com.drew.imaging.jpeg.JpegMetadataReader;
-import com.drew.imaging.tiff.TiffMetadataReader;
-import com.drew.imaging.webp.WebpMetadataReader;
-import com.drew.lang.ByteArrayReader;
-import com.drew.metadata.Metadata;
-import com.drew.metadata.MetadataException;
-import com.drew.metadata.exif.ExifIFD0Directory;
-import com.drew.metadata.exif.ExifReader;
 import dreambooth4j.Problem;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
-/** What a file says of itself before its pixels are decoded: its format and its orientation. */
+/** What a file says of itself before its pixels are decoded: its format. */
 final class PictureFile {
   /** Enough to tell a format by. */
   private static final int HEAD_BYTES = 1024;
@@ -129,44 +118,5 @@ final class PictureFile {
       }
     }
     return "holds text";
-  }
-
-  /**
-   * The EXIF orientation, 1 (upright) to 8. A picture whose metadata are damaged counts as upright:
-   * viewers show it so. Only EXIF data are read: others may be compressed, and of any size.
-   */
-  static int orientation(Path file, FileChannel open, FileType type) throws IOException {
-    try {
-      for (var ifd0 : exif(file, open, type).getDirectoriesOfType(ExifIFD0Directory.class)) {
-        if (ifd0.containsTag(ExifIFD0Directory.TAG_ORIENTATION)) {
-          int orientation = ifd0.getInt(ExifIFD0Directory.TAG_ORIENTATION);
-          return orientation >= 1 && orientation <= 8 ? orientation : 1;
-        }
-      }
-    } catch (ImageProcessingException | MetadataException e) {
-      return 1;
-    }
-    return 1;
-  }
-
-  private static Metadata exif(Path file, FileChannel open, FileType type)
-      throws IOException, ImageProcessingException {
-    if (type == FileType.Tiff) {
-      return TiffMetadataReader.readMetadata(file.toFile());
-    }
-    if (type == FileType.Jpeg || type == FileType.WebP) {
-      InputStream in = PictureStream.whole(file, open).asInput();
-      return type == FileType.WebP
-          ? WebpMetadataReader.readMetadata(in)
-          : JpegMetadataReader.readMetadata(in, List.of(new ExifReader()));
-    }
-    Metadata metadata = new Metadata();
-    if (type == FileType.Png) {
-      byte[] exif = PngChunks.of(file, open).exif(open);
-      if (exif.length > 0) {
-        new ExifReader().extract(new ByteArrayReader(exif), metadata);
-      }
-    }
-    return metadata;
   }
 }

@@ -2,7 +2,6 @@ package dreambooth4j.data;
 
 import dreambooth4j.Problem;
 import java.io.IOException;
-import java.io.InputStream;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.nio.ByteBuffer;
@@ -98,26 +97,6 @@ final class PictureStream extends ImageInputStreamImpl {
       done += part;
     }
     return done == 0 && count > 0 ? -1 : done;
-  }
-
-  /** The same bytes, from where this stands, for readers that take such a stream. */
-  InputStream asInput() {
-    return new InputStream() {
-      @Override
-      public int read() throws IOException {
-        return PictureStream.this.read();
-      }
-
-      @Override
-      public int read(byte[] bytes, int offset, int count) throws IOException {
-        return PictureStream.this.read(bytes, offset, count);
-      }
-
-      @Override
-      public long skip(long count) throws IOException {
-        return skipBytes(count);
-      }
-    };
   }
 
   /** Has the buffer stand at the stream's position; false at the end. */

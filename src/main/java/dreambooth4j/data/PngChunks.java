@@ -23,13 +23,10 @@ final class PngChunks {
   private static final Set<String> PIXELS = Set.of("IHDR", "PLTE", "tRNS", "IDAT", "IEND");
   private static final String EXIF = "eXIf";
 
-  /** Real ones are far shorter: a TIFF header with its tags. */
-  private static final int LONGEST_EXIF = 1 << 20;
-
   private static final int MOST_CHUNKS = 1_000_000;
 
   private final List<PictureStream.Range> pixels = new ArrayList<>();
-  private PictureStream.Range exif = new PictureStream.Range(0, 0);
+  private long exif = -1;
 
   private PngChunks() {}
 
@@ -51,8 +48,8 @@ final class PngChunks {
       String type = new String(head.array(), 4, 4, java.nio.charset.StandardCharsets.US_ASCII);
       if (PIXELS.contains(type)) {
         chunks.keep(at, Math.min(length, size - at));
-      } else if (type.equals(EXIF) && length <= LONGEST_EXIF && at + length <= size) {
-        chunks.exif = new PictureStream.Range(at + SIGNATURE_BYTES, length - AROUND);
+      } else if (type.equals(EXIF)) {
+        chunks.exif = at + SIGNATURE_BYTES;
       }
       at += length;
     }
@@ -74,10 +71,8 @@ final class PngChunks {
     return pixels;
   }
 
-  /** The EXIF data, a TIFF header with its tags; empty if there are none. */
-  byte[] exif(FileChannel file) throws IOException {
-    ByteBuffer bytes = ByteBuffer.allocate((int) exif.length());
-    while (bytes.hasRemaining() && file.read(bytes, exif.from() + bytes.position()) > 0) {}
-    return bytes.array();
+  /** Where the EXIF data begin, a TIFF header with its tags; -1 if there are none. */
+  long exif() {
+    return exif;
   }
 }

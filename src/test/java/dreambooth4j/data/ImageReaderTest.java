@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import com.sun.management.ThreadMXBean;
 import dreambooth4j.Problem;
 import dreambooth4j.data.ImageReader.Size;
 import java.awt.image.BufferedImage;
@@ -12,12 +13,14 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.zip.CRC32;
 import java.util.zip.DeflaterOutputStream;
@@ -389,6 +392,35 @@ class ImageReaderTest {
     }
     assertThat(Duplicates.among(List.of(folder.resolve("a-" + name), folder.resolve("b-" + name))))
         .isEmpty();
+  }
+
+  /** Tags that say they are gigabytes long, in files that take a few bytes of the disk. */
+  @ParameterizedTest
+  @CsvSource({"270, 2, 1900000000", "700, 3, 900000000", "40000, 4, 400000000"})
+  @Timeout(10)
+  void shouldNotReadTheTagsOfATiffThatNobodyNeeds(int tag, int type, int count)
+      throws IOException {
+    int[][] tags = {
+      {256, 3, 1, 8}, {257, 3, 1, 8}, {258, 3, 1, 8}, {259, 3, 1, 1}, {262, 3, 1, 1},
+      {273, 4, 1, 1000}, {274, 3, 1, 6}, {277, 3, 1, 1}, {278, 3, 1, 8}, {279, 4, 1, 64},
+      {tag, type, count, 1100}
+    };
+    Arrays.sort(tags, Comparator.comparingInt(each -> each[0]));
+    ByteBuffer tiff = ByteBuffer.allocate(1100).order(ByteOrder.LITTLE_ENDIAN);
+    tiff.put("II*\0".getBytes(ISO_8859_1)).putInt(8).putShort((short) tags.length);
+    for (int[] each : tags) {
+      tiff.putShort((short) each[0]).putShort((short) each[1]).putInt(each[2]).putInt(each[3]);
+    }
+    Path file = Files.write(folder.resolve("tags.tif"), tiff.array());
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      channel.write(ByteBuffer.wrap(new byte[1]), 2_000_000_000L);
+    }
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long before = threads.getThreadAllocatedBytes(Thread.currentThread().getId());
+    assertThat(ImageReader.size(file)).isEqualTo(new Size(8, 8));
+    assertThat(ImageReader.read(file, new Bucket(8, 8)).rgb()).hasSize(192);
+    assertThat(threads.getThreadAllocatedBytes(Thread.currentThread().getId()) - before)
+        .isLessThan(10_000_000);
   }
 
   @Test
