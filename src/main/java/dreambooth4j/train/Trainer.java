@@ -76,6 +76,12 @@ public final class Trainer implements AutoCloseable {
   private final PairBatches batches;
   private final int stepsPerEpoch;
   private final int steps;
+
+  /**
+   * Names the model that adapters are around, of which a checkpoint has nothing; null of others.
+   */
+  private final @Nullable String adapted;
+
   private final LearningRate learningRate;
   private final LossScale lossScale;
   private @Nullable Training training;
@@ -101,6 +107,7 @@ public final class Trainer implements AutoCloseable {
     Integer most = config.training().maxTrainSteps();
     steps =
         most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
+    adapted = config.lora().used() ? model.fingerprintOfTrained() : null;
     OptimizerConfig optimizer = config.optimizer();
     int pictures = optimizer.scaleLr() ? config.training().trainBatchSize() * batchesPerStep : 1;
     learningRate =
@@ -149,7 +156,10 @@ public final class Trainer implements AutoCloseable {
         && config.lora().used()
         && NoiseSchedule.of(own).prediction() == Prediction.EPSILON) {
       throw Problem.usage(
-          "v_parameterization: the base model predicts the noise, and a LoRA cannot tell the programs that load it beside that model to expect velocity, so their pictures would be noise: leave v_parameterization out, or train all weights with use_lora: false");
+          "v_parameterization: the base model predicts the noise, and a LoRA cannot tell the"
+              + " programs that load it beside that model to expect velocity, so their pictures"
+              + " would be noise: leave v_parameterization out, or train all weights with use_lora:"
+              + " false");
     }
     if (wanted.zeroTerminalSnr() && !own.className().isEmpty() && !own.knowsZeroTerminalSnr()) {
       throw Problem.usage(
@@ -245,9 +255,8 @@ public final class Trainer implements AutoCloseable {
     if (run.device() == Device.CPU) {
       settings.put("library of matrix products", Platform.blas());
     }
-    if (config.lora().used()) {
-      settings.put(
-          "base model", model.fingerprintOfTrained()); // a checkpoint has the adapters alone
+    if (adapted != null) {
+      settings.put("base model", adapted);
     }
     if (config.prior().refreshEpochs() > 0) {
       settings.remove("class images"); // the checkpoint's are as old as it is

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /** A command in a process of its own, for signals and limits. */
 final class Child implements AutoCloseable {
@@ -106,9 +107,18 @@ final class Child implements AutoCloseable {
     return this;
   }
 
-  /** Ends it as kill -9 does. */
-  void kill() throws InterruptedException {
-    process.destroyForcibly().waitFor();
+  /** Reads on to its line of this number, counted from 0; null if it has not so many. */
+  @Nullable String line(int number) throws IOException {
+    String line = output.readLine();
+    for (int i = 0; i < number && line != null; i++) {
+      line = output.readLine();
+    }
+    return line;
+  }
+
+  /** Ends it as kill -9 does; whether it had not ended before. */
+  boolean kill() throws InterruptedException {
+    return process.destroyForcibly().waitFor() == 128 + 9;
   }
 
   /** Waits for its end; the exit code. */

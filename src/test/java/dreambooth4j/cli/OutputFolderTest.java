@@ -89,7 +89,9 @@ class OutputFolderTest {
     try (Stream<Path> files = Files.walk(tiny.output())) {
       return files
           .map(file -> tiny.output().relativize(file).toString())
-          .filter(name -> !name.matches("|\\..*|(cache|class_images|samples|metrics|config).*"))
+          .filter(
+              name ->
+                  !name.matches("|\\..*|(cache|class_images|samples|metrics|config|run|report).*"))
           .sorted()
           .toList();
     }

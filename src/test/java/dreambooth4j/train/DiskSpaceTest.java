@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import dreambooth4j.Problem;
 import java.io.IOException;
-import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -16,16 +15,6 @@ import org.junit.jupiter.api.io.TempDir;
 
 class DiskSpaceTest {
   @TempDir Path folder;
-
-  private static Session session(TinyTrainer tiny) {
-    RunListener nobody =
-        (RunListener)
-            Proxy.newProxyInstance(
-                DiskSpaceTest.class.getClassLoader(),
-                new Class<?>[] {RunListener.class},
-                (proxy, method, arguments) -> null);
-    return new Session(tiny.config, nobody, () -> false, tiny.run, tiny.model, tiny.trainer);
-  }
 
   private static String note(Session session, List<Path> there, long free) {
     return String.join("; ", DiskSpace.notes(session, there, free));
@@ -43,7 +32,7 @@ class DiskSpaceTest {
   @Test
   void shouldKnowBeforehandWhatWillNotFit() throws IOException {
     try (TinyTrainer tiny = new TinyTrainer(tiny())) {
-      Session session = session(tiny);
+      Session session = tiny.session(tiny.config);
       Map<Path, Long> files = tiny.model.files(tiny.run, folder);
       long model = sum(files);
       long flat = tiny.model.trained().get(0).parameters().flatCount();
@@ -88,7 +77,7 @@ class DiskSpaceTest {
   void shouldSayThatModelsOnTheWayDoNotFitWhereThereAreNoCheckpoints() throws IOException {
     TinyRun run = tiny().with("checkpointing_steps", 0).with("save_model_every", 3);
     try (TinyTrainer tiny = new TinyTrainer(run)) {
-      Session session = session(tiny);
+      Session session = tiny.session(tiny.config);
       long model = sum(tiny.model.files(tiny.run, folder));
       assertThat(DiskSpace.notes(session, List.of(), 4 * model)).isEmpty();
       assertThat(note(session, List.of(), 4 * model - 1))
@@ -97,7 +86,8 @@ class DiskSpaceTest {
     }
     try (TinyTrainer tiny = new TinyTrainer(run)) {
       long model = sum(tiny.model.files(tiny.run, folder));
-      assertThat(note(session(tiny), List.of(), model - 1)).contains("the trained model takes");
+      assertThat(note(tiny.session(tiny.config), List.of(), model - 1))
+          .contains("the trained model takes");
     }
   }
 
@@ -106,7 +96,7 @@ class DiskSpaceTest {
     List<Path> there = List.of(folder.resolve("checkpoint-4"), folder.resolve("checkpoint-6"));
     TinyRun limited = tiny().with("checkpoints_total_limit", 2);
     try (TinyTrainer tiny = new TinyTrainer(limited)) {
-      Session session = session(tiny);
+      Session session = tiny.session(tiny.config);
       long model = sum(tiny.model.files(tiny.run, folder));
       assertThat(note(session, List.of(), model + 1)).contains(" 0 of the 3 checkpoints");
       assertThat(note(session, there, model + 1)).contains(" 0 of the 1 check");

@@ -18,6 +18,7 @@ import dreambooth4j.weights.LoraUse;
 import dreambooth4j.weights.MergedModel;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -155,6 +156,23 @@ class LoraTest {
     try (TinyTrainer second = new TinyTrainer(tiny)) {
       assertThat(second.trainer.resume(checkpoint))
           .anySatisfy(each -> assertThat(each).startsWith("base model was"));
+    }
+  }
+
+  /** It is what was read, not what somebody has put in its file's place since. */
+  @Test
+  void shouldNameTheBaseModelThatItBeganWith() throws IOException {
+    Path checkpoint = folder.resolve("checkpoint-2");
+    Path base = folder.resolve("base");
+    TinyModel.copy(base);
+    try (TinyTrainer first = new TinyTrainer(tiny.with("pretrained_model_name_or_path", base))) {
+      Files.write(base.resolve("unet/diffusion_pytorch_model.safetensors"), new byte[] {1});
+      first.trainer.save(checkpoint);
+    }
+    tiny.with("pretrained_model_name_or_path", TinyRun.MODEL);
+    try (TinyTrainer second = new TinyTrainer(tiny)) {
+      assertThat(second.trainer.resume(checkpoint))
+          .noneSatisfy(each -> assertThat(each).startsWith("base model was"));
     }
   }
 

@@ -86,7 +86,7 @@ class ResumeTest {
     trains(run.with("resume_from_checkpoint", LATEST));
     assertThat(metrics(run.output().resolve("metrics.jsonl"))).containsExactly("3", "4");
     assertThat(run.output().resolve(UNET)).hasSameBinaryContentAs(earlier.output().resolve(UNET));
-    assertThat(names(run.output(), ".")).containsExactly(".lock");
+    assertThat(names(run.output(), ".")).containsExactly(".lock", ".model.json");
   }
 
   @Test
@@ -121,7 +121,7 @@ class ResumeTest {
     assertThat(metrics(output.resolve("metrics.jsonl"))).containsExactly("1", "2", "3", "4");
     assertThat(metrics(output.resolve("metrics-1.jsonl"))).containsExactly("1", "2", "3", "4");
     assertThat(names(output, "model-")).containsExactly("model-2");
-    assertThat(names(output, ".")).containsExactly(".lock");
+    assertThat(names(output, ".")).containsExactly(".lock", ".model.json");
   }
 
   /** Whoever goes back does not take samples and models of the other steps for the new ones'. */

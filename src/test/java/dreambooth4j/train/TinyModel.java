@@ -1,13 +1,17 @@
 package dreambooth4j.train;
 
+import dreambooth4j.Sha256;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.SafetensorsWriter;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -98,5 +102,14 @@ public final class TinyModel {
       }
       writer.write(arena, file);
     }
+  }
+
+  /** What tells the numbers of a safetensors file; its header may have the time of day. */
+  public static String numbers(Path file) throws IOException {
+    byte[] bytes = Files.readAllBytes(file);
+    int header = (int) ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    int begin = Long.BYTES + header;
+    return HexFormat.of()
+        .formatHex(Sha256.digest().digest(Arrays.copyOfRange(bytes, begin, bytes.length)));
   }
 }

@@ -17,6 +17,7 @@ import dreambooth4j.prior.PriorPools;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelFolder;
+import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -65,6 +66,17 @@ final class TinyTrainer implements AutoCloseable {
   TinyTrainer train(int until) {
     trainer.train(until, reports::add, () -> false);
     return this;
+  }
+
+  /** As the parts of a run share it, of which nobody hears. */
+  Session session(Config told) {
+    RunListener nobody =
+        (RunListener)
+            Proxy.newProxyInstance(
+                TinyTrainer.class.getClassLoader(),
+                new Class<?>[] {RunListener.class},
+                (proxy, method, arguments) -> null);
+    return new Session(told, nobody, () -> false, run, model, trainer);
   }
 
   /** Writes a checkpoint of the beginning, of fp16 with this loss scale and without averages. */
