@@ -92,7 +92,13 @@ public record RunRecord(
   public record Memory(long plan, long before, boolean ofGpu) {}
 
   /** Something of the machine. */
-  public record Fact(String name, String value) {}
+  public record Fact(String name, String value) {
+    /** Fills in what a file lacks. */
+    public Fact {
+      name = text(name);
+      value = text(value);
+    }
+  }
 
   /**
    * A value of the resolved configuration.
@@ -101,23 +107,42 @@ public record RunRecord(
    * @param group heading that it stands under
    * @param origin file and line, or the flag, or "default"
    */
-  public record Value(String concept, String group, String key, String value, String origin) {}
+  public record Value(String concept, String group, String key, String value, String origin) {
+    /** Fills in what a file lacks. */
+    public Value {
+      concept = text(concept);
+      group = text(group);
+      key = text(key);
+      value = text(value);
+      origin = text(origin);
+    }
+  }
 
   /** A class image to be shown; the file may be relative to the run's folder. */
-  public record Shown(String file, String prompt) {}
+  public record Shown(String file, String prompt) {
+    /** Fills in what a file lacks. */
+    public Shown {
+      file = text(file);
+      prompt = text(prompt);
+    }
+  }
 
   /** Fills in what a file lacks. */
   public RunRecord {
-    name = Objects.requireNonNullElse(name, "");
+    name = text(name);
     state = Objects.requireNonNullElse(state, State.RUNNING);
-    message = Objects.requireNonNullElse(message, "");
-    began = Objects.requireNonNullElse(began, "");
-    precision = Objects.requireNonNullElse(precision, "");
+    message = text(message);
+    began = text(began);
+    precision = text(precision);
     memory = Objects.requireNonNullElse(memory, new Memory(0, 0, false));
     machine = listed(machine);
     settings = listed(settings);
     classImages = listed(classImages);
     warnings = listed(warnings);
+  }
+
+  private static String text(@Nullable String text) {
+    return text == null ? "" : text;
   }
 
   private static <T> List<T> listed(@Nullable List<T> list) {

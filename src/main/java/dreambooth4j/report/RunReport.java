@@ -29,6 +29,9 @@ import org.jspecify.annotations.Nullable;
  * Shows a training run on standard error and keeps its metrics and samples in the output folder.
  */
 public final class RunReport implements RunListener, AutoCloseable {
+  /** Asking the system takes a quarter of a millisecond, which small models' steps would feel. */
+  private static final long MEMORY_NANOSECONDS = 500_000_000;
+
   private final PrintStream err;
   private final Path output;
   private final ProgressLine.@Nullable Terminal terminal;
@@ -50,6 +53,8 @@ public final class RunReport implements RunListener, AutoCloseable {
   private String ending = "";
   private @Nullable LivePage live;
   private LongSupplier tensorBytes = () -> 0;
+  private OptionalLong memoryHeld = OptionalLong.empty();
+  private long memoryAsked;
 
   /**
    * What a run has left on disk.
@@ -293,12 +298,15 @@ public final class RunReport implements RunListener, AutoCloseable {
     }
   }
 
-  /** What the GPU, or on the CPU this process, holds now. */
+  /** What the GPU, or on the CPU this process, holds; asked for twice a second at most. */
   private MetricsFile.Memory memory() {
-    boolean gpu = forecast != null && forecast.plan().device() == Device.CUDA;
-    return new MetricsFile.Memory(
-        gpu ? OptionalLong.of(CudaDevice.peakBytes()) : ProcessMemory.now(),
-        tensorBytes.getAsLong());
+    long now = System.nanoTime();
+    if (memoryAsked == 0 || now - memoryAsked > MEMORY_NANOSECONDS) {
+      boolean gpu = forecast != null && forecast.plan().device() == Device.CUDA;
+      memoryHeld = gpu ? OptionalLong.of(CudaDevice.peakBytes()) : ProcessMemory.now();
+      memoryAsked = now;
+    }
+    return new MetricsFile.Memory(memoryHeld, tensorBytes.getAsLong());
   }
 
   /** A full disk costs the lines that do not fit, or the file, never the run. */
