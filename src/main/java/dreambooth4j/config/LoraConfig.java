@@ -147,6 +147,11 @@ public record LoraConfig(
           LORA_LEARNING_RATE,
           LORA_TXT_LEARNING_RATE);
 
+  /** What a LoRA file that training goes on from says of its adapters. */
+  private static final List<Key<LoraConfig, ?>> OF_THE_FILE =
+      List.of(
+          LORA_KIND, LORA_RANK, LORA_TXT_RANK, LORA_CONV_RANK, LORA_FACTOR, LORA_TARGETS);
+
   /** Why what is said of the text encoder's training does nothing. */
   static final String TEXT_IS_FROZEN =
       "the text encoder is not trained: set train_text_encoder: true, or leave it out";
@@ -233,6 +238,23 @@ public record LoraConfig(
   }
 
   private static void sayWhatIsUseless(Values run, boolean trainsText) {
+    if (run.orNull(LORA_WEIGHTS) == null) {
+      sayWhatIsUselessForNew(run, trainsText);
+    } else {
+      OF_THE_FILE.forEach(
+          key -> run.remarkUseless(key, "lora_weights says it of its own adapters: leave it out"));
+    }
+    run.remarkUseless(
+        OutputConfig.SAVE_MODEL_AS,
+        "a LoRA is saved, not a model: set lora_files instead, or leave it out");
+    if (run.orNull(OutputConfig.SAVE_PRECISION) != null) {
+      run.remarkUseless(
+          HALF_LORA, "save_precision says the type of the LoRA file: leave out one of the two");
+    }
+  }
+
+  /** Of adapters that begin with nothing. */
+  private static void sayWhatIsUselessForNew(Values run, boolean trainsText) {
     Targets targets = run.get(LORA_TARGETS);
     if (targets != Targets.CONVOLUTIONS) {
       run.remarkUseless(
@@ -246,13 +268,6 @@ public record LoraConfig(
     }
     if (!trainsText) {
       run.remarkUseless(LORA_TXT_RANK, TEXT_IS_FROZEN);
-    }
-    run.remarkUseless(
-        OutputConfig.SAVE_MODEL_AS,
-        "a LoRA is saved, not a model: set lora_files instead, or leave it out");
-    if (run.orNull(OutputConfig.SAVE_PRECISION) != null) {
-      run.remarkUseless(
-          HALF_LORA, "save_precision says the type of the LoRA file: leave out one of the two");
     }
   }
 

@@ -71,6 +71,15 @@ final class Adaptation {
     return trained;
   }
 
+  /** What of the configuration does nothing for this base model, and what to do. */
+  static List<String> notes(Config config, ModelSource base) {
+    boolean second = base.pipeline().textEncoders().contains(Component.TEXT_ENCODER_2);
+    return second || config.optimizer().textEncoder2LearningRate() == null
+        ? List.of()
+        : List.of(
+            "text_encoder_2_learning_rate has no effect, as the base model has one text encoder: set text_encoder_learning_rate instead, or leave it out");
+  }
+
   /** The components that train, and how; text encoders where they are to. */
   Map<Component, Learning> learning() {
     Map<Component, Learning> learning = new EnumMap<>(Component.class);

@@ -21,6 +21,7 @@ import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelSource;
 import java.util.Collections;
@@ -30,6 +31,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Stream;
 
 /**
  * What training will hold at once at most, in bytes, known before it holds any: the step that
@@ -240,7 +242,7 @@ public record MemoryPlan(
           step(load, training, moments + average + anchor, textTrains),
           drawing(load),
           preparing(load),
-          run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(trained),
+          run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(),
           captures());
     }
 
@@ -253,14 +255,18 @@ public record MemoryPlan(
       return tensor.count() * tensor.dtype().bytes();
     }
 
-    private static long largest(List<Parameters> trained) {
-      return trained.stream()
-              .flatMap(each -> each.all().stream())
-              .filter(each -> each.fileShape().length == 4)
-              .mapToLong(Parameter::count)
-              .max()
-              .orElse(0)
-          * trained.get(0).dtype().bytes();
+    /** The largest convolution of a step, whether it trains or not. */
+    private long largest() {
+      return Stream.concat(
+              model.trained().stream().map(Group::parameters),
+              Stream.of(model.parameters(Component.UNET)))
+          .flatMap(group -> group.all().stream().map(each -> convolution(group, each)))
+          .max(Comparator.naturalOrder())
+          .orElse(0L);
+    }
+
+    private static long convolution(Parameters group, Parameter weight) {
+      return weight.fileShape().length == 4 ? weight.count() * group.dtype().bytes() : 0L;
     }
 
     private long caches(Load load, boolean textTrains) {
@@ -344,8 +350,9 @@ public record MemoryPlan(
     }
 
     private TrainingBatch batch(Arena arena, Load load, boolean textTrains) {
+      int instances = config.prior().predicts() ? load.rows / 2 : load.rows;
       return TrainingBatch.of(
-          latents(arena, load.bucket, load.rows), told(arena, load, textTrains), load.rows, null);
+          latents(arena, load.bucket, load.rows), told(arena, load, textTrains), instances, null);
     }
 
     /** What the UNet is told, or the token ids in place of what they become. */

@@ -161,6 +161,12 @@ public final class Trainer implements AutoCloseable {
               + " would be noise: leave v_parameterization out, or train all weights with use_lora:"
               + " false");
     }
+    if (wanted.zeroTerminalSnr()
+        && config.lora().used()
+        && !own.values().path("rescale_betas_zero_snr").asBoolean()) {
+      throw Problem.usage(
+          "zero_terminal_snr: the base model's noise does not end in noise alone, and a LoRA cannot tell the programs that load it beside that model to draw as if it did, so their pictures would not be those that it learnt: leave zero_terminal_snr out, or train all weights with use_lora: false");
+    }
     if (wanted.zeroTerminalSnr() && !own.className().isEmpty() && !own.knowsZeroTerminalSnr()) {
       throw Problem.usage(
           "zero_terminal_snr: the base model names the sampler %s, which cannot draw with such a schedule: name DDIMScheduler instead, in its model_index.json and in scheduler/scheduler_config.json; of a model in a single file, in those of a folder that model_config names"

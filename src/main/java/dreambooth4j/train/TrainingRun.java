@@ -75,6 +75,7 @@ public final class TrainingRun {
     listener.planned(config, concepts, plan);
     ModelSource base = origin.find(config);
     base.notes().forEach(listener::warning);
+    Adaptation.notes(config, base).forEach(listener::warning);
     OutputFolder.recover(output);
     Start start = new Checkpoints(config.output()).start();
     requireReadable(concepts);

@@ -113,6 +113,9 @@ class OtherTrainersTest extends ConfigFile {
       textBlock =
           """
           rank: 4, lora_conv_rank: 8           | lora_conv_rank: 8 has no effect, as lora_targets is attention: set lora_targets: convolutions
+          rank: 8, lora_weights: a             | lora_rank: 8 has no effect, as lora_weights says it of its own adapters
+          lora_targets: all-linear, lora_weights: a | lora_targets: all-linear has no effect, as lora_weights says it of its own adapters
+          lora_kind: dora, lora_weights: a     | lora_kind: dora has no effect, as lora_weights says it of its own adapters
           rank: 4, lora_factor: 8              | lora_factor: 8 has no effect, as lora_kind is lora: set lora_kind: lokr
           rank: 4, lora_txt_rank: 8            | lora_txt_rank: 8 has no effect, as the text encoder is not trained: set train_text_encoder: true
           lora_txt_learning_rate: 1e-3         | lora_txt_learning_rate: 0.001 has no effect, as the text encoder is not trained

@@ -220,6 +220,25 @@ class LoraTest {
     }
   }
 
+  @Test
+  void shouldRefuseAScheduleThatTheFileCannotTell() {
+    tiny.with("zero_terminal_snr", true);
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> new TinyTrainer(tiny))
+        .withMessageContaining("zero_terminal_snr: the base model's noise does not end")
+        .withMessageContaining("use_lora: false");
+  }
+
+  @Test
+  void shouldSayThatThereIsNoSecondTextEncoder() {
+    ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
+    assertThat(Adaptation.notes(tiny.config(), base)).isEmpty();
+    assertThat(Adaptation.notes(tiny.with("text_encoder_2_learning_rate", 1e-6).config(), base))
+        .singleElement()
+        .asString()
+        .contains("has no effect, as the base model has one text encoder: set");
+  }
+
   /** Under class prompts the adapters are to say what the base model says, as they do at first. */
   @Test
   void shouldHoldTheClassByTheBaseModelsPredictions() {

@@ -75,6 +75,8 @@ class MemoryPlanTest {
             + " gradient_checkpointing=true use_8bit_adam=true fused_backward_pass=true",
         "mixed_precision=no use_lora=true frozen_dtype=bf16 use_ema=true",
         "mixed_precision=no use_lora=true lora_kind=dora prior=prediction",
+        "mixed_precision=no use_lora=true lora_kind=loha lora_targets=convolutions",
+        "mixed_precision=no use_lora=true prior=prediction gradient_checkpointing=true",
         "mixed_precision=bf16 use_ema=true",
         "mixed_precision=bf16 use_ema=true anchor_weight=10",
         "mixed_precision=no fused_backward_pass=true anchor_weight=10 anchor_dtype=fp16",
@@ -97,6 +99,15 @@ class MemoryPlanTest {
       assertThat(plan.always() + plan.activationBytes())
           .isBetween((long) (0.95 * measured), (long) (1.05 * measured));
     }
+  }
+
+  /** libtorch needs room beside a convolution whether its weight trains or not. */
+  @Test
+  void shouldPlanTheWorkspaceOfFrozenConvolutions() {
+    long whole = plan(tiny.config()).workspace();
+    assertThat(plan(tiny.with("use_lora", true).config()).workspace())
+        .isEqualTo(whole)
+        .isPositive();
   }
 
   /** A captured graph keeps its activations' memory while pictures are drawn. */
