@@ -15,8 +15,8 @@ import picocli.CommandLine.Spec;
     name = "compare",
     mixinStandardHelpOptions = true,
     description =
-        "Draws several runs on one page: their curves on the same axes, what of their configurations"
-            + " differs, and their samples.",
+        "Draws several runs on one page: their curves on the same axes, what of their"
+            + " configurations differs, and their samples.",
     footer = {
       "",
       "Examples:",

@@ -9,6 +9,7 @@ import dreambooth4j.report.ProgressLine;
 import dreambooth4j.report.RunReport;
 import dreambooth4j.train.MemoryForecast;
 import dreambooth4j.train.TrainingRun;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
@@ -68,9 +69,9 @@ final class TrainCommand implements Callable<Integer> {
       out.print(ConfigWriter.toYaml(config));
       out.flush();
       Path output = config.output().outputDir();
+      PrintStream err = System.err;
       try (RunReport report =
-          new RunReport(
-              System.err, output, reading.settings(), ProgressLine.Terminal.current(), true)) {
+          new RunReport(err, output, reading.settings(), ProgressLine.Terminal.current(), true)) {
         MemoryForecast memory = new TrainingRun(config, report, () -> false).dryRun();
         MemoryTable.options(memory).forEach(out::println);
         out.flush();

@@ -44,8 +44,7 @@ public record Setting(String concept, String group, String key, String value, St
           }
           Layer.Raw raw = from.raw(key);
           String origin = raw == null || raw.text() == null ? DEFAULT : raw.origin();
-          settings.add(
-              new Setting(concept, key.group().heading(), key.name(), text, origin));
+          settings.add(new Setting(concept, key.group().heading(), key.name(), text, origin));
         });
   }
 }

@@ -3,6 +3,7 @@ package dreambooth4j.page;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * Lines over steps, on one axis.
@@ -20,15 +21,15 @@ record Chart(String title, String unit, boolean smooth, List<Line> lines) {
    * @param level whether it is a level to compare with rather than a measurement
    * @param hidden whether it is drawn only when its name is clicked
    */
+  @SuppressWarnings("ArrayRecordComponent") // nobody compares lines
   record Line(String name, double[] x, double[] y, boolean level, boolean hidden) {
     /**
-     * The values that are numbers; where there are very many, means of as many in a row as it takes.
+     * The values that are numbers; where there are very many, means of as many in a row as it
+     * takes.
      */
     static Line of(String name, double[] steps, double[] values) {
       int[] some =
-          java.util.stream.IntStream.range(0, values.length)
-              .filter(i -> Double.isFinite(values[i]))
-              .toArray();
+          IntStream.range(0, values.length).filter(i -> Double.isFinite(values[i])).toArray();
       int each = Math.max(1, (some.length + MOST_POINTS - 1) / MOST_POINTS);
       int points = (some.length + each - 1) / each;
       double[] x = new double[points];
@@ -60,8 +61,7 @@ record Chart(String title, String unit, boolean smooth, List<Line> lines) {
 
   /** A chart of those lines that there are. */
   static Chart of(String title, String unit, boolean smooth, List<Line> lines) {
-    return new Chart(
-        title, unit, smooth, lines.stream().filter(line -> !line.isEmpty()).toList());
+    return new Chart(title, unit, smooth, lines.stream().filter(line -> !line.isEmpty()).toList());
   }
 
   boolean isEmpty() {
@@ -76,8 +76,7 @@ record Chart(String title, String unit, boolean smooth, List<Line> lines) {
     losses.add(Line.of(prior ? "instance" : "loss", steps, metrics.column("instance_loss")));
     losses.add(Line.of("prior", steps, metrics.column("prior_loss")));
     if (prior) {
-      losses.add(
-          Line.of("instance + weight × prior", steps, metrics.column("loss")).hidden(true));
+      losses.add(Line.of("instance + weight × prior", steps, metrics.column("loss")).hidden(true));
     }
     List<Line> others = new ArrayList<>();
     for (String name : metrics.names()) {
@@ -103,8 +102,7 @@ record Chart(String title, String unit, boolean smooth, List<Line> lines) {
   private static Chart single(
       Metrics metrics, String title, String unit, boolean smooth, String column) {
     String name = column.replace('_', ' ');
-    return of(
-        title, unit, smooth, List.of(Line.of(name, metrics.steps(), metrics.column(column))));
+    return of(title, unit, smooth, List.of(Line.of(name, metrics.steps(), metrics.column(column))));
   }
 
   private static Chart seconds(Metrics metrics) {
@@ -128,10 +126,10 @@ record Chart(String title, String unit, boolean smooth, List<Line> lines) {
     String all = memory.ofGpu() ? "the GPU, the most so far" : "the whole process";
     lines.add(Line.of(all, steps, metrics.column("memory_bytes")));
     if (anyFinite(tensors) && memory.plan() > 0) {
-      lines.add(Line.level("tensors by the plan", steps, memory.plan()));
+      lines.add(Line.level("tensors by the plan", steps, (double) memory.plan()));
     }
     if (memory.before() > 0 && !lines.get(1).isEmpty()) {
-      lines.add(Line.level("the process before the run", steps, memory.before()));
+      lines.add(Line.level("the process before the run", steps, (double) memory.before()));
     }
     return of("Memory", "bytes", false, lines);
   }

@@ -42,8 +42,8 @@ public final class ComparePage {
   /**
    * Writes the comparison of the runs in these folders, whole or not at all.
    *
-   * @throws Problem where one holds no run, two are the same, there are too many, or the file cannot
-   *     be written
+   * @throws Problem where one holds no run, two are the same, there are too many, or the file
+   *     cannot be written
    */
   public static void write(List<Path> folders, Path file) {
     List<Path> places = folders.stream().map(each -> each.toAbsolutePath().normalize()).toList();
@@ -136,8 +136,7 @@ public final class ComparePage {
       }
     }
     List<Chart> charts = Chart.ofRuns(names, runs.stream().map(Run::metrics).toList());
-    return Html.json(
-        new PageData("", "", List.of(), charts, PageData.sliders(samples, pictures)));
+    return Html.json(new PageData("", "", List.of(), charts, PageData.sliders(samples, pictures)));
   }
 
   String style() {

@@ -16,8 +16,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * The numbers of {@code metrics.jsonl} as columns, one row a step. A file that grows is read on from
- * where it was left. Lines that are damaged are passed over.
+ * The numbers of {@code metrics.jsonl} as columns, one row a step. A file that grows is read on
+ * from where it was left. Lines that are damaged are passed over.
  */
 public final class Metrics {
   /** Its name in a run's folder. */
@@ -58,7 +58,9 @@ public final class Metrics {
     return columns.keySet();
   }
 
-  /** A column; NaN where a row has no such number, and in all rows where there is no such column. */
+  /**
+   * A column; NaN where a row has no such number, and in all rows where there is no such column.
+   */
   public double[] column(String name) {
     double[] column = columns.get(name);
     return column == null ? grown(new double[0], rows) : Arrays.copyOf(column, rows);

@@ -47,8 +47,7 @@ record PageData(
   /** What tells whether there is anything new to draw of a run. */
   static String version(Run run) {
     int sheets = run.samples().stream().mapToInt(each -> each.sheets().size()).sum();
-    return "%d-%d-%d-%s"
-        .formatted(run.metrics().rows(), run.done(), sheets, run.record().state());
+    return "%d-%d-%d-%s".formatted(run.metrics().rows(), run.done(), sheets, run.record().state());
   }
 
   static List<Slider> sliders(List<Samples> samples, Pictures pictures) {

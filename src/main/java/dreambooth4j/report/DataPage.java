@@ -8,7 +8,6 @@ import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.CropBox;
-import dreambooth4j.data.LossMask;
 import dreambooth4j.data.Parallel;
 import dreambooth4j.data.Picture;
 import dreambooth4j.data.Thumbnail;

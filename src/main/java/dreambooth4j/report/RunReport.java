@@ -162,7 +162,8 @@ public final class RunReport implements RunListener, AutoCloseable {
     }
     if (config.prior().predicts()) {
       say(
-          "Class images: none, the prior loss compares with the base model's predictions, weight %s",
+          "Class images: none, the prior loss compares with the base model's predictions, weight"
+              + " %s",
           config.prior().priorLossWeight());
     } else if (plan.needs().isEmpty()) {
       say("Class images: none, there is no prior preservation");

@@ -32,8 +32,7 @@ public final class MonitorServer implements AutoCloseable {
 
   private void routes(JavalinConfig config) {
     config.routes.exception(
-        Problem.class,
-        (problem, c) -> c.status(422).result(String.valueOf(problem.getMessage())));
+        Problem.class, (problem, c) -> c.status(422).result(String.valueOf(problem.getMessage())));
     config.routes.get("/{token}/", c -> text(c, "text/html", page.html()));
     config.routes.get("/{token}/data", this::data);
     config.routes.get("/{token}/pictures/{name}", this::picture);

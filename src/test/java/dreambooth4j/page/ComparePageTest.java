@@ -40,11 +40,10 @@ class ComparePageTest {
     assertThat(page.select("#differences tbody tr").text())
         .isEqualTo("learning_rate 1.0E-6 1.0E-4");
     assertThat(page.select("link, script[src], [onerror]")).isEmpty();
-    JsonNode data = new ObjectMapper().readTree(page.select("#data").first().data());
+    JsonNode data = new ObjectMapper().readTree(page.expectFirst("#data").data());
     JsonNode loss = data.path("charts").get(0);
     assertThat(loss.path("title").asText()).isEqualTo("Instance loss");
-    assertThat(loss.path("lines").findValuesAsText("name"))
-        .containsExactly("slow/out", "fast/out");
+    assertThat(loss.path("lines").findValuesAsText("name")).containsExactly("slow/out", "fast/out");
     assertThat(loss.path("lines").get(1).path("x")).hasSize(6);
     assertThat(data.path("samples").findValuesAsText("name"))
         .contains("slow/out: sks", "fast/out: sks");

@@ -65,7 +65,8 @@ class MetricsTest {
   /** A run that is resumed does some of the steps again; one begun anew replaces the file. */
   @Test
   void shouldForgetStepsThatAreDoneAgain() throws IOException {
-    append("{\"step\":1,\"a\":1}\n{\"step\":2,\"a\":2,\"b\":7}\n{\"step\":1,\"a\":3}\n{\"step\":2}\n");
+    append(
+        "{\"step\":1,\"a\":1}\n{\"step\":2,\"a\":2,\"b\":7}\n{\"step\":1,\"a\":3}\n{\"step\":2}\n");
     metrics.update();
     assertThat(metrics.steps()).containsExactly(1, 2);
     assertThat(metrics.column("a")).containsExactly(3, Double.NaN);

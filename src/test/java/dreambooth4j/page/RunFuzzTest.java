@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -37,13 +38,10 @@ class RunFuzzTest {
 
   private static void check(Path file) {
     try {
-      Files.copy(
-          file,
-          file.resolveSibling(Metrics.FILE),
-          StandardCopyOption.REPLACE_EXISTING);
+      Files.copy(file, file.resolveSibling(Metrics.FILE), StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    assertThat(RunPage.write(file.toAbsolutePath().getParent())).isNotEmptyFile();
+    assertThat(RunPage.write(Objects.requireNonNull(file.getParent()))).isNotEmptyFile();
   }
 }

@@ -24,7 +24,7 @@ class RunPageTest {
   }
 
   private static JsonNode data(Document page) throws IOException {
-    return new ObjectMapper().readTree(page.select("#data").first().data());
+    return new ObjectMapper().readTree(page.expectFirst("#data").data());
   }
 
   @Test
@@ -56,11 +56,7 @@ class RunPageTest {
         .contains("tensors by the plan", "the process before the run");
     assertThat(data.path("tiles").findValuesAsText("value"))
         .containsExactly(
-            "11 of 10",
-            "8.00 pictures/s",
-            "0.500 · 0.500 · 0.500 s",
-            "400 MB",
-            "1 h 01 min");
+            "11 of 10", "8.00 pictures/s", "0.500 · 0.500 · 0.500 s", "400 MB", "1 h 01 min");
     JsonNode samples = data.path("samples").get(0);
     assertThat(samples.path("name").asText()).isEqualTo("sks");
     assertThat(samples.path("steps").findValuesAsText("step")).containsExactly("0", "5", "10");
@@ -103,7 +99,10 @@ class RunPageTest {
     Document page = page();
     assertThat(data(page).path("charts")).isEmpty();
     assertThat(data(page).path("samples").get(0).path("steps")).hasSize(2);
-    assertThat(page.text()).contains("Pictures that are not on this page, for want of room or because they are damaged or gone: 1.");
+    assertThat(page.text())
+        .contains(
+            "Pictures that are not on this page, for want of room or because they are damaged or"
+                + " gone: 1.");
   }
 
   @Test
@@ -111,7 +110,8 @@ class RunPageTest {
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> RunPage.write(folder))
         .withMessageContaining("Give the output_dir of a run");
-    for (String damaged : List.of("", "{", "[]", "null", "{\"steps\":\"x\"}", "{\"state\":\"?\"}")) {
+    for (String damaged :
+        List.of("", "{", "[]", "null", "{\"steps\":\"x\"}", "{\"state\":\"?\"}")) {
       Files.writeString(folder.resolve("run.json"), damaged);
       assertThatExceptionOfType(Problem.class)
           .isThrownBy(() -> RunPage.write(folder))

@@ -37,10 +37,10 @@ public final class TinyFolder {
   /** A step's line. */
   public static String line(int step, double learningRate) {
     return """
-        {"step":%d,"loss":%s,"instance_loss":%s,"prior_loss":0.5,"grad_norm":1.5,\
-        "learning_rate":%s,"pictures":4,"seconds":0.5,"memory_bytes":900000000,\
-        "tensor_bytes":400000000,"time":"2026-11-28T12:00:00Z"}
-        """
+    {"step":%d,"loss":%s,"instance_loss":%s,"prior_loss":0.5,"grad_norm":1.5,\
+    "learning_rate":%s,"pictures":4,"seconds":0.5,"memory_bytes":900000000,\
+    "tensor_bytes":400000000,"time":"2026-11-28T12:00:00Z"}
+    """
         .formatted(step, 1.2 / step, 1.0 / step, learningRate);
   }
 

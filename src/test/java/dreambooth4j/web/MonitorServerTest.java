@@ -69,7 +69,7 @@ class MonitorServerTest {
     page.begin();
     Document html = Jsoup.parse(get("").body());
     assertThat(html.body().attr("data-live")).isEqualTo("data");
-    JsonNode first = new ObjectMapper().readTree(html.select("#data").first().data());
+    JsonNode first = new ObjectMapper().readTree(html.expectFirst("#data").data());
     String since = "data?since=" + first.path("version").asText();
     assertThat(get(since).statusCode()).isEqualTo(204);
     Files.writeString(
