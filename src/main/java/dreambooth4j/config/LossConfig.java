@@ -117,8 +117,8 @@ public record LossConfig(
           .alias("masked_training", "alpha_mask")
           .help(
               "Learn only from the part of a subject's picture that its mask shows: 01.mask.png"
-                  + " beside 01.jpg, white where it counts, or else the transparency of the picture"
-                  + " itself. Class images, and pictures without a mask, count whole.");
+                  + " (or another picture format) beside 01.jpg, white where it counts, or else the"
+                  + " transparency of the picture itself. Class images, and pictures without a mask, count whole.");
   static final Key<LossConfig, Double> UNMASKED_WEIGHT =
       KEYS.key("unmasked_weight", ValueType.number(0, 1), LossConfig::unmaskedWeight)
           .standard(0.0)

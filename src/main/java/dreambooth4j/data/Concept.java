@@ -115,7 +115,15 @@ public record Concept(
     for (Scanned each :
         Parallel.map(
             folder.pictures(),
-            file -> scan(file, index, config, run.data().captions(), prompts, buckets))) {
+            file ->
+                scan(
+                    file,
+                    run.loss().masked() ? folder.masks().get(file) : null,
+                    index,
+                    config,
+                    run.data().captions(),
+                    prompts,
+                    buckets))) {
       if (each.picture != null) {
         pictures.add(each.picture.masked(folder.masks().get(each.picture.file())));
         if (each.uncaptioned) {
@@ -134,12 +142,16 @@ public record Concept(
 
   private static Scanned scan(
       Path file,
+      @Nullable Path mask,
       int index,
       ConceptConfig config,
       CaptionConfig how,
       Prompts prompts,
       Buckets buckets) {
     try {
+      if (mask != null) {
+        LossMask.requireFits(mask, file);
+      }
       return scanned(file, index, config, how, prompts, buckets);
     } catch (Problem e) {
       return Scanned.refused(new Refused(index, file, e));

@@ -38,8 +38,18 @@ public final class LossMask {
       Pixels opacity = ImageReader.opacity(view.file(), view.bucket(), view.crop());
       return opacity == null || !view.mirrored() ? opacity : opacity.hflip();
     }
+    requireFits(mask, view.file());
+    return new View(mask, view.bucket(), view.crop(), view.mirrored()).read();
+  }
+
+  /**
+   * Refuses a mask that its picture cannot have.
+   *
+   * @throws Problem as {@link #of}
+   */
+  static void requireFits(Path mask, Path file) {
     ImageReader.Size own = ImageReader.size(mask);
-    ImageReader.Size picture = ImageReader.size(view.file());
+    ImageReader.Size picture = ImageReader.size(file);
     double stretched =
         (double) own.width() * picture.height() / ((double) own.height() * picture.width());
     if (Math.abs(stretched - 1) > 0.02) {
@@ -47,7 +57,6 @@ public final class LossMask {
           "%s is %d x %d and its picture %d x %d: a mask has the proportions of its picture; paint it on a copy of the picture"
               .formatted(mask, own.width(), own.height(), picture.width(), picture.height()));
     }
-    return new View(mask, view.bucket(), view.crop(), view.mirrored()).read();
   }
 
   /** The brightness of a grey picture, 0 to 1, averaged over squares of this side, row by row. */

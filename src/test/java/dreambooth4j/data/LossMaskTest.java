@@ -11,6 +11,7 @@ import dreambooth4j.config.Crop;
 import java.awt.Color;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Objects;
@@ -60,8 +61,18 @@ class LossMaskTest {
   }
 
   private Concept scanned() {
+    return scanned("false");
+  }
+
+  private Concept scanned(String masked) {
     Map<String, String> flags =
-        Map.of("instance_data_dir", folder.toString(), "instance_prompt", "a sks man");
+        Map.of(
+            "instance_data_dir",
+            folder.toString(),
+            "instance_prompt",
+            "a sks man",
+            "masked_loss",
+            masked);
     return Concept.scanAll(ConfigReader.read(null, flags).config()).get(0);
   }
 
@@ -98,6 +109,17 @@ class LossMaskTest {
     assertThat(concept.pictures().get(0).mask()).isEqualTo(folder.resolve("01.mask.bmp"));
     assertThat(concept.folder().skipped())
         .containsOnly(entry("second mask of a picture", 1), entry("mask without a picture", 1));
+  }
+
+  /** Not when a step first asks for it. */
+  @Test
+  void shouldLookAtMasksBeforeTraining() throws IOException {
+    halves("01.png", 64, 64, Color.RED, Color.BLUE);
+    Path mask = Files.writeString(folder.resolve("01.mask.png"), "no picture");
+    assertThatThrownBy(() -> scanned("true"))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining(mask + " is no picture");
+    assertThat(scanned("false").pictures()).hasSize(1);
   }
 
   @Test
