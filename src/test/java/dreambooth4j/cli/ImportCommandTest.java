@@ -91,6 +91,8 @@ class ImportCommandTest {
     assertThat(config.output().outputDir()).isEqualTo(folder.resolve("out/my lora"));
     assertThat(config.lora().targets()).isEqualTo(LoraConfig.Targets.CONVOLUTIONS);
     assertThat(config.lora().alphaOf(2)).isEqualTo(1);
+    // kohya averages both halves together: half of the loss, so half of its gradients' norm.
+    assertThat(config.optimizer().maxGradNorm()).isEqualTo(2);
     assertThat(config.optimizer().adamBeta2()).isEqualTo(0.98);
     assertThat(config.optimizer().adamWeightDecay()).isEqualTo(0.1);
     assertThat(config.optimizer().textEncoderRateFactor()).isEqualTo(0.5);
@@ -231,6 +233,29 @@ class ImportCommandTest {
     Ran trained = Ran.of("train", yaml().toString());
     assertThat(trained.exitCode()).as(trained.err()).isZero();
     assertThat(folder.resolve("models/sks/unet")).isDirectory();
+  }
+
+  @Test
+  void shouldTakeTheKindsOfAdaptersThatLyCorisAndOneTrainerHave() throws IOException {
+    paint("pictures", "sks");
+    Path lycoris =
+        write(
+            "lycoris.sh",
+            "python train_network.py --pretrained_model_name_or_path=m/n --train_data_dir=pictures"
+                + " --resolution=64 --max_grad_norm=0.5 --network_module=lycoris.kohya"
+                + " --network_args algo=lokr factor=8 conv_dim=4");
+    LoraConfig adapters = made(lycoris).lora();
+    assertThat(adapters.kind()).isEqualTo(LoraConfig.Kind.LOKR);
+    assertThat(ConfigReader.read(yaml(), Map.of()).config().optimizer().maxGradNorm())
+        .isEqualTo(0.5);
+    Files.delete(yaml());
+    Path preset =
+        write(
+            "loha.json",
+            "{\"base_model_name\": \"m/n\", \"training_method\": \"LORA\", \"peft_type\": \"LOHA\","
+                + " \"lora_rank\": 8, \"lora_decompose\": false, \"concepts\": [{\"path\":"
+                + " \"pictures\"}]}");
+    assertThat(made(preset).lora().kind()).isEqualTo(LoraConfig.Kind.LOHA);
   }
 
   @Test

@@ -125,6 +125,7 @@ final class KohyaImport {
     converters.put("lr_scheduler", this::scheduler);
     converters.put("lr_warmup_steps", value -> steps("lr_warmup_steps", value));
     converters.put("lr_decay_steps", value -> steps("lr_decay_steps", value));
+    converters.put("max_grad_norm", this::gradientNorm);
     converters.put("text_encoder_lr", this::textEncoderRate);
     converters.put("network_module", this::network);
     converters.put("network_args", this::networkArguments);
@@ -229,6 +230,13 @@ final class KohyaImport {
     return given.containsKey("max_train_steps") ? whole(value("max_train_steps")) : DEFAULT_STEPS;
   }
 
+  /**
+   * Both halves averaged together are half of what is averaged apart and added, as gradients are.
+   */
+  private String gradientNorm(String value) throws NotPossible {
+    return draft.put("max_grad_norm", hasClassImages ? 2 * number(value) : number(value));
+  }
+
   private String textEncoderRate(String text) throws NotPossible {
     String[] rates = text.split("[ ,]+", -1);
     if (number(rates[0]) == 0) {
@@ -260,11 +268,13 @@ final class KohyaImport {
                 draft.put("lora_targets", "convolutions")
                     + ", "
                     + draft.put("lora_conv_rank", value);
-            case "dora_wd" -> draft.put("lora_kind", on(value) ? "dora" : "lora");
+            case "dora_wd" ->
+                value.equalsIgnoreCase("true") ? draft.put("lora_kind", "dora") : "it is off";
             case "algo" ->
-                value.matches("lora|locon")
-                    ? "it is what use_lora: true trains"
-                    : refused(name, "trained is lora, or dora: set lora_kind");
+                draft.put(
+                    "lora_kind", value.equals("locon") ? "lora" : value.toLowerCase(Locale.ROOT));
+            case "factor" ->
+                number(value) > 0 ? draft.put("lora_factor", whole(value)) : "left to the layer";
             case "conv_alpha" ->
                 refused(name, "lora_alpha holds for all adapters: set lora_conv_rank to fit");
             default -> refused(name, "all adapters of a kind have one rank: remove it");
@@ -346,6 +356,7 @@ final class KohyaImport {
     }
     if (hasClassImages) {
       draft.add("prior_loss_weight", 1, theirs);
+      draft.add("max_grad_norm", 2, "twice the default there, as the loss is");
     }
     if (!draft.has("validation_steps") && !draft.has("save_preview_every")) {
       draft.add("validation_steps", 0, "samples are drawn at the end alone");

@@ -89,10 +89,20 @@ final class OneTrainerImport {
         value -> draft.put("pretrained_model_name_or_path", draft.pathOrName(value)));
     converters.put("training_method", this::method);
     converters.put("model_type", this::modelType);
-    converters.put("peft_type", value -> is(value, "LORA", "use_lora: true trains plain LoRA"));
+    converters.put("peft_type", this::adapterKind);
     converters.put(
         "lora_decompose",
-        value -> lora ? draft.put("lora_kind", on("lora_decompose") ? "dora" : "lora") : "no LoRA");
+        value -> lora && value.equals("true") ? draft.put("lora_kind", "dora") : "it is off");
+    converters.put(
+        "lokr_dim",
+        value ->
+            value("peft_type").equals("LOKR") ? draft.put("lora_rank", value) : "it is LOKR's");
+    converters.put(
+        "lokr_decompose_factor",
+        value ->
+            value("peft_type").equals("LOKR") && number(value) > 0
+                ? draft.put("lora_factor", whole(value))
+                : "left to the layer");
     converters.put("lora_model_name", value -> lora(value, "lora_weights"));
     converters.put(
         "layer_filter_preset",
@@ -226,6 +236,15 @@ final class OneTrainerImport {
           "trained are the UNet and the text encoders, whole or by LoRA: set use_lora");
     }
     return draft.put("use_lora", lora);
+  }
+
+  private String adapterKind(String value) throws NotPossible {
+    if (!lora) {
+      return "no adapters are trained";
+    }
+    return value.equals("LORA")
+        ? "use_lora: true trains it"
+        : draft.put("lora_kind", value.toLowerCase(Locale.ROOT));
   }
 
   private String modelType(String value) throws NotPossible {
