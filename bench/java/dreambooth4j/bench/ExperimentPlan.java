@@ -83,6 +83,13 @@ record ExperimentPlan(
     return String.valueOf(of(cells, cell).get(NAME));
   }
 
+  /** What a subject's model is asked to draw: {@code what} is class or subject. */
+  String prompt(String subject, String what) {
+    Map<String, Object> keys = of(subjects, subject);
+    String type = String.valueOf(keys.get("class_token"));
+    return what.equals("class") ? type : keys.get("instance_token") + ", " + type;
+  }
+
   /** Steps of a run. */
   int steps() {
     return measuredAt.get(measuredAt.size() - 1);

@@ -40,13 +40,15 @@ final class ExperimentReport {
 
   private final ExperimentPlan plan;
   private final ExperimentMeasures measures;
+  private final Path work;
   private final Path page;
   private final ToDoubleFunction<JsonNode> ofClass;
   private final ToDoubleFunction<JsonNode> ofWords;
   private final ToDoubleFunction<JsonNode> ofControls;
 
-  ExperimentReport(ExperimentPlan plan, ExperimentResults results, Path page) {
+  ExperimentReport(ExperimentPlan plan, ExperimentResults results, Path work, Path page) {
     this.plan = plan;
+    this.work = work;
     this.page = page.toAbsolutePath();
     measures = new ExperimentMeasures(plan, results);
     ofClass = measures.bleed(ExperimentMeasures.kind("class"));
@@ -73,6 +75,7 @@ final class ExperimentReport {
     values.put("runs", WHOLE.stream().mapToInt(cell -> measures.runs(cell).size()).sum());
     values.put("ends", table(WHOLE));
     values.put("loras", table(LORAS));
+    values.put("sheets", sheets(folder.resolve("images")));
     values.put("claims", new ExperimentClaims(measures).all());
     try (Reader template =
         new InputStreamReader(
@@ -83,6 +86,19 @@ final class ExperimentReport {
           page, Mustache.compiler().escapeHTML(false).compile(template).execute(values));
     }
     System.err.println("Written: " + page);
+  }
+
+  /** Names of the sheets of pictures that are there, those that can be made written anew. */
+  private List<String> sheets(Path images) throws IOException {
+    ExperimentPictures pictures = new ExperimentPictures(plan, work);
+    List<String> sheets = new ArrayList<>();
+    for (String subject : plan.subjects().keySet()) {
+      Path sheet = images.resolve("prior-pictures-%s.jpg".formatted(subject));
+      if (pictures.write(subject, sheet) || Files.exists(sheet)) {
+        sheets.add(subject);
+      }
+    }
+    return sheets;
   }
 
   /** How far the class moved over how much is learnt, a marker a measured step. */

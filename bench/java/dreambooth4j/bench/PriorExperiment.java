@@ -115,7 +115,7 @@ public final class PriorExperiment implements Callable<Integer> {
         results.add(run, result);
       }
     }
-    new ExperimentReport(plan, results, page).write();
+    new ExperimentReport(plan, results, work, page).write();
     return same ? 0 : 1;
   }
 
@@ -150,6 +150,13 @@ public final class PriorExperiment implements Callable<Integer> {
       }
       from = step;
     }
+    if (run.seed() == plan.seeds().get(0) && ExperimentPictures.SHOWN.contains(run.cell())) {
+      for (String what : List.of("class", "subject")) {
+        Path picture = ExperimentPictures.file(work, run.subject(), run.cell(), what);
+        Files.createDirectories(Objects.requireNonNull(picture.getParent()));
+        draw(plan, run, plan.prompt(run.subject(), what), work, picture);
+      }
+    }
     delete(output);
     return result;
   }
@@ -176,6 +183,17 @@ public final class PriorExperiment implements Callable<Integer> {
     args.add(config.toString());
     command(args.toArray(String[]::new));
     return ExperimentResults.compact(JSON.readTree(into.resolve("bleed.json").toFile()));
+  }
+
+  private static void draw(ExperimentPlan plan, Run run, String prompt, Path work, Path picture) {
+    String side = String.valueOf(plan.train().get("resolution"));
+    List<String> args = new ArrayList<>(List.of("generate", "-n", "6", "--seed", "1"));
+    for (String name : List.of("steps", "guidance")) {
+      args.addAll(List.of("--" + name, String.valueOf(plan.bleed().get(name))));
+    }
+    args.addAll(List.of("--width", side, "--height", side, "-o", picture.toString()));
+    args.addAll(List.of(plan.model(run, plan.steps(), work).toString(), prompt));
+    command(args.toArray(String[]::new));
   }
 
   private static Path configOf(Run run, Path work) {
