@@ -74,7 +74,12 @@ public final class StagedFiles implements AutoCloseable {
         try (FileChannel in = RegularFile.channel(source)) {
           long size = in.size();
           for (long done = 0; done < size; ) {
-            done += in.transferTo(done, size - done, out);
+            long more = in.transferTo(done, size - done, out);
+            done += more;
+            if (more == 0 || out.position() != done) {
+              // Of an error after some bytes transferTo says nothing.
+              throw new IOException("it could be copied in part only, from " + source);
+            }
           }
         }
       };

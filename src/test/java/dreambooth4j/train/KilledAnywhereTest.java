@@ -1,10 +1,10 @@
 package dreambooth4j.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import dreambooth4j.FailingFiles;
 import dreambooth4j.Problem;
-import dreambooth4j.Sha256;
 import dreambooth4j.config.Config;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.MetricsFile;
@@ -21,7 +21,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * A run that is killed, or whose disk fails, at any of the calls that change something: the model
@@ -29,18 +29,37 @@ import org.junit.jupiter.params.provider.CsvSource;
  * it, and the next run comes to the same end as one that nothing happened to.
  */
 class KilledAnywhereTest {
-  private static final List<String> TRAINED =
-      List.of("unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors");
+  /** What a run saves, and what an earlier one saved whose place it takes. */
+  private enum Form {
+    FOLDER("save_model_as=diffusers", "save_model_as=diffusers"),
+    FILE("save_model_as=safetensors", "save_model_as=diffusers"),
+    BOTH("save_model_as=both", "save_model_as=safetensors"),
+    LORA("use_lora=true lora_rank=2 lora_files=both", "save_model_as=both");
+
+    private final String options;
+    private final String older;
+
+    Form(String options, String older) {
+      this.options = options;
+      this.older = older;
+    }
+  }
+
+  /** Files of what trains, as a model or a checkpoint. */
+  private static final String WEIGHTS =
+      "(.*/)?((unet|text_encoder)/.*|checkpoint-\\d+/.*|[^/]*)\\.safetensors";
 
   @TempDir Path folder;
 
-  private TinyRun tiny(String name) throws IOException {
+  private TinyRun tiny(String name, String options) throws IOException {
     return new TinyRun(folder.resolve(name))
         .withoutClass()
         .with("train_text_encoder", true)
         .with("n_save_sample", 0)
         .with("cache_latents", false)
-        .with("checkpoints_total_limit", 1);
+        .with("checkpoints_total_limit", 1)
+        .with("save_model_every", 1)
+        .withOptions(options);
   }
 
   /** The configuration of a run that reaches its output folder through these files. */
@@ -54,8 +73,7 @@ class KilledAnywhereTest {
     try (Stream<Path> files = Files.walk(output)) {
       for (Path file : files.filter(Files::isRegularFile).toList()) {
         String name = output.relativize(file).toString();
-        boolean told = TRAINED.contains(name) || name.contains("checkpoint");
-        content.put(name, told ? Sha256.of(file) : "");
+        content.put(name, name.matches(WEIGHTS) ? TinyModel.numbers(file) : "");
       }
     }
     return content;
@@ -85,22 +103,19 @@ class KilledAnywhereTest {
     }
   }
 
-  /** Which model lies there: "none", "refused", or what tells its trained weights. */
+  /** What tells the weights of the model that lies there, or that changes are pending. */
   private static String model(Path output) throws IOException {
-    if (!Files.exists(output.resolve("model_index.json"))) {
-      return "none";
+    if (Files.exists(output.resolve(".dreambooth-changes"))) {
+      if (Files.exists(output.resolve("model_index.json"))) {
+        assertThatExceptionOfType(Problem.class)
+            .isThrownBy(() -> ModelFolder.open(output, null))
+            .withMessageContaining("start one with this output_dir");
+      }
+      return "pending";
     }
-    try {
-      ModelFolder.open(output, null);
-    } catch (Problem e) {
-      assertThat(e).hasMessageContaining("start one with this output_dir");
-      return "refused";
-    }
-    StringBuilder told = new StringBuilder();
-    for (String each : TRAINED) {
-      told.append(Sha256.of(output.resolve(each))).append('\n');
-    }
-    return told.toString();
+    Map<String, String> model = content(output);
+    model.keySet().removeIf(name -> !name.matches("((unet|text_encoder)/)?[^/]*\\.safetensors"));
+    return model.toString();
   }
 
   /** What a run does to its folder, in its order, with a trainer that has done a step. */
@@ -121,8 +136,12 @@ class KilledAnywhereTest {
       }
       checkpoints.save(trained.trainer);
       checkpoints.removeOld();
-      trained.model.save(
-          trained.run, TextEncoding.of(config.model()).notes(), config.output().outputDir());
+      Path place = config.output().outputDir();
+      Map<String, String> notes = TextEncoding.of(config.model()).notes();
+      if (!new Saver(trained.session(config), checkpoints).hasModelOnTheWay()) {
+        trained.model.save(trained.run, notes, OutputFolder.modelOnTheWay(place, 1));
+      }
+      trained.model.save(trained.run, notes, place);
       output.end();
     }
   }
@@ -136,41 +155,57 @@ class KilledAnywhereTest {
 
   /**
    * What is done to the folder, without the training between: killed at every single call, of many
-   * writes to one file at the first and the last.
+   * writes to one file at the first and the last. Other forms of a model, which are staged by the
+   * same code, are tried at every other one, a disk that is full or fails at every third.
    */
   @ParameterizedTest
-  @CsvSource({"KILLED, 1", "FULL, 5", "ERROR, 5"})
-  void shouldHaveOneModelAndGoOnFromEveryCallOfARunOverAnOlderOne(FailingFiles.How how, int every)
-      throws IOException {
-    TinyRun older = tiny("older").with("max_train_steps", 2).with("save_state_after", true);
-    assertThat(TinyRun.run(older.config())).isTrue();
-    Path output = folder.resolve("new/out");
-    try (TinyTrainer trained = new TinyTrainer(tiny("new").with("learning_rate", 0.01)).train(1)) {
-      Config config = trained.config;
+  @EnumSource
+  void shouldHaveOneModelAndGoOnFromEveryCallOfARunOverAnOlderOne(Form form) throws IOException {
+    TinyRun older = tiny("older", form.older).with("max_train_steps", 2);
+    assertThat(TinyRun.run(older.with("save_state_after", true).config())).isTrue();
+    TinyRun tiny = tiny("new", form.options).with("learning_rate", 0.01);
+    try (TinyTrainer trained = new TinyTrainer(tiny).train(1)) {
+      Over over = new Over(older.output(), tiny.output(), trained);
+      over.isSound(FailingFiles.How.KILLED, 0, form == Form.FOLDER ? 1 : 2);
+      over.isSound(FailingFiles.How.FULL, 0, 3);
+      over.isSound(FailingFiles.How.ERROR, 1, 3);
+    }
+  }
+
+  /** A run over an older one. */
+  private record Over(Path older, Path output, TinyTrainer trained) {
+    private void begin() throws IOException {
       clear(output);
-      copy(older.output(), output);
+      copy(older, output);
+    }
+
+    private String fails(FailingFiles failing) throws IOException {
+      try (failing) {
+        changes(trained, through(failing, trained.config, false));
+      } catch (FailingFiles.Killed | Problem e) {
+        return failing.failed() + ": " + e.getMessage();
+      }
+      return failing.failed() + ": nobody minded";
+    }
+
+    void isSound(FailingFiles.How how, int first, int every) throws IOException {
+      begin();
       String old = model(output);
       FailingFiles counting = new FailingFiles(how, 0);
-      changes(trained, through(counting, config, false));
+      changes(trained, through(counting, trained.config, false));
       Map<String, String> expected = content(output);
       String fresh = model(output);
       assertThat(fresh).isNotEqualTo(old);
-      assertThat(counting.calls()).isGreaterThan(60);
-
       List<Integer> calls = counting.turns();
-      for (int i = 0; i < calls.size(); i += every) {
-        int call = calls.get(i);
-        clear(output);
-        copy(older.output(), output);
-        FailingFiles failing = new FailingFiles(how, call);
-        String what = "call %d, ".formatted(call) + fails(failing, trained, config);
-        assertThat(model(output)).as(what).isIn(old, fresh, "refused", "none");
+      assertThat(calls).hasSizeGreaterThan(60);
+      for (int i = first; i < calls.size(); i += every) {
+        begin();
+        FailingFiles failing = new FailingFiles(how, calls.get(i));
+        String what = "%s at call %d, ".formatted(how, calls.get(i)) + fails(failing);
+        assertThat(model(output)).as(what).isIn(old, fresh, "pending");
         boolean started = isStarted(output);
-        if (model(output).equals("none")) {
-          assertThat(output.resolve(".dreambooth-changes")).as(what).exists();
-        }
         if (!model(output).equals(fresh) || started) {
-          changes(trained, through(new FailingFiles(how, 0), config, started));
+          changes(trained, through(new FailingFiles(how, 0), trained.config, started));
         }
         assertThat(content(output)).as(what).isEqualTo(expected);
       }
@@ -209,15 +244,5 @@ class KilledAnywhereTest {
       assertThat(TinyRun.run(through(sound, tiny.config(), started))).as(what).isTrue();
       assertThat(content(tiny.output())).as(what).isEqualTo(expected);
     }
-  }
-
-  private static String fails(FailingFiles failing, TinyTrainer trained, Config config)
-      throws IOException {
-    try (failing) {
-      changes(trained, through(failing, config, false));
-    } catch (FailingFiles.Killed | Problem e) {
-      return failing.failed() + ": " + e.getMessage();
-    }
-    return failing.failed() + ": nobody minded";
   }
 }

@@ -246,6 +246,25 @@ class FolderChangesTest {
     }
   }
 
+  /** Java's own copying passes over an error that comes after some bytes. */
+  @Test
+  void shouldCopyAFileWholeOrSayThatItCannot() throws IOException {
+    Path source = folder.resolve("source");
+    Files.write(source, new java.util.Random(1).ints(20_000).mapToObj(Integer::toString).toList());
+    for (int call = 1; call < 40; call++) {
+      clear();
+      FailingFiles failing = new FailingFiles(FailingFiles.How.ERROR, call);
+      Path output = failing.path(output());
+      try (FolderChanges changes = new FolderChanges(output)) {
+        changes.copy(source, output.resolve("copy"));
+        changes.commit();
+        assertThat(output().resolve("copy")).hasSameBinaryContentAs(source);
+      } catch (Problem e) {
+        assertThat(e).hasMessageContaining("cannot be written");
+      }
+    }
+  }
+
   /** Nobody reads an index beside files of another model. */
   @Test
   void shouldHaveNoIndexWhileFilesAreReplaced() throws IOException {
