@@ -205,6 +205,13 @@ final class GenerateCommand implements Callable<Integer> {
               + " CUDA what the model's file has).")
   private @Nullable FloatType precision;
 
+  @Option(
+      names = {"--vae-tiling", "--enable_vae_tiling"},
+      description =
+          "Decode pictures of more than 512 pixels a side in tiles, which needs less memory; colours"
+              + " change a little from tile to tile.")
+  private boolean tiled;
+
   /** What --sampler takes, for its help. */
   static final class SamplerNames implements Iterable<String> {
     @Override
@@ -246,6 +253,7 @@ final class GenerateCommand implements Callable<Integer> {
             chosenSeed,
             latents,
             where,
+            tiled,
             precision == null ? usual : Precision.typeOf(precision));
     Generation.Drawn drawn;
     PrintStream err = System.err;

@@ -49,6 +49,7 @@ public final class Generation {
    * @param latents a safetensors file whose tensor {@code latents} [n, channels, height, width]
    *     takes the place of the first draw; null to draw it
    * @param device where the model lies
+   * @param tiled whether large pictures are decoded in tiles
    * @param type what its weights are held and computed with in, but for a VAE that overflows there
    */
   public record ImageRequest(
@@ -65,6 +66,7 @@ public final class Generation {
       long seed,
       @Nullable Path latents,
       Device device,
+      boolean tiled,
       DType type) {}
 
   /** The type of all weights of a model's UNet as they are read; F32 where they are of several. */
@@ -77,9 +79,14 @@ public final class Generation {
     }
   }
 
-  private static StableDiffusion load(Arena arena, ModelSource folder, DType type) {
-    StableDiffusion.Types types = new StableDiffusion.Types(DType.F32, false, type);
-    return StableDiffusion.load(arena, folder, Map.of(), Gradients.NONE, types);
+  private static StableDiffusion load(Arena arena, ModelSource folder, ImageRequest wanted) {
+    StableDiffusion.Types types = new StableDiffusion.Types(DType.F32, false, wanted.type);
+    StableDiffusion model =
+        StableDiffusion.load(arena, folder, Map.of(), Gradients.NONE, types);
+    if (wanted.tiled) {
+      model.decodeInTiles();
+    }
+    return model;
   }
 
   private final StableDiffusion model;
@@ -112,7 +119,7 @@ public final class Generation {
     requireBounds(wanted);
     requireRoom(folder, wanted);
     try (Arena run = Devices.open("generate", wanted.device);
-        StableDiffusion model = load(run, folder, wanted.type)) {
+        StableDiffusion model = load(run, folder, wanted)) {
       LongPrompts prompts = new LongPrompts(model.tokenizer(), wanted.encoding);
       prompts.add("the prompt", wanted.prompt);
       prompts.add("the negative prompt", wanted.negative == null ? "" : wanted.negative);
@@ -167,7 +174,7 @@ public final class Generation {
   private static void requireRoom(ModelSource folder, ImageRequest wanted) {
     long needed;
     try (Arena dry = Arena.open("generate", OpBackend.dry(wanted.device));
-        StableDiffusion model = load(dry, folder, wanted.type)) {
+        StableDiffusion model = load(dry, folder, wanted)) {
       Extent drawn = extent(model, wanted);
       TextToImage.requireSize(model, drawn.size.width(), drawn.size.height());
       needed =

@@ -36,7 +36,14 @@ public final class PictureMemory {
    */
   public long drawing(Bucket size, int count, boolean guided) {
     int rows = guided ? 2 * count : count;
-    int atOnce = Math.min(count, TextToImage.atOnce(size.width(), size.height()));
+    int factor = model.vae().config().factor();
+    int tile = TiledDecoding.SIDE * factor;
+    Bucket decoded =
+        model.decodesInTiles()
+            ? new Bucket(Math.min(tile, size.width()), Math.min(tile, size.height()))
+            : size;
+    boolean tiled = !decoded.equals(size);
+    int atOnce = tiled ? 1 : Math.min(count, TextToImage.atOnce(size.width(), size.height()));
     long before = run.meter().liveBytes();
     try (Arena drawing = run.child("pictures")) {
       Conditioning<Tensor> told =
@@ -46,7 +53,7 @@ public final class PictureMemory {
       long decoding =
           peak(
               (arena, tape) ->
-                  model.vae().decode(tape, tape.constant(latents(arena, size, atOnce))));
+                  model.vae().decode(tape, tape.constant(latents(arena, decoded, atOnce))));
       long[] predicting = new long[1];
       model.withSavedWeights(
           () -> predicting[0] = peak((arena, tape) -> predict(arena, tape, size, told, rows)));

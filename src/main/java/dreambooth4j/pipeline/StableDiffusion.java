@@ -99,6 +99,7 @@ public final class StableDiffusion implements AutoCloseable {
   private final Arena arena;
   private final ModelSource source;
   private boolean unloads;
+  private boolean tiles;
   private final List<Reader> readers = new ArrayList<>();
   private final Vae vae;
   private final SchedulerConfig scheduler;
@@ -246,6 +247,16 @@ public final class StableDiffusion implements AutoCloseable {
   public void unloadFrozen() {
     unloads = true;
     rest();
+  }
+
+  /** From here on, large pictures are decoded in tiles, for which less memory is enough. */
+  public void decodeInTiles() {
+    tiles = true;
+  }
+
+  /** Whether it does so. */
+  public boolean decodesInTiles() {
+    return tiles;
   }
 
   /** Whether it does so. */

@@ -295,26 +295,33 @@ public final class TextToImage {
     Tensor unscaled =
         WeightedSum.of(arena, new double[] {1 / model.vae().config().scalingFactor()}, latents);
     int factor = model.vae().config().factor();
-    int atOnce = atOnce((int) latents.size(2) * factor, (int) latents.size(1) * factor);
+    int height = (int) latents.size(1) * factor;
+    int width = (int) latents.size(2) * factor;
+    TiledDecoding tiles = new TiledDecoding(model.vae(), TiledDecoding.SIDE);
+    boolean tiled = model.decodesInTiles() && tiles.isLarger(latents.size(1), latents.size(2));
+    int atOnce = tiled ? 1 : atOnce(width, height);
     List<Pixels> pictures = new ArrayList<>();
     for (int from = 0; from < latents.size(0); from += atOnce) {
       Tensor rows = unscaled.rows(from, Math.min(atOnce, latents.size(0) - from));
-      try (Tape tape = Tape.inference(arena)) {
-        Tensor decoded = model.vae().decode(tape, tape.constant(rows)).value();
-        if (!decoded.isFinite()) {
+      float[] values = tiled ? tiles.decode(arena, rows) : decodeWhole(arena, rows);
+      for (float value : values) {
+        if (!Float.isFinite(value)) {
           throw notFinite();
         }
-        float[] values = decoded.toFloats();
-        int width = (int) decoded.size(2);
-        int height = (int) decoded.size(1);
-        for (int start = 0; start < values.length; start += width * height * Pixels.CHANNELS) {
-          pictures.add(pixels(values, start, width, height));
-        }
+      }
+      for (int start = 0; start < values.length; start += width * height * Pixels.CHANNELS) {
+        pictures.add(pixels(values, start, width, height));
       }
       rows.release();
     }
     model.rest();
     return pictures;
+  }
+
+  private float[] decodeWhole(Arena arena, Tensor rows) {
+    try (Tape tape = Tape.inference(arena)) {
+      return model.vae().decode(tape, tape.constant(rows)).value().toFloats();
+    }
   }
 
   /** Bytes cannot hold it: the picture would be black, and trained on if it is a class image. */

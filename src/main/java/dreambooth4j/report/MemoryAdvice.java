@@ -14,6 +14,9 @@ import java.util.List;
 
 /** What to set where a run does not fit into memory, in words. */
 final class MemoryAdvice {
+  /** Pixels a side of the largest pictures that are one tile. */
+  private static final int LARGEST_WHOLE = 512;
+
   private final MemoryForecast forecast;
   private final List<String> ways = new ArrayList<>();
 
@@ -102,7 +105,10 @@ final class MemoryAdvice {
     if (forecast.load().drawn().count() > 0) {
       keys.add("no class images made anew (class_images_refresh_epochs 0)");
     }
-    String lower = "a lower resolution";
+    boolean tiles =
+        forecast.config().data().resolution() > LARGEST_WHOLE
+            && !forecast.config().samples().tiled();
+    String lower = tiles ? "vae_tiling true, or a lower resolution" : "a lower resolution";
     return keys.isEmpty() ? lower : "%s or %s".formatted(String.join(" and ", keys), lower);
   }
 

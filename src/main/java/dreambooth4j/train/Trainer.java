@@ -139,6 +139,9 @@ public final class Trainer implements AutoCloseable {
     if (!run.isDry()) {
       adaptation.begin(run, model);
     }
+    if (config.samples().tiled()) {
+      model.decodeInTiles();
+    }
     if (config.memory().unloadFrozen()) {
       model.unloadFrozen();
     }
