@@ -243,7 +243,14 @@ class ImportCommandTest {
             "lycoris.sh",
             "python train_network.py --pretrained_model_name_or_path=m/n --train_data_dir=pictures"
                 + " --resolution=64 --max_grad_norm=0.5 --network_module=lycoris.kohya"
-                + " --network_args algo=lokr factor=8 conv_dim=4");
+                + " --network_args algo=lokr factor=8 conv_alpha=2 conv_dim=4"
+                + " --optimizer_type=Prodigy --unet_lr=1 --text_encoder_lr=0.5");
+    Ran ran = ran(lycoris);
+    assertThat(ran.err())
+        .contains("conv_alpha: lora_alpha holds for all adapters")
+        .contains("; the others are converted: lora_kind: lokr, lora_factor: 8, lora_targets: conv")
+        .contains("not possible  lora_txt_learning_rate: 0.5  ->  Prodigy finds one learning rate");
+    Files.delete(yaml());
     LoraConfig adapters = made(lycoris).lora();
     assertThat(adapters.kind()).isEqualTo(LoraConfig.Kind.LOKR);
     assertThat(ConfigReader.read(yaml(), Map.of()).config().optimizer().maxGradNorm())

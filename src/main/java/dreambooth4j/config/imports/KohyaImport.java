@@ -6,8 +6,10 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -193,18 +195,36 @@ final class KohyaImport {
   }
 
   private String optimizerArguments(String text) throws NotPossible {
-    StringBuilder said = new StringBuilder();
+    return each(text, (name, value) -> OptimizerSettings.argument(draft, name, value));
+  }
+
+  /** How one of several arguments, name=value, is converted. */
+  private interface Argument {
+    String convert(String name, String value) throws NotPossible;
+  }
+
+  /** Converts all of them; if some are not possible, the others are said too. */
+  private static String each(String text, Argument argument) throws NotPossible {
+    List<String> said = new ArrayList<>();
+    List<String> refused = new ArrayList<>();
     for (String each : text.split(" (?=\\w+=)", -1)) {
       int equals = each.indexOf('=');
       if (equals < 1) {
-        throw new NotPossible("it is not of the form name=value: set optimizer_args");
+        throw new NotPossible("it is not of the form name=value: set what it asks for by hand");
       }
-      said.append(said.isEmpty() ? "" : ", ")
-          .append(
-              OptimizerSettings.argument(
-                  draft, each.substring(0, equals), each.substring(equals + 1)));
+      String name = each.substring(0, equals);
+      try {
+        said.add(argument.convert(name, each.substring(equals + 1)));
+      } catch (NotPossible e) {
+        refused.add(name + ": " + e.getMessage());
+      }
     }
-    return said.toString();
+    if (refused.isEmpty()) {
+      return String.join(", ", said);
+    }
+    throw new NotPossible(
+        String.join("; ", refused)
+            + (said.isEmpty() ? "" : "; the others are converted: " + String.join(", ", said)));
   }
 
   private String scheduler(String name) throws NotPossible {
@@ -258,34 +278,23 @@ final class KohyaImport {
   }
 
   private String networkArguments(String text) throws NotPossible {
-    StringBuilder said = new StringBuilder();
-    for (String each : text.split(" (?=\\w+=)", -1)) {
-      String name = each.substring(0, Math.max(0, each.indexOf('=')));
-      String value = each.substring(each.indexOf('=') + 1);
-      String set =
-          switch (name) {
-            case "conv_dim" ->
-                draft.put("lora_targets", "convolutions")
-                    + ", "
-                    + draft.put("lora_conv_rank", value);
-            case "dora_wd" ->
-                value.equalsIgnoreCase("true") ? draft.put("lora_kind", "dora") : "it is off";
-            case "algo" ->
-                draft.put(
-                    "lora_kind", value.equals("locon") ? "lora" : value.toLowerCase(Locale.ROOT));
-            case "factor" ->
-                number(value) > 0 ? draft.put("lora_factor", whole(value)) : "left to the layer";
-            case "conv_alpha" ->
-                refused(name, "lora_alpha holds for all adapters: set lora_conv_rank to fit");
-            default -> refused(name, "all adapters of a kind have one rank: remove it");
-          };
-      said.append(said.isEmpty() ? "" : ", ").append(set);
-    }
-    return said.toString();
+    return each(text, this::networkArgument);
   }
 
-  private static String refused(String name, String instead) throws NotPossible {
-    throw new NotPossible(name + ": " + instead);
+  private String networkArgument(String name, String value) throws NotPossible {
+    return switch (name) {
+      case "conv_dim" ->
+          draft.put("lora_targets", "convolutions") + ", " + draft.put("lora_conv_rank", value);
+      case "dora_wd" ->
+          value.equalsIgnoreCase("true") ? draft.put("lora_kind", "dora") : "it is off";
+      case "algo" ->
+          draft.put("lora_kind", value.equals("locon") ? "lora" : value.toLowerCase(Locale.ROOT));
+      case "factor" ->
+          number(value) > 0 ? draft.put("lora_factor", whole(value)) : "left to the layer";
+      case "conv_alpha" ->
+          throw new NotPossible("lora_alpha holds for all adapters: set lora_conv_rank to fit");
+      default -> throw new NotPossible("all adapters of a kind have one rank: remove it");
+    };
   }
 
   private String stopTextEncoder(String text) throws NotPossible {
@@ -375,6 +384,7 @@ final class KohyaImport {
     addTextEncoder();
     addSquare();
     OptimizerSettings.addDefaults(draft);
+    OptimizerSettings.check(draft);
   }
 
   private void addTextEncoder() {

@@ -394,6 +394,7 @@ final class OneTrainerImport {
       draft.add(
           "stop_text_encoder", Math.min(1.0, 30.0 / epochs), "there, it trains for 30 epochs");
     }
+    OptimizerSettings.check(draft);
     if (lora) {
       draft.add("lora_rank", 16, theirs);
       draft.add("lora_alpha", 1, theirs);

@@ -1,5 +1,6 @@
 package dreambooth4j.config.imports;
 
+import dreambooth4j.config.KeyTable.Fate;
 import dreambooth4j.config.OptimizerName;
 import dreambooth4j.config.imports.Draft.NotPossible;
 import java.util.ArrayList;
@@ -89,6 +90,26 @@ final class OptimizerSettings {
       String all = given == null ? "" : given + " ";
       draft.remove("optimizer_args");
       draft.add("optimizer_args", all + "relative_step=true", "the default of kohya's scripts");
+    }
+  }
+
+  /** Takes out what the optimizer cannot have. */
+  static void check(Draft draft) {
+    if (chosen(draft) != OptimizerName.PRODIGY) {
+      return;
+    }
+    for (String key :
+        new String[] {
+          "lora_txt_learning_rate", "text_encoder_learning_rate", "text_encoder_2_learning_rate"
+        }) {
+      String rate = draft.get(key);
+      if (rate != null) {
+        draft.remove(key);
+        draft.say(
+            Fate.IMPOSSIBLE,
+            key + ": " + rate,
+            "Prodigy finds one learning rate for all that trains: it is taken out again");
+      }
     }
   }
 }
