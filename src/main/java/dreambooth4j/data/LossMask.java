@@ -15,7 +15,9 @@ public final class LossMask {
 
   private LossMask() {}
 
-  /** Whether a picture file is a mask by its name, upper case or lower, so that it is no picture. */
+  /**
+   * Whether a picture file is a mask by its name, upper case or lower, so that it is no picture.
+   */
   static boolean isMask(Path file) {
     return Caption.stem(file).toLowerCase(Locale.ROOT).endsWith(MARK);
   }

@@ -16,7 +16,6 @@ import dreambooth4j.weights.LoraWriter;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Base64;
 import java.util.Comparator;

@@ -240,7 +240,8 @@ final class OutputFolder implements AutoCloseable {
     } catch (IOException e) {
       throw new Problem(
           Problem.Kind.FAILED,
-          "what an earlier run left in %s cannot be renamed: %s".formatted(path, Problem.why(e)),
+          "what an earlier run may have left in %s cannot be listed and renamed: %s"
+              .formatted(path, Problem.why(e)),
           e);
     }
   }

@@ -293,7 +293,9 @@ class LoraCommandsTest {
     Ran ran = Ran.of("extract", SDXL, SDXL, "-o", taken.resolve("x.safetensors").toString());
 
     assertThat(ran.exitCode()).isEqualTo(1);
-    assertThat(ran.err()).contains("x.safetensors: cannot be written").doesNotContain("same layers");
+    assertThat(ran.err())
+        .contains("x.safetensors: cannot be written")
+        .doesNotContain("same layers");
   }
 
   @Test

@@ -398,8 +398,7 @@ class ImageReaderTest {
   @ParameterizedTest
   @CsvSource({"270, 2, 1900000000", "700, 3, 900000000", "40000, 4, 400000000"})
   @Timeout(10)
-  void shouldNotReadTheTagsOfATiffThatNobodyNeeds(int tag, int type, int count)
-      throws IOException {
+  void shouldNotReadTheTagsOfATiffThatNobodyNeeds(int tag, int type, int count) throws IOException {
     int[][] tags = {
       {256, 3, 1, 8}, {257, 3, 1, 8}, {258, 3, 1, 8}, {259, 3, 1, 1}, {262, 3, 1, 1},
       {273, 4, 1, 1000}, {274, 3, 1, 6}, {277, 3, 1, 1}, {278, 3, 1, 8}, {279, 4, 1, 64},

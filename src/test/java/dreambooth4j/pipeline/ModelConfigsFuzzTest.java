@@ -68,8 +68,7 @@ class ModelConfigsFuzzTest {
               StableDiffusion.load(dry, ModelSource.find(model.toString(), ModelOptions.NONE))) {
         NoiseSchedule.of(loaded.scheduler());
       } finally {
-        Files.copy(
-            TinyRun.MODEL.resolve(place), target, StandardCopyOption.REPLACE_EXISTING);
+        Files.copy(TinyRun.MODEL.resolve(place), target, StandardCopyOption.REPLACE_EXISTING);
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e);

@@ -25,7 +25,8 @@ class MetricsFuzzTest {
         {"step":1,"epoch":1,"loss":0.5,"instance_loss":0.25,"prior_loss":0.25,"grad_norm":1.5}
         {"step":2,"epoch":1,"loss":1e-3,"instance_loss":0.25,"grad_norm":null,"skipped":true}
         {"step":3,"epoch":2,"loss":NaN}
-        {"step":4,"epoch":2,"lo""";
+        {"step":4,"epoch":2,"lo\
+        """;
     return Stream.of(records.getBytes(StandardCharsets.UTF_8));
   }
 

@@ -31,8 +31,7 @@ class KeptImagesFuzzTest {
           try {
             Path folder = file.resolveSibling("class");
             Path review = Files.createDirectories(folder.resolve(PictureFolder.REVIEW));
-            Files.copy(
-                file, review.resolve("kept.json"), StandardCopyOption.REPLACE_EXISTING);
+            Files.copy(file, review.resolve("kept.json"), StandardCopyOption.REPLACE_EXISTING);
             KeptImages.of(folder).has(folder.resolve("a.png"));
           } catch (IOException e) {
             throw new UncheckedIOException(e);

@@ -84,8 +84,8 @@ class MemoryPlanTest {
         "mixed_precision=bf16 train_text_encoder=true gradient_checkpointing=true"
             + " fused_backward_pass=true max_token_length=150",
         "mixed_precision=bf16 full_bf16=true use_ema=true",
-        "mixed_precision=bf16 full_bf16=true train_text_encoder=true gradient_checkpointing=true use_8bit_adam=true"
-            + " fused_backward_pass=true max_token_length=150"
+        "mixed_precision=bf16 full_bf16=true train_text_encoder=true gradient_checkpointing=true"
+            + " use_8bit_adam=true fused_backward_pass=true max_token_length=150"
       })
   void shouldForetellTheRunsPeak(String options) {
     tiny.with("gradient_checkpointing", false).withOptions(options);
@@ -263,8 +263,7 @@ class MemoryPlanTest {
   /** What a step keeps of its own, its tables of the timesteps: planned with its batch. */
   private static double tables(TinyTrainer of) {
     LearningModel model =
-        new LearningModel(
-            of.model.unet(), null, NoiseSchedule.of(of.model.scheduler()), List.of());
+        new LearningModel(of.model.unet(), null, NoiseSchedule.of(of.model.scheduler()), List.of());
     long before = of.run.meter().liveBytes();
     try (Arena beside = of.run.child("tables")) {
       new TrainingStep(

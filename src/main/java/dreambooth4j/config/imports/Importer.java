@@ -107,8 +107,7 @@ public final class Importer {
     } catch (JsonProcessingException e) {
       throw new Problem(
           Problem.Kind.USAGE,
-          "%s:%d: no valid JSON: %s"
-              .formatted(file, e.getLocation().getLineNr(), JsonFault.why(e)),
+          "%s:%d: no valid JSON: %s".formatted(file, e.getLocation().getLineNr(), JsonFault.why(e)),
           e);
     }
   }
