@@ -102,8 +102,11 @@ final class DiskSpace {
 
   /** Whether the trained model still fits once the one of this step lies beside it. */
   static boolean leavesRoomForTheLast(Session session, int step) {
+    return leavesRoomForTheLast(session, step, free(session.config().output().outputDir()));
+  }
+
+  static boolean leavesRoomForTheLast(Session session, int step, long free) {
     Path output = session.config().output().outputDir();
-    long free = free(output);
     long last = sum(session.model().files(session.arena(), output));
     return free <= 0 || free >= modelOnTheWay(session, step) + last;
   }

@@ -82,6 +82,9 @@ class DiskSpaceTest {
       assertThat(DiskSpace.notes(session, List.of(), 4 * model)).isEmpty();
       assertThat(note(session, List.of(), 4 * model - 1))
           .contains("the 3 that save_model_every adds take", "are left out", "make room there");
+      assertThat(DiskSpace.leavesRoomForTheLast(session, 3, 2 * model)).isTrue();
+      assertThat(DiskSpace.leavesRoomForTheLast(session, 3, 2 * model - 1)).isFalse();
+      assertThat(DiskSpace.leavesRoomForTheLast(session, 3, 0)).as("nobody knows").isTrue();
       run.with("save_model_every", 0);
     }
     try (TinyTrainer tiny = new TinyTrainer(run)) {
