@@ -89,6 +89,20 @@ public record ConceptConfig(
         ConceptSamplesConfig.of(values));
   }
 
+  /** This concept with pictures of another folder. */
+  ConceptConfig withInstanceDataDir(Path dir) {
+    return new ConceptConfig(
+        name,
+        dir,
+        instanceToken,
+        instancePrompt,
+        lossWeight,
+        repeats,
+        crop,
+        classImages,
+        samples);
+  }
+
   /** This concept with its class images elsewhere. */
   public ConceptConfig withClassDataDir(Path dir) {
     return new ConceptConfig(

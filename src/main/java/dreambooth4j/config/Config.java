@@ -1,6 +1,8 @@
 package dreambooth4j.config;
 
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 
 /** Everything that a run is told, resolved: defaults, then the file, then the flags. */
 public record Config(
@@ -19,6 +21,7 @@ public record Config(
     PriorConfig prior,
     List<ConceptConfig> concepts,
     SamplesConfig samples,
+    ValidationConfig validation,
     OutputConfig output,
     ReportConfig report) {
   static final Section<Config> KEYS = new Section<>(Key.Group.GENERAL);
@@ -36,13 +39,22 @@ public record Config(
   public Config with(ComputeConfig other) {
     return new Config(
         model, data, training, loss, noise, timesteps, optimizer, lora, ema, anchor, other, memory,
-        prior, concepts, samples, output, report);
+        prior, concepts, samples, validation, output, report);
   }
 
   /** The same with other memory options. */
   public Config with(MemoryConfig other) {
     return new Config(
         model, data, training, loss, noise, timesteps, optimizer, lora, ema, anchor, compute, other,
-        prior, concepts, samples, output, report);
+        prior, concepts, samples, validation, output, report);
+  }
+
+  /** The same, but that the first concept's pictures are those of validation_data_dir, alone. */
+  public Config onValidationPictures() {
+    Path folder = Objects.requireNonNull(validation.dataDir(), "no validation_data_dir");
+    List<ConceptConfig> first = List.of(concepts.get(0).withInstanceDataDir(folder));
+    return new Config(
+        model, data, training, loss, noise, timesteps, optimizer, lora, ema, anchor, compute,
+        memory, prior, first, samples, validation, output, report);
   }
 }

@@ -169,6 +169,7 @@ public final class ConfigReader {
         PriorConfig.of(run, prior, lora.used()),
         concepts,
         SamplesConfig.of(run),
+        ValidationConfig.of(run),
         output,
         ReportConfig.of(run));
   }

@@ -30,6 +30,7 @@ public final class Key<R, T> {
     MEMORY("Memory", false),
     PRIOR_LOSS("Prior loss", true),
     SAMPLES("Samples", false),
+    VALIDATION("Validation", false),
     OUTPUT("Output", false);
 
     private final String heading;

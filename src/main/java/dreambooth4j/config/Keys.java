@@ -45,6 +45,7 @@ public final class Keys {
           new Place<>(Config::memory, MemoryConfig.KEYS),
           new Place<>(Config::prior, PriorConfig.KEYS),
           new Place<>(Config::samples, SamplesConfig.KEYS),
+          new Place<>(Config::validation, ValidationConfig.KEYS),
           new Place<>(Config::output, OutputConfig.KEYS),
           new Place<>(Config::report, ReportConfig.KEYS));
 

@@ -165,6 +165,11 @@ public record Concept(
         : new Concept(index, config.withClassDataDir(dir), pictures, folder, uncaptioned);
   }
 
+  /** This concept with these of its pictures alone. */
+  Concept withPictures(List<Picture> some) {
+    return new Concept(index, config, List.copyOf(some), folder, uncaptioned);
+  }
+
   /** What is worth knowing about its folder, a line each: what was skipped, what repeats. */
   public List<String> notes() {
     List<String> notes = new ArrayList<>();

@@ -9,7 +9,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.TorchNoise;
-import dreambooth4j.model.VaeConfig;
+import dreambooth4j.pipeline.LatentCache;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
@@ -149,18 +149,12 @@ final class Asked {
 
   /** The mean of what the VAE says, scaled as the UNet learns it. */
   private float[] latents(Arena own, Tensor pixels) {
-    VaeConfig vae = model.vae().config();
-    float[] moments;
     try (Tape tape = Tape.inference(own)) {
-      moments = model.vae().encode(tape, tape.constant(pixels)).value().toFloats();
+      Tensor moments = model.vae().encode(tape, tape.constant(pixels)).value();
+      float[] latents = new float[(int) moments.count() / 2];
+      LatentCache.draw(model.vae().config(), moments, new float[latents.length], latents, 0);
+      return latents;
     }
-    int channels = vae.latentChannels();
-    float[] latents = new float[moments.length / 2];
-    for (int i = 0; i < latents.length; i++) {
-      int at = i / channels * 2 * channels + i % channels;
-      latents[i] = (float) (moments[at] * vae.scalingFactor());
-    }
-    return latents;
   }
 
   /** [places, channels] over the places. */

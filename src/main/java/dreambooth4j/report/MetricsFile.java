@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
+import dreambooth4j.train.RunListener;
 import dreambooth4j.train.Trainer;
 import dreambooth4j.weights.StagedFiles;
 import java.io.BufferedInputStream;
@@ -133,6 +134,26 @@ public final class MetricsFile implements AutoCloseable {
       line.put("tensor_bytes", memory.tensors());
     }
     line.put("time", Instant.now().truncatedTo(ChronoUnit.MILLIS).toString());
+    append(line);
+  }
+
+  /**
+   * Appends the losses on held-out pictures, a line of their own of the step after which they were
+   * measured.
+   *
+   * @throws Problem as the other
+   */
+  public void add(int step, RunListener.Validated losses) {
+    Map<String, @Nullable Object> line = new LinkedHashMap<>();
+    line.put("step", step);
+    line.put("validation_loss", losses.instance());
+    if (losses.prior() != null) {
+      line.put("validation_prior_loss", losses.prior());
+    }
+    append(line);
+  }
+
+  private void append(Map<String, @Nullable Object> line) {
     try {
       append(JSON.writeValueAsString(line) + "\n");
     } catch (IOException e) {

@@ -351,6 +351,30 @@ public final class RunReport implements RunListener, AutoCloseable {
   }
 
   @Override
+  public void validated(int step, RunListener.Validated losses) {
+    Double prior = losses.prior();
+    say(
+        "Validation after step %d: loss %.4f%s",
+        step,
+        losses.instance(),
+        prior == null ? "" : String.format(Locale.ROOT, ", of class images %.4f", prior));
+    MetricsFile file = metrics;
+    if (file != null) {
+      keepingMetrics(() -> file.add(step, losses));
+    }
+  }
+
+  @Override
+  public void savedBest(Path path, int step) {
+    say("Best so far, after step %d: %s", step, path);
+  }
+
+  @Override
+  public void endsEarly(int step, String why) {
+    say("The run ends after step %d: %s", step, why);
+  }
+
+  @Override
   public void saved(Path path, int step) {
     say("Saved after step %d: %s", step, path);
     outcome = outcome.withCheckpoint();

@@ -42,6 +42,9 @@ final class Checkpoint {
   /** How often the weights were averaged; absent where there is no average. */
   private static final String EMA_UPDATES = "ema_updates";
 
+  /** What {@link BestLoss} said of itself. */
+  private static final String BEST_LOSS = "best_validation_loss";
+
   /** Before the name of a setting among the file's metadata. */
   private static final String SETTING = "setting ";
 
@@ -55,12 +58,14 @@ final class Checkpoint {
    *
    * @param step how many were done
    * @param lossScale what {@link LossScale} said of itself; null if nothing
+   * @param bestLoss what {@link BestLoss} said of itself; null if nothing
    * @param emaUpdates how often the weights were averaged; null if there are no averages
    * @param settings what the run was told that wrote it
    */
   record Restored(
       int step,
       @Nullable String lossScale,
+      @Nullable String bestLoss,
       @Nullable Integer emaUpdates,
       Map<String, String> settings) {}
 
@@ -72,6 +77,7 @@ final class Checkpoint {
       int step,
       long seed,
       String lossScale,
+      String bestLoss,
       @Nullable Ema ema,
       Map<String, String> settings,
       Optimizer optimizer) {
@@ -80,6 +86,7 @@ final class Checkpoint {
     metadata.put("step", Integer.toString(step));
     metadata.put("seed", Long.toString(seed));
     metadata.put(LOSS_SCALE, lossScale);
+    metadata.put(BEST_LOSS, bestLoss);
     metadata.put("layout", layout(states));
     metadata.put(OPTIMIZER, optimizer.rule().name());
     metadata.put("moments", moments(states));
@@ -176,6 +183,7 @@ final class Checkpoint {
       return new Restored(
           number(path, "step", file.metadata().get("step")),
           file.metadata().get(LOSS_SCALE),
+          file.metadata().get(BEST_LOSS),
           ema == null ? null : number(path, EMA_UPDATES, ema),
           settings);
     }

@@ -67,6 +67,10 @@ final class EarlierRun {
     } else {
       find(folder, CLASS_IMAGES, CLASS_IMAGES_ASIDE);
     }
+    Path best = folder.resolve(OutputFolder.BEST);
+    if (Files.isDirectory(best) && (kept < 0 || !moves.isEmpty())) {
+      moves.put(best, MODELS_ASIDE + "/" + OutputFolder.BEST);
+    }
     Path metrics = folder.resolve(METRICS);
     if (moves.isEmpty() && (kept >= 0 || Files.notExists(metrics) || Files.size(metrics) == 0)) {
       return;

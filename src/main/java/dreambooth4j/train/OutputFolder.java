@@ -33,6 +33,9 @@ final class OutputFolder implements AutoCloseable {
   private static final String INDEX = "model_index.json";
   private static final String MODEL = "model-";
 
+  /** The folder of the model of the least loss on held-out pictures. */
+  static final String BEST = "model-best";
+
   /** Folders of ours whose files are written as parts first. */
   private static final String WITH_PARTS = "checkpoint-\\d+|samples|cache|class_images(-\\d+)?";
 

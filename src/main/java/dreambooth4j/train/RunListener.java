@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /** Is told what happens, on the training thread. */
 public interface RunListener
@@ -34,6 +35,15 @@ public interface RunListener
   /** Samples were drawn after so many steps. */
   void sampled(int step, List<SamplePictures.Sample> samples);
 
+  /** The loss on held-out pictures was measured after so many steps. */
+  void validated(int step, Validated losses);
+
+  /** The model of the least loss on held-out pictures so far is complete on disk. */
+  void savedBest(Path path, int step);
+
+  /** The run ends before its last step, for this reason. */
+  void endsEarly(int step, String why);
+
   /** A checkpoint is complete on disk. */
   void saved(Path path, int step);
 
@@ -45,6 +55,14 @@ public interface RunListener
 
   /** Something to know that stops nothing. */
   void warning(String message);
+
+  /**
+   * Losses on pictures that are not trained on.
+   *
+   * @param instance of the subject's, which decides what is best
+   * @param prior of class images; null where there are none
+   */
+  record Validated(double instance, @Nullable Double prior) {}
 
   /**
    * A training that is about to begin.

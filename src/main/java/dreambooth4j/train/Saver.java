@@ -6,6 +6,7 @@ import dreambooth4j.weights.SavedModel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
+import java.util.function.ObjIntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -134,8 +135,16 @@ final class Saver {
    * @throws Problem when the weights are not finite
    */
   void modelOnTheWay() {
+    beside(folderOnTheWay(), session.listener()::savedOnTheWay);
+  }
+
+  /** Saves the model as it is as the best so far, in place of the one before; as the other. */
+  void bestModel() {
+    beside(output.resolve(OutputFolder.BEST), session.listener()::savedBest);
+  }
+
+  private void beside(Path folder, ObjIntConsumer<Path> saved) {
     int step = session.trainer().done();
-    Path folder = folderOnTheWay();
     if (!DiskSpace.leavesRoomForTheLast(session, step)) {
       session.warn(
           "no model after step %d: beside it the one at the end of the run would not fit any more; make room in %s"
@@ -144,7 +153,7 @@ final class Saver {
     }
     Problem failed = failure(() -> saveModel(folder));
     if (failed == null) {
-      session.listener().savedOnTheWay(session.model().result(folder), step);
+      saved.accept(session.model().result(folder), step);
     } else {
       session.warn("no model after step %d: %s".formatted(step, failed.getMessage()));
     }

@@ -42,7 +42,7 @@ record Session(
 
   /** Whether all steps are done. */
   boolean isFinished() {
-    return trainer.done() == trainer.steps();
+    return trainer.isFinished();
   }
 
   /** Tells the listener, if there is something to tell. */

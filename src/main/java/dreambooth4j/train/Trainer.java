@@ -84,8 +84,10 @@ public final class Trainer implements AutoCloseable {
 
   private final LearningRate learningRate;
   private final LossScale lossScale;
+  private final BestLoss bestLoss = new BestLoss();
   private @Nullable Training training;
   private int done;
+  private boolean ended;
 
   /**
    * Prepares a run.
@@ -200,6 +202,21 @@ public final class Trainer implements AutoCloseable {
     return steps;
   }
 
+  /** The least loss on held-out pictures. */
+  BestLoss bestLoss() {
+    return bestLoss;
+  }
+
+  /** Takes no more steps: what is done is all of the run. */
+  void end() {
+    ended = true;
+  }
+
+  /** Whether all steps are done. */
+  boolean isFinished() {
+    return ended || done == steps;
+  }
+
   /** Steps of an epoch. */
   public int stepsPerEpoch() {
     return stepsPerEpoch;
@@ -252,6 +269,7 @@ public final class Trainer implements AutoCloseable {
         done,
         config.training().seed(),
         lossScale.toString(),
+        bestLoss.toString(),
         training().ema(),
         settings(),
         training().optimizer());
@@ -284,6 +302,7 @@ public final class Trainer implements AutoCloseable {
         Checkpoint.read(checkpoint, config.training().seed(), training().optimizer());
     done = restored.step();
     lossScale.restore(restored.lossScale());
+    bestLoss.restore(restored.bestLoss());
     training().optimizer().bringUpSaved();
     List<String> changed = new ArrayList<>();
     Ema ema = training().ema();

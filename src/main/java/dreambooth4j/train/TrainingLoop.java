@@ -7,6 +7,7 @@ import dreambooth4j.data.PairSampler;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.prior.FreshClassImages;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.concurrent.CancellationException;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -20,18 +21,23 @@ final class TrainingLoop {
   private final Trainer trainer;
   private final SamplePictures samples;
   private final Saver saver;
+  private final Validation validation;
   private final FreshClassImages classImages;
   private final Function<ClassImagePlan, PairSampler> pairs;
   private final Schedule saving;
   private final Schedule savingModels;
   private final Schedule sampling;
   private final Schedule refreshing;
+  private final Schedule validating;
 
   /** Steps that were done before. */
   private final int begun;
 
   /** Steps that were done when samples were last drawn. */
   private int sampled;
+
+  /** Steps that were done when the loss on held-out pictures was last measured. */
+  private int validated;
 
   /** Whether a step has changed the weights. */
   private boolean learnt;
@@ -45,12 +51,14 @@ final class TrainingLoop {
       Session session,
       SamplePictures samples,
       Saver saver,
+      Validation validation,
       FreshClassImages classImages,
       Function<ClassImagePlan, PairSampler> pairs) {
     this.session = session;
     this.trainer = session.trainer();
     this.samples = samples;
     this.saver = saver;
+    this.validation = validation;
     this.classImages = classImages;
     this.pairs = pairs;
     Config config = session.config();
@@ -60,8 +68,11 @@ final class TrainingLoop {
     savingModels = session.savingModels();
     sampling = Schedule.of(pictures.validationSteps(), pictures.savePreviewEvery(), epoch);
     refreshing = Schedule.of(0, config.prior().refreshEpochs(), epoch);
+    int every = validation.isUsed() ? config.validation().every() : 0;
+    validating = Schedule.of(every, 0, epoch);
     begun = trainer.done();
     sampled = begun;
+    validated = begun;
   }
 
   /**
@@ -73,6 +84,9 @@ final class TrainingLoop {
   void run() {
     if (begun == 0) {
       sample();
+      if (validation.isUsed()) {
+        session.listener().validated(0, validation.measure(session.arena()));
+      }
     } else {
       catchUp();
     }
@@ -99,7 +113,7 @@ final class TrainingLoop {
     while (true) {
       int done = trainer.done();
       int next =
-          Stream.of(saving, savingModels, sampling, refreshing)
+          Stream.of(saving, savingModels, sampling, refreshing, validating)
               .mapToInt(schedule -> schedule.after(done))
               .min()
               .getAsInt();
@@ -111,6 +125,9 @@ final class TrainingLoop {
         return;
       }
       between(trainer.done());
+      if (session.isFinished()) {
+        return;
+      }
     }
   }
 
@@ -126,6 +143,9 @@ final class TrainingLoop {
   }
 
   private void between(int done) {
+    if (validating.isDue(done)) {
+      validate(); // first, for a checkpoint holds what came of it
+    }
     if (saving.isDue(done) || saver.isDueByTheClock()) {
       saver.duringRun();
     }
@@ -151,12 +171,44 @@ final class TrainingLoop {
     if (!session.isFinished() && !learnt) {
       return; // a model that lies there is worth more
     }
+    if (session.isFinished() && validation.isUsed() && validated < trainer.done()) {
+      validate();
+    }
     saver.atEnd(learnt);
     if (session.isFinished()
         && (sampled < trainer.done()
             || !samples.areDrawn(session.config().output().outputDir(), trainer.done()))) {
       sample();
       saver.showSample();
+    }
+  }
+
+  /** Measures the loss on held-out pictures, and does what the configuration says of it. */
+  private void validate() {
+    int step = trainer.done();
+    RunListener.Validated losses = validation.measure(session.arena());
+    validated = step;
+    session.listener().validated(step, losses);
+    BestLoss best = trainer.bestLoss();
+    if (best.isBest(losses.instance(), step)) {
+      if (session.config().validation().saveBest()) {
+        saver.bestModel();
+      }
+      return;
+    }
+    int patience = session.config().validation().patience();
+    if (patience > 0 && best.since() >= patience && !session.isFinished()) {
+      trainer.end();
+      session
+          .listener()
+          .endsEarly(
+              step,
+              String.format(
+                  Locale.ROOT,
+                  "the loss on held-out pictures was least after step %d, %.4f, and not less in %d measurements since",
+                  best.step(),
+                  best.loss(),
+                  best.since()));
     }
   }
 

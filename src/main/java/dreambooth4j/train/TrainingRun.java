@@ -3,8 +3,10 @@ package dreambooth4j.train;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
+import dreambooth4j.data.HeldOut;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
+import dreambooth4j.data.Picture;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.kernel.CudaDevice;
@@ -25,6 +27,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -70,7 +73,8 @@ public final class TrainingRun {
    * @throws Problem when something the user can mend is wrong, or training diverged
    */
   public boolean run(boolean force) {
-    List<Concept> concepts = Concept.scanAll(config);
+    HeldOut all = HeldOut.scan(config);
+    List<Concept> concepts = all.concepts();
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
     ModelSource base = origin.find(config);
@@ -78,7 +82,7 @@ public final class TrainingRun {
     Adaptation.notes(config, base).forEach(listener::warning);
     OutputFolder.recover(output);
     Start start = new Checkpoints(config.output()).start();
-    requireReadable(concepts);
+    requireReadable(concepts, all.pictures());
     MemoryForecast memory = forecast(base, concepts, plan);
     if (!force) {
       memory.requireRoom();
@@ -105,7 +109,9 @@ public final class TrainingRun {
       }
       begin(folder, start);
       Session session = new Session(config, listener, stop, run, model, trainer);
-      return train(session, concepts, base, captures, folder);
+      Validation validation =
+          new Validation(config, model, caches, all.pictures(), made.pools());
+      return train(session, concepts, base, validation, captures, folder);
     }
   }
 
@@ -169,6 +175,7 @@ public final class TrainingRun {
       Session session,
       List<Concept> concepts,
       ModelSource base,
+      Validation validation,
       boolean captures,
       OutputFolder folder) {
     Trainer trainer = session.trainer();
@@ -191,7 +198,8 @@ public final class TrainingRun {
     try (trainer) {
       Saver saver = new Saver(session, checkpoints);
       FreshClassImages fresh = new FreshClassImages(config, concepts, base);
-      new TrainingLoop(session, samples, saver, fresh, made -> pairs(concepts, made)).run();
+      new TrainingLoop(session, samples, saver, validation, fresh, made -> pairs(concepts, made))
+          .run();
       if (session.isFinished()) {
         folder.end();
       }
@@ -211,7 +219,7 @@ public final class TrainingRun {
 
   /** What {@link #run} would do and need; nothing is loaded, and nothing is written. */
   public MemoryForecast dryRun() {
-    List<Concept> concepts = Concept.scanAll(config);
+    List<Concept> concepts = HeldOut.scan(config).concepts();
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
     ModelSource base = origin.find(config);
@@ -282,9 +290,8 @@ public final class TrainingRun {
   }
 
   /** A damaged picture is found here, not after hours of class images. */
-  private static void requireReadable(List<Concept> concepts) {
-    concepts.stream()
-        .flatMap(concept -> concept.pictures().stream())
+  private static void requireReadable(List<Concept> concepts, List<Picture> held) {
+    Stream.concat(concepts.stream().flatMap(concept -> concept.pictures().stream()), held.stream())
         .parallel()
         .forEach(picture -> ImageReader.read(picture.file(), picture.bucket()));
   }

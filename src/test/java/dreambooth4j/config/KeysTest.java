@@ -28,6 +28,8 @@ class KeysTest {
   /** What else must be said so that a key can have another value. */
   private static final Map<String, Map<String, String>> NEEDS =
       Map.ofEntries(
+          Map.entry("save_best", Map.of("validation_share", "0.2")),
+          Map.entry("early_stopping_patience", Map.of("validation_share", "0.2")),
           Map.entry("bucket_reso_steps", Map.of("min_bucket_reso", "512")),
           Map.entry("full_bf16", Map.of("mixed_precision", "bf16")),
           Map.entry("fused_backward_pass", Map.of("max_grad_norm", "0")),
@@ -187,6 +189,12 @@ class KeysTest {
             "cache_dir",
             "monitor",
             "monitor_port",
+            "vae_tiling",
+            "validation_data_dir",
+            "validation_share",
+            "validate_every_n_steps",
+            "save_best",
+            "early_stopping_patience",
             "lora_files",
             "half_lora");
   }

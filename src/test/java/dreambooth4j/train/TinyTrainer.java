@@ -91,7 +91,7 @@ final class TinyTrainer implements AutoCloseable {
 
   private void save(Path checkpoint, String scale, Map<String, String> settings) {
     Optimizer fresh = Recipe.of(config).updating(run, Optimizer.Group.alike(trainer.trained()));
-    Checkpoint.write(run, checkpoint, 0, 42, scale, null, settings, fresh);
+    Checkpoint.write(run, checkpoint, 0, 42, scale, "", null, settings, fresh);
   }
 
   /** What each step said, but for its time. */

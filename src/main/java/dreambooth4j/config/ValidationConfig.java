@@ -1,0 +1,92 @@
+package dreambooth4j.config;
+
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Pictures that a run is measured on and does not learn from, and what is done about it.
+ *
+ * @param dataDir the folder of such pictures, of the first concept; null for none
+ * @param share part of each concept's pictures that is kept from training; 0 for none
+ * @param every steps from one measurement to the next
+ * @param saveBest whether the model of the least loss is kept beside the last one
+ * @param patience measurements without a better one after which the run ends; 0 for never
+ */
+public record ValidationConfig(
+    @Nullable Path dataDir,
+    double share,
+    int every,
+    boolean saveBest,
+    int patience) {
+  static final Section<ValidationConfig> KEYS = new Section<>(Key.Group.VALIDATION);
+
+  static final Key<ValidationConfig, Path> VALIDATION_DATA_DIR =
+      KEYS.key("validation_data_dir", ValueType.path(), ValidationConfig::dataDir)
+          .otherwise("none")
+          .help(
+              "Folder of pictures of the first concept's subject that are not trained on, captioned"
+                  + " as those of instance_data_dir: the loss on them shows when the run only learns"
+                  + " its own pictures by heart.");
+
+  static final Key<ValidationConfig, Double> VALIDATION_SHARE =
+      KEYS.key(
+              "validation_share",
+              ValueType.number("a number from 0 to 0.5", v -> v >= 0 && v <= 0.5),
+              ValidationConfig::share)
+          .standard(0.0)
+          .alias("validation_split")
+          .help(
+              "Part of each concept's pictures, at most 0.5, that is kept from training to measure"
+                  + " the loss on, one picture at least; the same ones whatever the seed. 0 keeps"
+                  + " none; 0.1 to 0.2 is usual from some 20 pictures on.");
+
+  static final Key<ValidationConfig, Integer> VALIDATE_EVERY =
+      KEYS.key("validate_every_n_steps", ValueType.atLeast(1), ValidationConfig::every)
+          .standard(100)
+          .unit("steps")
+          .help(
+              "Measure the loss on the pictures of validation_data_dir or validation_share every so"
+                  + " many steps, before the first and after the last, always at the same four"
+                  + " timesteps and noises; it goes into metrics.jsonl and changes no weight.");
+
+  static final Key<ValidationConfig, Boolean> SAVE_BEST =
+      KEYS.key("save_best", ValueType.flag(), ValidationConfig::saveBest)
+          .standard(false)
+          .help(
+              "Whenever the loss on held-out pictures is the least so far, save the model into"
+                  + " model-best of output_dir, in place of the one before; needs"
+                  + " validation_data_dir or validation_share.");
+
+  static final Key<ValidationConfig, Integer> PATIENCE =
+      KEYS.key("early_stopping_patience", ValueType.atLeast(0), ValidationConfig::patience)
+          .standard(0)
+          .unit("measurements")
+          .help(
+              "End the run, and save, once the loss on held-out pictures has not become less so many"
+                  + " times in a row (see validate_every_n_steps); 0 trains to the end. Use it with"
+                  + " save_best, for the last model is past the best one.");
+
+  /** Whether there are pictures to measure on. */
+  public boolean used() {
+    return dataDir != null || share > 0;
+  }
+
+  static ValidationConfig of(Values run) {
+    ValidationConfig made =
+        new ValidationConfig(
+            run.orNull(VALIDATION_DATA_DIR),
+            run.get(VALIDATION_SHARE),
+            run.get(VALIDATE_EVERY),
+            run.get(SAVE_BEST),
+            run.get(PATIENCE));
+    if (!made.used() && (made.saveBest || made.patience > 0)) {
+      run.error(
+          "%s needs pictures to measure on: set validation_data_dir, or validation_share to 0.1 or so"
+              .formatted(made.saveBest ? SAVE_BEST.name() : PATIENCE.name()));
+    }
+    if (!made.used()) {
+      run.remarkUseless(VALIDATE_EVERY, "no pictures are held out: set validation_data_dir");
+    }
+    return made;
+  }
+}
