@@ -21,6 +21,7 @@ import dreambooth4j.weights.LoraFile;
 import dreambooth4j.weights.LoraUse;
 import dreambooth4j.weights.MergedModel;
 import dreambooth4j.weights.ModelSource;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -224,8 +225,7 @@ final class BleedCommand implements Callable<Integer> {
 
   private static void require(String name, int value, int least, int most) {
     if (value < least || value > most) {
-      throw Problem.usage(
-          "%s must be from %d to %d, found %d".formatted(name, least, most, value));
+      throw Problem.usage("%s must be from %d to %d, found %d".formatted(name, least, most, value));
     }
   }
 
@@ -284,8 +284,9 @@ final class BleedCommand implements Callable<Integer> {
     Subject.Extent extent = new Subject.Extent(words, 4, 6);
     List<Picture> some = real.subList(0, Math.min(MOST_INSTANCES, real.size()));
     int total = Bleed.asked(asked.most(extent), how);
+    PrintStream err = System.err; // closing the line leaves it open
     try (ProgressLine line =
-        new ProgressLine(System.err, "bleed", total, ProgressLine.Terminal.current())) {
+        new ProgressLine(err, "bleed", total, ProgressLine.Terminal.current())) {
       Bleed bleed = new Bleed(from, to, encoding, how, done -> line.at(Math.min(done, total)));
       return bleed.measure(model -> asked.probes(model, extent), bucket -> read(some, bucket));
     }

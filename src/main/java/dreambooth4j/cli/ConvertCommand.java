@@ -67,7 +67,8 @@ final class ConvertCommand implements Callable<Integer> {
   @Option(
       names = "--to",
       paramLabel = "FORMAT",
-      description = "Of a model: diffusers for a folder, or safetensors for one file (as OUT ends).")
+      description =
+          "Of a model: diffusers for a folder, or safetensors for one file (as OUT ends).")
   private ModelForm.@Nullable Format format;
 
   @Option(
@@ -119,10 +120,11 @@ final class ConvertCommand implements Callable<Integer> {
     WholeOutput.requireFree(output);
     Path config = flags.config();
     List<ModelSource> models =
-        config == null ? PublishedModel.all() : List.of(ModelSource.find(config.toString(), ModelOptions.NONE));
+        config == null
+            ? PublishedModel.all()
+            : List.of(ModelSource.find(config.toString(), ModelOptions.NONE));
     LoraNaming wanted = naming == null ? LoraNaming.KOHYA : naming;
-    try (LoraConversion conversion =
-        LoraConversion.open(lora, models, StableDiffusion::layers)) {
+    try (LoraConversion conversion = LoraConversion.open(lora, models, StableDiffusion::layers)) {
       conversion.write(output, wanted, written.type());
       PrintWriter out = spec.commandLine().getOut();
       out.printf(

@@ -96,8 +96,7 @@ public record ClassImagesConfig(
   static final Key<ClassImagesConfig, SamplerKind> SCHEDULER =
       KEYS.key("class_scheduler", Samplers.TYPE, ClassImagesConfig::scheduler)
           .otherwise("as scheduler")
-          .help(
-              "Sampler that draws class images: " + Samplers.SOME + ".");
+          .help("Sampler that draws class images: " + Samplers.SOME + ".");
   static final Key<ClassImagesConfig, Boolean> UNMATCHED =
       KEYS.key("disable_class_matching", ValueType.flag(), ClassImagesConfig::unmatched)
           .standard(false)

@@ -92,15 +92,7 @@ public record ConceptConfig(
   /** This concept with pictures of another folder. */
   ConceptConfig withInstanceDataDir(Path dir) {
     return new ConceptConfig(
-        name,
-        dir,
-        instanceToken,
-        instancePrompt,
-        lossWeight,
-        repeats,
-        crop,
-        classImages,
-        samples);
+        name, dir, instanceToken, instancePrompt, lossWeight, repeats, crop, classImages, samples);
   }
 
   /** This concept with its class images elsewhere. */

@@ -38,15 +38,47 @@ public record Config(
   /** The same computed otherwise. */
   public Config with(ComputeConfig other) {
     return new Config(
-        model, data, training, loss, noise, timesteps, optimizer, lora, ema, anchor, other, memory,
-        prior, concepts, samples, validation, output, report);
+        model,
+        data,
+        training,
+        loss,
+        noise,
+        timesteps,
+        optimizer,
+        lora,
+        ema,
+        anchor,
+        other,
+        memory,
+        prior,
+        concepts,
+        samples,
+        validation,
+        output,
+        report);
   }
 
   /** The same with other memory options. */
   public Config with(MemoryConfig other) {
     return new Config(
-        model, data, training, loss, noise, timesteps, optimizer, lora, ema, anchor, compute, other,
-        prior, concepts, samples, validation, output, report);
+        model,
+        data,
+        training,
+        loss,
+        noise,
+        timesteps,
+        optimizer,
+        lora,
+        ema,
+        anchor,
+        compute,
+        other,
+        prior,
+        concepts,
+        samples,
+        validation,
+        output,
+        report);
   }
 
   /** The same, but that the first concept's pictures are those of validation_data_dir, alone. */
@@ -54,7 +86,23 @@ public record Config(
     Path folder = Objects.requireNonNull(validation.dataDir(), "no validation_data_dir");
     List<ConceptConfig> first = List.of(concepts.get(0).withInstanceDataDir(folder));
     return new Config(
-        model, data, training, loss, noise, timesteps, optimizer, lora, ema, anchor, compute,
-        memory, prior, first, samples, validation, output, report);
+        model,
+        data,
+        training,
+        loss,
+        noise,
+        timesteps,
+        optimizer,
+        lora,
+        ema,
+        anchor,
+        compute,
+        memory,
+        prior,
+        first,
+        samples,
+        validation,
+        output,
+        report);
   }
 }

@@ -59,8 +59,8 @@ public final class KeyTable {
     /** Whether a value asks for nothing that would not be done without the key. */
     public boolean asksForNothing(String value) {
       String plain = value.strip().toLowerCase(Locale.ROOT);
-      return plain.matches("|false|none|null|0+(\\.0*)?|\\[]|\\{}")
-              && !(off != null && off.equals("true"))
+      return (plain.matches("|false|none|null|0+(\\.0*)?|\\[]|\\{}")
+              && !(off != null && off.equals("true")))
           || (off != null && off.equalsIgnoreCase(plain));
     }
   }

@@ -149,8 +149,7 @@ public record LoraConfig(
 
   /** What a LoRA file that training goes on from says of its adapters. */
   private static final List<Key<LoraConfig, ?>> OF_THE_FILE =
-      List.of(
-          LORA_KIND, LORA_RANK, LORA_TXT_RANK, LORA_CONV_RANK, LORA_FACTOR, LORA_TARGETS);
+      List.of(LORA_KIND, LORA_RANK, LORA_TXT_RANK, LORA_CONV_RANK, LORA_FACTOR, LORA_TARGETS);
 
   /** Why what is said of the text encoder's training does nothing. */
   static final String TEXT_IS_FROZEN =

@@ -78,10 +78,7 @@ public record OutputConfig(
                   + " which ComfyUI and the web UIs load; both writes the two. A LoRA is saved as"
                   + " lora_files says.");
   static final Key<OutputConfig, FloatType> SAVE_PRECISION =
-      KEYS.key(
-              "save_precision",
-              ValueType.oneOf(FloatType.class),
-              OutputConfig::savePrecision)
+      KEYS.key("save_precision", ValueType.oneOf(FloatType.class), OutputConfig::savePrecision)
           .otherwise("fp32 for what trained, the rest as it is in the base model")
           .help(
               "Precision of all weights of the saved model: fp16 and bf16 halve it, and pictures"

@@ -13,11 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param patience measurements without a better one after which the run ends; 0 for never
  */
 public record ValidationConfig(
-    @Nullable Path dataDir,
-    double share,
-    int every,
-    boolean saveBest,
-    int patience) {
+    @Nullable Path dataDir, double share, int every, boolean saveBest, int patience) {
   static final Section<ValidationConfig> KEYS = new Section<>(Key.Group.VALIDATION);
 
   static final Key<ValidationConfig, Path> VALIDATION_DATA_DIR =

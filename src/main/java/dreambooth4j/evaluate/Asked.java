@@ -45,6 +45,7 @@ final class Asked {
   }
 
   /** Noisy latents, of every seed, at one timestep: [seeds, h, w, channels]. */
+  @SuppressWarnings("ArrayRecordComponent") // handed from one model to the other, never compared
   record Point(double timestep, float[] latents) {}
 
   private TextToImage.Request request(
@@ -143,7 +144,7 @@ final class Asked {
         latents[i] = (float) (signal * latents[i] + deviation * drawn[i]);
       }
       Tensor x = own.floats("latents", latents, 1, height, width, channels);
-      return averaged(pipeline.features(own, plain(""), x, timestep));
+      return averaged(pipeline.features(own, plain(""), x, (double) timestep));
     }
   }
 

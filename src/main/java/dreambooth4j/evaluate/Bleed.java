@@ -117,8 +117,7 @@ public final class Bleed {
    * @param instances reads pictures of the subject, at this size; may be none
    */
   public BleedResult measure(
-      Function<StableDiffusion, List<Probe>> finder,
-      Function<Bucket, List<Pixels>> instances) {
+      Function<StableDiffusion, List<Probe>> finder, Function<Bucket, List<Pixels>> instances) {
     List<Case> cases = new ArrayList<>();
     List<float[]> real = new ArrayList<>();
     with(

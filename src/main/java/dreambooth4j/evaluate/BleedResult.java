@@ -52,12 +52,12 @@ public record BleedResult(
   /** The mean bleed of one kind of prompts; null where there are none. */
   public @Nullable Double mean(Probe.Kind kind) {
     return rows.stream()
-            .filter(row -> row.probe.kind() == kind)
-            .mapToDouble(row -> row.bleed.value())
-            .average()
-            .stream()
-            .boxed()
-            .findFirst()
-            .orElse(null);
+        .filter(row -> row.probe.kind() == kind)
+        .mapToDouble(row -> row.bleed.value())
+        .average()
+        .stream()
+        .boxed()
+        .findFirst()
+        .orElse(null);
   }
 }

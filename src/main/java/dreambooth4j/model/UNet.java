@@ -193,8 +193,7 @@ public final class UNet {
    *
    * @return F32 [B, h, w, channels of the last level]
    */
-  public Var features(
-      Tape tape, Var latents, Tensor timesteps, Conditioning<Var> conditioning) {
+  public Var features(Tape tape, Var latents, Tensor timesteps, Conditioning<Var> conditioning) {
     return tape.block(
         () -> {
           DType type = parameters.computeType();

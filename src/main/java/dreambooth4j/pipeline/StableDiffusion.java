@@ -361,7 +361,8 @@ public final class StableDiffusion implements AutoCloseable {
   }
 
   /**
-   * Saves what trained, each group as it is exported, in the place of what a run saved there before.
+   * Saves what trained, each group as it is exported, in the place of what a run saved there
+   * before.
    *
    * @param arena holds one tensor at a time where its order or type must change
    * @param notes what else is to be known of the weights, by name: written into their file

@@ -214,8 +214,7 @@ public final class TextToImage {
     return asked(arena, request, x, timestep, model.unet()::features);
   }
 
-  private float[] asked(
-      Arena run, Request request, Tensor x, double timestep, Network network) {
+  private float[] asked(Arena run, Request request, Tensor x, double timestep, Network network) {
     try (Arena arena = run.child("ask");
         Tape tape = Tape.inference(arena)) {
       Conditioning<Tensor> told = conditioning(arena, request, (int) x.size(0));

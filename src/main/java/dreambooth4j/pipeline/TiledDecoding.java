@@ -88,6 +88,7 @@ final class TiledDecoding {
   }
 
   /** A decoded part; what is blended with it stays in it, for the next to be blended with. */
+  @SuppressWarnings("ArrayRecordComponent") // filled in place, never compared
   private record Tile(int height, int width, float[] values) {
     private int at(int y, int x) {
       return (y * width + x) * Pixels.CHANNELS;

@@ -15,7 +15,6 @@ import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.SafetensorsWriter;
 import dreambooth4j.weights.TensorInfo;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.Comparator;

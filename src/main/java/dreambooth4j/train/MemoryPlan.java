@@ -335,7 +335,8 @@ public record MemoryPlan(
     /**
      * What is alive at the step's peak beyond what lives all the time.
      *
-     * @param remembered bytes of moments, averages and anchors, which the assembly made as part of the step
+     * @param remembered bytes of moments, averages and anchors, which the assembly made as part of
+     *     the step
      */
     private Map<String, Long> step(
         Load load, Training training, long remembered, boolean textTrains) {

@@ -109,8 +109,7 @@ public final class TrainingRun {
       }
       begin(folder, start);
       Session session = new Session(config, listener, stop, run, model, trainer);
-      Validation validation =
-          new Validation(config, model, caches, all.pictures(), made.pools());
+      Validation validation = new Validation(config, model, caches, all.pictures(), made.pools());
       return train(session, concepts, base, validation, captures, folder);
     }
   }

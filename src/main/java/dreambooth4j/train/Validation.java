@@ -168,8 +168,7 @@ final class Validation {
         PictureSizes sizes = PictureSizes.of(row.view(), ImageReader.size(row.file));
         told = told.with(Conditioning.SIZES, PictureSizes.tensor(arena, List.of(sizes)));
       }
-      Conditioning<Tensor> all =
-          Conditioning.stack(arena, Collections.nCopies(TIMESTEPS, told));
+      Conditioning<Tensor> all = Conditioning.stack(arena, Collections.nCopies(TIMESTEPS, told));
       Tensor x = arena.floats("noisy", noisy, TIMESTEPS, height, width, channels);
       Tensor at = arena.floats("timesteps", times, TIMESTEPS);
       return model

@@ -25,7 +25,8 @@ public interface Export {
    * @param output the folder that the files are to be in
    * @throws dreambooth4j.Problem when one cannot be taken, or what it is made from cannot be read
    */
-  void hand(NewFiles files, Arena arena, List<Group> groups, Map<String, String> notes, Path output);
+  void hand(
+      NewFiles files, Arena arena, List<Group> groups, Map<String, String> notes, Path output);
 
   /**
    * What there is to be used once they are written: the folder itself, or a file in it.

@@ -30,7 +30,10 @@ final class Fingerprint {
     try (TensorSource weights = opened;
         Arena arena = Arena.open("fingerprint")) {
       Map<String, String> ordered = new TreeMap<>();
-      weights.tensors().keySet().forEach(name -> ordered.put(WeightNames.ours(component, name), name));
+      weights
+          .tensors()
+          .keySet()
+          .forEach(name -> ordered.put(WeightNames.ours(component, name), name));
       ordered.forEach(
           (ours, name) -> {
             TensorInfo info = weights.info(name);

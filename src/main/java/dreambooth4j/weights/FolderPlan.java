@@ -8,7 +8,9 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** The files that are going to be there, and how much of each is written. Nothing is written here. */
+/**
+ * The files that are going to be there, and how much of each is written. Nothing is written here.
+ */
 public final class FolderPlan implements NewFiles {
   private final Map<Path, Long> bytes = new LinkedHashMap<>();
 

@@ -60,7 +60,9 @@ public final class LoraConversion implements AutoCloseable {
         "%s: it is a LoRA of none of the published models, %s. Give the model that it is for, as a diffusers folder, by --model_config. As one of %s it is refused so: %s"
             .formatted(
                 lora,
-                models.stream().map(each -> each.path().toString()).collect(Collectors.joining(", ")),
+                models.stream()
+                    .map(each -> each.path().toString())
+                    .collect(Collectors.joining(", ")),
                 ordered.get(0).path(),
                 problems.get(0).getMessage()));
   }
@@ -91,8 +93,8 @@ public final class LoraConversion implements AutoCloseable {
    * Writes it, whole or not at all.
    *
    * @param type of the factors; null for what they are held in
-   * @throws Problem when something is there, a factor has no name in this naming, or the file cannot
-   *     be written
+   * @throws Problem when something is there, a factor has no name in this naming, or the file
+   *     cannot be written
    */
   public void write(Path output, LoraNaming naming, @Nullable DType type) {
     LoraContents contents = new LoraContents();
@@ -105,11 +107,7 @@ public final class LoraConversion implements AutoCloseable {
         Arena arena = Arena.open("convert")) {
       SafetensorsWriter writer =
           naming.writer(
-              contents,
-              new LoraNames(layers),
-              type == null ? file.type() : type,
-              metadata,
-              arena);
+              contents, new LoraNames(layers), type == null ? file.type() : type, metadata, arena);
       files.add(output, writer.body(arena));
       files.commit();
     }

@@ -59,8 +59,7 @@ final class LoraNames {
 
   /** The layer that a file calls so; null if this model has none. */
   @Nullable Layer layer(String spelling) {
-    return bySpelling.get(
-        spelling.startsWith(PEFT) ? spelling.substring(PEFT.length()) : spelling);
+    return bySpelling.get(spelling.startsWith(PEFT) ? spelling.substring(PEFT.length()) : spelling);
   }
 
   /** The spelling of kohya's scripts, which ComfyUI, A1111, Forge and InvokeAI read. */

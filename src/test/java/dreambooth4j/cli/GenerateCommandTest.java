@@ -114,7 +114,7 @@ class GenerateCommandTest {
     byte[] pixels = new byte[3 * image.getWidth() * image.getHeight()];
     for (int i = 0; i < pixels.length; i++) {
       int rgb = image.getRGB(i / 3 % image.getWidth(), i / 3 / image.getWidth());
-      pixels[i] = (byte) (rgb >> 8 * (i % 3));
+      pixels[i] = (byte) (rgb >> (8 * (i % 3)));
     }
     return pixels;
   }

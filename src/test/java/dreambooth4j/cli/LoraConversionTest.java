@@ -202,7 +202,9 @@ class LoraConversionTest {
           .isEqualTo(List.of(1L, 1280L, 1L, 1L));
       assertThat(all.values()).allMatch(info -> info.dtype() == DType.BF16);
     }
-    assertThat(notes(diffusers)).containsEntry("a", "b").containsEntry("ss_base_model_version", "sd_v1");
+    assertThat(notes(diffusers))
+        .containsEntry("a", "b")
+        .containsEntry("ss_base_model_version", "sd_v1");
     assertThat(content(converted(diffusers, "back.safetensors"))).isEqualTo(content(lora));
   }
 
@@ -269,6 +271,7 @@ class LoraConversionTest {
         2,
         convert(GOLDENS.resolve("sd1/model"), "out.safetensors", "--naming=kohya"),
         "--naming is for LoRA files");
-    refused(2, convert(TINY_SDXL, "out", "--prediction_type=x"), "epsilon or v_prediction, found x");
+    refused(
+        2, convert(TINY_SDXL, "out", "--prediction_type=x"), "epsilon or v_prediction, found x");
   }
 }

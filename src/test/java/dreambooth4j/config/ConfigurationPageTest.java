@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -87,8 +88,8 @@ class ConfigurationPageTest {
   }
 
   /** What becomes of keys, in both columns, and the keys. */
-  private static Map<String, TreeSet<String>> foreign() {
-    Map<String, TreeSet<String>> groups = new LinkedHashMap<>();
+  private static Map<String, Set<String>> foreign() {
+    Map<String, Set<String>> groups = new LinkedHashMap<>();
     for (ForeignKey.Kind kind : ForeignKey.Kind.values()) {
       for (String name : new TreeSet<>(ForeignKeys.names())) {
         ForeignKey key = ForeignKeys.get(name, false);

@@ -76,8 +76,7 @@ class AnchorTest {
 
   private static Optimizer optimizer(Arena run, String name, Parameters group, Anchor anchor) {
     UpdateRule rule =
-        UpdateRules.named(
-            name, new UpdateRule.Constants(BETA1, BETA2, EPSILON, DECAY, ARGUMENTS));
+        UpdateRules.named(name, new UpdateRule.Constants(BETA1, BETA2, EPSILON, DECAY, ARGUMENTS));
     return new PlainOptimizer(
         run,
         rule,

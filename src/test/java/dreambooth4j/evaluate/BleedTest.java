@@ -85,7 +85,8 @@ class BleedTest {
       BleedResult.Drawn drawn = Objects.requireNonNull(row.pictures());
       assertThat(drawn.towards().value()).as(prompt).isCloseTo(1, within(1e-9));
       assertThat(drawn.trained().get(0).rgb())
-          .isEqualTo(Objects.requireNonNull(result.rows().get(0).pictures()).trained().get(0).rgb());
+          .isEqualTo(
+              Objects.requireNonNull(result.rows().get(0).pictures()).trained().get(0).rgb());
     }
     assertThat(result.mean(Probe.Kind.CONTROL)).isEqualTo(1);
   }

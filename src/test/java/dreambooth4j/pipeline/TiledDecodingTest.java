@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dreambooth4j.data.Bucket;
 import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;

@@ -39,7 +39,7 @@ class MetricsFuzzTest {
   private static void check(Path file) {
     new MetricsFile(file, DONE).close();
     try {
-      for (String line : Files.readString(file, StandardCharsets.ISO_8859_1).split("\n")) {
+      for (String line : Files.readString(file, StandardCharsets.ISO_8859_1).split("\n", -1)) {
         if (!line.isEmpty()) {
           assertThat(new ObjectMapper().readTree(line).path("step").asInt())
               .isLessThanOrEqualTo(DONE);

@@ -44,7 +44,12 @@ class AnchoredRunTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"anchor_dtype=fp32", "anchor_dtype=fp16", "fused_backward_pass=true max_grad_norm=0"})
+  @ValueSource(
+      strings = {
+        "anchor_dtype=fp32",
+        "anchor_dtype=fp16",
+        "fused_backward_pass=true max_grad_norm=0"
+      })
   void shouldStayNearerToTheBaseModelAndGoOnExactly(String options) {
     double free;
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {

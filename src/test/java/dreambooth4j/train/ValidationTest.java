@@ -78,7 +78,8 @@ class ValidationTest {
     tiny.with("seed", 7);
     Path other = folder.resolve("other");
     run(other);
-    assertThat(column(other, "validation_loss").get(0)).isEqualTo(losses.get(0)); // whatever the seed
+    assertThat(column(other, "validation_loss").get(0))
+        .isEqualTo(losses.get(0)); // whatever the seed
     assertThat(column(other, "validation_loss").get(6)).isNotEqualTo(losses.get(6));
   }
 
@@ -113,8 +114,7 @@ class ValidationTest {
 
     Map<Integer, Double> losses = column(output, "validation_loss");
     losses.remove(0);
-    int best =
-        losses.entrySet().stream().min(Map.Entry.comparingByValue()).orElseThrow().getKey();
+    int best = losses.entrySet().stream().min(Map.Entry.comparingByValue()).orElseThrow().getKey();
     int last = column(output, "loss").keySet().stream().max(Integer::compare).orElseThrow();
     assertThat(last).as("%s", losses).isEqualTo(best + 1).isLessThan(40);
     assertThat(Sha256.of(output.resolve("model-best").resolve(UNET)))

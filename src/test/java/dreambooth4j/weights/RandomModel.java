@@ -50,9 +50,7 @@ public final class RandomModel {
           }
         }
       }
-      changes.add(
-          output.resolve(ModelFolder.INDEX),
-          StagedFiles.Body.of(SingleFile.json(index)));
+      changes.add(output.resolve(ModelFolder.INDEX), StagedFiles.Body.of(SingleFile.json(index)));
       changes.commit();
     }
   }

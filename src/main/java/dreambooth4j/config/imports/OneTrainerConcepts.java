@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** The concepts and samples of a OneTrainer configuration. */
 final class OneTrainerConcepts {
@@ -67,7 +68,8 @@ final class OneTrainerConcepts {
   }
 
   /** How a concept's key is converted; its keys that are kept hold for the concept or the run. */
-  private Converter converter(String name, Map<String, String> keys, Map<String, String> made) {
+  private @Nullable Converter converter(
+      String name, Map<String, String> keys, Map<String, String> made) {
     return switch (name.replaceFirst("concepts\\.(image\\.|text\\.)?", "")) {
       case "path" -> value -> put(made, "instance_data_dir", draft.path(value).toString());
       case "loss_weight" -> value -> put(made, "loss_weight", value);

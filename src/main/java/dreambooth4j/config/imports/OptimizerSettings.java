@@ -46,19 +46,21 @@ final class OptimizerSettings {
   static String argument(Draft draft, String name, String value) throws NotPossible {
     String plain = value.replaceAll("[()\\s]", "").toLowerCase(Locale.ROOT);
     switch (name) {
-      case "betas":
+      case "betas" -> {
         String[] betas = plain.split(",", -1);
         String first = draft.put("adam_beta1", betas[0]);
         return betas.length < 2 ? first : first + ", " + draft.put("adam_beta2", betas[1]);
-      case "weight_decay":
+      }
+      case "weight_decay" -> {
         return draft.put("adam_weight_decay", plain);
-      case "eps":
+      }
+      case "eps" -> {
         return draft.put("adam_epsilon", plain);
-      case "decouple":
-      case "fused":
-      case "foreach":
+      }
+      case "decouple", "fused", "foreach" -> {
         return "it is so here in any case";
-      default:
+      }
+      default -> {
         OptimizerName rule = chosen(draft);
         if (!rule.arguments().contains(name)) {
           throw new NotPossible(
@@ -70,6 +72,7 @@ final class OptimizerSettings {
                           : ", or take one of " + String.join(", ", rule.arguments())));
         }
         return addArgument(draft, name, plain);
+      }
     }
   }
 

@@ -42,7 +42,9 @@ public record AddProduct(int stride, int padding, double scale) {
         "add_product",
         () ->
             z.handle()
-                .add_(product(tape.arena(), z, x, weight).view(z.value().shape()), new Scalar(scale)));
+                .add_(
+                    product(tape.arena(), z, x, weight).view(z.value().shape()),
+                    new Scalar(scale)));
     return tape.record(
         "add_product",
         z.value().retain(),

@@ -19,16 +19,18 @@ class ImportFuzzTest {
             "[[datasets]]\n[[datasets.subsets]]\nimage_dir = \"a\\u0000b\"\nnum_repeats = []",
             "[[datasets]]\n[[datasets.subsets]]\nimage_dir = \"a\\u0000b\"",
             "[a]\nnetwork_module = \"networks.lora\"\nnetwork_args = [\"conv_dim\"]",
-            "A=1 \n"
-                + "python x\\y.py --seed $A --network_args a=b --lr_warmup_steps 1e999 \\\n"
-                + " --wibble",
+            """
+            A=1\s
+            python x\\y.py --seed $A --network_args a=b --lr_warmup_steps 1e999 \\
+             --wibble""",
             "{\"training_method\": {}, \"unet\": [], \"concepts\": [1, {\"text\": 3}], \"epochs\":"
                 + " 0}",
-            "[a]\n"
-                + "unet_lr = 1e-4\n"
-                + "learning_rate = \"x\"\n"
-                + "resolution = -8\n"
-                + "network_module = \"networks.lora\"",
+            """
+            [a]
+            unet_lr = 1e-4
+            learning_rate = "x"
+            resolution = -8
+            network_module = "networks.lora\"""",
             "{\"epochs\": [1, 2",
             "{\"epochs\": 1.5, \"concepts\": [{}], \"optimizer\": {\"optimizer\": 3}}",
             "{\"samples\": [{}], \"text_encoder\": {\"stop_training_after\": 3}, \"epochs\":"

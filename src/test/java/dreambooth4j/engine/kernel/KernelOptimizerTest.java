@@ -92,7 +92,7 @@ class KernelOptimizerTest {
                                 Stream.concat(Stream.of(name), Stream.of(row)).toArray())));
   }
 
-  private static Object[] row(Object... values) {
+  private static @Nullable Object[] row(@Nullable Object... values) {
     return values;
   }
 

@@ -207,8 +207,7 @@ public final class OpCases {
                         given.get(1)),
             given ->
                 plain(given.get(0), given.get(2), stride, padding)
-                    .add(
-                        plain(given.get(0), given.get(1), stride, padding).mul(new Scalar(0.7))),
+                    .add(plain(given.get(0), given.get(1), stride, padding).mul(new Scalar(0.7))),
             x,
             weight)
         .with(layer);
@@ -264,10 +263,7 @@ public final class OpCases {
   private static Tensor inMemory(Tensor matrix, long... shape) {
     return shape.length == 2
         ? matrix
-        : matrix
-            .reshape(shape[0], shape[3], shape[1], shape[2])
-            .permute(0, 2, 3, 1)
-            .contiguous();
+        : matrix.reshape(shape[0], shape[3], shape[1], shape[2]).permute(0, 2, 3, 1).contiguous();
   }
 
   /**
@@ -288,8 +284,7 @@ public final class OpCases {
         OpCase.of(
             LokrWeight.class,
             "%s and %s of %s"
-                .formatted(
-                    Arrays.toString(matrix), Arrays.toString(small), Arrays.toString(shape)),
+                .formatted(Arrays.toString(matrix), Arrays.toString(small), Arrays.toString(shape)),
             (t, given, p) -> LokrWeight.apply(t, p.get(0), p.subList(1, p.size()), shape),
             p -> {
               Tensor left = p.get(0);
@@ -298,7 +293,8 @@ public final class OpCases {
                   product ? inMemory(p.get(1).mm(p.get(2)), whole) : p.get(1));
             });
     return product
-        ? made.with(matrix, small, new long[] {small[1], dreambooth4j.engine.Tensor.count(whole) / rows})
+        ? made.with(
+            matrix, small, new long[] {small[1], dreambooth4j.engine.Tensor.count(whole) / rows})
         : made.with(matrix, small);
   }
 
