@@ -119,7 +119,7 @@ class SingleFileRunTest {
     Files.writeString(single(), "mine");
     Ran ran = Ran.of(tiny.arguments("train", "--save_model_as=safetensors"));
     assertThat(ran.exitCode()).isEqualTo(2);
-    assertThat(ran.err()).contains("holds a model that no run of train left there");
+    assertThat(ran.err()).contains("holds out.safetensors, which no run of train left there");
     assertThat(single()).hasContent("mine");
   }
 }

@@ -57,6 +57,7 @@ class TrainCommandTest {
     assertThat(names(output))
         .containsExactly(
             ".lock",
+            ".model.json",
             "cache",
             "class_images",
             "class_images.html",
