@@ -8,7 +8,6 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** Trains a small base model from nothing. */
@@ -34,12 +33,7 @@ import picocli.CommandLine.Spec;
 final class BakeCommand implements Callable<Integer> {
   @Mixin private final ConfigArguments arguments = new ConfigArguments();
 
-  @Option(
-      names = "--force",
-      description =
-          "Begin even if the run needs more memory by its plan than there is; the operating system"
-              + " may kill it halfway.")
-  boolean force;
+  @Mixin private final Force force = new Force();
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec
@@ -49,7 +43,7 @@ final class BakeCommand implements Callable<Integer> {
   public Integer call() {
     ConfigReader.Reading reading = arguments.reading();
     requireBakes(reading.config());
-    return ReportedRun.run(spec, reading, Origin.UNTRAINED, force);
+    return ReportedRun.run(spec, reading, Origin.UNTRAINED, force.given());
   }
 
   /** What was meant for a subject would not do here what its name says. */

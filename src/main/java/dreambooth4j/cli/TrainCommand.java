@@ -49,12 +49,7 @@ final class TrainCommand implements Callable<Integer> {
               + " run will need on the CPU and on a GPU; load and write nothing.")
   boolean dryRun;
 
-  @Option(
-      names = "--force",
-      description =
-          "Begin even if the run needs more memory by its plan than there is; the operating system"
-              + " may kill it halfway.")
-  boolean force;
+  @Mixin private final Force force = new Force();
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
   @Spec
@@ -78,6 +73,6 @@ final class TrainCommand implements Callable<Integer> {
       }
       return 0;
     }
-    return ReportedRun.run(spec, reading, Origin.BASE_MODEL, force);
+    return ReportedRun.run(spec, reading, Origin.BASE_MODEL, force.given());
   }
 }

@@ -19,10 +19,7 @@ final class DeisSampler implements Sampler {
   DeisSampler(SchedulerConfig config) {
     SigmaPath.refuseOthers(config);
     config.refuse("rescale_betas_zero_snr");
-    this.order = config.integer("solver_order", 2);
-    if (order != 1 && order != 2) {
-      throw config.unsupported("solver_order");
-    }
+    this.order = SigmaPath.order(config);
     this.config = config;
     this.schedule = NoiseSchedule.of(config);
   }

@@ -24,10 +24,7 @@ final class DpmSingleStepSampler implements Sampler {
   DpmSingleStepSampler(SchedulerConfig config) {
     SigmaPath.refuseOthers(config);
     this.heun = config.text("solver_type", "midpoint").equals("heun");
-    this.order = config.integer("solver_order", 2);
-    if (order != 1 && order != 2) {
-      throw config.unsupported("solver_order");
-    }
+    this.order = SigmaPath.order(config);
     this.config = config;
     this.schedule = NoiseSchedule.of(config);
   }

@@ -45,10 +45,7 @@ final class DpmSolverSampler implements Sampler {
           case "heun" -> true;
           default -> throw config.unsupported("solver_type");
         };
-    this.order = config.integer("solver_order", 2);
-    if (order != 1 && order != 2) {
-      throw config.unsupported("solver_order");
-    }
+    this.order = SigmaPath.order(config);
     this.config = config;
     this.schedule = NoiseSchedule.of(config);
     this.endsAtZero = SigmaPath.last(config, schedule) == 0;

@@ -97,6 +97,15 @@ final class SigmaPath {
     };
   }
 
+  /** The order of a solver; 1 and 2 are built. */
+  static int order(SchedulerConfig config) {
+    int order = config.integer("solver_order", 2);
+    if (order != 1 && order != 2) {
+      throw config.unsupported("solver_order");
+    }
+    return order;
+  }
+
   /** Refuses the ways of choosing levels that no kind here knows. */
   static void refuseOthers(SchedulerConfig config) {
     for (String key :

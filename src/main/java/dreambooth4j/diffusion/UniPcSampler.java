@@ -42,10 +42,7 @@ final class UniPcSampler implements Sampler {
           case "bh2", "midpoint", "heun", "logrho" -> false;
           default -> throw config.unsupported("solver_type");
         };
-    this.order = config.integer("solver_order", 2);
-    if (order != 1 && order != 2) {
-      throw config.unsupported("solver_order");
-    }
+    this.order = SigmaPath.order(config);
     this.config = config;
     this.schedule = NoiseSchedule.of(config);
     this.lowerOrderFinal = config.flag("lower_order_final", true);

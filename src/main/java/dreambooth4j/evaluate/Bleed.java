@@ -45,12 +45,7 @@ public final class Bleed {
       int steps,
       double guidance,
       @Nullable Bucket size,
-      Device device) {
-    /** What a run says of itself at its end: few prompts, and no pictures. */
-    public static Options cheap(long seed, @Nullable Bucket size, Device device) {
-      return new Options(seed, 2, 2, 0, 1, 1, size, device);
-    }
-  }
+      Device device) {}
 
   private final ModelSource base;
   private final ModelSource trained;

@@ -78,10 +78,7 @@ public record Subject(
    * @param neighbours of the class
    * @param controls prompts without relation
    */
-  public record Extent(int words, int neighbours, int controls) {
-    /** What a run says of itself at its end. */
-    public static final Extent CHEAP = new Extent(2, 0, 3);
-  }
+  public record Extent(int words, int neighbours, int controls) {}
 
   /** The subject of a concept: its token in the prompt that stands around it, without a caption. */
   public static Subject of(Concept concept, List<String> asked) {

@@ -8,7 +8,6 @@ import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.evaluate.BleedResult;
 import dreambooth4j.evaluate.Interval;
-import dreambooth4j.evaluate.Probe;
 import dreambooth4j.weights.StagedFiles;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -18,7 +17,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** What a training changed, as a table, one line, JSON and a sheet of pictures. */
@@ -94,29 +92,6 @@ public final class BleedFiles {
         : line(
             " %6.2f %7.2g %7.2g",
             pictures.towards().value(), pictures.variety(), pictures.varietyBefore());
-  }
-
-  /** What a run says of itself at its end. */
-  public static String summary(BleedResult result) {
-    List<String> parts = new ArrayList<>();
-    for (BleedResult.Row row : result.rows()) {
-      if (row.probe().kind() == Probe.Kind.CLASS) {
-        parts.add(line("class '%s' %.2f", Printable.line(row.probe().prompt()), value(row)));
-      }
-    }
-    Stream.of(Probe.Kind.FREQUENT, Probe.Kind.RARE)
-        .flatMap(kind -> result.rows().stream().filter(row -> row.probe().kind() == kind))
-        .forEach(
-            row -> parts.add(line("'%s' %.2f", Printable.line(row.probe().prompt()), value(row))));
-    Double controls = result.mean(Probe.Kind.CONTROL);
-    if (controls != null) {
-      parts.add(line("unrelated prompts %.2f", controls));
-    }
-    return "Bleed (0 untouched, 1 the subject): " + String.join(", ", parts);
-  }
-
-  private static double value(BleedResult.Row row) {
-    return row.bleed().value();
   }
 
   private static String shown(Interval of) {

@@ -4,6 +4,7 @@ import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigWriter;
+import dreambooth4j.weights.FileLocks;
 import dreambooth4j.weights.FolderChanges;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.ModelWriter;
@@ -11,8 +12,6 @@ import dreambooth4j.weights.SavedModel;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
@@ -181,24 +180,13 @@ final class OutputFolder implements AutoCloseable {
     Path file = path.resolve(".lock");
     requireFileOrNothing(file);
     FileChannel lock = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-    if (!isOurs(lock)) {
+    if (!FileLocks.isOurs(lock)) {
       lock.close();
       throw Problem.usage(
           "another run writes to output_dir %s: wait for its end, or give another output_dir"
               .formatted(path));
     }
     return lock;
-  }
-
-  private static boolean isOurs(FileChannel channel) {
-    try {
-      FileLock lock = channel.tryLock();
-      return lock != null;
-    } catch (OverlappingFileLockException e) {
-      return false;
-    } catch (IOException e) {
-      return true; // a file system without locks: nobody can be asked
-    }
   }
 
   /** Finishes the changes and removes the parts of files that killed runs left, and the cache's. */

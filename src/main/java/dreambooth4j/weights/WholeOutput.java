@@ -5,8 +5,6 @@ import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -147,7 +145,7 @@ public final class WholeOutput implements NewFiles, AutoCloseable {
             makes
                 ? FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)
                 : FileChannel.open(file, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS);
-        if (!isOurs(channel)) {
+        if (!FileLocks.isOurs(channel)) {
           channel.close();
           return null;
         }
@@ -161,17 +159,6 @@ public final class WholeOutput implements NewFiles, AutoCloseable {
       if (!makes) {
         return null;
       }
-    }
-  }
-
-  private static boolean isOurs(FileChannel channel) {
-    try {
-      FileLock lock = channel.tryLock();
-      return lock != null;
-    } catch (OverlappingFileLockException e) {
-      return false;
-    } catch (IOException e) {
-      return true; // a file system without locks: nobody can be asked
     }
   }
 

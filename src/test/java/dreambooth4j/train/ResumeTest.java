@@ -124,7 +124,10 @@ class ResumeTest {
     assertThat(names(output, ".")).containsExactly(".lock", ".model.json");
   }
 
-  /** Whoever goes back does not take samples and models of the other steps for the new ones'. */
+  /**
+   * A run that resumes from an older checkpoint does not take samples and models of the other steps
+   * for the new ones'.
+   */
   @Test
   void shouldSetAsideSamplesAndModelsOfTheStepsThatItWentBackBehind() throws IOException {
     earlier.with("save_model_every", 3).with("validation_steps", 1).with("n_save_sample", 1);

@@ -8,25 +8,20 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The keys of a run of kohya's sd-scripts, which are converted; those of concepts are elsewhere.
  */
-final class KohyaImport {
+final class KohyaImport extends RunImport {
   /** What its scripts train where nobody says how long. */
   private static final int DEFAULT_STEPS = 1600;
 
-  private final Draft draft;
-  private final Map<String, String> given;
   private final boolean hasClassImages;
   private final boolean lora;
   private final String script;
-  private final Map<String, Converter> converters = new HashMap<>();
 
   /**
    * An import of these keys.
@@ -35,8 +30,7 @@ final class KohyaImport {
    * @param hasClassImages whether a folder of regularisation pictures is given
    */
   KohyaImport(Draft draft, Map<String, String> given, String script, boolean hasClassImages) {
-    this.draft = draft;
-    this.given = given;
+    super(draft, given);
     this.script = script;
     this.hasClassImages = hasClassImages || given.containsKey("reg_data_dir");
     this.lora = given.containsKey("network_module") || script.endsWith("train_network.py");
@@ -47,29 +41,8 @@ final class KohyaImport {
 
   /** Takes every key, and adds the scripts' defaults where they are not ours. */
   void run() {
-    // What others are read by comes first.
-    for (String first : new String[] {"network_module", "optimizer_type"}) {
-      if (given.containsKey(first)) {
-        take(first);
-      }
-    }
-    given.keySet().stream()
-        .filter(name -> !name.equals("network_module") && !name.equals("optimizer_type"))
-        .forEach(this::take);
+    takeAll(List.of("network_module", "optimizer_type"));
     addDefaults();
-  }
-
-  /** How a key of the run is converted; null if it is not. */
-  @Nullable Converter converter(String name) {
-    return converters.get(name);
-  }
-
-  private void take(String name) {
-    draft.take("", name, value(name), converters.get(name));
-  }
-
-  private String value(String name) {
-    return given.getOrDefault(name, "");
   }
 
   private boolean on(String name) {
@@ -332,18 +305,6 @@ final class KohyaImport {
       return SamplePrompt.convert(draft, first);
     } catch (IOException e) {
       throw new NotPossible(path + " cannot be read: set save_sample_prompt to a prompt");
-    }
-  }
-
-  private static int whole(String text) throws NotPossible {
-    return (int) number(text);
-  }
-
-  private static double number(String text) throws NotPossible {
-    try {
-      return Double.parseDouble(text.strip());
-    } catch (NumberFormatException e) {
-      throw new NotPossible("it is no number: set it by hand");
     }
   }
 

@@ -1,9 +1,7 @@
 package dreambooth4j.config.imports;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dreambooth4j.config.imports.Draft.Converter;
 import dreambooth4j.config.imports.Draft.NotPossible;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -11,7 +9,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** A preset or a whole configuration of OneTrainer. */
-final class OneTrainerImport {
+final class OneTrainerImport extends RunImport {
   private static final Map<String, String> TYPES =
       Map.of("FLOAT_32", "fp32", "TFLOAT_32", "fp32", "FLOAT_16", "fp16", "BFLOAT_16", "bf16");
 
@@ -26,13 +24,10 @@ final class OneTrainerImport {
   private static final List<String> LOSSES =
       List.of("mse_strength", "mae_strength", "log_cosh_strength", "huber_strength");
 
-  private final Draft draft;
-  private final Map<String, String> given = new LinkedHashMap<>();
   private final boolean lora;
-  private final Map<String, Converter> converters = new HashMap<>();
 
   OneTrainerImport(Draft draft, JsonNode root) {
-    this.draft = draft;
+    super(draft, new LinkedHashMap<>());
     flatten("", root);
     lora = value("training_method").equals("LORA");
     addModel();
@@ -59,24 +54,8 @@ final class OneTrainerImport {
 
   /** Takes every key, and adds OneTrainer's defaults where they are not ours. */
   void run() {
-    // What others are read by, or take the place of, comes first.
-    List<String> first = List.of("optimizer.optimizer", "learning_rate");
-    first.stream().filter(given::containsKey).forEach(this::take);
-    given.keySet().stream().filter(name -> !first.contains(name)).forEach(this::take);
+    takeAll(List.of("optimizer.optimizer", "learning_rate"));
     addDefaults();
-  }
-
-  /** How a key is converted; null if it is not. */
-  @Nullable Converter converter(String name) {
-    return converters.get(name);
-  }
-
-  private void take(String name) {
-    draft.take("", name, value(name), converters.get(name));
-  }
-
-  private String value(String name) {
-    return given.getOrDefault(name, "");
   }
 
   private boolean on(String name) {
@@ -368,18 +347,6 @@ final class OneTrainerImport {
           "there is no such thing here: choose one of " + String.join(", ", names.keySet()));
     }
     return here;
-  }
-
-  private static int whole(String text) throws NotPossible {
-    return (int) number(text);
-  }
-
-  private static double number(String text) throws NotPossible {
-    try {
-      return Double.parseDouble(text);
-    } catch (NumberFormatException e) {
-      throw new NotPossible("it is no number: set it by hand");
-    }
   }
 
   private void addDefaults() {
