@@ -44,6 +44,7 @@ class RoomsTest {
           "report",
           "web",
           "page",
+          "events",
           "evaluate",
           "verify",
           "train",

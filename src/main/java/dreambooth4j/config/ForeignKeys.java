@@ -101,8 +101,7 @@ public final class ForeignKeys {
         "push_to_hub",
         "hub_token",
         "hub_model_id",
-        "logging_dir",
-        "report_to");
+        "logging_dir");
     put(
         WITHOUT_EFFECT_THERE,
         "ema_predict=false",

@@ -1,13 +1,34 @@
 package dreambooth4j.config;
 
+import java.util.Locale;
+
 /**
  * How a run shows itself while it goes.
  *
  * @param monitor whether its page is served
  * @param monitorPort on this port; 0 takes any that is free
+ * @param reportTo which other program's files are written too
  */
-public record ReportConfig(boolean monitor, int monitorPort) {
+public record ReportConfig(boolean monitor, int monitorPort, Tracker reportTo) {
+  /** Programs that show runs. */
+  public enum Tracker {
+    /** TensorBoard, by its event files. */
+    TENSORBOARD,
+    /** All that there are. */
+    ALL,
+    /** None. */
+    NONE;
+
+    /** The name in configuration files. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
   static final Section<ReportConfig> KEYS = new Section<>(Key.Group.OUTPUT);
+
+  private static final ValueType<Tracker> TRACKERS = ValueType.oneOf(Tracker.class);
 
   private static final int LAST_PORT = 65_535;
 
@@ -25,7 +46,28 @@ public record ReportConfig(boolean monitor, int monitorPort) {
               "Port of 127.0.0.1 that monitor serves on, so that a tunnel can be set up for it; 0"
                   + " takes any that is free.");
 
+  static final Key<ReportConfig, Tracker> REPORT_TO =
+      KEYS.key(
+              "report_to",
+              new ValueType<>(
+                  TRACKERS.allowed()
+                      + " (nothing is sent to W&B or another service: write TensorBoard's files,"
+                      + " and `wandb sync --sync-tensorboard OUTPUT_DIR/logs` sends them)",
+                  TRACKERS.parser(),
+                  TRACKERS.kind()),
+              ReportConfig::reportTo)
+          .standard(Tracker.NONE)
+          .help(
+              "Also write the run's numbers, samples and configuration as TensorBoard's event"
+                  + " files in output_dir/logs: tensorboard (or all) does, none does not. Shown by:"
+                  + " tensorboard --logdir OUTPUT_DIR.");
+
   static ReportConfig of(Values run) {
-    return new ReportConfig(run.get(MONITOR), run.get(MONITOR_PORT));
+    return new ReportConfig(run.get(MONITOR), run.get(MONITOR_PORT), run.get(REPORT_TO));
+  }
+
+  /** Whether TensorBoard's event files are written. */
+  public boolean tensorboard() {
+    return reportTo != Tracker.NONE;
   }
 }

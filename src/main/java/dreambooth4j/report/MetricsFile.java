@@ -108,9 +108,10 @@ public final class MetricsFile implements AutoCloseable {
    * Appends a step.
    *
    * @param memory what is held after it
+   * @return its numbers by name, that of the step left out
    * @throws Problem when it cannot be written; nothing of it stays in the file
    */
-  public void add(Trainer.StepReport report, Memory memory) {
+  public Map<String, Double> add(Trainer.StepReport report, Memory memory) {
     Map<String, @Nullable Object> line = new LinkedHashMap<>();
     line.put("step", report.step());
     line.put("epoch", report.epoch());
@@ -134,31 +135,40 @@ public final class MetricsFile implements AutoCloseable {
       line.put("tensor_bytes", memory.tensors());
     }
     line.put("time", Instant.now().truncatedTo(ChronoUnit.MILLIS).toString());
-    append(line);
+    return append(line);
   }
 
   /**
    * Appends the losses on held-out pictures, a line of their own of the step after which they were
    * measured.
    *
+   * @return as the other
    * @throws Problem as the other
    */
-  public void add(int step, RunListener.Validated losses) {
+  public Map<String, Double> add(int step, RunListener.Validated losses) {
     Map<String, @Nullable Object> line = new LinkedHashMap<>();
     line.put("step", step);
     line.put("validation_loss", losses.instance());
     if (losses.prior() != null) {
       line.put("validation_prior_loss", losses.prior());
     }
-    append(line);
+    return append(line);
   }
 
-  private void append(Map<String, @Nullable Object> line) {
+  private Map<String, Double> append(Map<String, @Nullable Object> line) {
     try {
       append(JSON.writeValueAsString(line) + "\n");
     } catch (IOException e) {
       throw unwritable(e);
     }
+    Map<String, Double> numbers = new LinkedHashMap<>();
+    line.forEach(
+        (name, value) -> {
+          if (value instanceof Number number && !name.equals("step")) {
+            numbers.put(name, number.doubleValue());
+          }
+        });
+    return numbers;
   }
 
   private void append(String line) throws IOException {

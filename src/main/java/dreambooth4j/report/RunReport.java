@@ -2,6 +2,7 @@ package dreambooth4j.report;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.config.Setting;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Device;
@@ -19,9 +20,12 @@ import dreambooth4j.web.ReviewFile;
 import dreambooth4j.weights.StagedFiles;
 import java.io.PrintStream;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.OptionalLong;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -52,6 +56,8 @@ public final class RunReport implements RunListener, AutoCloseable {
   private RunRecord.State state = RunRecord.State.FAILED;
   private String ending = "";
   private @Nullable LivePage live;
+  private @Nullable RunEvents events;
+  private String configuration = "";
   private LongSupplier tensorBytes = () -> 0;
   private OptionalLong memoryHeld = OptionalLong.empty();
   private long memoryAsked;
@@ -146,6 +152,10 @@ public final class RunReport implements RunListener, AutoCloseable {
   @Override
   public void planned(Config config, List<Concept> concepts, ClassImagePlan plan) {
     encoding = TextEncoding.of(config.model());
+    if (config.report().tensorboard()) {
+      events = new RunEvents(output, this::warning);
+      configuration = ConfigWriter.toYaml(config);
+    }
     Concept main = concepts.get(0);
     String asked = main.config().samples().prompt();
     String prompt = asked.isEmpty() ? main.pictures().get(0).instancePrompt() : asked;
@@ -258,6 +268,9 @@ public final class RunReport implements RunListener, AutoCloseable {
     keepingMetrics(
         () -> metrics = new MetricsFile(output.resolve("metrics.jsonl"), beginning.done()));
     tensorBytes = beginning.tensorBytes();
+    if (events != null) {
+      events.begin(beginning.done(), configuration);
+    }
     keepingPage(
         () -> {
           recorder.begin(outcome.name(), beginning, forecast, memoryBefore);
@@ -290,10 +303,7 @@ public final class RunReport implements RunListener, AutoCloseable {
           "step %d is skipped: with the loss scale %s its fp16 gradients are not finite",
           report.step(), scale);
     }
-    MetricsFile file = metrics;
-    if (file != null) {
-      keepingMetrics(() -> file.add(report, memory()));
-    }
+    measured(report.step(), file -> file.add(report, memory()));
     if (progress != null) {
       progress.step(report);
     }
@@ -308,6 +318,20 @@ public final class RunReport implements RunListener, AutoCloseable {
       memoryAsked = now;
     }
     return new MetricsFile.Memory(memoryHeld, tensorBytes.getAsLong());
+  }
+
+  /** Numbers of a step, for the metrics and for who else is told. */
+  private void measured(int step, Function<MetricsFile, Map<String, Double>> line) {
+    MetricsFile file = metrics;
+    if (file != null) {
+      keepingMetrics(
+          () -> {
+            Map<String, Double> numbers = line.apply(file);
+            if (events != null) {
+              events.step(step, numbers);
+            }
+          });
+    }
   }
 
   /** A full disk costs the lines that do not fit, or the file, never the run. */
@@ -330,6 +354,7 @@ public final class RunReport implements RunListener, AutoCloseable {
 
   @Override
   public void sampled(int step, List<SamplePictures.Sample> samples) {
+    Map<String, byte[]> sheets = new LinkedHashMap<>();
     try (StagedFiles files = new StagedFiles()) {
       for (SamplePictures.Sample sample : samples) {
         PictureParameters how =
@@ -341,11 +366,15 @@ public final class RunReport implements RunListener, AutoCloseable {
                 String.valueOf(output.getFileName()),
                 List.of(),
                 step);
-        files.add(
-            SamplePictures.file(output, step, sample.name()),
-            PictureFiles.sheet(sample.pictures(), how));
+        byte[] sheet = PictureFiles.sheet(sample.pictures(), how);
+        sheets.put(sample.name(), sheet);
+        files.add(SamplePictures.file(output, step, sample.name()), sheet);
       }
       files.commit();
+    }
+    if (events != null) {
+      RunEvents to = events;
+      sheets.forEach((name, sheet) -> to.sample(step, name, sheet));
     }
     outcome = outcome.withSamples();
   }
@@ -358,10 +387,7 @@ public final class RunReport implements RunListener, AutoCloseable {
         step,
         losses.instance(),
         prior == null ? "" : String.format(Locale.ROOT, ", of class images %.4f", prior));
-    MetricsFile file = metrics;
-    if (file != null) {
-      keepingMetrics(() -> file.add(step, losses));
-    }
+    measured(step, file -> file.add(step, losses));
   }
 
   @Override
@@ -404,6 +430,9 @@ public final class RunReport implements RunListener, AutoCloseable {
     endProgress();
     if (metrics != null) {
       keepingMetrics(metrics::close);
+    }
+    if (events != null) {
+      events.close();
     }
     if (peak != null) {
       say("Peak memory: tensors %s%s", ProcessMemory.shown(peak.tensorBytes()), beside(peak));

@@ -34,6 +34,7 @@ final class EarlierRun {
           Map.entry("report.html", "report-%d.html"));
 
   private static final String SAMPLES_ASIDE = "samples-%d";
+  private static final String LOGS_ASIDE = "logs-%d";
   private static final String CHECKPOINTS_ASIDE = "checkpoints-%d";
   private static final String MODELS_ASIDE = "models-%d";
   private static final String CLASS_IMAGES_ASIDE = "refreshed_class_images-%d";
@@ -79,6 +80,7 @@ final class EarlierRun {
     FILES.forEach(each -> files.put(folder.resolve(each.getKey()), each.getValue()));
     if (kept < 0) {
       moves.put(folder.resolve(SAMPLES), SAMPLES_ASIDE);
+      moves.put(folder.resolve("logs"), LOGS_ASIDE);
     }
   }
 
@@ -128,7 +130,7 @@ final class EarlierRun {
 
   private boolean isTaken(int number) {
     Stream<String> folders =
-        Stream.of(SAMPLES_ASIDE, CHECKPOINTS_ASIDE, MODELS_ASIDE, CLASS_IMAGES_ASIDE);
+        Stream.of(SAMPLES_ASIDE, LOGS_ASIDE, CHECKPOINTS_ASIDE, MODELS_ASIDE, CLASS_IMAGES_ASIDE);
     return Stream.concat(FILES.stream().map(Map.Entry::getValue), folders)
         .anyMatch(name -> Files.exists(place(name, number)));
   }

@@ -195,6 +195,7 @@ class KeysTest {
             "validate_every_n_steps",
             "save_best",
             "early_stopping_patience",
+            "report_to",
             "lora_files",
             "half_lora");
   }

@@ -326,11 +326,20 @@ class OtherTrainersTest extends ConfigFile {
                 .replace("\"noise_scheduler\": \"DDPM\"", "\"noise_scheduler\": \"DEIS\"")
                 .replace("\"txt_learning_rate\": 5e-06", "\"txt_learning_rate\": 1e-05")
                 .replace("\"epoch\": 30", "\"epoch\": 31"));
-    assertThat(ConfigReader.read(changed, Map.of("report_to", "wandb")).notes(false))
+    assertThat(ConfigReader.read(changed, Map.of("logging_dir", "here")).notes(false))
         .endsWith(
-            "read, no effect here: noise_scheduler txt_learning_rate report_to and "
+            "read, no effect here: noise_scheduler txt_learning_rate logging_dir and "
                 + (unused - 2)
                 + " more keys of the db_config.json (-v lists them)");
+  }
+
+  @Test
+  void shouldSayHowATrackerThatIsAServiceGetsARun() throws IOException {
+    assertThat(read("instance_data_dir: a").report().tensorboard()).isFalse();
+    assertThat(read("instance_data_dir: a\nreport_to: all").report().tensorboard()).isTrue();
+    assertThat(problem("instance_data_dir: a\nreport_to: wandb"))
+        .contains("report_to: found 'wandb', allowed is one of tensorboard, all, none")
+        .contains("`wandb sync --sync-tensorboard OUTPUT_DIR/logs` sends them");
   }
 
   @Test

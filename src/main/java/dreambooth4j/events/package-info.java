@@ -1,0 +1,5 @@
+/** TensorBoard's event files. */
+@NullMarked
+package dreambooth4j.events;
+
+import org.jspecify.annotations.NullMarked;
