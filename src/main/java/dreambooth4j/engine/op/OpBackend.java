@@ -97,6 +97,11 @@ public final class OpBackend implements Kernels {
     return new OpBackend(device, dry, launcher, () -> by, attention);
   }
 
+  /** As this one, with attention by these choices. */
+  OpBackend attending(AttentionChoice choice) {
+    return new OpBackend(device, dry, launcher, convolutions, () -> choice);
+  }
+
   /** The one of an arena: of an arena that was given none, the CPU's. */
   static OpBackend of(Arena arena) {
     if (arena.backend() instanceof OpBackend given) {

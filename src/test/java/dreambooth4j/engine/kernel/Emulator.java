@@ -13,7 +13,7 @@ import java.util.List;
  * Launches kernels on the CPU: {@code native/cuda/*.cu} compiled by g++ under {@code
  * native/host/emulator.h}. It takes the very launches that a GPU takes.
  */
-final class Emulator implements Launcher {
+public final class Emulator implements Launcher {
   private final boolean backwards;
 
   private static final Path FOLDER = Path.of("target", "kernels");
@@ -66,7 +66,7 @@ final class Emulator implements Launcher {
   }
 
   /** Whether there is a C++ compiler to do it with. */
-  static boolean available() {
+  public static boolean available() {
     try {
       return new ProcessBuilder("g++", "--version").start().waitFor() == 0;
     } catch (IOException e) {
