@@ -13,12 +13,11 @@ import dreambooth4j.data.Pixels;
 import dreambooth4j.evaluate.Bleed;
 import dreambooth4j.evaluate.BleedResult;
 import dreambooth4j.evaluate.Subject;
+import dreambooth4j.evaluate.Trained;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.BleedFiles;
 import dreambooth4j.report.ProgressLine;
-import dreambooth4j.weights.LoraFile;
-import dreambooth4j.weights.LoraUse;
 import dreambooth4j.weights.MergedModel;
 import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
@@ -196,12 +195,10 @@ final class BleedCommand implements Callable<Integer> {
     Concept trainedConcept = run == null ? null : concept(run);
     Subject asked = subject(trainedConcept);
     PrintWriter err = spec.commandLine().getErr();
-    ModelSource from = flags.find(base, err);
-    Path file = Main.path(trained);
-    boolean isLora = LoraFile.is(file);
-    ModelSource to = isLora ? from : flags.find(trained, err);
-    List<LoraUse> loras = isLora ? List.of(new LoraUse(file, 1)) : List.of();
-    try (MergedModel merged = MergedModel.of(to, loras)) {
+    ModelSource from =
+        ModelFlags.said(Trained.base(Main.path(base).toString(), flags.options()), err);
+    try (MergedModel merged =
+        Trained.open(from, Main.path(trained).toString(), flags.options())) {
       TextEncoding encoding =
           run == null ? TextEncoding.ofTrained(merged) : TextEncoding.of(run.model());
       List<Picture> real = trainedConcept == null ? List.of() : trainedConcept.pictures();
@@ -283,11 +280,19 @@ final class BleedCommand implements Callable<Integer> {
       List<Picture> real) {
     Subject.Extent extent = new Subject.Extent(words, 4, 6);
     List<Picture> some = real.subList(0, Math.min(MOST_INSTANCES, real.size()));
-    int total = Bleed.asked(asked.most(extent), how);
+    int most = asked.most(extent);
+    int total = Bleed.asked(most, how);
     PrintStream err = System.err; // closing the line leaves it open
     try (ProgressLine line =
         new ProgressLine(err, "bleed", total, ProgressLine.Terminal.current())) {
       Bleed bleed = new Bleed(from, to, encoding, how, done -> line.at(Math.min(done, total)));
+      String lack = bleed.lackOfRoom(most);
+      if (lack != null) {
+        throw new Problem(
+            Problem.Kind.MEMORY,
+            "the measurement was not begun: %s. Ask for smaller pictures or for fewer at once (--size, --seeds, --pictures 0)"
+                .formatted(lack));
+      }
       return bleed.measure(model -> asked.probes(model, extent), bucket -> read(some, bucket));
     }
   }

@@ -39,9 +39,14 @@ final class ModelFlags {
     return config;
   }
 
+  /** All of them. */
+  ModelOptions options() {
+    return new ModelOptions(variant, config, prediction);
+  }
+
   /** Finds a model by all of them. */
   ModelSource find(String name) {
-    return ModelSource.find(name, new ModelOptions(variant, config, prediction));
+    return ModelSource.find(name, options());
   }
 
   /** Finds a model, and says what was taken for granted of it. */
@@ -54,7 +59,8 @@ final class ModelFlags {
     return said(ModelSource.find(name, ModelOptions.variant(variant)), err);
   }
 
-  private static ModelSource said(ModelSource model, PrintWriter err) {
+  /** A model, after what was taken for granted of it is said. */
+  static ModelSource said(ModelSource model, PrintWriter err) {
     model.notes().forEach(each -> err.println(Printable.text(each)));
     err.flush();
     return model;

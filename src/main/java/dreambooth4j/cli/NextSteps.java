@@ -1,6 +1,7 @@
 package dreambooth4j.cli;
 
 import dreambooth4j.config.Config;
+import dreambooth4j.config.ModelConfig;
 import dreambooth4j.report.RunReport;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -50,8 +51,7 @@ final class NextSteps {
     if (result.equals(config.output().outputDir())) {
       return drawing(shown, run.prompt(), run.name());
     }
-    Path path = Path.of(config.model().required());
-    String base = path.isAbsolute() ? ClassImageTable.shown(path) : path.toString();
+    String base = base(config.model());
     boolean lora = config.lora().used();
     List<String> command = drawing(lora ? base : shown, run.prompt(), run.name());
     Path configurations = config.model().modelConfig();
@@ -60,10 +60,34 @@ final class NextSteps {
     }
     if (configurations != null) {
       command.addAll(1, List.of("--model_config", ClassImageTable.shown(configurations)));
-    } else if (!lora && Files.isDirectory(path)) {
+    } else if (!lora && Files.isDirectory(Path.of(base))) {
       command.addAll(1, List.of("--model_config", base)); // its sizes may be none of the published
     }
     return command;
+  }
+
+  /** The command that measures what a run moved besides its subject. */
+  static String measuring(Config config, Path result) {
+    ModelConfig model = config.model();
+    List<String> command = new ArrayList<>(List.of("bleed", base(model)));
+    command.add(ClassImageTable.shown(result));
+    command.add(ClassImageTable.shown(config.output().outputDir().resolve("config.yaml")));
+    Path configurations = model.modelConfig();
+    if (configurations != null) {
+      command.addAll(List.of("--model_config", ClassImageTable.shown(configurations)));
+    }
+    if (model.predictionType() != null) {
+      command.addAll(List.of("--prediction_type", model.predictionType()));
+    }
+    if (model.variant() != null) {
+      command.addAll(List.of("--variant", model.variant()));
+    }
+    return shell(command);
+  }
+
+  private static String base(ModelConfig model) {
+    Path path = Path.of(model.required());
+    return path.isAbsolute() ? ClassImageTable.shown(path) : path.toString();
   }
 
   /** What begins with a hyphen must not be taken for an option. */

@@ -10,6 +10,7 @@ import dreambooth4j.report.RunReport;
 import dreambooth4j.train.TrainingRun;
 import dreambooth4j.web.MonitorServer;
 import java.io.PrintStream;
+import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
@@ -51,6 +52,11 @@ final class ReportedRun {
       throw report.failed(e);
     } finally {
       report.close();
+      Path result = report.outcome().result();
+      if (done && origin == Origin.BASE_MODEL && result != null) {
+        String command = NextSteps.measuring(config, result);
+        report.measureBleed(config, command, main.interrupt::requested);
+      }
       boolean saved = main.interrupt.requested() || report.outcome().checkpointSaved();
       if (done || (saved && !diverged)) {
         List<String> args = spec.root().commandLine().getParseResult().originalArgs();

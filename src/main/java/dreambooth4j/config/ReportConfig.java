@@ -3,13 +3,14 @@ package dreambooth4j.config;
 import java.util.Locale;
 
 /**
- * How a run shows itself while it goes.
+ * How a run shows itself while it goes, and at its end.
  *
  * @param monitor whether its page is served
  * @param monitorPort on this port; 0 takes any that is free
  * @param reportTo which other program's files are written too
+ * @param bleed whether how far other words moved is measured at its end
  */
-public record ReportConfig(boolean monitor, int monitorPort, Tracker reportTo) {
+public record ReportConfig(boolean monitor, int monitorPort, Tracker reportTo, boolean bleed) {
   /** Programs that show runs. */
   public enum Tracker {
     /** TensorBoard, by its event files. */
@@ -62,8 +63,17 @@ public record ReportConfig(boolean monitor, int monitorPort, Tracker reportTo) {
                   + " files in output_dir/logs: tensorboard (or all) does, none does not. Shown by:"
                   + " tensorboard --logdir OUTPUT_DIR.");
 
+  static final Key<ReportConfig, Boolean> BLEED_REPORT =
+      KEYS.key("bleed_report", ValueType.flag(), ReportConfig::bleed)
+          .standard(true)
+          .help(
+              "Measure at the end how far the class, words of the captions and unrelated prompts"
+                  + " moved towards the subject, and say it in a line and in report.html; left out"
+                  + " where it would take more than 5 % of the run's time or memory lacks. dreambooth"
+                  + " bleed measures more of it at any time.");
+
   static ReportConfig of(Values run) {
-    return new ReportConfig(run.get(MONITOR), run.get(MONITOR_PORT), run.get(REPORT_TO));
+    return new ReportConfig(run.get(MONITOR), run.get(MONITOR_PORT), run.get(REPORT_TO), run.get(BLEED_REPORT));
   }
 
   /** Whether TensorBoard's event files are written. */

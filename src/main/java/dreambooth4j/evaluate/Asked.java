@@ -44,9 +44,12 @@ final class Asked {
     return size;
   }
 
-  /** Noisy latents, of every seed, at one timestep: [seeds, h, w, channels]. */
+  /**
+   * What the base model said of noisy latents at one timestep; latents and answer are of every
+   * seed: [seeds, h, w, channels].
+   */
   @SuppressWarnings("ArrayRecordComponent") // handed from one model to the other, never compared
-  record Point(double timestep, float[] latents) {}
+  record Point(double timestep, float[] latents, float[] answer) {}
 
   private TextToImage.Request request(
       String prompt, int steps, double guidance, @Nullable SamplerKind sampler) {
@@ -69,29 +72,31 @@ final class Asked {
     };
   }
 
-  /** Where this model comes by on its way from noise to a picture of a prompt, by DDIM. */
+  /** What this model says of a prompt on its way from noise to a picture of it, by DDIM. */
   List<Point> path(String prompt) {
-    double[] timesteps;
-    try (Sampler sampler = SamplerKind.forModel(model.scheduler(), SamplerKind.DDIM)) {
-      sampler.begin(how.timesteps());
-      timesteps = sampler.timesteps();
-    }
     List<Point> path = new ArrayList<>();
     long[] shape = shape(how.seeds());
     try (Arena own = arena.child("path");
-        TorchNoise noise = TorchNoise.ofRows(seeds(how.seed(), how.seeds()))) {
-      Tensor latents = noise.draw(own, shape[0], shape[1], shape[2], shape[3]);
-      path.add(new Point(timesteps[0], latents.toFloats()));
-      pipeline.sample(
-          own,
-          plain(prompt),
-          latents,
-          noise,
-          (number, after) -> {
-            if (number < timesteps.length) {
-              path.add(new Point(timesteps[number], after.toFloats()));
-            }
-          });
+        TorchNoise noise = TorchNoise.ofRows(seeds(how.seed(), how.seeds()));
+        Sampler sampler = SamplerKind.forModel(model.scheduler(), SamplerKind.DDIM)) {
+      sampler.begin(how.timesteps());
+      double[] timesteps = sampler.timesteps();
+      Tensor x = noise.draw(own, shape[0], shape[1], shape[2], shape[3]);
+      for (int i = 0; i < timesteps.length; i++) {
+        float[] answer = pipeline.predict(own, plain(prompt), x, timesteps[i]);
+        path.add(new Point(timesteps[i], x.toFloats(), answer));
+        Tensor before = x;
+        Tensor said = own.floats("answer", answer, shape);
+        x =
+            sampler.step(
+                own,
+                said,
+                before,
+                i,
+                () -> noise.draw(own, shape[0], shape[1], shape[2], shape[3]));
+        said.release();
+        before.release();
+      }
     }
     return path;
   }

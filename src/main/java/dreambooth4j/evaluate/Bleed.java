@@ -7,7 +7,10 @@ import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
+import dreambooth4j.engine.ProcessMemory;
+import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.pipeline.Devices;
+import dreambooth4j.pipeline.PictureMemory;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.Component;
@@ -88,11 +91,54 @@ public final class Bleed {
     return (how.pictures == 0 ? 2 : 3) * probes;
   }
 
+  /**
+   * The bytes that {@link #measure} holds at its peak: one model, and what it is asked, drawn in a
+   * dry run; and in Java what was said and drawn of all prompts.
+   *
+   * @param probes how many prompts at most
+   */
+  public long memory(int probes) {
+    try (Arena dry = Arena.open("bleed", OpBackend.dry(how.device));
+        StableDiffusion model = StableDiffusion.load(dry, base)) {
+      Bucket size = new Asked(dry, model, encoding, how).size();
+      PictureMemory memory = new PictureMemory(dry, model, encoding);
+      long peak = memory.predicting(size, how.seeds);
+      if (how.pictures > 0) {
+        peak = Math.max(peak, memory.drawing(size, how.pictures, how.guidance > 1));
+        peak = Math.max(peak, memory.encoding(size));
+      }
+      long pixels = (long) size.width() * size.height();
+      int factor = model.vae().config().factor();
+      long latents = pixels / factor / factor * model.unet().config().inChannels() * Float.BYTES;
+      long said = 2L * how.seeds * how.timesteps * latents; // asked, and answered by the base model
+      long drawn = 2L * how.pictures * pixels * Pixels.CHANNELS;
+      return dry.meter().liveBytes() + peak + probes * (said + drawn);
+    }
+  }
+
+  /**
+   * What is lacking where by a dry run {@link #measure} needs more memory than there is, in words:
+   * Linux would kill the process in the midst of it. Null where it fits, and on CUDA, where the
+   * device refuses.
+   *
+   * @param probes how many prompts at most
+   */
+  public @Nullable String lackOfRoom(int probes) {
+    if (how.device != Device.CPU) {
+      return null;
+    }
+    long needed = memory(probes);
+    long available = ProcessMemory.available();
+    return needed <= ProcessMemory.limit(available).orElse(Long.MAX_VALUE)
+        ? null
+        : "it needs %s of memory by a plan, and %s are available"
+            .formatted(ProcessMemory.shown(needed), ProcessMemory.shown(available));
+  }
+
   /** One prompt, and what the base model says of it. */
   private static final class Case {
     final Probe probe;
     final List<Asked.Point> points = new ArrayList<>();
-    final List<float[]> answers = new ArrayList<>();
     final Drift drift;
     List<Pixels> before = List.of();
     List<Pixels> after = List.of();
@@ -157,10 +203,7 @@ public final class Bleed {
   }
 
   private void askBase(Asked asked, Case of) {
-    for (Asked.Point point : asked.path(of.probe.prompt())) {
-      of.points.add(point);
-      of.answers.add(asked.predict(of.probe.prompt(), point));
-    }
+    of.points.addAll(asked.path(of.probe.prompt()));
     if (how.pictures > 0) {
       of.before = asked.draw(of.probe.prompt());
       of.featuresBefore = asked.features(of.before);
@@ -169,11 +212,10 @@ public final class Bleed {
   }
 
   private void askTrained(Asked asked, Case of, Case subject) {
-    for (int i = 0; i < of.points.size(); i++) {
-      Asked.Point point = of.points.get(i);
+    for (Asked.Point point : of.points) {
       float[] answer = asked.predict(of.probe.prompt(), point);
       float[] ofSubject = of == subject ? answer : asked.predict(subject.probe.prompt(), point);
-      of.drift.add(of.answers.get(i), answer, ofSubject);
+      of.drift.add(point.answer(), answer, ofSubject);
     }
     if (how.pictures > 0) {
       of.after = asked.draw(of.probe.prompt());

@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -32,6 +33,7 @@ import org.jspecify.annotations.Nullable;
  * @param classImages some of those that it trains with
  * @param moreClassImages how many there are besides
  * @param warnings what was warned of, the first ones
+ * @param moved how far prompts moved, measured at the end; empty where they were not asked
  */
 @JsonIgnoreProperties(ignoreUnknown = true)
 public record RunRecord(
@@ -48,7 +50,8 @@ public record RunRecord(
     List<Value> settings,
     List<Shown> classImages,
     int moreClassImages,
-    List<String> warnings) {
+    List<String> warnings,
+    List<Moved> moved) {
   /** Its name in a run's folder. */
   public static final String FILE = "run.json";
 
@@ -127,6 +130,29 @@ public record RunRecord(
     }
   }
 
+  /**
+   * A prompt, and how far the model's answers to it went of the way to the subject's.
+   *
+   * @param kind why it was asked: subject, class, frequent, rare, control
+   */
+  public record Moved(String prompt, String kind, double bleed) {
+    /** Fills in what a file lacks. */
+    public Moved {
+      prompt = text(prompt);
+      kind = text(kind);
+    }
+
+    /** As the page shows it. */
+    String shown() {
+      return String.format(Locale.ROOT, "%.2f", bleed);
+    }
+
+    /** Its bar's length. */
+    long percent() {
+      return Math.round(100 * Math.min(1, Math.max(0, bleed)));
+    }
+  }
+
   /** Fills in what a file lacks. */
   public RunRecord {
     name = text(name);
@@ -139,6 +165,7 @@ public record RunRecord(
     settings = listed(settings);
     classImages = listed(classImages);
     warnings = listed(warnings);
+    moved = listed(moved);
   }
 
   private static String text(@Nullable String text) {
@@ -165,7 +192,28 @@ public record RunRecord(
         settings,
         classImages,
         moreClassImages,
-        warned);
+        warned,
+        moved);
+  }
+
+  /** The same with how far prompts moved. */
+  public RunRecord with(List<Moved> measured) {
+    return new RunRecord(
+        name,
+        state,
+        message,
+        began,
+        ended,
+        steps,
+        resumedAt,
+        precision,
+        memory,
+        machine,
+        settings,
+        classImages,
+        moreClassImages,
+        warnings,
+        measured);
   }
 
   /**

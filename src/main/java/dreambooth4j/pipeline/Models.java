@@ -15,8 +15,11 @@ public final class Models {
    *     trained here
    */
   public static ModelSource find(ModelConfig model) {
-    ModelOptions options =
-        new ModelOptions(model.variant(), model.modelConfig(), model.predictionType());
-    return ModelSource.find(model.required(), options);
+    return ModelSource.find(model.required(), options(model));
+  }
+
+  /** How a configuration's models are read. */
+  public static ModelOptions options(ModelConfig model) {
+    return new ModelOptions(model.variant(), model.modelConfig(), model.predictionType());
   }
 }

@@ -35,7 +35,6 @@ public final class PictureMemory {
    * @param guided whether the UNet sees each twice, with the prompt and the negative one
    */
   public long drawing(Bucket size, int count, boolean guided) {
-    int rows = guided ? 2 * count : count;
     int factor = model.vae().config().factor();
     int tile = TiledDecoding.SIDE * factor;
     Bucket decoded =
@@ -44,20 +43,34 @@ public final class PictureMemory {
             : size;
     boolean tiled = !decoded.equals(size);
     int atOnce = tiled ? 1 : Math.min(count, TextToImage.atOnce(size.width(), size.height()));
+    long decoding =
+        peak(
+            (arena, tape) -> model.vae().decode(tape, tape.constant(latents(arena, decoded, atOnce))));
+    return predicting(size, guided ? 2 * count : count, 2 * count, decoding);
+  }
+
+  /** Of predictions of so many noisy pictures at once. */
+  public long predicting(Bucket size, int rows) {
+    return predicting(size, rows, 2 * rows, 0);
+  }
+
+  /**
+   * Of predictions, beside latents.
+   *
+   * @param latents that are held all the time
+   * @param other what is held instead of a prediction at another time
+   */
+  private long predicting(Bucket size, int rows, int latents, long other) {
     long before = run.meter().liveBytes();
     try (Arena drawing = run.child("pictures")) {
       Conditioning<Tensor> told =
           prompts.allShapes(rows).map((name, shape) -> drawing.allocate(name, DType.F32, shape));
-      latents(drawing, size, 2 * count); // noise, and what becomes a picture
+      latents(drawing, size, latents); // noise, and what becomes a picture
       long held = run.meter().liveBytes() - before;
-      long decoding =
-          peak(
-              (arena, tape) ->
-                  model.vae().decode(tape, tape.constant(latents(arena, decoded, atOnce))));
       long[] predicting = new long[1];
       model.withSavedWeights(
           () -> predicting[0] = peak((arena, tape) -> predict(arena, tape, size, told, rows)));
-      return Math.max(prompt(), held + Math.max(decoding, predicting[0]));
+      return Math.max(prompt(), held + Math.max(other, predicting[0]));
     }
   }
 

@@ -8,6 +8,7 @@ import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.evaluate.BleedResult;
 import dreambooth4j.evaluate.Interval;
+import dreambooth4j.evaluate.Probe;
 import dreambooth4j.weights.StagedFiles;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -26,6 +27,9 @@ public final class BleedFiles {
 
   /** What stands between the base model's pictures and the trained model's, in pixels. */
   private static final int GAP = 8;
+
+  /** Longer prompts are shortened in one line of several. */
+  private static final int LONGEST_NAME = 40;
 
   private BleedFiles() {}
 
@@ -92,6 +96,32 @@ public final class BleedFiles {
         : line(
             " %6.2f %7.2g %7.2g",
             pictures.towards().value(), pictures.variety(), pictures.varietyBefore());
+  }
+
+  /** What a run says at its end, to be understood by itself. */
+  static String summary(BleedResult result) {
+    List<String> parts = new ArrayList<>();
+    for (BleedResult.Row row : result.rows()) {
+      String moved = line("'%s' %.2f", named(row.probe()), row.bleed().value());
+      switch (row.probe().kind()) {
+        case CLASS -> parts.add(0, "class " + moved);
+        case FREQUENT, RARE, NEIGHBOUR, ASKED -> parts.add(moved);
+        case SUBJECT, CONTROL -> {} // the measure, and told as one below
+      }
+    }
+    Double controls = result.mean(Probe.Kind.CONTROL);
+    if (controls != null) {
+      parts.add(line("unrelated prompts %.2f", controls));
+    }
+    return "How far other words moved of the way to the subject '%s' (0 not at all, 1 all of it): %s"
+        .formatted(named(result.rows().get(0).probe()), String.join(", ", parts));
+  }
+
+  private static String named(Probe of) {
+    String prompt = Printable.line(of.prompt());
+    return prompt.length() <= LONGEST_NAME
+        ? prompt
+        : prompt.substring(0, LONGEST_NAME).strip() + "…";
   }
 
   private static String shown(Interval of) {

@@ -4,6 +4,8 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.Setting;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.engine.Device;
+import dreambooth4j.evaluate.BleedResult;
+import dreambooth4j.evaluate.Probe;
 import dreambooth4j.page.RunPage;
 import dreambooth4j.page.RunRecord;
 import dreambooth4j.prior.ClassImagePlan;
@@ -110,7 +112,8 @@ final class RunRecorder {
             settings,
             List.copyOf(classImages),
             moreClassImages,
-            List.copyOf(warnings));
+            List.copyOf(warnings),
+            List.of());
     record.write(output);
   }
 
@@ -131,8 +134,29 @@ final class RunRecorder {
     if (record == null) {
       return null;
     }
-    record.as(state, message, now(), List.copyOf(warnings)).write(output);
+    record = record.as(state, message, now(), List.copyOf(warnings));
+    record.write(output);
     return RunPage.write(output);
+  }
+
+  /**
+   * Writes how far prompts moved, and the page of an ended run anew with it.
+   *
+   * @throws Problem if one of them cannot be written
+   */
+  void moved(BleedResult result) {
+    if (record == null) {
+      return;
+    }
+    List<RunRecord.Moved> moved = new ArrayList<>();
+    for (BleedResult.Row row : result.rows()) {
+      Probe asked = row.probe();
+      moved.add(
+          new RunRecord.Moved(asked.prompt(), asked.kind().toString(), row.bleed().value()));
+    }
+    record = record.with(moved);
+    record.write(output);
+    RunPage.write(output);
   }
 
   private static String now() {

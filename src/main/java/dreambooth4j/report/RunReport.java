@@ -8,6 +8,8 @@ import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.kernel.CudaDevice;
+import dreambooth4j.evaluate.BleedResult;
+import dreambooth4j.evaluate.RunBleed;
 import dreambooth4j.page.LivePage;
 import dreambooth4j.page.RunRecord;
 import dreambooth4j.pipeline.TextEncoding;
@@ -25,6 +27,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -61,6 +64,9 @@ public final class RunReport implements RunListener, AutoCloseable {
   private LongSupplier tensorBytes = () -> 0;
   private OptionalLong memoryHeld = OptionalLong.empty();
   private long memoryAsked;
+  private final long began = System.nanoTime();
+  private double stepSeconds;
+  private long stepPictures;
 
   /**
    * What a run has left on disk.
@@ -303,6 +309,8 @@ public final class RunReport implements RunListener, AutoCloseable {
           "step %d is skipped: with the loss scale %s its fp16 gradients are not finite",
           report.step(), scale);
     }
+    stepSeconds += report.seconds();
+    stepPictures += report.pictures();
     measured(report.step(), file -> file.add(report, memory()));
     if (progress != null) {
       progress.step(report);
@@ -444,6 +452,36 @@ public final class RunReport implements RunListener, AutoCloseable {
             say("Report: %s", page);
           }
         });
+  }
+
+  /**
+   * Measures what the run moved besides its subject, and says it in a line and on its page; to be
+   * called after {@link #close}, when the run's memory is free again. What stands in the way costs
+   * this measurement alone.
+   *
+   * @param command that measures more of it, for a shell
+   * @param stop ends it
+   */
+  public void measureBleed(Config config, String command, BooleanSupplier stop) {
+    if (stepPictures > 0) {
+      double seconds = (System.nanoTime() - began) / 1e9;
+      measureBleed(config, command, new RunBleed.Cost(seconds, stepSeconds / stepPictures), stop);
+    }
+  }
+
+  void measureBleed(Config config, String command, RunBleed.Cost cost, BooleanSupplier stop) {
+    Path result = outcome.result();
+    if (!config.report().bleed() || result == null) {
+      return;
+    }
+    try {
+      BleedResult moved = MovedWords.measured(config, result, cost, err, terminal, stop);
+      say("%s; all of it: %s", BleedFiles.summary(moved), command);
+      keepingPage(() -> recorder.moved(moved));
+    } catch (Problem e) {
+      String why = String.valueOf(e.getMessage()).replaceAll("\\.$", "");
+      say("How far other words moved is not measured: %s; all of it: %s", why, command);
+    }
   }
 
   private String beside(RunListener.PeakMemory of) {

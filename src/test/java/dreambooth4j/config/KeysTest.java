@@ -196,6 +196,7 @@ class KeysTest {
             "save_best",
             "early_stopping_patience",
             "report_to",
+            "bleed_report",
             "lora_files",
             "half_lora");
   }

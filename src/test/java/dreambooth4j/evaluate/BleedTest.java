@@ -7,7 +7,9 @@ import static org.assertj.core.api.Assertions.within;
 import dreambooth4j.Problem;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.ImageReader;
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
+import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.train.TinyModel;
 import dreambooth4j.train.TinyRun;
@@ -107,6 +109,25 @@ class BleedTest {
         .doesNotHaveDuplicates()
         .hasSize(10);
     assertThat(rows).allMatch(row -> row.pictures() == null);
+  }
+
+  /** What is held in Java is planned beside what a model and its tensors take. */
+  @Test
+  void shouldPlanTheMemoryThatItTakes() {
+    ModelSource base = ModelFolder.open(TinyRun.MODEL, null);
+    Bleed.Options how = new Bleed.Options(1, 3, 2, 0, 2, 3, null, Device.CPU);
+    Bleed bleed = new Bleed(base, base, TextEncoding.USUAL, how, done -> {});
+    long taken;
+    try (Arena arena = Arena.open("bleed");
+        StableDiffusion model = StableDiffusion.load(arena, base)) {
+      arena.meter().resetPeak();
+      new Asked(arena, model, TextEncoding.USUAL, how).path("man");
+      taken = arena.meter().peakBytes();
+    }
+    assertThat(bleed.memory(0)).isBetween(taken, taken + taken / 20);
+    assertThat(bleed.memory(10)).isGreaterThan(bleed.memory(0));
+    assertThat(bleed.lackOfRoom(10)).isNull();
+    assertThat(bleed.lackOfRoom(1 << 30)).contains("of memory by a plan", "are available");
   }
 
   @Test

@@ -66,6 +66,9 @@ class RunPageTest {
     assertThat(page.select(".settings td:last-child").eachText())
         .containsExactly("--seed", "config.yaml:12", "default", "config.yaml:3");
     assertThat(page.select("#class-images img")).hasSize(1);
+    assertThat(page.select("#moved tbody td").eachText().subList(0, 2))
+        .containsExactly("class", "0.25");
+    assertThat(page.select("#moved meter").attr("value")).isEqualTo("25");
     assertThat(page.select("#machine").text()).contains("float32", "Java 17");
   }
 

@@ -66,6 +66,7 @@ public final class TinyFolder {
             new RunRecord.Shown("painted.png", HOSTILE),
             new RunRecord.Shown("not there\0.png", "man")),
         0,
-        List.of(HOSTILE));
+        List.of(HOSTILE),
+        List.of(new RunRecord.Moved(HOSTILE, "class", 0.25)));
   }
 }
