@@ -7,6 +7,7 @@ import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.FolderChanges;
 import dreambooth4j.weights.Group;
+import dreambooth4j.weights.SavedModel;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -72,17 +73,22 @@ final class DiskSpace {
     Path output = session.config().output().outputDir();
     String has = "output_dir %s has %s free: ".formatted(output, ProcessMemory.shown(free));
     List<String> notes = new ArrayList<>();
-    long last = sum(session.model().files(session.arena(), output));
-    long onTheWay = modelsOnTheWay(session);
-    long models = last + onTheWay * modelOnTheWay(session, 0);
+    long last = bytes(session, output);
+    int onTheWay = modelsOnTheWay(session);
+    boolean best = isBestToCome(session);
+    long models = last + onTheWay * bytes(session, OutputFolder.modelOnTheWay(output, 0));
+    if (best) {
+      models += bytes(session, output.resolve(OutputFolder.BEST));
+    }
+    int beside = onTheWay + (best ? 1 : 0);
     if (free < models) {
       notes.add(
           has
-              + (onTheWay == 0
+              + (beside == 0
                   ? "the trained model takes %s. Make room there before the end"
                       .formatted(ProcessMemory.shown(last))
-                  : "the trained model and the %d that save_model_every adds take %s. Those that would leave too little for the trained model are left out: make room there, or raise save_model_every"
-                      .formatted(onTheWay, ProcessMemory.shown(models))));
+                  : "the trained model and the %d of %s take %s. Those that would leave too little for the trained model are left out: make room there, or save fewer"
+                      .formatted(beside, keys(onTheWay, best), ProcessMemory.shown(models))));
     }
     long checkpoint = checkpointBytes(session);
     long fit = Math.max(0, (free - models) / checkpoint);
@@ -92,7 +98,7 @@ final class DiskSpace {
           has
               + "beside the %s %d of the %d checkpoints that are still to be written and kept fit, which take %s each. Make room there, or set checkpoints_total_limit or checkpointing_steps"
                   .formatted(
-                      onTheWay > 0 ? "models" : "model",
+                      beside > 0 ? "models" : "model",
                       fit,
                       wanted,
                       ProcessMemory.shown(checkpoint)));
@@ -100,28 +106,55 @@ final class DiskSpace {
     return notes;
   }
 
-  /** Whether the trained model still fits once the one of this step lies beside it. */
-  static boolean leavesRoomForTheLast(Session session, int step) {
-    return leavesRoomForTheLast(session, step, free(session.config().output().outputDir()));
+  /** The keys that save models beside the last. */
+  private static String keys(int onTheWay, boolean best) {
+    String every = onTheWay > 0 ? "save_model_every" : "";
+    return every + (onTheWay > 0 && best ? " and " : "") + (best ? "save_best" : "");
   }
 
-  static boolean leavesRoomForTheLast(Session session, int step, long free) {
-    Path output = session.config().output().outputDir();
-    long last = sum(session.model().files(session.arena(), output));
-    return free <= 0 || free >= modelOnTheWay(session, step) + last;
+  /** Whether the trained model still fits once there is one in this folder of the output folder. */
+  static boolean leavesRoomForTheLast(Session session, Path folder) {
+    return leavesRoomForTheLast(session, folder, free(session.config().output().outputDir()));
+  }
+
+  static boolean leavesRoomForTheLast(Session session, Path folder, long free) {
+    Map<Path, Long> files = session.model().files(session.arena(), folder);
+    long written = sum(files);
+    long replaced =
+        files.entrySet().stream()
+            .filter(each -> each.getValue() > 0)
+            .mapToLong(each -> bytesOf(each.getKey()))
+            .sum();
+    long last = bytes(session, session.config().output().outputDir());
+    return free <= 0 || (free >= written && free - written + replaced >= last);
+  }
+
+  /** Bytes of a file; 0 if it is not there. */
+  private static long bytesOf(Path file) {
+    try {
+      return Files.size(file);
+    } catch (IOException e) {
+      return 0;
+    }
   }
 
   /** How many models are to be saved before the last. */
-  private static long modelsOnTheWay(Session session) {
+  private static int modelsOnTheWay(Session session) {
     Trainer trainer = session.trainer();
     Schedule saving = session.savingModels();
-    return Math.max(0, (long) saving.times(trainer.steps() - 1) - saving.times(trainer.done()));
+    return Math.max(0, saving.times(trainer.steps() - 1) - saving.times(trainer.done()));
   }
 
-  /** Bytes that are written for the model of a step. */
-  private static long modelOnTheWay(Session session, int step) {
-    Path output = session.config().output().outputDir();
-    return sum(session.model().files(session.arena(), OutputFolder.modelOnTheWay(output, step)));
+  /** Whether a best model will lie there that does not yet: another takes its place. */
+  private static boolean isBestToCome(Session session) {
+    return session.config().validation().saveBest()
+        && !session.isFinished()
+        && !SavedModel.isIn(session.config().output().outputDir().resolve(OutputFolder.BEST));
+  }
+
+  /** Bytes that are written for the model in a folder. */
+  private static long bytes(Session session, Path folder) {
+    return sum(session.model().files(session.arena(), folder));
   }
 
   private static long checkpointBytes(Session session) {

@@ -1,6 +1,7 @@
 package dreambooth4j.train;
 
 import dreambooth4j.FolderEntries;
+import dreambooth4j.Problem;
 import dreambooth4j.weights.FolderChanges;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
@@ -95,6 +96,26 @@ final class EarlierRun {
       if (matcher.matches() && Long.parseLong(matcher.group(1)) > kept && whole) {
         moves.put(file, place + "/" + file.getFileName());
       }
+    }
+  }
+
+  /**
+   * Refuses a file that a run needs to its end, or when it is resumed, where the run may set it
+   * aside.
+   *
+   * @param what what it is, in words
+   * @throws Problem of kind USAGE
+   */
+  static void requireElsewhere(Path folder, Path file, String what) throws IOException {
+    if (!Files.exists(file) || !file.toRealPath().startsWith(folder.toRealPath())) {
+      return;
+    }
+    Path inside = folder.toRealPath().relativize(file.toRealPath());
+    String name = inside.getName(0).toString();
+    if (name.equals(OutputFolder.BEST) || MODEL.matcher(name).matches()) {
+      throw Problem.usage(
+          "%s, %s, lies in a folder of output_dir that a run moves away when it sets aside what an earlier one left: move %s to another place first, or give another output_dir"
+              .formatted(what, file, folder.resolve(name)));
     }
   }
 

@@ -35,6 +35,9 @@ final class OutputFolder implements AutoCloseable {
   /** The folder of the model of the least loss on held-out pictures. */
   static final String BEST = "model-best";
 
+  /** Folders of models that are saved before a run's end. */
+  private static final String MODELS = MODEL + "\\d+|" + BEST;
+
   /** Folders of ours whose files are written as parts first. */
   private static final String WITH_PARTS = "checkpoint-\\d+|samples|cache|class_images(-\\d+)?";
 
@@ -145,6 +148,10 @@ final class OutputFolder implements AutoCloseable {
       return;
     }
     requireOther(result, base.path(), "holds the base model's own file");
+    EarlierRun.requireElsewhere(path, base.path(), "the base model");
+    if (config.lora().weights() != null) {
+      EarlierRun.requireElsewhere(path, config.lora().weights(), "lora_weights");
+    }
     Path written = path.resolve(ConfigWriter.FILE);
     if (Files.exists(written) && !ConfigWriter.wrote(written)) {
       throw Problem.usage(
@@ -197,7 +204,7 @@ final class OutputFolder implements AutoCloseable {
       String name = String.valueOf(each.getFileName());
       if (Files.isDirectory(each) && name.matches(WITH_PARTS)) {
         sweepBelow(each);
-      } else if (Files.isDirectory(each) && name.matches(MODEL + "\\d+")) {
+      } else if (Files.isDirectory(each) && name.matches(MODELS)) {
         FolderChanges.finish(each);
         StagedFiles.removeIfEmpty(each);
       }

@@ -138,25 +138,39 @@ final class Saver {
     beside(folderOnTheWay(), session.listener()::savedOnTheWay);
   }
 
-  /** Saves the model as it is as the best so far, in place of the one before; as the other. */
-  void bestModel() {
-    beside(output.resolve(OutputFolder.BEST), session.listener()::savedBest);
+  /**
+   * Saves the model as it is as the best so far, in place of the one before; as the other.
+   *
+   * @return whether it could
+   */
+  boolean bestModel() {
+    return beside(best(), session.listener()::savedBest);
   }
 
-  private void beside(Path folder, ObjIntConsumer<Path> saved) {
+  /** Whether a best model lies there. */
+  boolean hasBest() {
+    return SavedModel.isIn(best());
+  }
+
+  private Path best() {
+    return output.resolve(OutputFolder.BEST);
+  }
+
+  private boolean beside(Path folder, ObjIntConsumer<Path> saved) {
     int step = session.trainer().done();
-    if (!DiskSpace.leavesRoomForTheLast(session, step)) {
+    if (!DiskSpace.leavesRoomForTheLast(session, folder)) {
       session.warn(
           "no model after step %d: beside it the one at the end of the run would not fit any more; make room in %s"
               .formatted(step, output));
-      return;
+      return false;
     }
     Problem failed = failure(() -> saveModel(folder));
-    if (failed == null) {
-      saved.accept(session.model().result(folder), step);
-    } else {
+    if (failed != null) {
       session.warn("no model after step %d: %s".formatted(step, failed.getMessage()));
+      return false;
     }
+    saved.accept(session.model().result(folder), step);
+    return true;
   }
 
   /** Whether the model as it is has been saved beside the others, in all forms that it has. */

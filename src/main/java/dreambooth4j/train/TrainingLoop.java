@@ -110,7 +110,7 @@ final class TrainingLoop {
   }
 
   private void steps() {
-    while (true) {
+    while (!session.isFinished()) {
       int done = trainer.done();
       int next =
           Stream.of(saving, savingModels, sampling, refreshing, validating)
@@ -125,9 +125,6 @@ final class TrainingLoop {
         return;
       }
       between(trainer.done());
-      if (session.isFinished()) {
-        return;
-      }
     }
   }
 
@@ -139,6 +136,29 @@ final class TrainingLoop {
     }
     if (sampling.isDue(begun) && !session.isFinished() && !samples.areDrawn(output, begun)) {
       sample();
+    }
+    if (validation.isUsed() && !session.isFinished()) {
+      catchUpOnValidation();
+    }
+  }
+
+  /** A run that is stopped right after a step has not measured it. */
+  private void catchUpOnValidation() {
+    BestLoss best = trainer.bestLoss();
+    if (session.config().validation().saveBest() && !saver.hasBest()) {
+      best.lost();
+      if (best.step() == begun) {
+        saveIfBest(best.loss());
+      } else if (best.step() > 0) {
+        session.warn(
+            "the model of step %d, the best so far, is not in %s: the best of those to come is saved there"
+                .formatted(best.step(), session.config().output().outputDir()));
+      }
+    }
+    if (best.measured() == begun) {
+      endIfNoBetter();
+    } else if (validating.isDue(begun)) {
+      validate();
     }
   }
 
@@ -183,29 +203,46 @@ final class TrainingLoop {
     }
   }
 
-  /** Measures the loss on held-out pictures, and does what the configuration says of it. */
+  /**
+   * Measures the loss on held-out pictures, and does what the configuration says of it. What is
+   * learnt is worth as much where that fails.
+   */
   private void validate() {
     int step = trainer.done();
-    RunListener.Validated losses = validation.measure(session.arena());
     validated = step;
-    session.listener().validated(step, losses);
-    BestLoss best = trainer.bestLoss();
-    if (best.isBest(losses.instance(), step)) {
-      if (session.config().validation().saveBest()) {
-        saver.bestModel();
-      }
+    RunListener.Validated losses;
+    try {
+      losses = validation.measure(session.arena());
+    } catch (Problem | IllegalStateException e) {
+      session.warn("no loss on held-out pictures after step " + step + ": " + e.getMessage());
       return;
     }
+    session.listener().validated(step, losses);
+    trainer.bestLoss().add(losses.instance(), step);
+    saveIfBest(losses.instance());
+    endIfNoBetter();
+  }
+
+  private void saveIfBest(double loss) {
+    BestLoss best = trainer.bestLoss();
+    if (session.config().validation().saveBest() && best.isWorthSaving(loss) && saver.bestModel()) {
+      best.saved(loss);
+    }
+  }
+
+  private void endIfNoBetter() {
+    BestLoss best = trainer.bestLoss();
     int patience = session.config().validation().patience();
     if (patience > 0 && best.since() >= patience && !session.isFinished()) {
       trainer.end();
       session
           .listener()
           .endsEarly(
-              step,
+              trainer.done(),
               String.format(
                   Locale.ROOT,
-                  "the loss on held-out pictures was least after step %d, %.4f, and not less in %d measurements since",
+                  "the loss on held-out pictures was least after step %d, %.4f, and not less in %d"
+                      + " measurements since",
                   best.step(),
                   best.loss(),
                   best.since()));

@@ -81,7 +81,8 @@ public final class TrainingRun {
     base.notes().forEach(listener::warning);
     Adaptation.notes(config, base).forEach(listener::warning);
     OutputFolder.recover(output);
-    Start start = new Checkpoints(config.output()).start();
+    Checkpoints checkpoints = new Checkpoints(config.output());
+    checkpoints.start(); // what cannot be gone on from is said before all else
     requireReadable(concepts, all.pictures());
     MemoryForecast memory = forecast(base, concepts, plan);
     if (!force) {
@@ -91,6 +92,7 @@ public final class TrainingRun {
     try (OutputFolder folder = OutputFolder.take(config, base);
         Arena run = Devices.open("run", Devices.choose(config.compute()), memory.limit());
         StableDiffusion model = Trainer.load(run, base, fitted, concepts)) {
+      Start start = checkpoints.start(); // nobody else changes it from here on
       requirePlaces(run, model);
       boolean captures = Trainer.captures(run, fitted, listener::warning);
       say(run, model, base, concepts, plan);
@@ -288,10 +290,17 @@ public final class TrainingRun {
     listener.warning("the run here wrote no checkpoint before it ended: it begins again" + earlier);
   }
 
-  /** A damaged picture is found here, not after hours of class images. */
-  private static void requireReadable(List<Concept> concepts, List<Picture> held) {
+  /** A damaged picture or mask is found here, not after hours of class images. */
+  private void requireReadable(List<Concept> concepts, List<Picture> held) {
     Stream.concat(concepts.stream().flatMap(concept -> concept.pictures().stream()), held.stream())
         .parallel()
-        .forEach(picture -> ImageReader.read(picture.file(), picture.bucket()));
+        .forEach(
+            picture -> {
+              ImageReader.read(picture.file(), picture.bucket());
+              Path mask = picture.mask();
+              if (mask != null && config.loss().masked()) {
+                ImageReader.read(mask, picture.bucket());
+              }
+            });
   }
 }

@@ -99,12 +99,15 @@ final class Validation {
   RunListener.Validated measure(Arena run) {
     double[] instance = {0};
     double[] prior = {0};
-    model.withSavedWeights(
-        () -> {
-          instance[0] = mean(run, instances, 0);
-          prior[0] = mean(run, priors, instances.size());
-        });
-    model.rest();
+    try {
+      model.withSavedWeights(
+          () -> {
+            instance[0] = mean(run, instances, 0);
+            prior[0] = mean(run, priors, instances.size());
+          });
+    } finally {
+      model.rest();
+    }
     @Nullable Double ofClass = priors.isEmpty() ? null : prior[0];
     return new RunListener.Validated(instance[0], ofClass);
   }

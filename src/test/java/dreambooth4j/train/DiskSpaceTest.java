@@ -81,16 +81,37 @@ class DiskSpaceTest {
       long model = sum(tiny.model.files(tiny.run, folder));
       assertThat(DiskSpace.notes(session, List.of(), 4 * model)).isEmpty();
       assertThat(note(session, List.of(), 4 * model - 1))
-          .contains("the 3 that save_model_every adds take", "are left out", "make room there");
-      assertThat(DiskSpace.leavesRoomForTheLast(session, 3, 2 * model)).isTrue();
-      assertThat(DiskSpace.leavesRoomForTheLast(session, 3, 2 * model - 1)).isFalse();
-      assertThat(DiskSpace.leavesRoomForTheLast(session, 3, 0)).as("nobody knows").isTrue();
+          .contains("the 3 of save_model_every take", "are left out", "make room there");
+      Path onTheWay = OutputFolder.modelOnTheWay(tiny.config.output().outputDir(), 3);
+      assertThat(DiskSpace.leavesRoomForTheLast(session, onTheWay, 2 * model)).isTrue();
+      assertThat(DiskSpace.leavesRoomForTheLast(session, onTheWay, 2 * model - 1)).isFalse();
+      assertThat(DiskSpace.leavesRoomForTheLast(session, onTheWay, 0)).as("nobody knows").isTrue();
       run.with("save_model_every", 0);
     }
     try (TinyTrainer tiny = new TinyTrainer(run)) {
       long model = sum(tiny.model.files(tiny.run, folder));
       assertThat(note(tiny.session(tiny.config), List.of(), model - 1))
           .contains("the trained model takes");
+    }
+  }
+
+  /** Each takes the place of the one before, which is there until the new one is complete. */
+  @Test
+  void shouldCountTheBestModelOnce() throws IOException {
+    TinyRun run = tiny().with("checkpointing_steps", 0).with("save_model_every", 3);
+    run.with("validation_share", 0.4).with("save_best", true);
+    try (TinyTrainer tiny = new TinyTrainer(run)) {
+      Session session = tiny.session(tiny.config);
+      Path best = tiny.config.output().outputDir().resolve(OutputFolder.BEST);
+      long model = sum(tiny.model.files(tiny.run, best));
+      assertThat(DiskSpace.notes(session, List.of(), 5 * model)).isEmpty();
+      assertThat(note(session, List.of(), 5 * model - 1))
+          .contains("the 4 of save_model_every and save_best take");
+      assertThat(DiskSpace.leavesRoomForTheLast(session, best, 2 * model - 1)).isFalse();
+      tiny.model.save(tiny.run, Map.of(), best);
+      assertThat(DiskSpace.notes(session, List.of(), 4 * model)).isEmpty();
+      assertThat(DiskSpace.leavesRoomForTheLast(session, best, model + 100_000)).isTrue();
+      assertThat(DiskSpace.leavesRoomForTheLast(session, best, model - 100_000)).isFalse();
     }
   }
 

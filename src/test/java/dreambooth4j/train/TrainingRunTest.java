@@ -9,7 +9,9 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import java.io.IOException;
 import java.lang.reflect.Proxy;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -59,5 +61,75 @@ class TrainingRunTest {
     assertThat(failing.failed()).isNotNull();
     assertThat(tiny.output().resolve("class_images-1")).exists();
     assertThat(tiny.output().resolve("model_index.json")).exists();
+  }
+
+  /** While a run looks through its pictures another one, that was asked to stop, saves and ends. */
+  @Test
+  void shouldGoOnFromWhatLiesThereWhenItHasTheFolder() throws IOException {
+    TinyRun tiny = new TinyRun(folder).withoutClass().with("n_save_sample", 0);
+    tiny.with("checkpointing_steps", 1).with("max_train_steps", 4);
+    int[] steps = {0};
+    int[] begun = {-1};
+    assertThat(new TrainingRun(tiny.config(), on(() -> steps[0]++), () -> steps[0] == 1).run())
+        .isFalse();
+    tiny.with("resume_from_checkpoint", "latest");
+    RunListener meanwhile =
+        (RunListener)
+            Proxy.newProxyInstance(
+                RunListener.class.getClassLoader(),
+                new Class<?>[] {RunListener.class},
+                (proxy, method, arguments) -> {
+                  if (method.getName().equals("forecast")) {
+                    new TrainingRun(tiny.config(), on(() -> steps[0]++), () -> steps[0] == 3).run();
+                  } else if (arguments[0] instanceof RunListener.Beginning begins) {
+                    begun[0] = begins.done();
+                  }
+                  return null;
+                });
+    assertThat(new TrainingRun(tiny.config(), meanwhile, () -> begun[0] >= 0).run()).isFalse();
+    assertThat(begun[0]).isEqualTo(3);
+  }
+
+  /** A listener that only counts steps. */
+  private static RunListener on(Runnable step) {
+    return (RunListener)
+        Proxy.newProxyInstance(
+            RunListener.class.getClassLoader(),
+            new Class<?>[] {RunListener.class},
+            (proxy, method, arguments) -> {
+              if (arguments[0] instanceof Trainer.StepReport) {
+                step.run();
+              }
+              return null;
+            });
+  }
+
+  /** To set aside what an earlier run left would take the base away from under the new one. */
+  @Test
+  void shouldRefuseABaseModelThatItWouldSetAside() throws IOException {
+    TinyRun tiny = new TinyRun(folder).withoutClass().with("n_save_sample", 0);
+    assertThat(TinyRun.run(tiny.with("max_train_steps", 2).with("save_model_every", 1).config()))
+        .isTrue();
+    Path base = tiny.output().resolve("model-1");
+    tiny.with("pretrained_model_name_or_path", base);
+    Problem problem = catchThrowableOfType(Problem.class, () -> TinyRun.run(tiny.config()));
+    assertThat(problem.kind()).isEqualTo(Problem.Kind.USAGE);
+    assertThat(problem).hasMessageContaining("model-1").hasMessageContaining("another output_dir");
+    assertThat(base.resolve("model_index.json")).exists();
+  }
+
+  /** A mask whose header is sound and whose pixels are not. */
+  @Test
+  void shouldRefuseADamagedMaskBeforeTheFirstStep() throws IOException {
+    TinyRun tiny = new TinyRun(folder).withoutClass().with("masked_loss", true);
+    Path mask = tiny.pictures().resolve("p0.mask.png");
+    Files.copy(tiny.pictures().resolve("p0.png"), mask);
+    byte[] all = Files.readAllBytes(mask);
+    Files.write(mask, Arrays.copyOf(all, all.length / 2));
+    Problem problem =
+        catchThrowableOfType(
+            Problem.class, () -> TinyRun.run(tiny.with("max_train_steps", 20).config()));
+    assertThat(problem).hasMessageContaining("p0.mask.png");
+    assertThat(tiny.output().resolve("metrics.jsonl")).doesNotExist();
   }
 }

@@ -5,16 +5,28 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dreambooth4j.FailingFiles;
+import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.Sha256;
+import dreambooth4j.config.Config;
 import dreambooth4j.data.HeldOut;
 import dreambooth4j.data.Picture;
 import dreambooth4j.data.TestPictures;
+import dreambooth4j.report.RunReport;
+import dreambooth4j.weights.Component;
+import dreambooth4j.weights.ModelFolder;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -133,19 +145,189 @@ class ValidationTest {
     assertThat(again.resolve("models-1/model-best").resolve(UNET)).exists();
   }
 
+  /** Runs, and says what the terminal showed. */
+  private String says(Config config, BooleanSupplier stop) {
+    ByteArrayOutputStream said = new ByteArrayOutputStream();
+    PrintStream shown = new PrintStream(said, true, StandardCharsets.UTF_8);
+    Path output = config.output().outputDir();
+    try (RunReport report = new RunReport(shown, output, List.of(), null, false)) {
+      new TrainingRun(config, report, stop).run();
+    }
+    return said.toString(StandardCharsets.UTF_8).replaceAll("\\s+", " ");
+  }
+
+  private static boolean isDone(Path output, int step) {
+    try {
+      return Files.exists(output.resolve("metrics.jsonl"))
+          && column(output, "loss").containsKey(step);
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private static void lose(Path file) {
+    try {
+      if (Files.isDirectory(file)) {
+        FolderEntries.of(file).forEach(ValidationTest::lose);
+      }
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** A measurement belongs to a step; a run that is stopped right after that step owes it. */
+  @Test
+  void shouldMeasureWhatAStoppedRunOwes() throws IOException {
+    tiny.with("validation_data_dir", folder.resolve("held"))
+        .with("validate_every_n_steps", 2)
+        .with("save_best", true);
+    Path whole = folder.resolve("whole");
+    run(whole);
+    Path stopped = folder.resolve("stopped");
+    says(tiny.with("output_dir", stopped).config(), () -> isDone(stopped, 2));
+    assertThat(column(stopped, "validation_loss")).containsOnlyKeys(0);
+    tiny.with("resume_from_checkpoint", "latest");
+    run(stopped);
+    assertThat(column(stopped, "validation_loss")).isEqualTo(column(whole, "validation_loss"));
+    assertThat(stopped.resolve("model-best").resolve(UNET))
+        .hasSameBinaryContentAs(whole.resolve("model-best").resolve(UNET));
+  }
+
+  /** Killed after the checkpoint of its last step, it has nothing more to learn. */
+  @Test
+  void shouldNotTrainOnWhereItHadAlreadyEndedEarly() throws IOException {
+    tiny.with("validation_data_dir", folder.resolve("held"))
+        .with("validate_every_n_steps", 1)
+        .with("checkpointing_steps", 1)
+        .with("learning_rate", 0.1)
+        .with("max_train_steps", 40)
+        .with("early_stopping_patience", 1);
+    Path output = folder.resolve("early");
+    run(output);
+    int last = column(output, "loss").keySet().stream().max(Integer::compare).orElseThrow();
+    assertThat(last).isLessThan(40);
+    assertThat(output.resolve("checkpoint-" + last)).exists();
+    tiny.with("resume_from_checkpoint", "latest");
+    run(output);
+    assertThat(column(output, "loss").keySet().stream().max(Integer::compare)).contains(last);
+  }
+
+  /** What measures is not what learns: without it the model is worth as much. */
+  @Test
+  void shouldSaveTheModelWhereItCannotBeMeasured() throws IOException {
+    Path output = folder.resolve("unmeasured");
+    tiny.with("validation_data_dir", folder.resolve("held"))
+        .with("validate_every_n_steps", 2)
+        .with("cache_dir", folder.resolve("cache"))
+        .with("max_train_steps", 3)
+        .with("output_dir", output);
+    String said =
+        says(
+            tiny.config(),
+            () -> {
+              if (isDone(output, 1)) {
+                lose(folder.resolve("held/h0.png"));
+                lose(folder.resolve("cache"));
+              }
+              return false;
+            });
+    assertThat(said).contains("no loss on held-out pictures after step 2: ", "after step 3: ");
+    assertThat(output.resolve(UNET)).exists();
+    assertThat(Mark.UNFINISHED.isIn(output)).isFalse();
+  }
+
+  /** What it goes on from had its best model elsewhere. */
+  @Test
+  void shouldSaveTheBestOfWhatFollowsWhereTheBestIsNotThere() throws IOException {
+    tiny.with("validation_data_dir", folder.resolve("held"))
+        .with("validate_every_n_steps", 1)
+        .with("checkpointing_steps", 1)
+        .with("learning_rate", 0.1)
+        .with("max_train_steps", 4);
+    Path first = folder.resolve("first");
+    run(first);
+    Map<Integer, Double> losses = column(first, "validation_loss");
+    losses.remove(0);
+    int best = losses.entrySet().stream().min(Map.Entry.comparingByValue()).orElseThrow().getKey();
+    assertThat(best).as("%s", losses).isLessThan(3);
+    tiny.with("save_best", true);
+
+    Path same = folder.resolve("same");
+    tiny.with("resume_from_checkpoint", first.resolve("checkpoint-" + best));
+    run(same);
+    tiny.without("resume_from_checkpoint").with("max_train_steps", best);
+    Path upToBest = folder.resolve("up to best");
+    run(upToBest);
+    assertThat(same.resolve("model-best").resolve(UNET))
+        .as("what it goes on from is the best")
+        .hasSameBinaryContentAs(upToBest.resolve(UNET));
+
+    Path later = folder.resolve("later");
+    tiny.with("resume_from_checkpoint", first.resolve("checkpoint-3")).with("max_train_steps", 4);
+    String said = says(tiny.with("output_dir", later).config(), () -> false);
+    assertThat(said).contains("the model of step " + best, "is not in");
+    assertThat(later.resolve("model-best").resolve(UNET))
+        .hasSameBinaryContentAs(later.resolve(UNET));
+  }
+
+  /** Killed while the best model takes its place, followed by a run that keeps none. */
+  @Test
+  void shouldFinishABestModelThatWasBeingPutInItsPlace() throws IOException {
+    tiny.with("validation_data_dir", folder.resolve("held"))
+        .with("validate_every_n_steps", 1)
+        .with("save_best", true)
+        .with("max_train_steps", 1);
+    FailingFiles failing =
+        FailingFiles.at(
+            FailingFiles.How.KILLED, "move \\d+ " + UNET.substring(UNET.indexOf('/') + 1));
+    assertThatThrownBy(() -> TinyRun.run(TinyRun.through(failing, tiny.config(), null)))
+        .isInstanceOf(FailingFiles.Killed.class);
+    failing.close();
+    Path best = tiny.output().resolve("model-best");
+    assertThat(best.resolve(".dreambooth-changes")).exists();
+    tiny.without("save_best");
+    run(tiny.output());
+    Path aside = tiny.output().resolve("models-1/model-best");
+    assertThat(aside.resolve(".dreambooth-changes")).doesNotExist();
+    assertThat(ModelFolder.open(aside, null).hasWeights(Component.UNET)).isTrue();
+  }
+
   @Test
   void shouldRememberTheLeastLossToTheBit() {
     BestLoss first = new BestLoss();
-    assertThat(first.isBest(0.3, 2)).isTrue();
-    assertThat(first.isBest(0.1 + 0.2, 4)).isFalse();
-    assertThat(first.isBest(Double.NaN, 6)).isFalse();
+    first.add(0.3, 2);
+    first.saved(0.3);
+    first.add(0.1 + 0.2, 4);
+    first.add(Double.NaN, 6);
     BestLoss second = new BestLoss();
     second.restore(first.toString());
     assertThat(second).hasToString(first.toString());
     assertThat(second.since()).isEqualTo(2);
-    assertThat(second.isBest(Math.nextDown(0.3), 8)).isTrue();
-    second.restore("something else");
+    assertThat(second.measured()).isEqualTo(6);
+    assertThat(second.isWorthSaving(0.3)).isFalse();
+    second.add(Math.nextDown(0.3), 8);
     assertThat(second.step()).isEqualTo(8);
+    for (String none : List.of("something else", "0x1p0 1 1 1 x", "x 1 1 1 0x1p0")) {
+      second.restore(none);
+      assertThat(second.step()).as(none).isEqualTo(8);
+      assertThat(second.isWorthSaving(0.3)).as(none).isFalse();
+    }
+  }
+
+  /** On a full disk the best one was not saved; the next is better than what lies there. */
+  @Test
+  void shouldSaveWhatIsBetterThanTheModelThatLiesThere() {
+    BestLoss losses = new BestLoss();
+    losses.add(0.5, 1);
+    losses.saved(0.5);
+    losses.add(0.2, 2); // could not be saved
+    losses.add(0.3, 3);
+    assertThat(losses.step()).isEqualTo(2);
+    assertThat(losses.isWorthSaving(0.3)).isTrue();
+    assertThat(losses.isWorthSaving(0.5)).isFalse();
+    losses.lost();
+    assertThat(losses.isWorthSaving(9)).isTrue();
   }
 
   @ParameterizedTest
