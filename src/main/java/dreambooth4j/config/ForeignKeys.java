@@ -233,11 +233,6 @@ public final class ForeignKeys {
         "image_interpolation_mode",
         ForeignKeys::set,
         script + "pictures are always scaled by Lanczos");
-    refuse(
-        "lora_dropout",
-        ForeignKeys::some,
-        "adapters are trained without dropout: set it to 0; a smaller lora_rank or fewer steps"
-            + " learn less by heart");
   }
 
   static boolean contains(String name) {

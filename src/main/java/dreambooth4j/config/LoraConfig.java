@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param convRank that of convolutions that see more than one pixel; null for {@code rank}
  * @param alpha what an adapter adds is multiplied with alpha / rank; null for the rank
  * @param factor what LoKr splits the sides of weights by; 0 for as even as can be
+ * @param dropout share of an adapter's input that is dropped in training
  * @param targets which layers get adapters
  * @param files which files are written
  * @param half whether they hold F16 rather than F32 where save_precision says no type
@@ -31,6 +32,7 @@ public record LoraConfig(
     @Nullable Integer convRank,
     @Nullable Double alpha,
     int factor,
+    double dropout,
     Targets targets,
     Files files,
     boolean half,
@@ -82,6 +84,13 @@ public record LoraConfig(
               "With lora_kind: lokr, the number that each side of a weight is split by, such as 320"
                   + " into 8 times 40 with 8: a smaller one learns more and makes a larger file. 0"
                   + " splits as evenly as can be, which makes the smallest file.");
+  static final Key<LoraConfig, Double> LORA_DROPOUT =
+      KEYS.key("lora_dropout", ValueType.number(0, 0.99), ifUsed(LoraConfig::dropout))
+          .standard(0.0)
+          .help(
+              "Share of the numbers that go into each LoRA adapter which is dropped at random in"
+                  + " training, as in peft: 0.1 can keep a LoRA from learning few pictures by heart."
+                  + " Samples and the saved file see all of them.");
   static final Key<LoraConfig, Targets> LORA_TARGETS =
       KEYS.key("lora_targets", ValueType.oneOf(Targets.class), ifUsed(LoraConfig::targets))
           .standard(Targets.ATTENTION)
@@ -143,6 +152,7 @@ public record LoraConfig(
           LORA_CONV_RANK,
           LORA_ALPHA,
           LORA_FACTOR,
+          LORA_DROPOUT,
           LORA_TARGETS,
           LORA_LEARNING_RATE,
           LORA_TXT_LEARNING_RATE);
@@ -161,12 +171,12 @@ public record LoraConfig(
   /** Without adapters; all other values mean nothing then. */
   static final LoraConfig NONE =
       new LoraConfig(
-          false, Kind.LORA, 4, null, null, null, 0, Targets.ATTENTION, Files.KOHYA, false, null);
+          false, Kind.LORA, 4, null, null, null, 0, 0, Targets.ATTENTION, Files.KOHYA, false, null);
 
   /** Adapters of this rank on attention, and nothing else set. */
   public static LoraConfig attention(int rank) {
     return new LoraConfig(
-        true, Kind.LORA, rank, null, null, null, 0, Targets.ATTENTION, Files.KOHYA, false, null);
+        true, Kind.LORA, rank, null, null, null, 0, 0, Targets.ATTENTION, Files.KOHYA, false, null);
   }
 
   /**
@@ -192,6 +202,7 @@ public record LoraConfig(
         run.orNull(LORA_CONV_RANK),
         run.orNull(LORA_ALPHA),
         run.get(LORA_FACTOR),
+        run.get(LORA_DROPOUT),
         run.get(LORA_TARGETS),
         run.get(LORA_FILES),
         run.get(HALF_LORA),

@@ -97,6 +97,11 @@ public final class Tape implements AutoCloseable {
     return arena;
   }
 
+  /** Whether it can walk back, as in training. */
+  public boolean isRecording() {
+    return recording;
+  }
+
   /** Names the part of a model that comes next, for {@link Arena#meter}. */
   public void part(String name) {
     arena.meter().part(name);

@@ -4,6 +4,10 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.Dropout;
+import dreambooth4j.engine.op.NoiseDraws;
 import dreambooth4j.random.CounterRandom;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -60,6 +64,8 @@ public final class Adapters {
   private final Map<String, Size> chosen = new LinkedHashMap<>();
   private final List<Adapter> made = new ArrayList<>();
   private boolean off;
+  private double dropout;
+  private @Nullable NoiseDraws draws;
 
   /** Adapters whose weights are declared among {@code parameters}; for one model. */
   public Adapters(Parameters parameters, AdapterKind kind, Sizes sizes) {
@@ -95,6 +101,28 @@ public final class Adapters {
     } finally {
       off = false;
     }
+  }
+
+  /**
+   * Has a share of what goes into each adapter dropped in training from now on.
+   *
+   * @param share from 0, none, to below 1
+   */
+  public void drop(double share) {
+    dropout = share;
+  }
+
+  /** What is dropped is drawn by these from now on. */
+  public void draw(NoiseDraws ofStep) {
+    draws = ofStep;
+  }
+
+  /** What an adapter is to see of its input: in training, all but what is dropped. */
+  Var seen(Tape tape, Var x, Parameter of) {
+    NoiseDraws known = draws;
+    return dropout == 0 || known == null || !tape.isRecording()
+        ? x
+        : Dropout.apply(tape, x, known, "dropout before " + of.name(), dropout);
   }
 
   boolean areOff() {

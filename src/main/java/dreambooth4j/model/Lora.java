@@ -38,7 +38,8 @@ record Lora(Adapters owner, PlainLayer layer, PlainLayer down, Parameter up, dou
     if (owner.areOff()) {
       return y;
     }
-    Var given = Convert.apply(tape, x, up.weight().dtype());
+    Var given =
+        owner.seen(tape, Convert.apply(tape, x, up.weight().dtype()), down.weight());
     return AddLinear.apply(tape, y, down.forward(tape, given), up, scale);
   }
 

@@ -52,7 +52,7 @@ record WholeChange(
                 .apply(
                     tape,
                     y,
-                    Convert.apply(tape, x, dtype),
+                    owner.seen(tape, Convert.apply(tape, x, dtype), factors.get(0)),
                     change.of(tape, factors, layer.weight().shape())));
   }
 

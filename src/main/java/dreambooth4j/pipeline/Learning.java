@@ -20,9 +20,11 @@ public record Learning(double rateFactor, @Nullable Adaptation adapters, @Nullab
    *
    * @param kind how they change them
    * @param sizes which layers get one, and of what size
+   * @param dropout share of an adapter's input that is dropped in training
    * @param export how they are saved; the same for all components that share a file
    */
-  public record Adaptation(AdapterKind kind, Adapters.Sizes sizes, Export export) {}
+  public record Adaptation(
+      AdapterKind kind, Adapters.Sizes sizes, double dropout, Export export) {}
 
   /** All weights learn, at a multiple of the run's rate. */
   public static Learning whole(double rateFactor) {

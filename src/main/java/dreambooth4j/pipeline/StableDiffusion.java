@@ -8,6 +8,7 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Threads;
+import dreambooth4j.engine.op.NoiseDraws;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.model.ModelConfigs;
@@ -154,7 +155,9 @@ public final class StableDiffusion implements AutoCloseable {
   private void addAdapters(Component component, Learning how, Parameters parameters) {
     if (how.adapters() != null) {
       Learning.Adaptation made = how.adapters();
-      adapters.put(component, new Adapters(parameters, made.kind(), made.sizes()));
+      Adapters around = new Adapters(parameters, made.kind(), made.sizes());
+      around.drop(made.dropout());
+      adapters.put(component, around);
       groups.add(new Group(component, parameters, how.rateFactor(), how.adapters().export()));
     }
   }
@@ -316,6 +319,11 @@ public final class StableDiffusion implements AutoCloseable {
       all = () -> each.off(inner);
     }
     all.run();
+  }
+
+  /** What adapters drop in training is drawn by these from now on. */
+  public void drawDropout(NoiseDraws draws) {
+    adapters.values().forEach(each -> each.draw(draws));
   }
 
   /** The weights of a component that its files hold. */

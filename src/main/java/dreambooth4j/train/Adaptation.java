@@ -118,8 +118,9 @@ final class Adaptation {
     return Learning.of(
         rateFactor,
         start == null
-            ? new Learning.Adaptation(kind, sizes(lora, component), export)
-            : new Learning.Adaptation(start.kind(), start.sizes(component), export));
+            ? new Learning.Adaptation(kind, sizes(lora, component), lora.dropout(), export)
+            : new Learning.Adaptation(
+                start.kind(), start.sizes(component), lora.dropout(), export));
   }
 
   /** What the model is saved as. */

@@ -6,6 +6,7 @@ import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.NoiseDraws;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.UNet;
 import java.util.List;
@@ -19,17 +20,19 @@ import org.jspecify.annotations.Nullable;
  * @param groups what the optimizer updates; allocated, with gradients
  * @param base computes as the base model meanwhile, whose predictions are then what prior rows are
  *     compared with; null where that is their noise
+ * @param dropout is told what a step's dropout is drawn by
  */
 public record LearningModel(
     UNet unet,
     @Nullable Encoder text,
     NoiseSchedule schedule,
     List<Optimizer.Group> groups,
-    @Nullable Consumer<Runnable> base) {
-  /** What learns every row's own noise. */
+    @Nullable Consumer<Runnable> base,
+    Consumer<NoiseDraws> dropout) {
+  /** What learns every row's own noise, and drops nothing. */
   public LearningModel(
       UNet unet, @Nullable Encoder text, NoiseSchedule schedule, List<Optimizer.Group> groups) {
-    this(unet, text, schedule, groups, null);
+    this(unet, text, schedule, groups, null, draws -> {});
   }
 
   /** A text encoder that trains. */

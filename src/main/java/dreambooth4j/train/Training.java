@@ -69,7 +69,8 @@ public final class Training implements AutoCloseable {
             new PromptEncoder(model, how)::encode,
             NoiseSchedule.of(model.scheduler()),
             model.trained().stream().map(Group::learning).toList(),
-            config.prior().predicts() ? model::withoutAdapters : null);
+            config.prior().predicts() ? model::withoutAdapters : null,
+            model::drawDropout);
     return assemble(run, learning, Recipe.of(config));
   }
 

@@ -127,6 +127,7 @@ final class TrainingStep {
 
   private Var loss(Tape tape, BatchPlaces in) {
     Arena arena = tape.arena();
+    model.dropout().accept(in.draws(seed, scalars.step));
     if (!in.isGiven()) {
       NoiseTarget.timesteps(arena, in.rowIndex, scalars.step, in.timesteps, timestepKey, chances);
     }

@@ -98,6 +98,7 @@ final class LoraCase {
               ? new Adapters.Size((int) golden.shape(name)[0], settings.path("alpha").asDouble())
               : null;
         },
+        0,
         Export.NONE);
   }
 

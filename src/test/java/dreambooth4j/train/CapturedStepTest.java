@@ -88,6 +88,7 @@ class CapturedStepTest {
     "use_8bit_adam=true gradient_checkpointing=true,1e-3,0.02",
     "mixed_precision=bf16 max_grad_norm=0,2e-2,",
     "use_lora=true lora_targets=convolutions,1e-4,0.02",
+    "use_lora=true lora_kind=lokr lora_targets=convolutions lora_dropout=0.2,1e-4,0.02",
     "use_lora=true mixed_precision=bf16,2e-2,",
     "mixed_precision=fp16,2e-2,"
   })

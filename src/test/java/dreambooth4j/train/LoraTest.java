@@ -120,6 +120,7 @@ class LoraTest {
         "mixed_precision=bf16 lora_kind=lokr lora_factor=2",
         "prior=prediction stop_text_encoder=0.5",
         "frozen_dtype=bf16 gradient_checkpointing=true",
+        "lora_dropout=0.3 prior=prediction",
         "fused_backward_pass=true max_grad_norm=0 use_8bit_adam=true"
       })
   void shouldGoOnFromACheckpointBitForBit(String keys) {
@@ -229,6 +230,19 @@ class LoraTest {
         .withMessageContaining("use_lora: false");
   }
 
+  /** Adapters change nothing at first, whatever they see; from then on each step drops others. */
+  @Test
+  void shouldDropWhatAdaptersSeeInTrainingAlone() {
+    try (TinyTrainer all = new TinyTrainer(tiny).train();
+        TinyTrainer dropped = new TinyTrainer(tiny.with("lora_dropout", 0.5)).train(1)) {
+      assertThat(dropped.reports.get(0).losses()).isEqualTo(all.reports.get(0).losses());
+      assertThat(dropped.unet()).isNotEqualTo(all.unet());
+      dropped.train();
+      assertThat(dropped.reports.get(1).losses()).isNotEqualTo(all.reports.get(1).losses());
+      assertThat(drawn(dropped).get(0)).isEqualTo(drawn(dropped).get(0));
+    }
+  }
+
   @Test
   void shouldSayThatThereIsNoSecondTextEncoder() {
     ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
@@ -314,7 +328,7 @@ class LoraTest {
   @ParameterizedTest
   @ValueSource(strings = {"lora", "dora", "loha", "lokr"})
   void shouldTrainTheSameWithoutKeepingWhatCanBeComputedAgain(String kind) {
-    tiny.with("lora_targets", "convolutions").with("lora_kind", kind);
+    tiny.with("lora_targets", "convolutions").with("lora_kind", kind).with("lora_dropout", 0.4);
     try (TinyTrainer kept = new TinyTrainer(tiny.with("gradient_checkpointing", false)).train();
         TinyTrainer again = new TinyTrainer(tiny.with("gradient_checkpointing", true)).train()) {
       assertThat(again.unet()).isEqualTo(kept.unet());

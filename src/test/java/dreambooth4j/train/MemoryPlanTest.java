@@ -75,7 +75,7 @@ class MemoryPlanTest {
             + " gradient_checkpointing=true use_8bit_adam=true fused_backward_pass=true",
         "mixed_precision=no use_lora=true frozen_dtype=bf16 use_ema=true",
         "mixed_precision=no use_lora=true lora_kind=dora prior=prediction",
-        "mixed_precision=no use_lora=true lora_kind=loha lora_targets=convolutions",
+        "mixed_precision=no use_lora=true lora_kind=loha lora_targets=convolutions lora_dropout=0.1",
         "mixed_precision=no use_lora=true prior=prediction gradient_checkpointing=true",
         "mixed_precision=bf16 use_ema=true",
         "mixed_precision=bf16 use_ema=true anchor_weight=10",

@@ -60,6 +60,11 @@ public record NoiseDraws(long seed, Tensor rowIndex, Tensor step, Map<String, Te
     return drawn(arena, key(purpose), rowIndex, step, true, rowIndex.count());
   }
 
+  /** Draws from 0 to below 1, a row each: F32 [B·n, ..], held by the caller. */
+  Tensor uniform(Arena arena, String purpose, long... shape) {
+    return drawn(arena, key(purpose), rowIndex, step, true, shape);
+  }
+
   /** A number from 2 to 4 that is the same for all rows. The host must know the step. */
   double drawRadius(int level) {
     Tensor known = given.get(radius(level));

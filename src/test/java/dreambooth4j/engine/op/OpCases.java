@@ -5,8 +5,10 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.LossForm;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.LossKernels;
+import dreambooth4j.random.CounterRandom;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -34,6 +36,7 @@ public final class OpCases {
         addLinear(new long[] {2, 5, 7}, new long[] {2, 5, 3}),
         addLinear(new long[] {2, 3, 5, 4}, new long[] {2, 3, 5, 1}),
         magnitude(),
+        dropout(0.3),
         addProduct(new long[] {2, 5, 7}, new long[] {9, 7}, 1, 0),
         addProduct(new long[] {2, 3, 5, 4}, new long[] {9, 1, 1, 4}, 1, 0),
         addProduct(new long[] {2, 5, 7, 3}, new long[] {6, 3, 3, 3}, 1, 1),
@@ -296,6 +299,34 @@ public final class OpCases {
         ? made.with(
             matrix, small, new long[] {small[1], dreambooth4j.engine.Tensor.count(whole) / rows})
         : made.with(matrix, small);
+  }
+
+  /** Elements dropped by the draws of rows 5 and 2 of step 7. */
+  private static OpCase dropout(double share) {
+    int[] rows = {5, 2};
+    int each = 2 * 3 * 7;
+    float[] factors = new float[rows.length * each];
+    for (int row = 0; row < rows.length; row++) {
+      CounterRandom random = CounterRandom.at(3, "layer", 7, rows[row]);
+      for (int i = 0; i < each; i++) {
+        factors[row * each + i] = random.uniform() < share ? 0 : 1;
+      }
+    }
+    return OpCase.of(
+        Dropout.class,
+        "[4,3,7] of two rows",
+        (t, x, p) -> {
+          dreambooth4j.engine.Tensor index = t.arena().allocate("row index", DType.I32, 2);
+          index.copyFrom(rows);
+          NoiseDraws draws =
+              new NoiseDraws(3, index, t.arena().longs("step", new long[] {7}, 1), Map.of());
+          return Dropout.apply(t, x.get(0), draws, "layer", share);
+        },
+        x ->
+            x.get(0)
+                .mul(torch.tensor(factors).view(4, 3, 7).to(x.get(0).scalar_type()))
+                .mul(new Scalar(1 / (1 - share))),
+        new long[] {4, 3, 7});
   }
 
   /** DoRA's rows brought to their lengths, of norms that no gradient passes. */
