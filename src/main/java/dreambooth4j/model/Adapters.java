@@ -117,12 +117,28 @@ public final class Adapters {
     draws = ofStep;
   }
 
-  /** What an adapter is to see of its input: in training, all but what is dropped. */
+  /**
+   * What an adapter is to see of its input: in training, all but what is dropped.
+   *
+   * @param of a weight of the adapter, whose name tells its draws from those of others
+   */
   Var seen(Tape tape, Var x, Parameter of) {
-    NoiseDraws known = draws;
-    return dropout == 0 || known == null || !tape.isRecording()
-        ? x
-        : Dropout.apply(tape, x, known, "dropout before " + of.name(), dropout);
+    NoiseDraws known = dropping(tape);
+    return known == null ? x : Dropout.apply(tape, x, known, purpose(of), dropout);
+  }
+
+  /** What {@link #seen} takes away from an input; null where it is seen as it is. */
+  @Nullable Var unseen(Tape tape, Var x, Parameter of) {
+    NoiseDraws known = dropping(tape);
+    return known == null ? null : Dropout.rest(tape, x, known, purpose(of), dropout);
+  }
+
+  private @Nullable NoiseDraws dropping(Tape tape) {
+    return dropout > 0 && tape.isRecording() ? draws : null;
+  }
+
+  private static String purpose(Parameter of) {
+    return "dropout before " + of.name();
   }
 
   boolean areOff() {

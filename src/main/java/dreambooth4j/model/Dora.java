@@ -5,11 +5,14 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.Add;
 import dreambooth4j.engine.op.Magnitude;
 
 /**
  * DoRA (Liu et al. 2024): the weight that {@link Lora} makes of a layer's, each of its rows brought
- * to a length that is learnt by itself.
+ * to a length that is learnt by itself. As in peft, dropout holds for the whole change that it makes
+ * to the layer's result, W x + b: with d as what is left of x, and m / n as {@link Magnitude} has
+ * it, that is (m / n) (W + s B A) d − W d.
  *
  * @param changed the layer without its bias, and the adapter
  * @param magnitude {@code lora_magnitude_vector} [out]
@@ -27,8 +30,13 @@ record Dora(Adapters owner, PlainLayer layer, Lora changed, Parameter magnitude)
     if (owner.areOff()) {
       return layer.forward(tape, x);
     }
-    Var v = changed.forward(tape, x);
-    return Magnitude.apply(tape, v, norms(tape.arena()), magnitude, layer.bias());
+    PlainLayer product = changed.layer();
+    Parameter down = changed.down().weight();
+    Var seen = owner.seen(tape, x, down);
+    Var v = changed.plus(tape, product.forward(tape, seen), seen);
+    Var y = Magnitude.apply(tape, v, norms(tape.arena()), magnitude, layer.bias());
+    Var unseen = owner.unseen(tape, x, down);
+    return unseen == null ? y : Add.apply(tape, y, product.forward(tape, unseen));
   }
 
   private Tensor norms(Arena arena) {

@@ -38,8 +38,13 @@ record Lora(Adapters owner, PlainLayer layer, PlainLayer down, Parameter up, dou
     if (owner.areOff()) {
       return y;
     }
-    Var given =
-        owner.seen(tape, Convert.apply(tape, x, up.weight().dtype()), down.weight());
+    Var wide = Convert.apply(tape, x, up.weight().dtype());
+    return plus(tape, y, owner.seen(tape, wide, down.weight()));
+  }
+
+  /** y and what the adapter makes of x; in the memory of y. */
+  Var plus(Tape tape, Var y, Var x) {
+    Var given = Convert.apply(tape, x, up.weight().dtype());
     return AddLinear.apply(tape, y, down.forward(tape, given), up, scale);
   }
 

@@ -243,6 +243,7 @@ class ImportCommandTest {
             "lycoris.sh",
             "python train_network.py --pretrained_model_name_or_path=m/n --train_data_dir=pictures"
                 + " --resolution=64 --max_grad_norm=0.5 --network_module=lycoris.kohya"
+                + " --network_dropout=0.1"
                 + " --network_args algo=lokr factor=8 conv_alpha=2 conv_dim=4"
                 + " --optimizer_type=Prodigy --unet_lr=1 --text_encoder_lr=0.5");
     Ran ran = ran(lycoris);
@@ -253,6 +254,7 @@ class ImportCommandTest {
     Files.delete(yaml());
     LoraConfig adapters = made(lycoris).lora();
     assertThat(adapters.kind()).isEqualTo(LoraConfig.Kind.LOKR);
+    assertThat(adapters.dropout()).isEqualTo(0.1);
     assertThat(ConfigReader.read(yaml(), Map.of()).config().optimizer().maxGradNorm())
         .isEqualTo(0.5);
     Files.delete(yaml());
@@ -260,9 +262,11 @@ class ImportCommandTest {
         write(
             "loha.json",
             "{\"base_model_name\": \"m/n\", \"training_method\": \"LORA\", \"peft_type\": \"LOHA\","
-                + " \"lora_rank\": 8, \"lora_decompose\": false, \"concepts\": [{\"path\":"
+                + " \"lora_rank\": 8, \"dropout_probability\": 0.2, \"concepts\": [{\"path\":"
                 + " \"pictures\"}]}");
-    assertThat(made(preset).lora().kind()).isEqualTo(LoraConfig.Kind.LOHA);
+    LoraConfig ofOneTrainer = made(preset).lora();
+    assertThat(ofOneTrainer.kind()).isEqualTo(LoraConfig.Kind.LOHA);
+    assertThat(ofOneTrainer.dropout()).isEqualTo(0.2);
   }
 
   @Test

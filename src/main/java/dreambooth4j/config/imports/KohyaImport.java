@@ -104,6 +104,7 @@ final class KohyaImport extends RunImport {
     converters.put("text_encoder_lr", this::textEncoderRate);
     converters.put("network_module", this::network);
     converters.put("network_args", this::networkArguments);
+    converters.put("network_dropout", value -> draft.put("lora_dropout", value));
     converters.put("network_weights", value -> draft.put("lora_weights", draft.path(value)));
     converters.put(
         "network_train_unet_only",
@@ -262,6 +263,7 @@ final class KohyaImport extends RunImport {
           value.equalsIgnoreCase("true") ? draft.put("lora_kind", "dora") : "it is off";
       case "algo" ->
           draft.put("lora_kind", value.equals("locon") ? "lora" : value.toLowerCase(Locale.ROOT));
+      case "dropout" -> draft.put("lora_dropout", value);
       case "factor" ->
           number(value) > 0 ? draft.put("lora_factor", whole(value)) : "left to the layer";
       case "conv_alpha" ->

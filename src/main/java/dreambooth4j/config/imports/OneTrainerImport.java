@@ -73,6 +73,9 @@ final class OneTrainerImport extends RunImport {
         "lora_decompose",
         value -> lora && value.equals("true") ? draft.put("lora_kind", "dora") : "it is off");
     converters.put(
+        "dropout_probability",
+        value -> lora ? draft.put("lora_dropout", value) : "no adapters are trained");
+    converters.put(
         "lokr_dim",
         value ->
             value("peft_type").equals("LOKR") ? draft.put("lora_rank", value) : "it is LOKR's");

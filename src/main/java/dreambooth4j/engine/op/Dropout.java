@@ -4,6 +4,7 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.Scalar;
 
 /**
@@ -23,12 +24,31 @@ public final class Dropout {
    * @param share from 0 to below 1
    */
   public static Var apply(Tape tape, Var x, NoiseDraws draws, String purpose, double share) {
+    return record(tape, x, values -> dropped(tape, values, draws, purpose, share));
+  }
+
+  /** x − y: what {@link #apply} with the same draws takes away, or adds if it is negative. */
+  public static Var rest(Tape tape, Var x, NoiseDraws draws, String purpose, double share) {
+    return record(
+        tape,
+        x,
+        values -> {
+          Tensor kept = dropped(tape, values, draws, purpose, share);
+          Tensor rest =
+              tape.arena().compute("dropout.rest", () -> values.handle().sub(kept.handle()));
+          kept.release();
+          return rest;
+        });
+  }
+
+  /** Each element times a number of its own, forward and backward alike. */
+  private static Var record(Tape tape, Var x, UnaryOperator<Tensor> scaled) {
     return tape.record(
         "dropout",
-        dropped(tape, x.value(), draws, purpose, share),
+        scaled.apply(x.value()),
         x.needsGradient(),
         List.of(),
-        dy -> x.accumulate(dropped(tape, dy, draws, purpose, share)));
+        dy -> x.accumulate(scaled.apply(dy)));
   }
 
   private static Tensor dropped(

@@ -36,7 +36,8 @@ public final class OpCases {
         addLinear(new long[] {2, 5, 7}, new long[] {2, 5, 3}),
         addLinear(new long[] {2, 3, 5, 4}, new long[] {2, 3, 5, 1}),
         magnitude(),
-        dropout(0.3),
+        dropout(0.3, false),
+        dropout(0.3, true),
         addProduct(new long[] {2, 5, 7}, new long[] {9, 7}, 1, 0),
         addProduct(new long[] {2, 3, 5, 4}, new long[] {9, 1, 1, 4}, 1, 0),
         addProduct(new long[] {2, 5, 7, 3}, new long[] {6, 3, 3, 3}, 1, 1),
@@ -302,30 +303,30 @@ public final class OpCases {
   }
 
   /** Elements dropped by the draws of rows 5 and 2 of step 7. */
-  private static OpCase dropout(double share) {
+  private static OpCase dropout(double share, boolean rest) {
     int[] rows = {5, 2};
     int each = 2 * 3 * 7;
     float[] factors = new float[rows.length * each];
     for (int row = 0; row < rows.length; row++) {
       CounterRandom random = CounterRandom.at(3, "layer", 7, rows[row]);
       for (int i = 0; i < each; i++) {
-        factors[row * each + i] = random.uniform() < share ? 0 : 1;
+        double kept = random.uniform() < share ? 0 : 1 / (1 - share);
+        factors[row * each + i] = (float) (rest ? 1 - kept : kept);
       }
     }
     return OpCase.of(
         Dropout.class,
-        "[4,3,7] of two rows",
+        "[4,3,7] of two rows" + (rest ? ", the rest" : ""),
         (t, x, p) -> {
           dreambooth4j.engine.Tensor index = t.arena().allocate("row index", DType.I32, 2);
           index.copyFrom(rows);
           NoiseDraws draws =
               new NoiseDraws(3, index, t.arena().longs("step", new long[] {7}, 1), Map.of());
-          return Dropout.apply(t, x.get(0), draws, "layer", share);
+          return rest
+              ? Dropout.rest(t, x.get(0), draws, "layer", share)
+              : Dropout.apply(t, x.get(0), draws, "layer", share);
         },
-        x ->
-            x.get(0)
-                .mul(torch.tensor(factors).view(4, 3, 7).to(x.get(0).scalar_type()))
-                .mul(new Scalar(1 / (1 - share))),
+        x -> x.get(0).mul(torch.tensor(factors).view(4, 3, 7).to(x.get(0).scalar_type())),
         new long[] {4, 3, 7});
   }
 
