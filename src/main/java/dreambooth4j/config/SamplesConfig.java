@@ -2,6 +2,7 @@ package dreambooth4j.config;
 
 import dreambooth4j.diffusion.SamplerKind;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,6 +15,8 @@ import org.jspecify.annotations.Nullable;
  * @param scheduler the sampler of samples and class images; null is the base model's own
  * @param promptWeights whether brackets in their prompts weigh words
  * @param wildcards folder of lists that their prompts name; null if there is none
+ * @param promptFile of more prompts to draw; null if there is none
+ * @param prompts those in it
  * @param tiled whether large pictures are decoded in tiles
  */
 public record SamplesConfig(
@@ -24,6 +27,8 @@ public record SamplesConfig(
     @Nullable SamplerKind scheduler,
     boolean promptWeights,
     @Nullable Path wildcards,
+    @Nullable Path promptFile,
+    List<SamplePrompt> prompts,
     boolean tiled) {
   static final Section<SamplesConfig> KEYS = new Section<>(Key.Group.SAMPLES);
 
@@ -81,6 +86,14 @@ public record SamplesConfig(
                   + " colour.txt in it, and {red|blue} one of what stands between the bars, chosen"
                   + " by the sample's seed and the same each time.");
 
+  static final Key<SamplesConfig, Path> SAMPLE_PROMPTS =
+      KEYS.key("sample_prompts", ValueType.path(), SamplesConfig::promptFile)
+          .otherwise("none")
+          .help(
+              "Text file of more prompts to draw, a picture each, with a prompt a line and kohya's"
+                  + " flags behind it: --n negative prompt, --w width, --h height, --d seed, --s"
+                  + " steps (30), --l guidance (7.5), --ss sampler.");
+
   static final Key<SamplesConfig, Boolean> VAE_TILING =
       KEYS.key("vae_tiling", ValueType.flag(), SamplesConfig::tiled)
           .standard(false)
@@ -92,6 +105,7 @@ public record SamplesConfig(
                   + " tile to tile.");
 
   static SamplesConfig of(Values run) {
+    Path file = run.orNull(SAMPLE_PROMPTS);
     return new SamplesConfig(
         run.orNull(VALIDATION_PROMPT),
         run.get(NUM_VALIDATION_IMAGES),
@@ -100,6 +114,8 @@ public record SamplesConfig(
         run.orNull(SCHEDULER),
         run.get(PROMPT_WEIGHTS),
         run.orNull(WILDCARDS_DIR),
+        file,
+        file == null ? List.of() : SamplePromptFile.read(file, run::error, run::remark),
         run.get(VAE_TILING));
   }
 }

@@ -3,6 +3,7 @@ package dreambooth4j.pipeline;
 import dreambooth4j.Problem;
 import dreambooth4j.config.ConceptConfig;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.SamplePrompt;
 import dreambooth4j.config.ModelConfig;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
@@ -59,6 +60,10 @@ public final class LongPrompts {
     }
     String validation = config.samples().validationPrompt();
     prompts.add("validation_prompt", validation == null ? "" : validation);
+    for (SamplePrompt each : config.samples().prompts()) {
+      prompts.add("sample_prompts line " + each.line(), each.prompt());
+      prompts.add("sample_prompts line %d: --n".formatted(each.line()), each.negative());
+    }
     return prompts;
   }
 

@@ -100,7 +100,10 @@ final class MemoryAdvice {
   private String fewerPictures() {
     List<String> keys = new ArrayList<>();
     if (forecast.samples() > 0) {
-      keys.add("fewer samples at once (num_validation_images, n_save_sample)");
+      boolean file = !forecast.config().samples().prompts().isEmpty();
+      keys.add(
+          "fewer samples at once (num_validation_images, n_save_sample)"
+              + (file ? " or smaller ones (--w and --h in sample_prompts)" : ""));
     }
     if (forecast.load().drawn().count() > 0) {
       keys.add("no class images made anew (class_images_refresh_epochs 0)");

@@ -298,8 +298,10 @@ public record MemoryPlan(
     }
 
     private long samples() {
-      int count = SamplePictures.most(config);
-      return count == 0 ? 0 : pictures().drawing(SamplePictures.size(config), count, true);
+      return SamplePictures.largest(config).entrySet().stream()
+          .mapToLong(each -> pictures().drawing(each.getKey(), each.getValue(), true))
+          .max()
+          .orElse(0);
     }
 
     /** The base model in F32, and as many of its pictures at once as have to be. */

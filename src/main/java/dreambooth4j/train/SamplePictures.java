@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.config.ConceptSamplesConfig;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.SamplePrompt;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.Pixels;
@@ -15,8 +16,11 @@ import dreambooth4j.pipeline.Wildcards;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -90,6 +94,28 @@ public final class SamplePictures {
               sampler);
       wishes.add(new SampleRequest("validation", request, validations(config), seed(config, -1)));
     }
+    for (SamplePrompt each : config.samples().prompts()) {
+      wishes.add(request(config, each));
+    }
+  }
+
+  /** A prompt of a file, named by its place among them. */
+  private static SampleRequest request(Config config, SamplePrompt of) {
+    List<SamplePrompt> all = config.samples().prompts();
+    long seed = seed(config, of.seed() == null ? -1 : of.seed());
+    Bucket size = size(config, of);
+    TextToImage.Request request =
+        new TextToImage.Request(
+            drawn(config, of.prompt(), seed),
+            TextToImage.unlessEmpty(of.negative()),
+            size.width(),
+            size.height(),
+            of.steps(),
+            of.guidance(),
+            of.sampler() == null ? config.samples().scheduler() : of.sampler());
+    int digits = Math.max(2, String.valueOf(all.size()).length());
+    String number = String.format(Locale.ROOT, "%0" + digits + "d", all.indexOf(of) + 1);
+    return new SampleRequest("prompt-" + number, request, 1, seed);
   }
 
   /** How the prompts of samples are read. */
@@ -119,16 +145,41 @@ public final class SamplePictures {
         sampler);
   }
 
-  /** The size of every sample. */
-  static Bucket size(Config config) {
+  /** The size of samples that nothing else is said of. */
+  private static Bucket size(Config config) {
     int side = config.data().resolution() / 8 * 8;
     return new Bucket(side, side);
   }
 
+  private static Bucket size(Config config, SamplePrompt of) {
+    Bucket usual = size(config);
+    return new Bucket(
+        of.width() == null ? usual.width() : of.width(),
+        of.height() == null ? usual.height() : of.height());
+  }
+
   /** How many are drawn of one prompt, which is at once, at most. */
   static int most(Config config) {
+    return Math.max(mostOfUsualSize(config), config.samples().prompts().isEmpty() ? 0 : 1);
+  }
+
+  private static int mostOfUsualSize(Config config) {
     int ofConcepts = config.concepts().stream().mapToInt(c -> c.samples().count()).max().orElse(0);
     return Math.max(ofConcepts, validations(config));
+  }
+
+  /** So many pictures of one size that are drawn at once: those that may take the most memory. */
+  static Map<Bucket, Integer> largest(Config config) {
+    Map<Bucket, Integer> largest = new LinkedHashMap<>();
+    config.samples().prompts().stream()
+        .map(each -> size(config, each))
+        .max(Comparator.comparingLong(each -> (long) each.width() * each.height()))
+        .ifPresent(size -> largest.put(size, 1));
+    int usual = mostOfUsualSize(config);
+    if (usual > 0) {
+      largest.put(size(config), usual);
+    }
+    return largest;
   }
 
   private static int validations(Config config) {

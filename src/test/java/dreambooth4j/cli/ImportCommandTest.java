@@ -158,7 +158,8 @@ class ImportCommandTest {
         .contains("converted     subset 1: caption_prefix = photo,  ->  instance_prompt: photo, [")
         .contains("not possible  subset 2: keep_tokens = 2  ->  it holds for the whole run: its")
         .contains("converted     subset 3: image_dir = men  ->  class_data_dir: ")
-        .contains("; left out: --w\n");
+        .containsPattern(
+            "converted     sample_prompts = prompts.txt  ->  sample_prompts: .*prompts.txt, n_save_sample: 0,");
     Config config = ConfigReader.read(yaml(), Map.of()).config();
     assertThat(config.training().maxTrainSteps()).isNull();
     assertThat(config.training().numTrainEpochs()).isEqualTo(1);
@@ -171,7 +172,8 @@ class ImportCommandTest {
     assertThat(config.concepts().get(0).instancePrompt()).isEqualTo("photo, [filewords]");
     assertThat(config.concepts().get(1).instancePrompt()).isEqualTo("zwx toy");
     assertThat(config.concepts().get(1).crop()).isEqualTo(Crop.RANDOM);
-    assertThat(config.concepts().get(0).samples().guidanceScale()).isEqualTo(3.5);
+    assertThat(config.samples().prompts()).hasSize(1);
+    assertThat(config.samples().prompts().get(0).guidance()).isEqualTo(3.5);
     Ran trained = Ran.of("train", yaml().toString());
     assertThat(trained.exitCode()).as(trained.err()).isZero();
     assertThat(trained.err()).contains("6/6"); // sks twice in an epoch, toy once

@@ -50,6 +50,10 @@ class KeysTest {
           Map.entry("lora_learning_rate", LORA),
           Map.entry("lora_txt_learning_rate", LORA));
 
+  /** Values that are none of the usual ones. */
+  private static final Map<String, String> OWN_VALUES =
+      Map.of("infer_ema", "false", "sample_prompts", "src/examples/santa/images/01.txt");
+
   /** Other ways of saying something: what they change lies in another key. */
   private static final Map<String, Set<String>> CHANGE_OTHERS =
       Map.ofEntries(
@@ -132,7 +136,8 @@ class KeysTest {
     Map<String, String> flags = new HashMap<>(START);
     flags.putAll(NEEDS.getOrDefault(key.name(), Map.of()));
     Map<String, String> before = values(flags);
-    flags.put(key.name(), key.name().equals("infer_ema") ? "false" : another(key, before));
+    String own = OWN_VALUES.get(key.name());
+    flags.put(key.name(), own == null ? another(key, before) : own);
     Map<String, String> after = values(flags);
     Set<String> changed =
         Stream.concat(before.keySet().stream(), after.keySet().stream())
@@ -175,6 +180,7 @@ class KeysTest {
             "scheduler",
             "prompt_weights",
             "wildcards_dir",
+            "sample_prompts",
             "no_metadata",
             "output_dir",
             "checkpointing_steps",

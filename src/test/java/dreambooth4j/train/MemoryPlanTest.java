@@ -19,6 +19,7 @@ import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.ModelSource;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
@@ -138,6 +139,26 @@ class MemoryPlanTest {
       long measured = trainer.run.meter().peakBytes() - before;
       assertThat(plan(trainer.config).pictures())
           .isBetween((long) (0.95 * measured), (long) (1.05 * measured));
+    }
+  }
+
+  /** A file may ask for a picture that is larger than the run's own, and for few of them. */
+  @Test
+  void shouldForetellThePeakOfTheLargestPromptOfAFile() throws IOException {
+    Path file = folder.resolve("prompts.txt");
+    Files.writeString(file, "a man --w 160 --h 128 --s 2\na man\n");
+    tiny.with("sample_prompts", file);
+    try (TinyTrainer trainer = new TinyTrainer(tiny)) {
+      long before = trainer.run.meter().liveBytes();
+      trainer.run.meter().resetPeak();
+      List<SamplePictures.Sample> drawn =
+          new SamplePictures(trainer.config, trainer.model, List.of())
+              .draw(trainer.run, () -> false);
+      long measured = trainer.run.meter().peakBytes() - before;
+      assertThat(drawn).extracting(each -> each.pictures().get(0).width()).containsExactly(160, 32);
+      assertThat(plan(trainer.config).pictures())
+          .isBetween((long) (0.95 * measured), (long) (1.05 * measured))
+          .isGreaterThan(4 * plan(tiny.without("sample_prompts").config()).pictures());
     }
   }
 

@@ -2,10 +2,6 @@ package dreambooth4j.config.imports;
 
 import dreambooth4j.config.imports.Draft.Converter;
 import dreambooth4j.config.imports.Draft.NotPossible;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -139,7 +135,7 @@ final class KohyaImport extends RunImport {
     converters.put("save_last_n_epochs", epochs);
     converters.put("save_last_n_epochs_state", epochs);
     converters.put("sample_prompts", this::samplePrompts);
-    converters.put("sample_sampler", value -> SamplePrompt.sampler(draft, value));
+    converters.put("sample_sampler", value -> SamplerNames.sampler(draft, value));
   }
 
   private String outputName() {
@@ -296,18 +292,11 @@ final class KohyaImport extends RunImport {
   }
 
   private String samplePrompts(String file) throws NotPossible {
-    Path path = draft.path(file);
-    try {
-      String first =
-          Files.readString(path, StandardCharsets.UTF_8)
-              .lines()
-              .filter(line -> !line.isBlank() && !line.startsWith("#"))
-              .findFirst()
-              .orElseThrow(() -> new NotPossible("it is empty: set save_sample_prompt"));
-      return SamplePrompt.convert(draft, first);
-    } catch (IOException e) {
-      throw new NotPossible(path + " cannot be read: set save_sample_prompt to a prompt");
+    if (!file.endsWith(".txt")) {
+      throw new NotPossible("only text files are read: write a prompt a line into a .txt file");
     }
+    String set = draft.put("sample_prompts", draft.path(file));
+    return set + ", " + draft.put("n_save_sample", 0) + ", as no others are drawn there";
   }
 
   private void addDefaults() {

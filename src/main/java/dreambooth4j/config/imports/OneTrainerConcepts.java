@@ -148,6 +148,6 @@ final class OneTrainerConcepts {
     if (!sample.path("random_seed").asBoolean()) {
       draft.put("sample_seed", sample.path("seed").asInt(42));
     }
-    return set + ", " + SamplePrompt.sampler(draft, sample.path("noise_scheduler").asText("DDIM"));
+    return set + ", " + SamplerNames.sampler(draft, sample.path("noise_scheduler").asText("DDIM"));
   }
 }
