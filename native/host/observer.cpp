@@ -20,11 +20,11 @@ class RecordFunctionCallback {
   using Start = std::unique_ptr<ObserverContext> (*)(const RecordFunction&);
   using End = void (*)(const RecordFunction&, ObserverContext*);
 
-  explicit RecordFunctionCallback(Start start) : start_(start) { scopes_[0] = true; }
+  RecordFunctionCallback(Start start, End end) : start_(start), end_(end) { scopes_[0] = true; }
 
  private:
   Start start_;
-  End end_ = nullptr;
+  End end_;
   double probability_ = 1.0;
   std::array<bool, 10> scopes_ = {};  // the first: operators
   bool inputs_ = false;
@@ -38,19 +38,22 @@ void removeCallback(uint64_t handle);
 
 static std::string names;
 static uint64_t handle;
+static int depth;
 
-static std::unique_ptr<at::ObserverContext> called(const at::RecordFunction& function) {
-  names.append(function.name()).append("\n");
+static std::unique_ptr<at::ObserverContext> begun(const at::RecordFunction& function) {
+  names.append(depth++, ' ').append(function.name()).append("\n");
   return nullptr;
 }
+static void ended(const at::RecordFunction&, at::ObserverContext*) { depth--; }
 
 // From here on the calling thread's operators are listed.
 extern "C" void Java_dreambooth4j_engine_kernel_TorchCalls_begin(void*, void*) {
   names.clear();
-  handle = at::addThreadLocalCallback(at::RecordFunctionCallback(called));
+  depth = 0;
+  handle = at::addThreadLocalCallback(at::RecordFunctionCallback(begun, ended));
 }
 
-// Writes their names, a line each, to memory of so many bytes; how many bytes they have.
+// Writes their names, a line each, indented by how deep they are nested, to memory of so many bytes; how many bytes they have.
 extern "C" int64_t Java_dreambooth4j_engine_kernel_TorchCalls_end(void*, void*, int64_t to,
                                                                   int64_t capacity) {
   at::removeCallback(handle);

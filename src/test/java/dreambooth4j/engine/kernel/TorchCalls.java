@@ -40,7 +40,10 @@ public final class TorchCalls {
     loaded = true;
   }
 
-  /** Names such as {@code aten::mm}, in order, of those too that operators call themselves. */
+  /**
+   * Names such as {@code aten::mm}, in order, of those too that operators call themselves: these
+   * have as many spaces before them as they are nested deep.
+   */
   public static List<String> of(Runnable work) {
     try {
       load();

@@ -28,4 +28,9 @@ public final class CountedBackend {
               return AttentionEngine.DRY;
             });
   }
+
+  /** CUDA with FlashAttention-2 everywhere, whichever attention a trial would find fastest. */
+  public static OpBackend flash() {
+    return OpBackend.on(Device.CUDA).attending(AttentionChoice.always(AttentionEngine.FLASH));
+  }
 }
