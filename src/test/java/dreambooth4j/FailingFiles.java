@@ -52,8 +52,11 @@ public final class FailingFiles extends FileSystem {
   private final @Nullable Pattern failingCall;
   private final List<String> names = new ArrayList<>();
   private int calls;
+  private boolean hit;
   private boolean killed;
   private @Nullable String failed;
+  private @Nullable Pattern failingToo;
+  private long room = Long.MAX_VALUE;
 
   /** Fails at the call of this number, counted from 1; 0 for none. */
   public FailingFiles(How how, int failing) {
@@ -69,6 +72,22 @@ public final class FailingFiles extends FileSystem {
     this.how = how;
     this.failing = failing;
     this.failingCall = failingCall;
+  }
+
+  /** Each call of this pattern ends with an error too. */
+  public FailingFiles andFailsAt(String call) {
+    failingToo = Pattern.compile(call);
+    return this;
+  }
+
+  /** The disk says that it has no more than so many bytes free. */
+  public FailingFiles withRoom(long bytes) {
+    room = bytes;
+    return this;
+  }
+
+  long room() {
+    return room;
   }
 
   /** A path of the machine as it is seen through this. */
@@ -114,7 +133,10 @@ public final class FailingFiles extends FileSystem {
     }
     calls++;
     names.add(call);
-    boolean hit =
+    if (failingToo != null && failingToo.matcher(call).matches()) {
+      throw new IOException("Input/output error");
+    }
+    hit =
         failingCall == null
             ? calls == failing
             : failed == null && failingCall.matcher(call).matches();
@@ -127,7 +149,7 @@ public final class FailingFiles extends FileSystem {
 
   /** Whether the call that was counted last writes something else. */
   boolean flips() {
-    return how == How.FLIPPED && calls == failing;
+    return how == How.FLIPPED && hit;
   }
 
   /**

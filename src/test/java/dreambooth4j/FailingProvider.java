@@ -17,11 +17,13 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.FileAttributeView;
+import java.nio.file.attribute.FileStoreAttributeView;
 import java.nio.file.spi.FileSystemProvider;
 import java.util.Iterator;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.StreamSupport;
+import org.jspecify.annotations.Nullable;
 
 /** The calls of {@link FailingFiles}: each that changes something is counted and may fail. */
 final class FailingProvider extends FileSystemProvider {
@@ -114,7 +116,79 @@ final class FailingProvider extends FileSystemProvider {
 
   @Override
   public FileStore getFileStore(Path path) throws IOException {
-    return of(path).getFileStore(FailingFiles.real(path));
+    FileStore store = of(path).getFileStore(FailingFiles.real(path));
+    return files.room() == Long.MAX_VALUE ? store : new SmallStore(store, files.room());
+  }
+
+  /** A disk that has less free than it has. */
+  private static final class SmallStore extends FileStore {
+    private final FileStore store;
+    private final long room;
+
+    SmallStore(FileStore store, long room) {
+      this.store = store;
+      this.room = room;
+    }
+
+    @Override
+    public long getUsableSpace() throws IOException {
+      return Math.min(room, store.getUsableSpace());
+    }
+
+    @Override
+    public long getUnallocatedSpace() throws IOException {
+      return Math.min(room, store.getUnallocatedSpace());
+    }
+
+    @Override
+    public long getTotalSpace() throws IOException {
+      return store.getTotalSpace();
+    }
+
+    @Override
+    public String name() {
+      return store.name();
+    }
+
+    @Override
+    public String type() {
+      return store.type();
+    }
+
+    @Override
+    public boolean isReadOnly() {
+      return store.isReadOnly();
+    }
+
+    @Override
+    public boolean supportsFileAttributeView(Class<? extends FileAttributeView> type) {
+      return store.supportsFileAttributeView(type);
+    }
+
+    @Override
+    public boolean supportsFileAttributeView(String name) {
+      return store.supportsFileAttributeView(name);
+    }
+
+    @Override
+    public <V extends FileStoreAttributeView> @Nullable V getFileStoreAttributeView(Class<V> type) {
+      return store.getFileStoreAttributeView(type);
+    }
+
+    @Override
+    public @Nullable Object getAttribute(String attribute) throws IOException {
+      return store.getAttribute(attribute);
+    }
+
+    @Override
+    public boolean equals(@Nullable Object other) {
+      return other instanceof SmallStore small && small.store.equals(store);
+    }
+
+    @Override
+    public int hashCode() {
+      return store.hashCode();
+    }
   }
 
   @Override

@@ -73,8 +73,9 @@ final class VerifyCommand implements Callable<Integer> {
     try (Verifier verifier =
         new Verifier(
             modelless ? null : ModelSource.find(given.get(0), ModelOptions.variant(variant)))) {
+      int width = chosen.stream().mapToInt(each -> name(each).length()).max().orElse(1);
       for (Path each : chosen) {
-        passed &= verify(verifier, each, out);
+        passed &= verify(verifier, each, width, out);
       }
     } catch (Problem e) {
       spec.commandLine().getErr().println("error: " + e.getMessage());
@@ -129,24 +130,29 @@ final class VerifyCommand implements Callable<Integer> {
     return chosen;
   }
 
-  private static boolean verify(Verifier verifier, Path golden, PrintWriter out) {
-    String name = String.valueOf(golden.getFileName());
+  private static String name(Path golden) {
+    return String.valueOf(golden.getFileName());
+  }
+
+  /** Prints the line of a case, its name as wide as the longest: what follows stands in columns. */
+  private static boolean verify(Verifier verifier, Path golden, int width, PrintWriter out) {
+    String name = ("%-" + width + "s").formatted(name(golden));
     try {
       Verifier.Report report = verifier.verify(golden);
       Check worst = report.worst();
       out.printf(
           Locale.ROOT,
-          "%-4s  %-36s %4d compared, worst %s %.1e of %.0e in %s%n",
+          "%-4s  %s %4d compared, worst %7.1e of %5.0e: %s in %s%n",
           report.passes() ? "ok" : "FAIL",
           name,
           report.checks().size(),
-          worst.measure(),
           worst.error(),
           worst.limit(),
+          worst.measure(),
           worst.name());
       return report.passes();
     } catch (Problem e) {
-      out.printf("FAIL  %-36s %s%n", name, e.getMessage());
+      out.printf("FAIL  %s %s%n", name, e.getMessage());
       return false;
     }
   }

@@ -2,16 +2,21 @@ package dreambooth4j.train;
 
 import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
+import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.weights.FolderChanges;
 import dreambooth4j.weights.StagedFiles;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -119,8 +124,13 @@ final class EarlierRun {
     }
   }
 
-  /** Sets it aside among other changes of the folder; a note that says so, null if it is none. */
-  @Nullable String setAside(FolderChanges changes) {
+  /**
+   * Sets it aside among other changes of the folder.
+   *
+   * @return a note that says where it is, how large, and that it may be deleted; null if there is
+   *     none
+   */
+  @Nullable String setAside(FolderChanges changes) throws IOException {
     if (moves.isEmpty()) {
       return null;
     }
@@ -128,21 +138,37 @@ final class EarlierRun {
     while (isTaken(number)) {
       number++;
     }
+    long bytes = 0;
+    Set<Path> aside = new TreeSet<>();
     for (var each : moves.entrySet()) {
       if (Files.exists(each.getKey())) {
+        bytes += bytes(each.getKey());
         changes.move(each.getKey(), place(each.getValue(), number));
+        aside.add(folder.relativize(place(each.getValue(), number)).getName(0));
       }
     }
     for (var each : copies.entrySet()) {
       if (Files.exists(each.getKey())) {
+        bytes += bytes(each.getKey());
         changes.add(place(each.getValue(), number), StagedFiles.Body.of(each.getKey()));
+        aside.add(folder.relativize(place(each.getValue(), number)).getName(0));
       }
     }
-    return kept < 0
-        ? "%s holds an earlier run: its metrics, configuration, samples and checkpoints are kept as metrics-%d.jsonl and so on; its model is replaced at the end"
-            .formatted(folder, number)
-        : "%s holds what an earlier run did after step %d: its checkpoints, models and samples are kept in checkpoints-%d and so on, its metrics as metrics-%d.jsonl; its model is replaced at the end"
-            .formatted(folder, kept, number, number);
+    return "%s holds %s: what it left besides its model, %s, is kept there as %s, which no run needs: you may delete it. Its model is replaced at the end of this run"
+        .formatted(
+            folder,
+            kept < 0 ? "an earlier run" : "what an earlier run did after step " + kept,
+            ProcessMemory.shown(bytes),
+            aside.stream().map(Path::toString).collect(Collectors.joining(", ")));
+  }
+
+  /** Of a file, or of all files below a folder. */
+  private static long bytes(Path path) throws IOException {
+    long bytes = 0;
+    for (Path each : Files.isDirectory(path) ? FolderEntries.below(path) : List.of(path)) {
+      bytes += Files.isRegularFile(each, LinkOption.NOFOLLOW_LINKS) ? Files.size(each) : 0;
+    }
+    return bytes;
   }
 
   private Path place(String name, int number) {

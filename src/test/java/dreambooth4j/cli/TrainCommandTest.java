@@ -229,14 +229,24 @@ class TrainCommandTest {
     TinyRun tiny = new TinyRun(folder).withoutClass().with("max_train_steps", 3);
     assertThat(Ran.of(tiny.arguments("train", "--save_state_after=true")).exitCode()).isZero();
     Files.createDirectories(tiny.output().resolve("class_images-4/sks"));
+    Path large = tiny.output().resolve("checkpoint-3/large");
+    Files.write(large, new byte[25_000_000]);
     assertThat(names(tiny.output())).contains("checkpoint-3");
     for (int steps : new int[] {2, 1}) {
       Ran ran = Ran.of(tiny.with("max_train_steps", steps).arguments("train"));
       assertThat(ran.exitCode()).as(ran.err()).isZero();
-      assertThat(ran.err())
-          .contains("kept as metrics-%d.jsonl and so on".formatted(3 - steps))
-          .contains("its model is replaced at the end");
+      String number = Integer.toString(3 - steps);
+      assertThat(ran.err().replaceAll("\\s+", " "))
+          .containsPattern("an earlier run: what it left besides its model, [0-9.]+ MB, is kept")
+          .doesNotContainPattern(steps == 2 ? "its model, (1?[0-9]|2[0-4])([.][0-9])? MB" : "none")
+          .contains("config-N.yaml, metrics-N.jsonl, re".replace("N", number))
+          .contains("samples-N, which no run needs: you may delete it".replace("N", number))
+          .contains("Its model is replaced at the end");
+      assertThat(ran.err().contains("checkpoints-1")).isEqualTo(steps == 2);
+      large = tiny.output().resolve("checkpoints-1/checkpoint-3/large");
+      assertThat(large).hasSize(25_000_000);
     }
+    Files.delete(large);
     assertThat(names(tiny.output()))
         .contains("config-1.yaml", "config-2.yaml", "samples-2")
         .doesNotContain("checkpoint-3");

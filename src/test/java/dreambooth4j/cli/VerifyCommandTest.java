@@ -64,6 +64,11 @@ class VerifyCommandTest {
       assertThat(ran.out().lines()).hasSize((int) files.count() + 1);
     }
     assertThat(ran.out()).doesNotContain("FAIL").endsWith("All within limits.\n");
+    assertThat(ran.out().lines().filter(line -> line.startsWith("ok")))
+        .as("columns, though names are of 14 to 41 letters")
+        .extracting(line -> line.indexOf(" compared, worst ") + ", " + line.indexOf(": "))
+        .doesNotContain("-1, -1")
+        .containsOnly(ran.out().indexOf(" compared, worst ") + ", " + ran.out().indexOf(": "));
     assertThat(ran.exitCode()).isZero();
   }
 
@@ -128,7 +133,7 @@ class VerifyCommandTest {
     Ran ran = verify(SD1.resolve("model"), changed);
 
     assertThat(ran.exitCode()).isEqualTo(1);
-    assertThat(ran.out()).contains("ids that differ 1.0e+00");
+    assertThat(ran.out()).contains("worst 1.0e+00 of 0e+00: ids that differ in");
   }
 
   @Test

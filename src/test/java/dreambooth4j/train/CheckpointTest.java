@@ -5,8 +5,12 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import dreambooth4j.FailingFiles;
 import dreambooth4j.Problem;
+import dreambooth4j.config.Config;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -35,6 +39,28 @@ class CheckpointTest {
         }
       }
       assertThat(flipped).isGreaterThan(3);
+    }
+  }
+
+  /** The run goes on, and its user is told of a file that looks like a checkpoint. */
+  @Test
+  void shouldSayThatADamagedOneThatCannotBeDeletedIsThere() throws IOException {
+    TinyRun run = new TinyRun(folder).withoutClass();
+    try (TinyTrainer tiny = new TinyTrainer(run)) {
+      FailingFiles failing =
+          FailingFiles.at(FailingFiles.How.FLIPPED, "write .*training_state.*")
+              .andFailsAt("delete training_state.*");
+      Path output = Files.createDirectories(tiny.config.output().outputDir());
+      Config seen = TinyRun.through(failing, tiny.config, null);
+      List<String> warnings = new ArrayList<>();
+      Saver saver = new Saver(tiny.session(seen, warnings::add), new Checkpoints(seen.output()));
+      saver.duringRun();
+      Path bad = output.resolve("checkpoint-0");
+      assertThat(warnings.get(0))
+          .contains("no checkpoint after step 0: ", "what was written is not what is read back")
+          .contains("must be deleted by you, for " + bad + " cannot be removed: Input/output error")
+          .contains("The run goes on");
+      assertThat(CheckpointFolder.isComplete(bad)).isTrue();
     }
   }
 }

@@ -3,10 +3,13 @@ package dreambooth4j.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import dreambooth4j.FailingFiles;
 import dreambooth4j.Problem;
+import dreambooth4j.config.Config;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -93,6 +96,37 @@ class DiskSpaceTest {
       assertThat(note(tiny.session(tiny.config), List.of(), model - 1))
           .contains("the trained model takes");
     }
+  }
+
+  /** On the disk of a run: a model on the way and a best one, beside which the last has no room. */
+  @Test
+  void shouldLeaveOutAModelBesideWhichTheLastDoesNotFit() throws IOException {
+    try (TinyTrainer tiny = new TinyTrainer(tiny())) {
+      Path output = Files.createDirectories(tiny.config.output().outputDir());
+      long model = sum(tiny.model.files(tiny.run, output));
+      List<String> warnings = new ArrayList<>();
+      Saver little = saver(tiny, 2 * model - 1, warnings);
+      little.modelOnTheWay();
+      assertThat(little.bestModel()).isFalse();
+      assertThat(warnings)
+          .hasSize(2)
+          .allMatch(
+              each ->
+                  each.startsWith("no model after step 0: beside it the one at the end of the run")
+                      && each.endsWith("would not fit any more; make room in " + output));
+      assertThat(output).isEmptyDirectory();
+      Saver enough = saver(tiny, 2 * model, warnings);
+      enough.modelOnTheWay();
+      assertThat(enough.bestModel()).isTrue();
+      assertThat(warnings).hasSize(2);
+      assertThat(output.resolve("model-0/model_index.json")).exists();
+    }
+  }
+
+  private static Saver saver(TinyTrainer tiny, long room, List<String> warnings) {
+    FailingFiles files = new FailingFiles(FailingFiles.How.ERROR, 0).withRoom(room);
+    Config seen = TinyRun.through(files, tiny.config, null);
+    return new Saver(tiny.session(seen, warnings::add), new Checkpoints(seen.output()));
   }
 
   /** Each takes the place of the one before, which is there until the new one is complete. */

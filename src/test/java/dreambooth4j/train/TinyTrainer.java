@@ -23,6 +23,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 
 /** A trainer of a {@link TinyRun} with its model in memory, and what it reported so far. */
 final class TinyTrainer implements AutoCloseable {
@@ -70,13 +71,23 @@ final class TinyTrainer implements AutoCloseable {
 
   /** As the parts of a run share it, of which nobody hears. */
   Session session(Config told) {
-    RunListener nobody =
+    return session(told, warning -> {});
+  }
+
+  /** As the parts of a run share it, of which warnings are heard alone. */
+  Session session(Config told, Consumer<String> warnings) {
+    RunListener listener =
         (RunListener)
             Proxy.newProxyInstance(
                 TinyTrainer.class.getClassLoader(),
                 new Class<?>[] {RunListener.class},
-                (proxy, method, arguments) -> null);
-    return new Session(told, nobody, () -> false, run, model, trainer);
+                (proxy, method, arguments) -> {
+                  if (method.getName().equals("warning")) {
+                    warnings.accept((String) arguments[0]);
+                  }
+                  return null;
+                });
+    return new Session(told, listener, () -> false, run, model, trainer);
   }
 
   /** Writes a checkpoint of the beginning, of fp16 with this loss scale and without averages. */
