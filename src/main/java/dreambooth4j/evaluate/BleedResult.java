@@ -36,7 +36,7 @@ public record BleedResult(
    * Pictures of one prompt by both models, at the same seeds.
    *
    * @param towards how far they moved towards the subject
-   * @param varietyBefore of the base model's pictures, DIV
+   * @param varietyBefore of the base model's pictures
    * @param variety of the trained model's
    */
   public record Drawn(

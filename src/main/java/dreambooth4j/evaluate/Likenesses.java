@@ -33,7 +33,8 @@ final class Likenesses {
 
   /**
    * Variety: the mean distance, 1 − cosine, of all pairs of pictures of one prompt. DIV of Ruiz et
-   * al. 2022 (arXiv:2208.12242), who take the distance LPIPS.
+   * al. 2022 (arXiv:2208.12242, section 4.3) is the same mean by LPIPS, of pictures of the subject
+   * alone, all of one prompt.
    */
   static double variety(List<float[]> pictures) {
     double sum = 0;
@@ -49,8 +50,8 @@ final class Likenesses {
 
   /**
    * The mean cosine of all pairs of a drawn picture and a real one of the subject. Of pictures of
-   * the class it is PRES of Ruiz et al. 2022, who take DINO's features: the higher, the more the
-   * class has become the subject.
+   * the class it is PRES of Ruiz et al. 2022 (section 4.3) but for the features, which there are
+   * DINO's: the higher, the more the class has become the subject.
    */
   static double likeness(List<float[]> drawn, List<float[]> real) {
     double sum = 0;

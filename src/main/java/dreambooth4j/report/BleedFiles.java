@@ -80,7 +80,7 @@ public final class BleedFiles {
     if (presence != null) {
       lines.add(
           line(
-              "PRES, how alike pictures of the class and the subject's own are: %.3f, by the base model %.3f",
+              "PRES, how alike pictures of the class and the subject's own are (features of the base model, not DINO's): %.3f; drawn by the base model %.3f",
               presence.after(), presence.before()));
     }
     return lines;
