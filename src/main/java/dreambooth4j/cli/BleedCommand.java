@@ -12,6 +12,7 @@ import dreambooth4j.data.Picture;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.evaluate.Bleed;
 import dreambooth4j.evaluate.BleedResult;
+import dreambooth4j.evaluate.Probe;
 import dreambooth4j.evaluate.Subject;
 import dreambooth4j.evaluate.Trained;
 import dreambooth4j.pipeline.Devices;
@@ -24,9 +25,11 @@ import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -150,6 +153,15 @@ final class BleedCommand implements Callable<Integer> {
   private int pictures;
 
   @Option(
+      names = "--pictures-of",
+      paramLabel = "KIND",
+      split = ",",
+      description =
+          "Draw only prompts of these kinds, and the subject's: ${COMPLETION-CANDIDATES} (all if"
+              + " not given). Pictures take most of the time.")
+  private Set<Probe.Kind> picturesOf = EnumSet.allOf(Probe.Kind.class);
+
+  @Option(
       names = "--steps",
       paramLabel = "STEPS",
       defaultValue = "20",
@@ -265,6 +277,7 @@ final class BleedCommand implements Callable<Integer> {
         seeds,
         timesteps,
         pictures,
+        picturesOf,
         steps,
         guidance,
         side == null ? null : new Bucket(side / 8 * 8, side / 8 * 8),

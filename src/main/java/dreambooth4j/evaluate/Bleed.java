@@ -18,6 +18,7 @@ import dreambooth4j.weights.ModelSource;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
@@ -36,6 +37,7 @@ public final class Bleed {
    * @param seeds noises that each prompt is asked with
    * @param timesteps at which each is asked
    * @param pictures of each prompt that both models draw; 0 draws none
+   * @param picturesOf kinds of prompts that are drawn; the subject's is drawn with any of them
    * @param steps of the sampler that draws them
    * @param guidance of these pictures
    * @param size of everything in pixels; null for what the base model was trained on
@@ -45,10 +47,16 @@ public final class Bleed {
       int seeds,
       int timesteps,
       int pictures,
+      Set<Probe.Kind> picturesOf,
       int steps,
       double guidance,
       @Nullable Bucket size,
-      Device device) {}
+      Device device) {
+    private boolean draws(Probe probe) {
+      return pictures > 0
+          && (probe.kind() == Probe.Kind.SUBJECT || picturesOf.contains(probe.kind()));
+    }
+  }
 
   private final ModelSource base;
   private final ModelSource trained;
@@ -184,7 +192,9 @@ public final class Bleed {
           (model, asked) ->
               cases.forEach(
                   each -> {
-                    each.featuresAfter = asked.features(each.after);
+                    if (how.draws(each.probe)) {
+                      each.featuresAfter = asked.features(each.after);
+                    }
                     progress.accept(++done);
                   }));
     }
@@ -204,7 +214,7 @@ public final class Bleed {
 
   private void askBase(Asked asked, Case of) {
     of.points.addAll(asked.path(of.probe.prompt()));
-    if (how.pictures > 0) {
+    if (how.draws(of.probe)) {
       of.before = asked.draw(of.probe.prompt());
       of.featuresBefore = asked.features(of.before);
     }
@@ -217,7 +227,7 @@ public final class Bleed {
       float[] ofSubject = of == subject ? answer : asked.predict(subject.probe.prompt(), point);
       of.drift.add(point.answer(), answer, ofSubject);
     }
-    if (how.pictures > 0) {
+    if (how.draws(of.probe)) {
       of.after = asked.draw(of.probe.prompt());
     }
     progress.accept(++done);
@@ -233,7 +243,7 @@ public final class Bleed {
               each.drift.towards(),
               each.drift.moved(subject.drift),
               each.drift.change(),
-              how.pictures == 0 ? null : drawn(each, subject)));
+              how.draws(each.probe) ? drawn(each, subject) : null));
     }
     rows.sort(
         Comparator.comparing((BleedResult.Row row) -> row.probe().kind() != Probe.Kind.SUBJECT)
@@ -241,6 +251,7 @@ public final class Bleed {
     BleedResult.Presence presence =
         cases.stream()
             .filter(each -> each.probe.kind() == Probe.Kind.CLASS && !real.isEmpty())
+            .filter(each -> how.draws(each.probe))
             .findFirst()
             .map(
                 each ->

@@ -12,6 +12,7 @@ import dreambooth4j.weights.ModelSource;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -61,7 +62,15 @@ public final class RunBleed implements AutoCloseable {
     int side = config.data().resolution() / 8 * 8;
     how =
         new Bleed.Options(
-            1, SEEDS, TIMESTEPS, 0, 1, 1, new Bucket(side, side), Devices.choose(config.compute()));
+            1,
+            SEEDS,
+            TIMESTEPS,
+            0,
+            Set.of(),
+            1,
+            1,
+            new Bucket(side, side),
+            Devices.choose(config.compute()));
     slower = config.compute().mixedPrecision() == MixedPrecision.NO ? 1 : SLOWER_IN_F32;
     ModelSource base = Models.find(config.model());
     trained = Trained.open(base, result.toString(), Models.options(config.model()));

@@ -72,13 +72,21 @@ class BleedCommandTest {
     }
 
     Ran ran =
-        bleed(lora.toString(), tiny.output().resolve("config.yaml").toString(), "--pictures", "1");
+        bleed(
+            lora.toString(),
+            tiny.output().resolve("config.yaml").toString(),
+            "--pictures=1",
+            "--pictures-of=class,asked");
 
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(ran.out()).contains("subject    sks", "frequent   hat", "PRES");
     JsonNode subject = json().path("prompts").path(0);
     assertThat(subject.path("change").path("value").asDouble()).isPositive();
     assertThat(subject.path("bleed").path("value").asDouble()).isEqualTo(1);
+    assertThat(json().path("prompts"))
+        .filteredOn(prompt -> prompt.has("div"))
+        .extracting(prompt -> prompt.path("kind").asText())
+        .containsExactlyInAnyOrder("subject", "class");
   }
 
   @Test
@@ -88,6 +96,9 @@ class BleedCommandTest {
     Ran none = bleed(BASE, "--subject", "sks", "--seeds", "0");
     assertThat(none.exitCode()).isEqualTo(2);
     assertThat(none.err()).contains("--seeds");
+    Ran kind = bleed(BASE, "--subject", "sks", "--pictures-of", "cats");
+    assertThat(kind.exitCode()).isEqualTo(2);
+    assertThat(kind.err()).contains("--pictures-of", "NEIGHBOUR");
     Ran lost = bleed(folder.resolve("lost").toString(), "--subject", "sks");
     assertThat(lost.exitCode()).isEqualTo(3);
   }

@@ -19,8 +19,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -31,9 +33,14 @@ class BleedTest {
   private static final Subject.Extent EXTENT = new Subject.Extent(2, 2, 2);
 
   private BleedResult measured(ModelSource trained, int pictures) throws IOException {
+    return measured(trained, pictures, EnumSet.allOf(Probe.Kind.class));
+  }
+
+  private BleedResult measured(ModelSource trained, int pictures, Set<Probe.Kind> of)
+      throws IOException {
     Concept concept = Concept.scanAll(new TinyRun(folder).config()).get(0);
     Subject subject = Subject.of(concept, List.of("a blue bird"));
-    Bleed.Options how = new Bleed.Options(1, 3, 2, pictures, 2, 3, null, Device.CPU);
+    Bleed.Options how = new Bleed.Options(1, 3, 2, pictures, of, 2, 3, null, Device.CPU);
     ModelSource base = ModelFolder.open(TinyRun.MODEL, null);
     List<Integer> told = new ArrayList<>();
     BleedResult result =
@@ -111,11 +118,28 @@ class BleedTest {
     assertThat(rows).allMatch(row -> row.pictures() == null);
   }
 
+  /** Most of the time goes into pictures. */
+  @Test
+  void shouldDrawOnlyTheKindsThatAreAskedFor() throws IOException {
+    ModelSource model = ModelFolder.open(TinyRun.MODEL, null);
+    BleedResult all = measured(model, 2);
+    BleedResult some = measured(model, 2, Set.of(Probe.Kind.CLASS));
+
+    assertThat(some.rows())
+        .filteredOn(row -> row.pictures() != null)
+        .extracting(row -> row.probe().kind())
+        .containsExactlyInAnyOrder(Probe.Kind.SUBJECT, Probe.Kind.CLASS);
+    assertThat(some.presence()).as("drawn at the same seeds").isEqualTo(all.presence());
+    assertThat(measured(model, 2, Set.of(Probe.Kind.ASKED)).presence())
+        .as("of the class, which is not drawn")
+        .isNull();
+  }
+
   /** What is held in Java is planned beside what a model and its tensors take. */
   @Test
   void shouldPlanTheMemoryThatItTakes() {
     ModelSource base = ModelFolder.open(TinyRun.MODEL, null);
-    Bleed.Options how = new Bleed.Options(1, 3, 2, 0, 2, 3, null, Device.CPU);
+    Bleed.Options how = new Bleed.Options(1, 3, 2, 0, Set.of(), 2, 3, null, Device.CPU);
     Bleed bleed = new Bleed(base, base, TextEncoding.USUAL, how, done -> {});
     long taken;
     try (Arena arena = Arena.open("bleed");
