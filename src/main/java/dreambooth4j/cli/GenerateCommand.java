@@ -46,7 +46,8 @@ import picocli.CommandLine.Spec;
           + " torch.Generator(\"cpu\").manual_seed(seed) and num_images_per_prompt=n.",
       "",
       "  dreambooth generate weights/emoji32 \"robot, red hat\" -o robot.png -n 4",
-      "  dreambooth generate sd15 \"sks dog\" --lora dog.safetensors:0.8"
+      "  dreambooth generate sd15 \"sks dog\" --lora dog.safetensors:0.8",
+      "  dreambooth generate sd15 \"a photo of <my-cat>\" --embedding my-cat.safetensors"
     })
 final class GenerateCommand implements Callable<Integer> {
   @Spec
@@ -151,6 +152,8 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Mixin private final LoraOption lora = new LoraOption();
 
+  @Mixin private final EmbeddingOption embeddings = new EmbeddingOption();
+
   @Option(
       names = "--clip-skip",
       paramLabel = "N",
@@ -228,7 +231,7 @@ final class GenerateCommand implements Callable<Integer> {
     StagedFiles.requireWritable(file);
     ModelSource base = flags.find(model);
     try (MergedModel merged = MergedModel.of(base, lora.uses())) {
-      draw(merged, file, chosenSeed, out);
+      draw(embeddings.in(merged), file, chosenSeed, out);
     }
     out.println("seed " + chosenSeed);
     out.flush();

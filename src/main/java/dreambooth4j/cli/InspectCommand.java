@@ -2,6 +2,7 @@ package dreambooth4j.cli;
 
 import dreambooth4j.Printable;
 import dreambooth4j.Problem;
+import dreambooth4j.config.Config;
 import dreambooth4j.config.ModelConfig;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.CropBox;
@@ -10,12 +11,14 @@ import dreambooth4j.data.Picture;
 import dreambooth4j.model.Tokenizer;
 import dreambooth4j.pipeline.LongPrompts;
 import dreambooth4j.pipeline.Models;
+import dreambooth4j.pipeline.NewWords;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.DataReport;
 import dreambooth4j.report.DataScan;
 import dreambooth4j.report.Finding;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.Component;
+import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -105,7 +108,7 @@ public final class InspectCommand implements Callable<Integer> {
     int windows = TextEncoding.of(model).windows();
     PrintStream err = System.err;
     ProgressLine.Terminal terminal = ProgressLine.Terminal.current();
-    try (Tokenizer tokenizer = name == null ? null : tokenizer(model);
+    try (Tokenizer tokenizer = name == null ? null : tokenizer(scan.config());
         ProgressLine progress =
             new ProgressLine(err, "pictures", scan.pictures().size(), terminal)) {
       return DataReport.of(
@@ -121,9 +124,11 @@ public final class InspectCommand implements Callable<Integer> {
   }
 
   /** The base model's; null if it cannot be had, which was said where long prompts are. */
-  private static @Nullable Tokenizer tokenizer(ModelConfig model) {
+  private static @Nullable Tokenizer tokenizer(Config config) {
     try {
-      return Tokenizer.open(Models.find(model).files(Component.TOKENIZER));
+      ModelSource base = Models.find(config.model());
+      return Tokenizer.open(
+          base.files(Component.TOKENIZER), NewWords.tokens(base, config.embedding()));
     } catch (Problem e) {
       return null;
     }

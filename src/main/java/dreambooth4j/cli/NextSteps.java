@@ -3,6 +3,7 @@ package dreambooth4j.cli;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ModelConfig;
 import dreambooth4j.report.RunReport;
+import dreambooth4j.weights.EmbeddingWriter;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -47,20 +48,31 @@ final class NextSteps {
 
   /** With the model's folder or file, or with the base model and the file of adapters. */
   private static List<String> drawing(Config config, Path result, RunReport.Outcome run) {
+    List<String> command = drawingWithoutWords(config, result, run);
+    for (String word : config.embedding().words()) {
+      Path file = EmbeddingWriter.file(config.output().outputDir(), word);
+      command.addAll(1, List.of("--embedding", ClassImageTable.shown(file)));
+    }
+    return command;
+  }
+
+  private static List<String> drawingWithoutWords(
+      Config config, Path result, RunReport.Outcome run) {
     String shown = ClassImageTable.shown(result);
     if (result.equals(config.output().outputDir())) {
       return drawing(shown, run.prompt(), run.name());
     }
     String base = base(config.model());
     boolean lora = config.lora().used();
-    List<String> command = drawing(lora ? base : shown, run.prompt(), run.name());
+    boolean beside = lora || !config.trainsWeights();
+    List<String> command = drawing(beside ? base : shown, run.prompt(), run.name());
     Path configurations = config.model().modelConfig();
     if (lora) {
       command.addAll(1, List.of("--lora", shown));
     }
     if (configurations != null) {
       command.addAll(1, List.of("--model_config", ClassImageTable.shown(configurations)));
-    } else if (!lora && Files.isDirectory(Path.of(base))) {
+    } else if (!beside && Files.isDirectory(Path.of(base))) {
       command.addAll(1, List.of("--model_config", base)); // its sizes may be none of the published
     }
     return command;

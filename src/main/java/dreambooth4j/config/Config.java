@@ -14,6 +14,7 @@ public record Config(
     TimestepConfig timesteps,
     OptimizerConfig optimizer,
     LoraConfig lora,
+    EmbeddingConfig embedding,
     EmaConfig ema,
     AnchorConfig anchor,
     ComputeConfig compute,
@@ -35,6 +36,16 @@ public record Config(
                   + " diffusers' train_dreambooth.py, or those of sd_dreambooth_extension. Take"
                   + " diffusers to repeat a run of its script.");
 
+  /** Whether what prompts become changes in training: text encoders learn, or vectors of words. */
+  public boolean promptsLearn() {
+    return training.trainTextEncoder() || embedding.used();
+  }
+
+  /** Whether all weights of a part learn, rather than adapters or vectors of words alone. */
+  public boolean trainsWeights() {
+    return !lora.used() && (training.trainUnet() || training.trainTextEncoder());
+  }
+
   /** The same computed otherwise. */
   public Config with(ComputeConfig other) {
     return new Config(
@@ -46,6 +57,7 @@ public record Config(
         timesteps,
         optimizer,
         lora,
+        embedding,
         ema,
         anchor,
         other,
@@ -69,6 +81,7 @@ public record Config(
         timesteps,
         optimizer,
         lora,
+        embedding,
         ema,
         anchor,
         compute,
@@ -94,6 +107,7 @@ public record Config(
         timesteps,
         optimizer,
         lora,
+        embedding,
         ema,
         anchor,
         compute,

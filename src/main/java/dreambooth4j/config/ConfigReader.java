@@ -152,7 +152,10 @@ public final class ConfigReader {
     boolean prior = reader.withPriorPreservation(run, concepts);
     TrainingConfig training = TrainingConfig.of(run, prior);
     LoraConfig lora = LoraConfig.of(run, training.trainTextEncoder());
+    EmbeddingConfig embedding = EmbeddingConfig.of(run, concepts);
     OptimizerConfig optimizer = OptimizerConfig.of(run, training.trainTextEncoder(), lora.used());
+    AnchorConfig anchor = AnchorConfig.of(run, optimizer, lora);
+    embedding.check(run, training, lora, optimizer, anchor);
     return new Config(
         ModelConfig.of(run),
         DataConfig.of(run),
@@ -162,8 +165,9 @@ public final class ConfigReader {
         TimestepConfig.of(run),
         optimizer,
         lora,
+        embedding,
         EmaConfig.of(run),
-        AnchorConfig.of(run, optimizer, lora),
+        anchor,
         ComputeConfig.of(run),
         MemoryConfig.of(run),
         PriorConfig.of(run, prior, lora.used()),

@@ -164,10 +164,6 @@ public final class ForeignKeys {
     refuseOff(
         "pad_tokens",
         "prompts are always padded, as they are when pictures are drawn: set it to true");
-    refuseOff(
-        "train_unet",
-        "the UNet is always trained: set it to true; learning_rate: 1e-12 with a"
-            + " text_encoder_learning_rate trains the text encoder almost alone");
     refuse(
         "tomesd",
         ForeignKeys::some,

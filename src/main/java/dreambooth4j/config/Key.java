@@ -26,6 +26,7 @@ public final class Key<R, T> {
     TRAINING("Training", true),
     LOSS("Loss and noise", true),
     LORA("LoRA", true),
+    EMBEDDING("Textual inversion", true),
     COMPUTE("Device and precision", true),
     MEMORY("Memory", false),
     PRIOR_LOSS("Prior loss", true),

@@ -39,6 +39,7 @@ public final class Keys {
           new Place<>(Config::optimizer, OptimizerConfig.KEYS),
           new Place<>(config -> config.optimizer().schedule(), LrConfig.KEYS),
           new Place<>(Config::lora, LoraConfig.KEYS),
+          new Place<>(Config::embedding, EmbeddingConfig.KEYS),
           new Place<>(Config::ema, EmaConfig.KEYS),
           new Place<>(Config::anchor, AnchorConfig.KEYS),
           new Place<>(Config::compute, ComputeConfig.KEYS),

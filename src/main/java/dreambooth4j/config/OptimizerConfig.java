@@ -127,13 +127,13 @@ public record OptimizerConfig(
 
   /** What the run's learning rate is multiplied with for the text encoder. */
   public double textEncoderRateFactor() {
-    return rateFactor(textEncoderLearningRate);
+    return factorOf(textEncoderLearningRate);
   }
 
   /** What the run's learning rate is multiplied with for SDXL's second text encoder. */
   public double textEncoder2RateFactor() {
     Double own = textEncoder2LearningRate;
-    return rateFactor(own == null ? textEncoderLearningRate : own);
+    return factorOf(own == null ? textEncoderLearningRate : own);
   }
 
   /** The fastest learning rate of all that may train. */
@@ -142,7 +142,8 @@ public record OptimizerConfig(
     return learningRate * most;
   }
 
-  private double rateFactor(@Nullable Double own) {
+  /** What the run's learning rate is multiplied with to be another one; null for the same. */
+  public double factorOf(@Nullable Double own) {
     return own == null || own == learningRate ? 1 : own / learningRate;
   }
 
@@ -173,6 +174,7 @@ public record OptimizerConfig(
     Key<?, Double> text = lora ? LoraConfig.textLearningRateKey(run) : TEXT_ENCODER_LEARNING_RATE;
     made.checkOwnRate(run, text, whole, trainsText);
     made.checkOwnRate(run, TEXT_ENCODER_2_LEARNING_RATE, whole, trainsText);
+    made.checkOwnRate(run, EmbeddingConfig.EMBEDDING_LEARNING_RATE, whole, true);
     made.checkRule(run);
     return made;
   }
@@ -207,7 +209,7 @@ public record OptimizerConfig(
 
   private void checkRule(Values run) {
     if (name == OptimizerName.PRODIGY
-        && (textEncoderRateFactor() != 1 || rateFactor(textEncoder2LearningRate) != 1)) {
+        && (textEncoderRateFactor() != 1 || factorOf(textEncoder2LearningRate) != 1)) {
       run.error(
           "optimizer: Prodigy finds one learning rate for all that trains: leave out the text encoder's own");
     }
@@ -243,7 +245,7 @@ public record OptimizerConfig(
     }
     if (!trainsText) {
       run.remarkUseless(key, LoraConfig.TEXT_IS_FROZEN);
-    } else if (rateFactor(own) > MOST_RATE_FACTOR) {
+    } else if (factorOf(own) > MOST_RATE_FACTOR) {
       run.error(
           "%s: %s is too many times %s: %s; raise %s: at 1e-12 the UNet hardly changes"
               .formatted(raw.at(key.name()), own, whole.name(), learningRate, whole.name()));

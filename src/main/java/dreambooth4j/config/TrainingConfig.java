@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
  * @param gradientAccumulationSteps batches a step
  * @param numTrainEpochs times that every instance picture is shown, unless maxTrainSteps is set
  * @param maxTrainSteps optimizer updates; null leaves the end to numTrainEpochs
+ * @param trainUnet whether the UNet is trained
  * @param stopTextEncoder the part of the run, 0 to 1, in which the text encoder is trained too
  * @param seed decides every random draw
  */
@@ -18,6 +19,7 @@ public record TrainingConfig(
     int gradientAccumulationSteps,
     int numTrainEpochs,
     @Nullable Integer maxTrainSteps,
+    boolean trainUnet,
     double stopTextEncoder,
     long seed) {
   static final Section<TrainingConfig> KEYS = new Section<>(Key.Group.TRAINING);
@@ -56,6 +58,12 @@ public record TrainingConfig(
           .help(
               "Length of the run in steps, each one update of the weights; takes the place of"
                   + " num_train_epochs.");
+  static final Key<TrainingConfig, Boolean> TRAIN_UNET =
+      KEYS.key("train_unet", ValueType.flag(), TrainingConfig::trainUnet)
+          .standard(true)
+          .help(
+              "Train the UNet, the part that draws. false leaves it as it is, for placeholder_token"
+                  + " alone (textual inversion) or for the text encoder alone.");
   static final Key<TrainingConfig, Double> STOP_TEXT_ENCODER =
       KEYS.key(
               "stop_text_encoder",
@@ -92,6 +100,7 @@ public record TrainingConfig(
         run.get(GRADIENT_ACCUMULATION_STEPS),
         run.get(NUM_TRAIN_EPOCHS),
         run.orNull(MAX_TRAIN_STEPS),
+        run.get(TRAIN_UNET),
         stopTextEncoder(run),
         run.get(SEED));
   }

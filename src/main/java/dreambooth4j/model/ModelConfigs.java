@@ -80,7 +80,8 @@ public record ModelConfigs(
     TextEncoderConfig config = Objects.requireNonNull(textEncoders.get(component));
     return Tokenizer.open(
         source.files(component.tokenizer()),
-        new Tokenizer.Limits(config.vocabulary(), config.length(), source.where(component)));
+        new Tokenizer.Limits(config.vocabulary(), config.length(), source.where(component)),
+        AddedTokens.of(source.embeddings()));
   }
 
   private void checkUnet(SizeCheck check) {

@@ -36,6 +36,7 @@ public final class TextEncoder {
 
   private final TextEncoderConfig config;
   private final Parameter tokens;
+  private final @Nullable Parameter added;
   private final Parameter positions;
   private final List<Layer> layers = new ArrayList<>();
   private final TokenNorm finalNorm;
@@ -43,12 +44,22 @@ public final class TextEncoder {
 
   /** Declares its weights under transformers' names, without the old {@code text_model.} prefix. */
   public TextEncoder(TextEncoderConfig config, Parameters parameters) {
-    this(config, parameters, Adapters.NONE);
+    this(config, parameters, Adapters.NONE, null);
   }
 
-  /** As {@link #TextEncoder(TextEncoderConfig, Parameters)}, with adapters around its layers. */
-  public TextEncoder(TextEncoderConfig config, Parameters parameters, Adapters adapters) {
+  /**
+   * As {@link #TextEncoder(TextEncoderConfig, Parameters)}, with adapters around its layers.
+   *
+   * @param added vectors of tokens from {@code vocabulary} on, [A, width], declared elsewhere; null
+   *     for none
+   */
+  public TextEncoder(
+      TextEncoderConfig config,
+      Parameters parameters,
+      Adapters adapters,
+      @Nullable Parameter added) {
     this.config = config;
+    this.added = added;
     Scope scope = new Scope(parameters, adapters, "");
     Scope embeddings = scope.in("embeddings");
     tokens = embeddings.parameter("token_embedding.weight", config.vocabulary(), config.width());
@@ -100,7 +111,7 @@ public final class TextEncoder {
     return tape.block(
         () -> {
           Var last = normed(tape, states, done, layers.size());
-          Tensor places = EndPlaces.of(tape.arena(), ids, config.endToken());
+          Tensor places = EndPlaces.of(tape.arena(), ids, config.endToken(), config.vocabulary());
           long[] all = {1, ids.count(), config.width()};
           Var rows = IndexSelect.apply(tape, Reshape.apply(tape, last, all), places);
           places.release();
@@ -113,11 +124,11 @@ public final class TextEncoder {
     return tape.block(
         () -> {
           Tensor places = places(tape, ids);
-          Var x =
-              Add.apply(
-                  tape,
-                  Embedding.apply(tape, ids, tokens),
-                  Embedding.apply(tape, places, positions));
+          Var said =
+              added == null
+                  ? Embedding.apply(tape, ids, tokens)
+                  : Embedding.apply(tape, ids, tokens, added);
+          Var x = Add.apply(tape, said, Embedding.apply(tape, places, positions));
           places.release();
           return x;
         });

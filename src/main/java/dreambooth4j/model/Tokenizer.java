@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.stream.LongStream;
 
 /**
  * CLIP's tokenizer, as transformers has it: text to token numbers. It holds native memory: close
@@ -41,8 +42,13 @@ public final class Tokenizer implements AutoCloseable {
   private final long begin;
   private final long end;
   private final long pad;
+  private final AddedTokens added;
+  private final long firstAdded;
 
-  private Tokenizer(TokenizerJson json, ObjectNode settings) {
+  private Tokenizer(
+      TokenizerJson json, ObjectNode settings, AddedTokens added, long firstAdded) {
+    this.added = added;
+    this.firstAdded = firstAdded;
     this.where = json.where();
     this.length = length(settings);
     this.begin = json.special(special(settings, "bos_token", "<|startoftext|>"));
@@ -68,7 +74,13 @@ public final class Tokenizer implements AutoCloseable {
    * @throws Problem when one of them is missing or damaged
    */
   public static Tokenizer open(ComponentFiles files) {
-    return new Tokenizer(TokenizerJson.read(files), settings(files));
+    return open(files, AddedTokens.NONE);
+  }
+
+  /** As {@link #open(ComponentFiles)}, with more words, for whoever counts tokens. */
+  public static Tokenizer open(ComponentFiles files, AddedTokens added) {
+    return new Tokenizer(
+        TokenizerJson.read(files), settings(files), added, TokenizerParts.MOST_IDS);
   }
 
   /** It unpacks itself when it is first used. */
@@ -111,9 +123,10 @@ public final class Tokenizer implements AutoCloseable {
   /**
    * As {@link #open(ComponentFiles)}, for a text encoder.
    *
+   * @param added words whose tokens are numbered behind those that the text encoder knows
    * @throws Problem when it gives what the text encoder cannot take, too
    */
-  public static Tokenizer open(ComponentFiles files, Limits limits) {
+  public static Tokenizer open(ComponentFiles files, Limits limits, AddedTokens added) {
     TokenizerJson json = TokenizerJson.read(files);
     ObjectNode settings = settings(files);
     int length = length(settings);
@@ -128,7 +141,7 @@ public final class Tokenizer implements AutoCloseable {
                   limits.positions));
     }
     json.requireWithin(limits.vocabulary, limits.config);
-    return new Tokenizer(json, settings);
+    return new Tokenizer(json, settings, added, limits.vocabulary);
   }
 
   /** A special token's text, which is a string or an object with its content. */
@@ -175,7 +188,14 @@ public final class Tokenizer implements AutoCloseable {
 
   /** The text's tokens, however many, without begin and end. */
   public long[] words(String text) {
-    return encoding(text).getIds();
+    return added.pieces(text).stream().flatMapToLong(each -> LongStream.of(ids(each))).toArray();
+  }
+
+  private long[] ids(AddedTokens.Piece piece) {
+    long first = firstAdded + piece.first();
+    return piece.isAdded()
+        ? LongStream.range(first, first + piece.count()).toArray()
+        : encoding(piece.text()).getIds();
   }
 
   /** As {@link #encode(String, int)}, of {@link #words}. */
@@ -203,16 +223,22 @@ public final class Tokenizer implements AutoCloseable {
 
   /** How many tokens the text has, and what of it does not fit into so many windows. */
   public TokenCount count(String text, int windows) {
-    Encoding encoding = encoding(text);
-    int tokens = encoding.getIds().length;
     int limit = windows * (length - 2);
-    if (tokens <= limit) {
-      return new TokenCount(tokens, limit, "");
+    int tokens = 0;
+    int cut = -1;
+    for (AddedTokens.Piece piece : added.pieces(text)) {
+      int before = tokens;
+      tokens += ids(piece).length;
+      if (cut < 0 && tokens > limit) {
+        cut = piece.start() + (piece.isAdded() ? 0 : start(piece.text(), limit - before));
+      }
     }
-    // The library counts code points.
-    int start = encoding.getCharTokenSpans()[limit].getStart();
-    String cutOff = text.substring(text.offsetByCodePoints(0, start));
-    return new TokenCount(tokens, limit, cutOff.strip());
+    return new TokenCount(tokens, limit, cut < 0 ? "" : text.substring(cut).strip());
+  }
+
+  /** Where a token of a text begins. The library counts code points. */
+  private int start(String text, int token) {
+    return text.offsetByCodePoints(0, encoding(text).getCharTokenSpans()[token].getStart());
   }
 
   private Encoding encoding(String text) {

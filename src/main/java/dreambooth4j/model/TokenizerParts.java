@@ -45,7 +45,7 @@ final class TokenizerParts {
       Set.of("Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous");
 
   /** As far as a text encoder's embedding may reach. */
-  private static final int MOST_IDS = 1 << 20;
+  static final int MOST_IDS = 1 << 20;
 
   /**
    * CLIP has two, textual inversions bring some dozens. The library takes the square of their

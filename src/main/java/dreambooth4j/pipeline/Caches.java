@@ -38,7 +38,7 @@ public final class Caches {
   public Caches(
       Arena run, Config config, ModelSource base, StableDiffusion model, Consumer<String> note) {
     this.model = model;
-    textTrains = config.training().trainTextEncoder();
+    textTrains = config.promptsLearn();
     Path folder = config.output().cacheDir();
     TensorCache disk = folder == null ? null : TensorCache.in(folder, run, note);
     PromptEncoder encoder = new PromptEncoder(model, TextEncoding.of(config.model()));

@@ -9,6 +9,7 @@ import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.Picture;
+import dreambooth4j.model.AddedTokens;
 import dreambooth4j.model.TokenCount;
 import dreambooth4j.model.Tokenizer;
 import dreambooth4j.weights.Component;
@@ -78,7 +79,8 @@ public final class LongPrompts {
       int most) {
     try {
       ModelSource base = Models.find(config.model());
-      try (Tokenizer tokenizer = Tokenizer.open(base.files(Component.TOKENIZER))) {
+      AddedTokens words = NewWords.tokens(base, config.embedding());
+      try (Tokenizer tokenizer = Tokenizer.open(base.files(Component.TOKENIZER), words)) {
         return of(tokenizer, config, concepts, classImages).notes("max_token_length: ", most);
       }
     } catch (Problem e) {

@@ -13,6 +13,7 @@ import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.model.ModelConfigs;
 import dreambooth4j.model.TextEncoder;
+import dreambooth4j.model.TextEncoderConfig;
 import dreambooth4j.model.Tokenizer;
 import dreambooth4j.model.UNet;
 import dreambooth4j.model.Vae;
@@ -72,9 +73,10 @@ public final class StableDiffusion implements AutoCloseable {
 
     /** The own weights of a component that learns so; null for one that does not learn. */
     private Parameters own(@Nullable Learning how) {
-      return how == null
-          ? new Parameters(frozen)
-          : new Parameters(trained, masters && how.adapters() == null);
+      if (how == null) {
+        return new Parameters(frozen);
+      }
+      return how.whole() ? new Parameters(trained, masters) : new Parameters(trained);
     }
   }
 
@@ -96,6 +98,9 @@ public final class StableDiffusion implements AutoCloseable {
   private final List<Group> own;
 
   private final Map<Component, Adapters> adapters = new EnumMap<>(Component.class);
+
+  /** Those of the words that the source adds. */
+  private final WordVectors words;
   private final UNet unet;
   private final Arena arena;
   private final ModelSource source;
@@ -126,6 +131,15 @@ public final class StableDiffusion implements AutoCloseable {
     }
     own = List.copyOf(groups);
     learning.forEach((component, how) -> addAdapters(component, how, types.of(gradients)));
+    words = new WordVectors(source.embeddings());
+    configs
+        .textEncoders()
+        .forEach(
+            (each, text) -> {
+              Learning how = learning.get(each);
+              words.declare(each, text, how == null ? null : how.words(), types);
+            });
+    groups.addAll(words.groups());
     unet = new UNet(configs.unet(), parameters(Component.UNET), adapters(Component.UNET));
     vae = new Vae(configs.vae(), parameters(Component.VAE));
     scheduler = SchedulerConfig.of(source.config(Component.SCHEDULER));
@@ -137,7 +151,11 @@ public final class StableDiffusion implements AutoCloseable {
                 readers.add(
                     new Reader(
                         component,
-                        new TextEncoder(config, parameters(component), adapters(component)),
+                        new TextEncoder(
+                            config,
+                            parameters(component),
+                            adapters(component),
+                            words.table(component)),
                         null)));
     if (!arena.isDry()) {
       own.forEach(group -> requireFit(source, group));
@@ -146,10 +164,19 @@ public final class StableDiffusion implements AutoCloseable {
               new Reader(each.component, each.encoder, configs.tokenizer(source, each.component)));
     }
     for (Group group : groups) {
-      Learning how = learning.get(group.component());
-      boolean trains = how != null && (how.adapters() == null || !own.contains(group));
+      boolean trains = trains(group, learning.get(group.component()));
       group.parameters().allocate(arena, trains ? gradients : Gradients.NONE);
     }
+  }
+
+  private boolean trains(Group group, @Nullable Learning how) {
+    if (how == null) {
+      return false;
+    }
+    if (words.groups().contains(group)) {
+      return how.words() != null;
+    }
+    return how.whole() || !own.contains(group);
   }
 
   private void addAdapters(Component component, Learning how, Parameters parameters) {
@@ -234,6 +261,7 @@ public final class StableDiffusion implements AutoCloseable {
     }
     Threads.fit(model.parameters(Component.UNET).count());
     model.own.forEach(model::fill);
+    model.words.fill(arena);
     return model;
   }
 
@@ -296,9 +324,11 @@ public final class StableDiffusion implements AutoCloseable {
     return groups.stream().filter(Group::trains).toList();
   }
 
-  /** The groups of a component that train. */
+  /** The groups of a component that train, but for vectors of words. */
   public List<Group> trained(Component component) {
-    return trained().stream().filter(group -> group.component() == component).toList();
+    return trained().stream()
+        .filter(group -> group.component() == component && !words.groups().contains(group))
+        .toList();
   }
 
   /**
@@ -359,11 +389,11 @@ public final class StableDiffusion implements AutoCloseable {
     all.run();
   }
 
-  /** Names the weights that were read for the components that train: a SHA-256. */
+  /** Names the weights that were read for the UNet and all else that trains: a SHA-256. */
   public String fingerprintOfTrained() {
     return Sha256.of(
-        trained().stream()
-            .map(group -> source.fingerprint(group.component()))
+        Stream.concat(Stream.of(Component.UNET), trained().stream().map(Group::component))
+            .map(source::fingerprint)
             .distinct()
             .collect(Collectors.joining(" ")));
   }

@@ -7,11 +7,13 @@ import dreambooth4j.config.LoraConfig.Targets;
 import dreambooth4j.config.OutputConfig;
 import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.model.AdapterKind;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.pipeline.Learning;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
+import dreambooth4j.weights.EmbeddingWriter;
 import dreambooth4j.weights.Export;
 import dreambooth4j.weights.ModelForm;
 import dreambooth4j.weights.ModelSource;
@@ -25,7 +27,7 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** How each component learns in a run: by all of its weights, or by which adapters. */
+/** How each component learns in a run: by all of its weights, by which adapters, by new words. */
 final class Adaptation {
   /** The projections of attention, as diffusers' and transformers' names end. */
   private static final Pattern ATTENTION =
@@ -42,6 +44,7 @@ final class Adaptation {
   private final Config config;
   private final List<Component> textEncoders;
   private final Export export;
+  private final Export words;
   private final @Nullable LoraStart start;
 
   /**
@@ -61,10 +64,18 @@ final class Adaptation {
             : config.lora().used()
                 ? LoraCards.writer(config, base, concepts)
                 : new ModelWriter(base, form(config.output()));
+    FloatType type = config.output().savePrecision();
+    words =
+        dry || !config.embedding().used()
+            ? Export.NONE
+            : new EmbeddingWriter(base, type == null ? DType.F32 : Precision.typeOf(type));
   }
 
   private List<Component> trained() {
-    List<Component> trained = new ArrayList<>(List.of(Component.UNET));
+    List<Component> trained = new ArrayList<>();
+    if (config.training().trainUnet()) {
+      trained.add(Component.UNET);
+    }
     if (config.training().trainTextEncoder()) {
       trained.addAll(textEncoders);
     }
@@ -83,7 +94,15 @@ final class Adaptation {
   /** The components that train, and how; text encoders where they are to. */
   Map<Component, Learning> learning() {
     Map<Component, Learning> learning = new EnumMap<>(Component.class);
+    learning.put(Component.UNET, Learning.PASSING);
     trained().forEach(each -> learning.put(each, learning(each, rateFactor(each))));
+    if (config.embedding().used()) {
+      double factor = config.optimizer().factorOf(config.embedding().learningRate());
+      Learning.Words learnt = new Learning.Words(factor, words);
+      for (Component each : textEncoders) {
+        learning.put(each, learning.getOrDefault(each, Learning.PASSING).with(learnt));
+      }
+    }
     return learning;
   }
 

@@ -63,8 +63,8 @@ public final class CapturedStep implements AutoCloseable {
     if (config.training().gradientAccumulationSteps() > 1) {
       return "with gradient_accumulation_steps above 1 a step is several batches, each of which may have another shape";
     }
-    if (config.training().trainTextEncoder()) {
-      return "with train_text_encoder libtorch's backward of the embeddings may wait for the host";
+    if (config.promptsLearn()) {
+      return "with train_text_encoder or placeholder_token libtorch's backward of the embeddings may wait for the host";
     }
     if (config.noise().multiresIterations() > 0) {
       return "with multires_noise_iterations the host draws the sizes of the levels";

@@ -207,7 +207,7 @@ public record MemoryPlan(
     }
 
     MemoryPlan plan(Load load) {
-      boolean textTrains = config.training().trainTextEncoder();
+      boolean textTrains = config.promptsLearn();
       List<Parameters> trained = model.trained().stream().map(Group::parameters).toList();
       long weights = 0;
       long masters = 0;

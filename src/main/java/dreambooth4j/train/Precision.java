@@ -21,7 +21,7 @@ public final class Precision {
     DType frozen = typeOf(compute.frozen());
     DType trained =
         switch (compute.mixedPrecision()) {
-          case NO -> config.lora().used() ? frozen : DType.F32;
+          case NO -> config.trainsWeights() ? DType.F32 : frozen;
           case BF16 -> DType.BF16;
           case FP16 -> DType.F16;
         };

@@ -20,6 +20,7 @@ import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.pipeline.Caches;
+import dreambooth4j.pipeline.NewWords;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.Component;
@@ -78,7 +79,8 @@ public final class Trainer implements AutoCloseable {
   private final int steps;
 
   /**
-   * Names the model that adapters are around, of which a checkpoint has nothing; null of others.
+   * Names the model that adapters or new words are for, of which a checkpoint has nothing; null
+   * where all of it trains.
    */
   private final @Nullable String adapted;
 
@@ -109,7 +111,8 @@ public final class Trainer implements AutoCloseable {
     Integer most = config.training().maxTrainSteps();
     steps =
         most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
-    adapted = config.lora().used() ? model.fingerprintOfTrained() : null;
+    boolean all = config.training().trainUnet() && config.trainsWeights();
+    adapted = all && !config.embedding().used() ? null : model.fingerprintOfTrained();
     OptimizerConfig optimizer = config.optimizer();
     int pictures = optimizer.scaleLr() ? config.training().trainBatchSize() * batchesPerStep : 1;
     learningRate =
@@ -129,7 +132,7 @@ public final class Trainer implements AutoCloseable {
    */
   public static StableDiffusion load(
       Arena run, ModelSource base, Config config, List<Concept> concepts) {
-    ModelSource source = scheduled(base, config);
+    ModelSource source = NewWords.in(scheduled(base, config), config.embedding(), run.isDry());
     Adaptation adaptation = new Adaptation(config, source, concepts, run.isDry());
     StableDiffusion model =
         StableDiffusion.load(
@@ -470,11 +473,12 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * Whether a step encodes its prompts itself: where text encoders train, and where the base
-   * model's are asked beside those that have.
+   * Whether a step encodes its prompts itself: where text encoders train or new words do, and where
+   * the base model's are asked beside those that have.
    */
   private boolean readsTokens(int epoch) {
     return textEncoderTrains(epoch)
+        || config.embedding().used()
         || (config.prior().predicts() && config.training().trainTextEncoder());
   }
 

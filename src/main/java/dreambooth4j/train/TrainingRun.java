@@ -14,6 +14,7 @@ import dreambooth4j.engine.kernel.CudaRecorder;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.LongPrompts;
+import dreambooth4j.pipeline.NewWords;
 import dreambooth4j.pipeline.Origin;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.prior.BaseModel;
@@ -77,6 +78,7 @@ public final class TrainingRun {
     List<Concept> concepts = all.concepts();
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
+    NewWords.requireUsed(config, concepts);
     ModelSource base = origin.find(config);
     base.notes().forEach(listener::warning);
     Adaptation.notes(config, base).forEach(listener::warning);

@@ -20,6 +20,7 @@ import dreambooth4j.engine.op.RowLoss;
 import dreambooth4j.model.AdapterKind;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.model.Conditioning;
+import dreambooth4j.model.ModelConfigs;
 import dreambooth4j.pipeline.Learning;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
@@ -32,17 +33,21 @@ import dreambooth4j.train.StepSettings;
 import dreambooth4j.train.Training;
 import dreambooth4j.train.TrainingBatch;
 import dreambooth4j.weights.Component;
+import dreambooth4j.weights.EmbeddedSource;
 import dreambooth4j.weights.Export;
 import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelSource;
+import dreambooth4j.weights.TokenEmbedding;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.IntStream;
 
 /**
- * Adapters on recorded draws: the model's output without and with them, the gradient of each of
+ * Adapters, or the vectors of a new word, on recorded draws: the model's output without and with them, the gradient of each of
  * their weights, and steps by the very step that trains.
  */
 final class LoraCase {
@@ -69,14 +74,19 @@ final class LoraCase {
     prompts = new PromptEncoder(model, TextEncoding.USUAL);
   }
 
-  static void run(Arena arena, ModelSource folder, Golden golden) {
+  static void run(Arena arena, ModelSource base, Golden golden) {
+    ModelSource folder = withWord(base, golden);
     if (!golden.setting("batch").asText().equals(BATCH)) {
       throw golden.notUnderstood("batch " + golden.setting("batch"));
     }
     Map<Component, Learning> learning = new EnumMap<>(Component.class);
     for (Component each : folder.pipeline().components()) {
       if (!golden.names(WEIGHT + each.folder() + ".").isEmpty()) {
-        learning.put(each, Learning.of(1, adaptation(golden, each)));
+        learning.put(
+            each,
+            folder == base
+                ? Learning.of(1, adaptation(golden, each))
+                : Learning.PASSING.with(new Learning.Words(1, Export.NONE)));
       }
     }
     StableDiffusion.Types types = StableDiffusion.Types.trainedIn(DType.F32);
@@ -85,6 +95,18 @@ final class LoraCase {
       model.freezeUnused(TextEncoding.USUAL);
       new LoraCase(arena, golden, model).run();
     }
+  }
+
+  /** The model with the word that was trained, if one was; its numbers are read later. */
+  private static ModelSource withWord(ModelSource base, Golden golden) {
+    String word = golden.settings().path("word").asText();
+    if (word.isEmpty()) {
+      return base;
+    }
+    Map<Component, Integer> widths = new EnumMap<>(Component.class);
+    ModelConfigs.read(base).textEncoders().forEach((each, text) -> widths.put(each, text.width()));
+    int vectors = golden.setting("vectors").asInt();
+    return new EmbeddedSource(base, List.of(TokenEmbedding.zeros(word, vectors, widths)));
   }
 
   /** The recorded adapters of a component. */
@@ -110,9 +132,30 @@ final class LoraCase {
         recorded.release();
       }
     }
-    model.withoutAdapters(() -> gradients("output.base.sample", false));
+    if (golden.has("output.base.sample")) {
+      model.withoutAdapters(() -> gradients("output.base.sample", false));
+    }
+    tokens();
     gradients("output.sample", true);
     train();
+  }
+
+  /** The recorded texts become the recorded tokens, where these are to be compared. */
+  private void tokens() {
+    List<String> texts = new ArrayList<>();
+    golden.settings().path("texts").forEach(each -> texts.add(each.asText()));
+    for (Map.Entry<String, String> each : TOLD.entrySet()) {
+      String name = each.getValue().replace("input.", "output.");
+      if (golden.has(name) && each.getValue().startsWith("input.ids")) {
+        long[] ours = prompts.tokens(arena, texts).get(each.getKey()).toLongs();
+        long[] theirs = golden.longs(arena, name);
+        long same =
+            IntStream.range(0, ours.length)
+                .filter(i -> i < theirs.length && ours[i] == theirs[i])
+                .count();
+        golden.counted(name, "tokens", (int) (Math.max(ours.length, theirs.length) - same));
+      }
+    }
   }
 
   private static String name(Group group, Parameter parameter) {

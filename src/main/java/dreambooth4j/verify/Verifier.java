@@ -108,7 +108,7 @@ public final class Verifier implements AutoCloseable {
         case "offset_psi" -> TimestepCase.offsetFactors(arena, golden);
         case "zero_terminal_snr" -> TimestepCase.zeroTerminal(arena, golden);
         case "train" -> TrainCase.run(arena, model(), golden);
-        case "lora" -> LoraCase.run(arena, source(), golden);
+        case "lora", "words" -> LoraCase.run(arena, source(), golden);
         default -> throw golden.notUnderstood("component " + component);
       }
       return new Report(component, golden.checks());

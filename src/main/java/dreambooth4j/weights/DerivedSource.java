@@ -35,6 +35,11 @@ public abstract class DerivedSource implements ModelSource {
   }
 
   @Override
+  public List<TokenEmbedding> embeddings() {
+    return base.embeddings();
+  }
+
+  @Override
   public ComponentFiles files(Component component) {
     return base.files(component);
   }

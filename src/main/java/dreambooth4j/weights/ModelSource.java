@@ -41,6 +41,11 @@ public interface ModelSource {
     return List.of();
   }
 
+  /** Words that it reads beside those of its tokenizer, each by vectors of its own. */
+  default List<TokenEmbedding> embeddings() {
+    return List.of();
+  }
+
   /** A component's configuration and what else it has beside its weights. */
   ComponentFiles files(Component component);
 

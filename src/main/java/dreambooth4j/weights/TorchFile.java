@@ -22,8 +22,11 @@ import org.jspecify.annotations.Nullable;
  * TorchPickle}.
  */
 final class TorchFile implements TensorSource {
-  private static final String STATE = "state_dict";
+  /** Under which names a model's state is, and the vectors of A1111's embeddings. */
+  private static final List<String> INNER = List.of("state_dict", "string_to_param");
+
   private static final String STEP = "global_step";
+  private static final String NAME = "name";
   private static final byte[] ZIP = {'P', 'K', 3, 4};
   private static final byte[] PICKLE = {(byte) 0x80, 2, (byte) 0x8a, 10};
 
@@ -39,14 +42,24 @@ final class TorchFile implements TensorSource {
     if (!(content instanceof Map<?, ?> root)) {
       throw Problem.data(path + ": expected a pickled dictionary of tensors, found something else");
     }
-    Map<?, ?> state = root.get(STATE) instanceof Map<?, ?> inner ? inner : root;
+    Map<?, ?> state = root;
+    for (String each : INNER) {
+      state = root.get(each) instanceof Map<?, ?> inner ? inner : state;
+    }
     state.forEach(
         (name, value) -> {
           if (name instanceof String text && value instanceof TorchTensor tensor) {
             views.put(text, tensor);
           }
         });
-    metadata = root.get(STEP) instanceof Number step ? Map.of(STEP, step.toString()) : Map.of();
+    Map<String, String> notes = new LinkedHashMap<>();
+    if (root.get(STEP) instanceof Number step) {
+      notes.put(STEP, step.toString());
+    }
+    if (root.get(NAME) instanceof String name) {
+      notes.put(NAME, name);
+    }
+    metadata = Collections.unmodifiableMap(notes);
   }
 
   /** Whether a file begins as torch's do. */
@@ -135,7 +148,7 @@ final class TorchFile implements TensorSource {
     return Collections.unmodifiableMap(tensors);
   }
 
-  /** {@code global_step}, where a training run wrote it. */
+  /** {@code global_step}, where a training run wrote it, and {@code name} of an embedding. */
   @Override
   public Map<String, String> metadata() {
     return metadata;

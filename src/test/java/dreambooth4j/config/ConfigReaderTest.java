@@ -223,7 +223,7 @@ class ConfigReaderTest extends ConfigFile {
           use_lora: yes | config.yaml:2: use_lora: found 'yes', allowed is true or false
           use_dream: 1 | use_dream: found '1', allowed is true or false
           train_unet: 0 | train_unet: found '0', allowed is true or false
-          train_unet: False | train_unet: False is not done here
+          train_unet: False | train_unet: false leaves nothing to train
           split_loss: no | split_loss: found 'no', allowed is true or false
           use_ema: [true] | use_ema: found a list, allowed is true or false
           half_model: {on: 1} | half_model: found a map, allowed is true or false

@@ -24,6 +24,7 @@ class KeysTest {
           "buckets", "kohya");
 
   private static final Map<String, String> LORA = Map.of("use_lora", "true");
+  private static final Map<String, String> WORD = Map.of("placeholder_token", "<new>");
 
   /** What else must be said so that a key can have another value. */
   private static final Map<String, Map<String, String>> NEEDS =
@@ -37,6 +38,11 @@ class KeysTest {
           Map.entry("prior", Map.of("use_lora", "true", "class_token", "man")),
           Map.entry("lora_weights", LORA),
           Map.entry("lora_kind", LORA),
+          Map.entry("train_unet", Map.of("train_text_encoder", "true")),
+          Map.entry("initializer_token", WORD),
+          Map.entry("num_vectors", WORD),
+          Map.entry("embedding_learning_rate", WORD),
+          Map.entry("embedding_weights", WORD),
           Map.entry("optimizer_args", Map.of("optimizer", "SGD")),
           Map.entry("lora_rank", LORA),
           Map.entry("lora_txt_rank", LORA),
@@ -73,6 +79,10 @@ class KeysTest {
                   "lora_dropout",
                   "lora_files",
                   "half_lora")),
+          Map.entry(
+              "placeholder_token", Set.of("placeholder_token", "initializer_token", "num_vectors")),
+          Map.entry(
+              "embedding_weights", Set.of("embedding_weights", "initializer_token", "num_vectors")),
           Map.entry("lora_learning_rate", Set.of("learning_rate")),
           Map.entry("lora_txt_learning_rate", Set.of("text_encoder_learning_rate")),
           Map.entry("save_preview_every", Set.of("save_preview_every", "validation_steps")),

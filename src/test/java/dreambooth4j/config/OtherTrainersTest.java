@@ -319,7 +319,7 @@ class OtherTrainersTest extends ConfigFile {
             "read, no effect here: " + unused + " keys of the db_config.json (-v lists them)");
     assertThat(untouched.notes(true).get(untouched.notes(true).size() - 1))
         .startsWith("read, no effect here: attention ")
-        .contains(" lora_weight ", " train_unet ");
+        .contains(" lora_weight ", " freeze_spectral_norm ");
     Path changed =
         file(
             Files.readString(plain)

@@ -2,6 +2,7 @@ package dreambooth4j.verify;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +20,12 @@ class ParityPageTest {
   private static final Path PAGE = Path.of("docs/parity.md");
   private static final Path GOLDENS = Path.of("src/test/resources/goldens");
   private static final String BEGIN = "<!-- cases: written by ParityPageTest -->\n";
+  private static final String HEAD =
+      """
+      | case | keys or settings | computed by | limit | worst error | in |
+      |---|---|---|---|---|---|
+      """;
+
   private static final String END = "<!-- end of cases -->\n";
 
   /** What differs from one machine to the next. */
@@ -53,6 +60,13 @@ class ParityPageTest {
       table(text, verifier, "objectives");
       text.append("\n## Optimizers\n");
       table(text, verifier, "optimizers");
+      text.append("\n## Textual inversion\n").append(HEAD);
+      for (String each : List.of("sd1", "sdxl")) {
+        ModelFolder model = ModelFolder.open(GOLDENS.resolve(each).resolve("model"), null);
+        try (Verifier ofModel = new Verifier(model)) {
+          row(text, ofModel, GOLDENS.resolve("embeddings").resolve(each + ".safetensors"));
+        }
+      }
       text.append("\n## What changes with the step\n");
       text.append("| table | limit | worst error | |\n|---|---|---|---|\n");
       for (Check each : verifier.verify(GOLDENS.resolve("optimizers/schedules.json")).checks()) {
@@ -65,26 +79,27 @@ class ParityPageTest {
 
   private static void table(StringBuilder text, Verifier verifier, String folder)
       throws IOException {
-    text.append("| case | keys or settings | computed by | limit | worst error | in |\n")
-        .append("|---|---|---|---|---|---|\n");
+    text.append(HEAD);
     List<Path> files;
     try (Stream<Path> all = Files.list(GOLDENS.resolve(folder))) {
       files = all.filter(file -> file.toString().endsWith(".safetensors")).sorted().toList();
     }
-    for (Path file : files) {
-      Verifier.Report report = verifier.verify(file);
-      assertThat(report.passes()).as(file.toString()).isTrue();
-      Check worst = report.worst();
-      try (Golden golden = Golden.open(file)) {
-        text.append(
-            "| `%s` | %s | %s | %s | `%s` |\n"
-                .formatted(
-                    file.getFileName().toString().replace(".safetensors", ""),
-                    keys(golden),
-                    source(golden),
-                    numbers(worst),
-                    worst.name()));
-      }
+    files.forEach(file -> row(text, verifier, file));
+  }
+
+  private static void row(StringBuilder text, Verifier verifier, Path file) {
+    Verifier.Report report = verifier.verify(file);
+    assertThat(report.passes()).as(file.toString()).isTrue();
+    Check worst = report.worst();
+    try (Golden golden = Golden.open(file)) {
+      text.append(
+          "| `%s` | %s | %s | %s | `%s` |\n"
+              .formatted(
+                  file.getFileName().toString().replace(".safetensors", ""),
+                  keys(golden),
+                  source(golden),
+                  numbers(worst),
+                  worst.name()));
     }
   }
 

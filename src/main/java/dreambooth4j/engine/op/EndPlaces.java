@@ -19,8 +19,12 @@ public final class EndPlaces {
 
   private EndPlaces() {}
 
-  /** The first place of {@code token} in each row, or its first place if it is not in it. */
-  public static Tensor of(Arena arena, Tensor ids, int token) {
+  /**
+   * The first place of {@code token} in each row, or its first place if it is not in it.
+   *
+   * @param vocabulary tokens from here on were added later: none of them is the largest
+   */
+  public static Tensor of(Arena arena, Tensor ids, int token, int vocabulary) {
     long rows = ids.size(0);
     long length = ids.size(1);
     return arena.compute(
@@ -28,7 +32,7 @@ public final class EndPlaces {
         () -> {
           org.bytedeco.pytorch.Tensor wanted =
               token == LARGEST
-                  ? ids.handle()
+                  ? ids.handle().masked_fill(ids.handle().ge(new Scalar(vocabulary)), new Scalar(0))
                   : ids.handle().eq(new Scalar(token)).to(torch.ScalarType.Int);
           org.bytedeco.pytorch.Tensor starts =
               torch.arange(new Scalar(rows), ids.handle().options()).mul_(new Scalar(length));
