@@ -22,10 +22,13 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** What a run says at its end of how far other words moved. */
 class MovedWordsTest {
   private static final RunBleed.Cost LONG = new RunBleed.Cost(3600, 0.01);
-  private static final BooleanSupplier NEVER = () -> false;
 
   @TempDir Path folder;
   private final ByteArrayOutputStream said = new ByteArrayOutputStream();
+
+  private static boolean never() {
+    return false;
+  }
 
   private TinyRun tiny() throws IOException {
     return new TinyRun(folder)
@@ -38,10 +41,9 @@ class MovedWordsTest {
 
   private void run(Config config, RunBleed.Cost cost, BooleanSupplier stop) {
     PrintStream err = new PrintStream(said, true, StandardCharsets.UTF_8);
-    RunReport report =
-        new RunReport(err, config.output().outputDir(), List.of(), null, false);
+    RunReport report = new RunReport(err, config.output().outputDir(), List.of(), null, false);
     try (report) {
-      assertThat(new TrainingRun(config, report, NEVER).run()).isTrue();
+      assertThat(new TrainingRun(config, report, MovedWordsTest::never).run()).isTrue();
       report.done(true);
     }
     said.reset();
@@ -56,7 +58,7 @@ class MovedWordsTest {
   @CsvSource({"false, diffusers", "false, safetensors", "true, diffusers"})
   void shouldSayItOfFoldersFilesAndLoras(boolean lora, String form) throws IOException {
     TinyRun tiny = tiny().with("use_lora", lora);
-    run((lora ? tiny : tiny.with("save_model_as", form)).config(), LONG, NEVER);
+    run((lora ? tiny : tiny.with("save_model_as", form)).config(), LONG, MovedWordsTest::never);
     assertThat(said())
         .containsPattern(
             "How far other words moved of the way to the subject 'sks' \\(0 not at all, 1 all of it\\): class 'man' [0-9.]+,.* 'hat' [0-9.]+,.* unrelated prompts [0-9.]+; all of it: dreambooth bleed a b");
@@ -66,7 +68,7 @@ class MovedWordsTest {
 
   @Test
   void shouldBeLeftOutWhereItTakesTooLong() throws IOException {
-    run(tiny().config(), new RunBleed.Cost(3, 0.05), NEVER);
+    run(tiny().config(), new RunBleed.Cost(3, 0.05), MovedWordsTest::never);
     assertThat(said())
         .contains("is not measured: it would take about ", " s, more than 5 % of the run's time")
         .contains("all of it: dreambooth bleed a b");
@@ -80,7 +82,7 @@ class MovedWordsTest {
 
   @Test
   void shouldSayNothingWhereItIsNotWanted() throws IOException {
-    run(tiny().with("bleed_report", false).config(), LONG, NEVER);
+    run(tiny().with("bleed_report", false).config(), LONG, MovedWordsTest::never);
     assertThat(said()).isEmpty();
   }
 
@@ -94,9 +96,9 @@ class MovedWordsTest {
     PrintStream err = new PrintStream(said, true, StandardCharsets.UTF_8);
     RunReport report = new RunReport(err, config.output().outputDir(), List.of(), null, false);
     try (report) {
-      assertThat(new TrainingRun(config, report, NEVER).run()).isTrue();
+      assertThat(new TrainingRun(config, report, MovedWordsTest::never).run()).isTrue();
     }
-    report.measureBleed(moved, "dreambooth bleed a b", LONG, NEVER);
+    report.measureBleed(moved, "dreambooth bleed a b", LONG, MovedWordsTest::never);
     assertThat(said()).contains("is not measured: ", "gone");
   }
 }
