@@ -72,9 +72,6 @@ public final class Parameters {
   public Parameters(DType dtype, boolean masters) {
     this.dtype = dtype;
     this.wantsMasters = masters && dtype.isHalf();
-    if (dtype == DType.F16 && !masters) {
-      throw new IllegalArgumentException("weights of F16 that train need masters");
-    }
   }
 
   /** A weight of this name and shape, as files hold it. */
@@ -100,6 +97,9 @@ public final class Parameters {
    * all zero.
    */
   public void allocate(Arena arena, Gradients wanted) {
+    if (wanted != Gradients.NONE && dtype == DType.F16 && !wantsMasters) {
+      throw new IllegalStateException("weights of F16 that train need masters");
+    }
     kind = wanted;
     elements = (elements + ROW - 1) / ROW * ROW;
     weights = arena.zeros("weights", dtype, elements);

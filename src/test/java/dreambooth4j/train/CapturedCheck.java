@@ -112,6 +112,14 @@ public record CapturedCheck(String keys, double ofLosses) {
     }
   }
 
+  /** Steps under these keys are captured and replayed; what they compute is not looked at. */
+  static void replays(String keys) {
+    TinyRun tiny = new CapturedCheck(keys, 0).tiny();
+    try (TinyTrainer captured = trained(tiny, Device.CUDA, CudaRecorder::new)) {
+      assertThat(captured.notes).filteredOn(each -> each.startsWith("cuda_graph")).isEmpty();
+    }
+  }
+
   /** After all shapes are recorded no replay takes more memory. */
   public static void flatMemory() {
     TinyRun tiny = new CapturedCheck("num_train_epochs=200", 0).tiny();

@@ -116,6 +116,7 @@ class LoraTest {
         "use_ema=true stop_text_encoder=0.5",
         "gradient_accumulation_steps=2 lora_targets=convolutions",
         "mixed_precision=bf16 lora_kind=dora",
+        "mixed_precision=fp16",
         "lora_kind=loha lora_targets=convolutions gradient_checkpointing=true",
         "mixed_precision=bf16 lora_kind=lokr lora_factor=2",
         "prior=prediction stop_text_encoder=0.5",
