@@ -1,12 +1,11 @@
 // Sums of two values of one shape, and of a picture and one vector a sample (the time embedding).
 //
-// in   a, b [n]; x [N, P, C] and vector [N, C]; dy [N, P, C]
-// out  y as a or x (may be a or x itself); dvector [N, C], the sum of dy over the pixels
-// work [N, C, chunks] fp32
+// in   a, b [n]; x [N, P, C] and vector [N, C]
+// out  y as a or x (may be a or x itself)
 // all of one storage type; n any; C a multiple of the vector, or any with the _odd entries
 //
 // versions
-//   1  one pass; the vector's gradient in two launches, in a fixed order.
+//   1  one pass; the vector's gradient is column_sums.cu's.
 //
 // run    engine.kernel.AddKernels; check: ./mvnw -Pkernels verify, KernelCases
 // architectures 75 80 86 89 90 100 120
@@ -50,59 +49,16 @@ __device__ __forceinline__ void per_sample(const T* x, const T* vector, T* y, in
   }
 }
 
-template <int V, class T>
-__device__ __forceinline__ void pixel_sums(const T* dy, float* work, int pixels, int c) {
-  SHARED(float, shared);
-  int lanes = c / V, lane = threadIdx.x % lanes, row = threadIdx.x / lanes;
-  int rows = blockDim.x / lanes, n = blockIdx.y;
-  float sums[1][V];
-#pragma unroll
-  for (int k = 0; k < V; k++) sums[0][k] = 0;
-  Share chunk(pixels);
-  if (row < rows) {
-    for (int p = chunk.from + row; p < chunk.to; p += rows) {
-      float v[V];
-      load<V>(dy + ((i64)n * pixels + p) * c + lane * V, v);
-#pragma unroll
-      for (int k = 0; k < V; k++) sums[0][k] += v[k];
-    }
-  }
-  by_column<V, 1>(shared, sums, c, lane, row, rows);
-  for (int i = threadIdx.x; i < c; i += blockDim.x) {
-    work[((i64)n * c + i) * gridDim.x + blockIdx.x] = shared[i];
-  }
-}
-
-// A warp has a channel of a sample.
-template <class T>
-__device__ __forceinline__ void pixel_sums_finish(const float* work, T* dvector, int n,
-                                                  int chunks) {
-  int at = blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5);
-  if (at >= n) return;
-  float sum = 0;
-  for (int i = threadIdx.x & 31; i < chunks; i += 32) sum += work[(i64)at * chunks + i];
-  sum = warp_sum(sum);
-  if ((threadIdx.x & 31) == 0) from_float(sum, dvector[at]);
-}
-
 #define ADD(T)                                                                                   \
   extern "C" __global__ void __launch_bounds__(256)                                              \
       add_##T(const T* a, const T* b, T* y, i64 n) {                                             \
     add(a, b, y, n);                                                                             \
-  }                                                                                              \
-  extern "C" __global__ void __launch_bounds__(128)                                              \
-      add_pixel_sums_finish_##T(const float* work, T* dvector, int n, int chunks) {              \
-    pixel_sums_finish(work, dvector, n, chunks);                                                 \
   }
 
 #define ADD_PER_SAMPLE(NAME, T, V)                                                               \
   extern "C" __global__ void __launch_bounds__(512)                                              \
       add_per_sample_##NAME(const T* x, const T* vector, T* y, int pixels, int c) {              \
     per_sample<V>(x, vector, y, pixels, c);                                                      \
-  }                                                                                              \
-  extern "C" __global__ void __launch_bounds__(512)                                              \
-      add_pixel_sums_##NAME(const T* dy, float* work, int pixels, int c) {                       \
-    pixel_sums<V>(dy, work, pixels, c);                                                          \
   }
 
 ADD(f32)

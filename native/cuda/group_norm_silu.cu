@@ -90,7 +90,7 @@ __device__ __forceinline__ void normalise(const T* x, const T* gamma, const T* b
     if ((threadIdx.x & 31) == 0) {
       double share = 1.0 / ((double)depth * pixels);
       float m = (float)(first[g] + s * share);
-      float r = rsqrtf(fmaxf((float)((q - s * s * share) * share), 0.0f) + epsilon);
+      float r = 1.0f / sqrtf(fmaxf((float)((q - s * s * share) * share), 0.0f) + epsilon);
       shared[2 * g] = m;
       shared[2 * g + 1] = r;
       if (blockIdx.x == 0) {

@@ -73,7 +73,7 @@ __device__ __forceinline__ void forward(const T* x, const T* residual, const T* 
       }
     }
   }
-  float r = rsqrtf(warp_sum(squares) / c + epsilon);
+  float r = 1.0f / sqrtf(warp_sum(squares) / c + epsilon);
   if ((threadIdx.x & 31) == 0) {
     mean[row] = m;
     rstd[row] = r;

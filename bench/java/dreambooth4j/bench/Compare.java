@@ -1,7 +1,9 @@
 package dreambooth4j.bench;
 
+import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -10,9 +12,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -24,6 +27,10 @@ import picocli.CommandLine.Spec;
 /**
  * Our training step and diffusers' on the same shapes, in turn, each in a process of its own: never
  * two at once. Speeds are compared as ratios, round by round, for the machine's own speed wanders.
+ *
+ * <p>Ours runs first, and the result is written after every process, so that what was measured is
+ * kept when something later fails. Where the baseline fails once, it is left out from then on: the
+ * result says why, and the exit code is 1.
  */
 @Command(name = "bench/run compare", mixinStandardHelpOptions = true, sortOptions = false)
 public final class Compare implements Callable<Integer> {
@@ -72,6 +79,12 @@ public final class Compare implements Callable<Integer> {
   List<String> our = new ArrayList<>();
 
   @Option(
+      names = "--limit",
+      defaultValue = "3600",
+      description = "Seconds that a process may take; then it is ended and counts as failed.")
+  int limit;
+
+  @Option(
       names = "--results",
       description = "Folder; without it, that of this machine in bench/results.")
   @Nullable Path results;
@@ -79,8 +92,24 @@ public final class Compare implements Callable<Integer> {
   /** Of a step's memory, in the result. */
   static final int MEMORY_SAMPLES = 200;
 
+  /** Python prints losses that are not finite as JSON does not know them. */
+  private static final ObjectMapper MAPPER =
+      JsonMapper.builder().enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS).build();
+
   /** One process: its median step and its peak, and all that it said. */
-  private record Sample(double seconds, long peakBytes, JsonNode said) {}
+  private record Sample(double seconds, long peakBytes, JsonNode said) {
+    /** Of the last step: a speed of steps that compute nothing sensible is none. */
+    JsonNode lastLoss() {
+      JsonNode losses = said.path("losses");
+      return losses.path(losses.size() - 1);
+    }
+  }
+
+  /** Ratios of the rounds in which both were measured. */
+  private final List<Double> speedups = new ArrayList<>();
+
+  private final List<Double> memory = new ArrayList<>();
+  private @Nullable String baselineError;
 
   /** Runs it. */
   public static void main(String[] args) {
@@ -98,93 +127,140 @@ public final class Compare implements Callable<Integer> {
     if (rounds < 1) {
       throw new ParameterException(spec.commandLine(), "--rounds %d: at least 1".formatted(rounds));
     }
-    List<String> shape = List.of(unet, "" + pairs, "" + side, "77", "" + steps);
-    List<String> ours =
-        new ArrayList<>(List.of(ProcessHandle.current().info().command().orElseThrow()));
-    ours.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
-    ours.addAll(List.of("-cp", System.getProperty("java.class.path"), StepRun.class.getName()));
-    ours.addAll(shape);
-    ours.addAll(our);
-    List<String> theirs = new ArrayList<>(List.of(python, "bench/baseline/step.py"));
-    theirs.addAll(shape);
-    theirs.addAll(baseline);
-    ObjectNode json = new ObjectMapper().createObjectNode();
+    Path folder = results == null ? Machine.results() : Files.createDirectories(results);
+    Path file = folder.resolve("compare-" + name + ".json");
+    ObjectNode json = MAPPER.createObjectNode();
     json.put("shape", "%s, %d+%d at %d px".formatted(unet, pairs, pairs, side));
     json.put("blas", System.getProperty("org.bytedeco.openblas.load", "openblas"));
     json.put("steps", steps).put("warmup", warmup);
     json.put("ours", String.join(" ", our));
     json.put("baseline", "diffusers " + String.join(" ", baseline));
     ArrayNode each = json.putArray("rounds");
-    double[] speedups = new double[rounds];
-    double[] memory = new double[rounds];
     for (int i = 0; i < rounds; i++) {
-      Sample their = sample(theirs);
-      Sample mine = sample(ours);
-      json.set("memory over a step", MemoryTrace.thinned(mine.said.path("memory"), MEMORY_SAMPLES));
-      speedups[i] = their.seconds / mine.seconds;
-      memory[i] = (double) mine.peakBytes / their.peakBytes;
-      ObjectNode round =
-          each.addObject()
-              .put("theirSeconds", their.seconds)
-              .put("ourSeconds", mine.seconds)
-              .put("theirPeakBytes", their.peakBytes)
-              .put("ourPeakBytes", mine.peakBytes);
-      settled(round, their.said, mine.said);
-      System.out.printf(
-          "round %d: diffusers %.3f s, %.2f GB; ours %.3f s, %.2f GB; %.2f times as fast%n",
-          i + 1,
-          their.seconds,
-          their.peakBytes / 1e9,
-          mine.seconds,
-          mine.peakBytes / 1e9,
-          speedups[i]);
+      System.out.printf("round %d%n", i + 1);
+      round(each.addObject(), json, file);
     }
-    json.put("speedup", median(speedups)).put("memory", median(memory));
-    json.set("machine", Machine.facts());
-    Path folder = results == null ? Machine.results() : Files.createDirectories(results);
-    Machine.write(folder.resolve("compare-" + name + ".json"), json);
+    if (baselineError != null) {
+      System.out.println("the baseline failed, ours is in " + file + ": " + baselineError);
+      return 1;
+    }
     System.out.printf(
         "%.2f times as fast (%.2f to %.2f), with %.2f of the memory%n",
         median(speedups),
-        Arrays.stream(speedups).min().orElseThrow(),
-        Arrays.stream(speedups).max().orElseThrow(),
+        Collections.min(speedups),
+        Collections.max(speedups),
         median(memory));
     return 0;
   }
 
-  /** What CUDA's allocator had at most once all was found, and what our dry run had said. */
-  private static void settled(ObjectNode round, JsonNode theirs, JsonNode ours) {
-    if (!ours.has("settledPeakBytes")) {
+  /** Ours, then the baseline; the file has what is known after each. */
+  private void round(ObjectNode round, ObjectNode json, Path file)
+      throws IOException, InterruptedException {
+    Sample mine = sample(ours());
+    json.set("memory over a step", MemoryTrace.thinned(mine.said.path("memory"), MEMORY_SAMPLES));
+    round.put("ourSeconds", mine.seconds).put("ourPeakBytes", mine.peakBytes);
+    round.set("ourLastLoss", mine.lastLoss());
+    tell(round, "our", mine);
+    if (mine.said.has("plannedBytes")) {
+      round.set("ourPlannedBytes", mine.said.path("plannedBytes"));
+      System.out.printf(
+          "the dry run says %.2f GB%n", mine.said.path("plannedBytes").asLong() / 1e9);
+    }
+    if (!json.has("machine")) {
+      json.set("machine", Machine.facts());
+    }
+    Machine.write(file, json);
+    if (baselineError != null) {
       return;
     }
-    round
-        .put("theirSettledPeakBytes", theirs.path("settledPeakBytes").asLong())
-        .put("ourSettledPeakBytes", ours.path("settledPeakBytes").asLong())
-        .put("ourPlannedBytes", ours.path("plannedBytes").asLong());
+    Sample their;
+    try {
+      their = sample(theirs());
+    } catch (IOException e) {
+      baselineError = String.valueOf(e.getMessage());
+      json.put("baselineError", baselineError);
+      Machine.write(file, json);
+      return;
+    }
+    round.put("theirSeconds", their.seconds).put("theirPeakBytes", their.peakBytes);
+    round.set("theirLastLoss", their.lastLoss());
+    tell(round, "their", their);
+    speedups.add(their.seconds / mine.seconds);
+    memory.add((double) mine.peakBytes / their.peakBytes);
+    json.put("speedup", median(speedups)).put("memory", median(memory));
+    Machine.write(file, json);
+    System.out.printf("%.2f times as fast%n", their.seconds / mine.seconds);
+  }
+
+  private List<String> ours() {
+    List<String> command =
+        new ArrayList<>(List.of(ProcessHandle.current().info().command().orElseThrow()));
+    command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), StepRun.class.getName()));
+    command.addAll(shape());
+    command.addAll(our);
+    return command;
+  }
+
+  private List<String> theirs() {
+    List<String> command = new ArrayList<>(List.of(python, "bench/baseline/step.py"));
+    command.addAll(shape());
+    command.addAll(baseline);
+    return command;
+  }
+
+  private List<String> shape() {
+    return List.of(unet, "" + pairs, "" + side, "77", "" + steps);
+  }
+
+  /** Says a sample; of CUDA's, what its allocator had at most once all was found. */
+  private static void tell(ObjectNode round, String whose, Sample sample) {
     System.out.printf(
-        "settled: diffusers %.2f GB, ours %.2f GB, of which the dry run says %.2f GB%n",
-        theirs.path("settledPeakBytes").asLong() / 1e9,
-        ours.path("settledPeakBytes").asLong() / 1e9,
-        ours.path("plannedBytes").asLong() / 1e9);
+        "%s step: %.3f s, %.2f GB, last loss %s%n",
+        whose, sample.seconds, sample.peakBytes / 1e9, sample.lastLoss());
+    if (sample.said.has("settledPeakBytes")) {
+      long settled = sample.said.path("settledPeakBytes").asLong();
+      round.put(whose + "SettledPeakBytes", settled);
+      System.out.printf("%s settled peak: %.2f GB%n", whose, settled / 1e9);
+    }
   }
 
   private Sample sample(List<String> command) throws IOException, InterruptedException {
     Process process =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    Thread watch = new Thread(() -> endAtLimit(process), "limit");
+    watch.setDaemon(true);
+    watch.start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    if (process.waitFor() != 0) {
-      throw new IOException("failed: " + String.join(" ", command));
+    int code = process.waitFor();
+    watch.interrupt();
+    if (code != 0) {
+      throw new IOException("exit code %d: %s".formatted(code, String.join(" ", command)));
     }
-    JsonNode json =
-        new ObjectMapper().readTree(said.strip().lines().reduce((a, b) -> b).orElse(""));
-    double[] seconds = new double[steps - warmup];
-    for (int i = 0; i < seconds.length; i++) {
-      seconds[i] = json.get("seconds").get(warmup + i).asDouble();
+    JsonNode json = MAPPER.readTree(said.strip().lines().reduce((a, b) -> b).orElse(""));
+    if (json.path("seconds").size() < steps) {
+      throw new IOException("no times of %d steps: %s".formatted(steps, String.join(" ", command)));
     }
-    return new Sample(median(seconds), json.get("peakBytes").asLong(), json);
+    List<Double> seconds = new ArrayList<>();
+    for (int i = warmup; i < steps; i++) {
+      seconds.add(json.get("seconds").get(i).asDouble());
+    }
+    return new Sample(median(seconds), json.path("peakBytes").asLong(), json);
   }
 
-  private static double median(double[] values) {
-    return Results.median(Arrays.stream(values).sorted().toArray());
+  private void endAtLimit(Process process) {
+    try {
+      if (!process.waitFor(limit, TimeUnit.SECONDS)) {
+        System.err.printf("ended after %d s, its limit (--limit)%n", limit);
+        process.descendants().forEach(ProcessHandle::destroyForcibly);
+        process.destroyForcibly();
+      }
+    } catch (InterruptedException e) {
+      // it ended by itself
+    }
+  }
+
+  private static double median(List<Double> values) {
+    return Results.median(values.stream().mapToDouble(Double::doubleValue).sorted().toArray());
   }
 }

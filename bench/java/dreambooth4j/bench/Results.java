@@ -43,6 +43,9 @@ record Results(
     private double[] rounds(String numerator, String denominator) {
       List<Double> ratios = new ArrayList<>();
       for (JsonNode round : json.get("rounds")) {
+        if (!round.has("theirSeconds")) {
+          continue; // the baseline failed
+        }
         ratios.add(round.get(numerator).asDouble() / round.get(denominator).asDouble());
       }
       return ratios.stream().mapToDouble(Double::doubleValue).sorted().toArray();
@@ -150,7 +153,9 @@ record Results(
       JsonNode content = json.readTree(file.toFile());
       if (content.has("rounds")) {
         Comparison comparison = new Comparison(name.replaceFirst("^compare-", ""), content);
-        comparisons.add(comparison);
+        if (comparison.speedups().length > 0) {
+          comparisons.add(comparison);
+        }
         facts.add(comparison.facts());
       } else if (content.isArray()) {
         Path sidecar = folder.resolve(name + ".machine.json");

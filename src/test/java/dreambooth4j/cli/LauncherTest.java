@@ -41,9 +41,11 @@ class LauncherTest {
   void makeHome() throws IOException {
     home = Files.createDirectories(folder.resolve("my home"));
     builds = home.resolve("builds");
-    Path environment = Path.of("src/main/launcher/java.sh");
-    Files.createDirectories(home.resolve(environment).getParent());
-    Files.copy(environment, home.resolve(environment));
+    for (String each : List.of("java.sh", "cuda.sh")) {
+      Path sourced = Path.of("src/main/launcher", each);
+      Files.createDirectories(home.resolve(sourced).getParent());
+      Files.copy(sourced, home.resolve(sourced));
+    }
     Files.writeString(home.resolve("pom.xml"), "");
     List<String> classpath = classpath();
     Files.writeString(home.resolve("the classpath"), String.join(File.pathSeparator, classpath));
@@ -118,6 +120,33 @@ class LauncherTest {
         .containsExactly(
             "-B -q -Dlauncher -DskipTests process-classes",
             "-B -q -Dlauncher -Pcuda -DskipTests process-classes");
+  }
+
+  /** NVRTC loads a library of its own by name when it compiles, from wherever it came itself. */
+  @Test
+  void shouldLetTheLoaderFindTheCudaLibrariesOfPython() throws Exception {
+    Path packages = folder.resolve("an env/lib/python3.12/site-packages/nvidia");
+    Path old = folder.resolve("old/lib/python3.9/site-packages/nvidia");
+    Files.createDirectories(packages.resolve("cu13/lib"));
+    Files.createDirectories(packages.resolve("cudnn/lib"));
+    Files.createDirectories(old.resolve("cuda_runtime/lib"));
+    Files.createFile(packages.resolve("cu13/lib/libcudart.so.13"));
+    Files.createFile(old.resolve("cuda_runtime/lib/libcudart.so.12"));
+    script(
+        home.resolve("mvnw"),
+        """
+        #!/bin/sh
+        echo "$LD_LIBRARY_PATH" > path
+        exit 1
+        """);
+    environment.put("VIRTUAL_ENV", folder.resolve("old").toString());
+    environment.put("CONDA_PREFIX", folder.resolve("an env").toString());
+    environment.put("LD_LIBRARY_PATH", "/mine");
+    run("generate", "--device", "cuda", "--help");
+    assertThat(home.resolve("path"))
+        .hasContent("/mine:" + packages.resolve("cu13/lib") + ":" + packages.resolve("cudnn/lib"));
+    run("generate", "--help");
+    assertThat(home.resolve("path")).hasContent("/mine");
   }
 
   @Test

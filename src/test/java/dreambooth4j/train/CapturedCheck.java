@@ -3,17 +3,22 @@ package dreambooth4j.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.kernel.CudaDevice;
 import dreambooth4j.engine.kernel.CudaRecorder;
 import dreambooth4j.engine.kernel.Emulated;
 import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.engine.op.OpBackend;
+import dreambooth4j.model.UNetConfig;
 import dreambooth4j.random.CounterRandom;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -86,6 +91,51 @@ public record CapturedCheck(String keys, double ofLosses) {
     }
   }
 
+  /** A level of Stable Diffusion's UNet: the tiny one's heads are too narrow for fast attention. */
+  private static final String LEVEL =
+      """
+      {"block_out_channels": [320], "norm_num_groups": 32, "attention_head_dim": 8,
+       "layers_per_block": 1, "cross_attention_dim": 768,
+       "down_block_types": ["CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D"]}
+      """;
+
+  /** How far losses in bf16 may be apart: attention's backward may add in any order. */
+  private static final double OF_LOSSES = 1e-2;
+
+  /** Steps of a random UNet of that level in bf16, captured, against the same one by one. */
+  public static String wideHeads(Device device) {
+    List<Double> plain = losses(device, new Again());
+    List<Double> captured = losses(device, recorder(device));
+    for (int i = 0; i < plain.size(); i++) {
+      assertThat(captured.get(i) / plain.get(i))
+          .as("loss of step %d, of that one by one", i)
+          .isCloseTo(1, within(OF_LOSSES));
+    }
+    assertThat(captured.get(captured.size() - 1)).as("it learns").isLessThan(captured.get(0));
+    return "losses " + captured;
+  }
+
+  private static List<Double> losses(Device device, Recorder recorder) {
+    MadeUpTraining.Manner manner =
+        new MadeUpTraining.Manner(DType.BF16, MadeUpTraining.Manner.EXACT.memory(), 1e-4, 1, 0);
+    List<Double> losses = new ArrayList<>();
+    try (Arena run = open(device);
+        MadeUpTraining training =
+            new MadeUpTraining(
+                run,
+                UNetConfig.of(new ObjectMapper().readTree(LEVEL), "one level"),
+                new MadeUpTraining.Sizes(1, 8, 77),
+                manner)) {
+      training.capture(recorder);
+      for (int i = 0; i < STEPS; i++) {
+        losses.add(training.step());
+      }
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
+    return losses;
+  }
+
   /** Timesteps that a graph drew are those of the host, bit for bit. */
   public static void timesteps(Device device) {
     TinyRun tiny = new CapturedCheck("", 0).tiny();
@@ -139,9 +189,12 @@ public record CapturedCheck(String keys, double ofLosses) {
     return device == Device.CUDA ? new CudaRecorder() : new Again();
   }
 
+  private static Arena open(Device device) {
+    return device == Device.CPU ? Emulated.open() : Arena.open("run", OpBackend.on(device));
+  }
+
   private static TinyTrainer open(TinyRun tiny, Device device) {
-    return new TinyTrainer(
-        tiny, device == Device.CPU ? Emulated.open() : Arena.open("run", OpBackend.on(device)));
+    return new TinyTrainer(tiny, open(device));
   }
 
   private static TinyTrainer trained(TinyRun tiny, Device device, Supplier<Recorder> recorder) {

@@ -33,7 +33,4 @@ interface ConvolutionLibrary {
       Tensor result,
       boolean add,
       @Nullable Tensor workspace);
-
-  /** The bias' gradient [O], dy summed over all pixels; {@code add} as in {@link #run}. */
-  void biasGradient(Convolution shape, Tensor dy, Tensor result, boolean add);
 }

@@ -10,6 +10,7 @@ import dreambooth4j.engine.kernel.Autotuner;
 import dreambooth4j.engine.kernel.CudaDevice;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -34,6 +35,7 @@ public final class Convolutions {
   private final @Nullable Autotuner autotuner;
   private final Runnable await;
   private final Map<Planned, @Nullable Plan> plans = new HashMap<>();
+  private final Map<Planned, List<IllegalStateException>> refusals = new HashMap<>();
 
   /**
    * Convolutions by this library.
@@ -71,6 +73,17 @@ public final class Convolutions {
         && (!dw || plan(arena, shape, Direction.FILTER) != null);
   }
 
+  /** Why {@link #take} left a convolution to libtorch: what was said of each algorithm, suppressed. */
+  IllegalStateException refusal(Convolution shape) {
+    IllegalStateException all = new IllegalStateException("no plan for " + shape);
+    for (Direction each : Direction.values()) {
+      if (plans.get(new Planned(shape, each)) == null) {
+        refusals.getOrDefault(new Planned(shape, each), List.of()).forEach(all::addSuppressed);
+      }
+    }
+    return all;
+  }
+
   /** y [B, H', W', O] of images x and a weight, with its bias if any; the caller holds it. */
   public Tensor forward(
       Arena arena, Convolution shape, Tensor x, Parameter weight, @Nullable Parameter bias) {
@@ -89,18 +102,9 @@ public final class Convolutions {
     return dx;
   }
 
-  /** Gathers the gradients of a weight and of its bias, if any, in their slices. */
-  public void gather(
-      Arena arena,
-      Convolution shape,
-      Tensor x,
-      Tensor dy,
-      Parameter weight,
-      @Nullable Parameter bias) {
+  /** Gathers the gradient of a weight in its slice. */
+  public void gather(Arena arena, Convolution shape, Tensor x, Tensor dy, Parameter weight) {
     weight.accumulateBy((slice, add) -> run(arena, shape, Direction.FILTER, x, dy, slice, add));
-    if (bias != null) {
-      bias.accumulateBy((slice, add) -> library.biasGradient(shape, dy, slice, add));
-    }
   }
 
   private void run(
@@ -147,15 +151,20 @@ public final class Convolutions {
   }
 
   private @Nullable Plan chosen(Arena arena, Convolution shape, Direction direction) {
-    Map<String, Plan> possible = new HashMap<>();
+    Map<String, Plan> possible = new LinkedHashMap<>();
+    List<IllegalStateException> refused =
+        refusals.computeIfAbsent(new Planned(shape, direction), each -> new ArrayList<>());
     for (int algorithm : library.algorithms(direction)) {
       try {
         long bytes = library.workspaceBytes(shape, direction, algorithm);
         if (bytes <= WORKSPACE_BYTES) {
           possible.put("algorithm " + algorithm, new Plan(algorithm, bytes));
+        } else {
+          refused.add(
+              new IllegalStateException("not supported: a workspace of %d bytes".formatted(bytes)));
         }
       } catch (IllegalStateException e) {
-        // not for this shape
+        refused.add(e); // not for this shape
       }
     }
     if (possible.isEmpty() || autotuner == null) {
@@ -178,7 +187,7 @@ public final class Convolutions {
           (name, plan) -> {
             Runnable call =
                 () -> run(scratch, shape, direction, plan, first, second, result, false);
-            if (works(call)) {
+            if (works(call, refused)) {
               candidates.add(new Autotuner.Candidate(name, () -> Autotuner.seconds(call, await)));
             }
           });
@@ -189,12 +198,13 @@ public final class Convolutions {
   }
 
   /** That a library knows an algorithm's workspace does not mean that it has it for the shape. */
-  private boolean works(Runnable call) {
+  private boolean works(Runnable call, List<IllegalStateException> refused) {
     try {
       call.run();
       await.run();
       return true;
     } catch (IllegalStateException e) {
+      refused.add(e);
       return false;
     }
   }

@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
 final class CudnnLibrary implements ConvolutionLibrary {
   private static final int ERROR_BYTES = 256;
 
+  /** Without Winograd's, whose rounding is worse than a sum's: a step must not depend on a trial. */
   @Override
   public List<Integer> algorithms(Direction direction) {
     return switch (direction) {
@@ -36,22 +37,17 @@ final class CudnnLibrary implements ConvolutionLibrary {
               cudnn.CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
               cudnn.CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM,
               cudnn.CUDNN_CONVOLUTION_FWD_ALGO_GEMM,
-              cudnn.CUDNN_CONVOLUTION_FWD_ALGO_FFT_TILING,
-              cudnn.CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD,
-              cudnn.CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD_NONFUSED);
+              cudnn.CUDNN_CONVOLUTION_FWD_ALGO_FFT_TILING);
       // Not 0, which adds in any order.
       case DATA ->
           List.of(
               cudnn.CUDNN_CONVOLUTION_BWD_DATA_ALGO_1,
-              cudnn.CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT_TILING,
-              cudnn.CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD,
-              cudnn.CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED);
+              cudnn.CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT_TILING);
       // Not 0 and 3, which add in any order.
       case FILTER ->
           List.of(
               cudnn.CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1,
-              cudnn.CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT_TILING,
-              cudnn.CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED);
+              cudnn.CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT_TILING);
     };
   }
 
@@ -129,25 +125,6 @@ final class CudnnLibrary implements ConvolutionLibrary {
         });
   }
 
-  @Override
-  public void biasGradient(Convolution shape, Tensor dy, Tensor result, boolean add) {
-    Native.run(
-        "conv2d.dbias",
-        () -> {
-          try (Descriptors d = new Descriptors(shape)) {
-            cudnnContext handle = torch_cuda.getCudnnHandle();
-            FloatPointer one = new FloatPointer(1f);
-            FloatPointer beta = new FloatPointer(add ? 1f : 0f);
-            check(
-                shape,
-                "cudnnConvolutionBackwardBias",
-                () ->
-                    cudnn.cudnnConvolutionBackwardBias(
-                        handle, one, d.y, at(dy), beta, d.bias, at(result)));
-          }
-        });
-  }
-
   private static Pointer at(Tensor tensor) {
     return tensor.handle().data_ptr();
   }
@@ -172,7 +149,6 @@ final class CudnnLibrary implements ConvolutionLibrary {
   private static final class Descriptors implements AutoCloseable {
     final cudnnTensorStruct x = new cudnnTensorStruct();
     final cudnnTensorStruct y = new cudnnTensorStruct();
-    final cudnnTensorStruct bias = new cudnnTensorStruct();
     final cudnnFilterStruct w = new cudnnFilterStruct();
     final cudnnConvolutionStruct convolution = new cudnnConvolutionStruct();
 
@@ -180,7 +156,6 @@ final class CudnnLibrary implements ConvolutionLibrary {
       int type = dataType(s.dtype());
       tensor(s, x, type, s.images(), s.in(), s.height(), s.width());
       tensor(s, y, type, s.images(), s.out(), s.outputHeight(), s.outputWidth());
-      tensor(s, bias, type, 1, s.out(), 1, 1);
       check(s, "cudnnCreateFilterDescriptor", () -> cudnn.cudnnCreateFilterDescriptor(w));
       check(
           s,
@@ -249,7 +224,6 @@ final class CudnnLibrary implements ConvolutionLibrary {
     public void close() {
       cudnn.cudnnDestroyConvolutionDescriptor(convolution);
       cudnn.cudnnDestroyFilterDescriptor(w);
-      cudnn.cudnnDestroyTensorDescriptor(bias);
       cudnn.cudnnDestroyTensorDescriptor(y);
       cudnn.cudnnDestroyTensorDescriptor(x);
     }

@@ -32,9 +32,4 @@ final class DryLibrary implements ConvolutionLibrary {
       @Nullable Tensor workspace) {
     // the tensors are counted, and have no content
   }
-
-  @Override
-  public void biasGradient(Convolution shape, Tensor dy, Tensor result, boolean add) {
-    // as above
-  }
 }

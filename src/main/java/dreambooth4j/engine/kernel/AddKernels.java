@@ -21,10 +21,7 @@ public final class AddKernels {
     return device != null && Kernels.take(a, b) ? device : null;
   }
 
-  /**
-   * Where {@link #perSample} and {@link #vectorGradient} are launched in an arena; null where the
-   * plain op must do it.
-   */
+  /** Where {@link #perSample} is launched in an arena; null where the plain op must do it. */
   public static @Nullable Launcher onSamples(Arena arena, Tensor x, Tensor vector) {
     Launcher device = launcherFor(arena, x, vector);
     return device != null && Columns.take(x, x.size(0)) ? device : null;
@@ -53,33 +50,5 @@ public final class AddKernels {
             x.dtype(),
             0,
             List.of(x, vector, y, cut.pixels(), cut.channels())));
-  }
-
-  /** Elements of the work buffer of {@link #vectorGradient}, an F32 one. */
-  public static long workElements(Tensor dy) {
-    Columns cut = Columns.of(dy);
-    return (long) cut.samples() * cut.channels() * cut.chunks();
-  }
-
-  /** dvector[b, c] = Σ dy[b, .., c]. */
-  public static void vectorGradient(Launcher device, Tensor dy, Tensor work, Tensor dvector) {
-    Columns cut = Columns.of(dy);
-    device.launch(
-        cut.launch(
-            KernelSource.ADD,
-            "add_pixel_sums_",
-            dy.dtype(),
-            cut.sharedBytes(1),
-            List.of(dy, work, cut.pixels(), cut.channels())));
-    int sums = Math.toIntExact(dvector.count());
-    device.launch(
-        new Launch(
-            KernelSource.ADD,
-            "add_pixel_sums_finish_" + Launch.suffix(dy.dtype(), false),
-            Launch.blocks(sums, 4, sums),
-            1,
-            128,
-            0,
-            List.of(work, dvector, sums, cut.chunks())));
   }
 }

@@ -18,7 +18,11 @@ import java.util.stream.Stream;
 public record KernelSource(String file, List<String> entries) {
   /** {@link AddKernels}. */
   public static final KernelSource ADD =
-      source("add", "add_*", "add_per_sample_**", "add_pixel_sums_**", "add_pixel_sums_finish_*");
+      source("add", "add_*", "add_per_sample_**");
+
+  /** {@link ColumnSums}. */
+  public static final KernelSource COLUMN_SUMS =
+      source("column_sums", "column_sums_**", "column_sums_finish_*");
 
   /** {@link GegluKernels}. */
   public static final KernelSource GEGLU = source("geglu", "geglu_forward_**", "geglu_backward_**");
@@ -64,7 +68,9 @@ public record KernelSource(String file, List<String> entries) {
   public static List<KernelSource> all() {
     return Stream.concat(
             Stream.of(
-                ADD, GEGLU, GLOBAL_NORM, GROUP_NORM_SILU, LAYER_NORM, NOISE_TARGET, PRIOR_LOSS),
+                ADD,
+                COLUMN_SUMS,
+                GEGLU, GLOBAL_NORM, GROUP_NORM_SILU, LAYER_NORM, NOISE_TARGET, PRIOR_LOSS),
             UpdateRules.withKernels().stream().map(KernelSource::ofRule))
         .toList();
   }

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * <tr><td>LayerNorm</td><td>{@link LayerNormKernels#in}</td></tr>
  * <tr><td>Geglu</td><td>{@link GegluKernels#launcherFor}</td></tr>
  * <tr><td>Add, AddPerSample</td><td>{@link AddKernels#launcherFor}</td></tr>
+ * <tr><td>gradients of biases, AddPerSample</td><td>{@link ColumnSums#in}</td></tr>
  * </table>
  */
 public interface Kernels extends Backend {

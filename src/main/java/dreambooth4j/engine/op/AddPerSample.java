@@ -1,11 +1,11 @@
 package dreambooth4j.engine.op;
 
 import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.AddKernels;
+import dreambooth4j.engine.kernel.ColumnSums;
 import dreambooth4j.engine.kernel.Launcher;
 import java.util.List;
 
@@ -49,11 +49,13 @@ public final class AddPerSample {
 
     @Override
     public Tensor dVector(Tensor dy) {
+      ColumnSums sums = ColumnSums.in(arena, dy, dy.size(0), dy);
+      if (sums == null) {
+        return new Plain(arena).dVector(dy);
+      }
       Tensor dvector =
           arena.allocate("add_per_sample.dvector", dy.dtype(), dy.size(0), dy.size(-1));
-      Tensor work = arena.allocate("work", DType.F32, AddKernels.workElements(dy));
-      AddKernels.vectorGradient(launcher, dy, work, dvector);
-      work.release();
+      sums.sum(arena, dy, dy.size(0), dvector, false);
       return dvector;
     }
   }

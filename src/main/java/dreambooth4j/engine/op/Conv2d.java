@@ -79,7 +79,8 @@ public final class Conv2d {
         kept(x, weight),
         dy -> {
           if (weight.isTrainable()) {
-            cudnn.gather(arena, shape, x.value(), dy, weight, bias);
+            cudnn.gather(arena, shape, x.value(), dy, weight);
+            BiasGradient.accumulate(arena, bias, dy);
           }
           if (x.needsGradient()) {
             x.accumulate(cudnn.backward(arena, shape, dy, weight));
@@ -122,15 +123,9 @@ public final class Conv2d {
     Winograd winograd = new Winograd(shape);
     if (weight.isTrainable()) {
       Tensor gradient = winograd.weightGradient(tape.arena(), x.value(), dy);
-      Native.run(
-          "conv2d.dw",
-          () -> {
-            weight.accumulate(gradient.handle());
-            if (bias != null) {
-              bias.accumulate(dy.handle().view(-1, dy.size(-1)).sum(0));
-            }
-          });
+      Native.run("conv2d.dw", () -> weight.accumulate(gradient.handle()));
       gradient.release();
+      BiasGradient.accumulate(tape.arena(), bias, dy);
     }
     if (x.needsGradient()) {
       x.accumulate(winograd.backward(tape.arena(), dy, weight.weight()));
@@ -169,14 +164,9 @@ public final class Conv2d {
       Tensor matrix = matrix();
       Native.run(
           "conv2d.dw",
-          () -> {
-            var dyRows = dy.handle().view(-1, dy.size(-1));
-            weight.accumulateProduct(dyRows.t(), matrix.handle());
-            if (bias != null) {
-              bias.accumulate(dyRows.sum(0));
-            }
-          });
+          () -> weight.accumulateProduct(Linear.rows(dy).t(), matrix.handle()));
       matrix.release();
+      BiasGradient.accumulate(arena, bias, dy);
     }
     if (x.needsGradient()) {
       Tensor places =

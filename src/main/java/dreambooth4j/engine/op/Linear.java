@@ -1,5 +1,6 @@
 package dreambooth4j.engine.op;
 
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
@@ -35,23 +36,17 @@ public final class Linear {
         y,
         x.needsGradient() || weight.isTrainable(),
         weight.isTrainable() ? List.of(x.value()) : List.of(),
-        dy -> backward(x, weight, bias, dy));
+        dy -> backward(tape.arena(), x, weight, bias, dy));
   }
 
-  private static void backward(Var x, Parameter weight, @Nullable Parameter bias, Tensor dy) {
+  private static void backward(
+      Arena arena, Var x, Parameter weight, @Nullable Parameter bias, Tensor dy) {
     if (x.needsGradient()) {
       x.accumulateProduct("linear.dx", () -> rows(dy), () -> matrix(weight.weight()));
     }
     if (weight.isTrainable()) {
-      Native.run(
-          "linear.dw",
-          () -> {
-            org.bytedeco.pytorch.Tensor dyRows = rows(dy);
-            weight.accumulateProduct(dyRows.t(), rows(x.value()));
-            if (bias != null) {
-              bias.accumulate(dyRows.sum(0));
-            }
-          });
+      Native.run("linear.dw", () -> weight.accumulateProduct(rows(dy).t(), rows(x.value())));
+      BiasGradient.accumulate(arena, bias, dy);
     }
   }
 

@@ -53,14 +53,17 @@ public record ConvolutionCheck(Convolution shape) {
   /**
    * Runs it on CUDA.
    *
-   * @throws IllegalStateException where cuDNN has no plan, which a run leaves to ATen
+   * @throws IllegalStateException where cuDNN has no plan, which a run leaves to ATen; what it said
+   *     of each algorithm is suppressed in it
    */
   public void onGpu() {
     OpBackend cuda = OpBackend.on(Device.CUDA);
     Convolutions cudnn = cuda.convolutions();
     try (Arena arena = Arena.open("plans", cuda)) {
       if (cudnn == null || !cudnn.take(arena, shape, true, true)) {
-        throw new IllegalStateException("no plan: ATen does it");
+        throw cudnn == null
+            ? new IllegalStateException("convolutions are ATen's: DREAMBOOTH4J_CUDNN is off")
+            : cudnn.refusal(shape);
       }
     }
     hold(cuda);

@@ -124,20 +124,6 @@ class ConvolutionsTest {
               mask);
       return data ? all.get0() : all.get1();
     }
-
-    @Override
-    public void biasGradient(Convolution shape, Tensor dy, Tensor result, boolean add) {
-      Native.run(
-          "stand-in",
-          () -> {
-            org.bytedeco.pytorch.Tensor sum = dy.handle().sum(new long[] {0, 1, 2});
-            if (add) {
-              result.handle().add_(sum);
-            } else {
-              result.handle().copy_(sum);
-            }
-          });
-    }
   }
 
   private OpBackend by(ConvolutionLibrary library) {
@@ -238,14 +224,40 @@ class ConvolutionsTest {
     StandIn off =
         new StandIn(null, 2) {
           @Override
-          public void biasGradient(Convolution shape, Tensor dy, Tensor result, boolean add) {
-            super.biasGradient(shape, dy, result, add);
-            Native.run("off", () -> result.handle().mul_(new Scalar(1.01)));
+          public void run(
+              Convolution shape,
+              Direction direction,
+              int algorithm,
+              Tensor first,
+              Tensor second,
+              Tensor result,
+              boolean add,
+              @Nullable Tensor workspace) {
+            super.run(shape, direction, algorithm, first, second, result, add, workspace);
+            if (direction == Direction.FILTER) {
+              Native.run("off", () -> result.handle().mul_(new Scalar(1.01)));
+            }
           }
         };
     assertThatThrownBy(() -> check.hold(by(off)))
         .isInstanceOf(AssertionError.class)
-        .hasMessageContaining("result 5");
+        .hasMessageContaining("result 4");
+  }
+
+  /** So a check on a GPU tells what cuDNN does not have from what went wrong. */
+  @Test
+  void shouldSayWhyThereIsNoPlan() {
+    Convolution shape = new Convolution(DType.F32, 2, 7, 6, 5, 4, 3, 3, 1, 1);
+    try (Arena arena = Arena.open("test")) {
+      Convolutions none = convolutions(new StandIn(null, 0, 1, 3));
+      assertThat(none.take(arena, shape, true, true)).isFalse();
+      assertThat(none.refusal(shape).getSuppressed())
+          .extracting(Throwable::getMessage)
+          .containsExactly(
+              "not supported",
+              "not supported: a workspace of 268435457 bytes",
+              "not supported after all");
+    }
   }
 
   @Test

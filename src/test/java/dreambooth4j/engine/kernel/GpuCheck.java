@@ -8,19 +8,30 @@ import dreambooth4j.engine.cudnn.ConvolutionCheck;
 import dreambooth4j.engine.op.AttentionCheck;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.train.CapturedCheck;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Every check on the machine's GPU: {@code bench/gpu_check} runs it. Prints a line each and exits
- * with 1 if one failed.
+ * Every check on the machine's GPU: {@code bench/gpu_check} runs it, a process for each group, for
+ * an error of CUDA can end all that comes after it in a process. Prints a line each and exits with
+ * 1 if one failed.
  */
 final class GpuCheck {
-  /** What a GPU's library does not have is passed over in a run: that it says so is well. */
+  /** Verdict of what a GPU's library says it does not have, which a run passes over. */
   private static final String NOT_HERE = "not on this GPU: ";
+
+  /**
+   * How libtorch, its attention kernels and cuDNN say that they do not have something. Whatever
+   * else they throw, such as an invalid argument or a failed launch, is a failure of ours.
+   */
+  private static final Pattern NOT_SUPPORTED =
+      Pattern.compile(
+          "NOT_SUPPORTED|not supported|only supports|No (available kernel|valid e|execution plan)");
 
   /** By name; the verdict begins with ok, or says that it is {@link #NOT_HERE}. */
   private final Map<String, Supplier<String>> checks = new LinkedHashMap<>();
@@ -53,11 +64,15 @@ final class GpuCheck {
         KernelCheck.all().forEach(each -> checks.put(each.toString(), () -> verdict(each, device)));
       }
       case "attention" ->
-          AttentionCheck.onGpu().forEach(each -> add(each, () -> each.on(Tensor::cuda)));
+          AttentionCheck.onGpu()
+              .forEach(each -> add(each, () -> each.replayedOn(Tensor::cuda, CudaRecorder::new)));
       case "convolutions" -> ConvolutionCheck.all().forEach(each -> add(each, each::onGpu));
       case "steps" -> {
         CapturedCheck.onGpu()
             .forEach(each -> checks.put(each.toString(), () -> "ok, " + each.on(Device.CUDA)));
+        checks.put(
+            "captured steps: heads as wide as Stable Diffusion's",
+            () -> "ok, " + CapturedCheck.wideHeads(Device.CUDA));
         checks.put(
             "captured steps: timesteps",
             () -> {
@@ -84,9 +99,24 @@ final class GpuCheck {
             check.run();
             return "ok";
           } catch (RuntimeException e) {
+            if (!isNotSupported(e)) {
+              throw e;
+            }
             return NOT_HERE + e.getMessage();
           }
         });
+  }
+
+  /**
+   * Whether libraries say that they do not have what was asked for: all of them, where the failure
+   * has what each said as suppressed.
+   */
+  static boolean isNotSupported(Throwable failure) {
+    if (failure.getSuppressed().length > 0) {
+      return Arrays.stream(failure.getSuppressed()).allMatch(GpuCheck::isNotSupported);
+    }
+    String message = String.valueOf(failure.getMessage());
+    return NOT_SUPPORTED.matcher(message).find() && !message.contains("CUDA error");
   }
 
   /** How many failed. */

@@ -1,10 +1,15 @@
 package dreambooth4j.engine.kernel;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.engine.Closeness;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.OpCases;
 import java.util.List;
 import java.util.stream.Stream;
+import org.bytedeco.pytorch.Scalar;
 import org.jspecify.annotations.Nullable;
 
 /** All kernels that take an op's place, on odd sizes and on even ones, in every storage type. */
@@ -22,7 +27,9 @@ final class KernelCases {
                         Stream.of(layerNorm(dtype, 1, 13, 97), layerNorm(dtype, 2, 33, 320)),
                         Stream.of(residualNorm(dtype, 2, 7, 5), residualNorm(dtype, 1, 9, 1280)),
                         Stream.of(add(dtype, 2, 3), add(dtype, 33, 41)),
-                        Stream.of(perSample(dtype, 2, 3, 5, 7), perSample(dtype, 3, 16, 9, 64)))
+                        Stream.of(perSample(dtype, 2, 3, 5, 7), perSample(dtype, 3, 16, 9, 64)),
+                        Stream.of(perSample(dtype, 2, 41, 13, 72), biasSum(dtype, 3, 5)),
+                        Stream.of(biasSum(dtype, 1031, 40), biasSum(dtype, 531, 67)))
                     .flatMap(each -> each))
         .toList();
   }
@@ -59,11 +66,39 @@ final class KernelCases {
         (device, memory, inputs, none, dy) -> {
           Tensor y = memory.blank(dtype, dy.shape());
           Tensor dvector = memory.blank(dtype, b, c);
-          Tensor work = memory.blank(DType.F32, AddKernels.workElements(dy));
           AddKernels.perSample(device, inputs.get(0), inputs.get(1), y);
-          AddKernels.vectorGradient(device, dy, work, dvector);
+          columnSums(device, memory, dy, b, dvector, false);
           return List.of(y, dy, dvector);
         });
+  }
+
+  /** The gradient of a bias takes the place of what is there, and is then added to it. */
+  private static KernelCheck biasSum(DType dtype, int rows, int c) {
+    return new KernelCase(
+        OpCases.addPerSample(1, rows, 1, c),
+        dtype,
+        (device, memory, inputs, none, dy) -> {
+          Tensor y = memory.blank(dtype, dy.shape());
+          Tensor dbias = memory.blank(dtype, 1, c);
+          Tensor twice = memory.blank(dtype, 1, c);
+          AddKernels.perSample(device, inputs.get(0), inputs.get(1), y);
+          columnSums(device, memory, dy, 1, dbias, false);
+          columnSums(device, memory, dy, 1, twice, false);
+          columnSums(device, memory, dy, 1, twice, true);
+          Tensor half = memory.back(twice);
+          Native.run("half", () -> half.handle().mul_(new Scalar(0.5)));
+          Tensor once = memory.back(dbias);
+          assertThat(Closeness.relativeError(half.handle(), once.handle()))
+              .isLessThanOrEqualTo(Closeness.rounding(dtype));
+          return List.of(y, dy, dbias);
+        });
+  }
+
+  private static void columnSums(
+      Launcher device, Memory memory, Tensor dy, int samples, Tensor to, boolean add) {
+    long elements = ColumnSums.workElements(dy, samples);
+    Tensor work = elements == 0 ? null : memory.blank(DType.F32, elements);
+    new ColumnSums(device).sum(dy, samples, work, to, add);
   }
 
   private static KernelCheck layerNorm(DType dtype, int b, int n, int c) {

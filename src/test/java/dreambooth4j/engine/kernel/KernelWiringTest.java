@@ -202,10 +202,19 @@ class KernelWiringTest {
     // Two of a block's three sums are its norms' own.
     each.put("add", resnets + transformers + blocks);
     each.put("add_per_sample", resnets);
-    each.put("add_pixel_sums", resnets);
-    each.put("add_pixel_sums_finish", resnets);
+    // Of each bias, and of what is added to each picture; so few rows take one launch.
+    each.put("column_sums", biases(parameters) + resnets);
     each.replaceAll((entry, once) -> STEPS * once);
     return each;
+  }
+
+  /** Of linear layers and convolutions. */
+  private static int biases(Parameters parameters) {
+    return (int)
+        parameters.all().stream()
+            .map(Parameter::name)
+            .filter(each -> each.endsWith(".bias") && !each.matches(".*norm[^.]*\\.bias"))
+            .count();
   }
 
   private static int layers(Parameters parameters, String ending) {

@@ -8,9 +8,12 @@ import dreambooth4j.engine.Closeness;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.op.AttentionEngine.Sizes;
+import dreambooth4j.engine.kernel.Recorder;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
@@ -42,6 +45,18 @@ public record AttentionCheck(String engine, DType dtype, long tokens, long width
 
   /** Runs it; {@code toDevice} copies a CPU tensor to where it runs, or returns it. */
   public void on(UnaryOperator<Tensor> toDevice) {
+    on(toDevice, work -> work);
+  }
+
+  /** As {@link #on(UnaryOperator)}, then recorded and replayed as captured steps are. */
+  public void replayedOn(UnaryOperator<Tensor> toDevice, Supplier<Recorder> recorder) {
+    on(toDevice);
+    try (Recorder open = recorder.get()) {
+      on(toDevice, open::record);
+    }
+  }
+
+  private void on(UnaryOperator<Tensor> toDevice, UnaryOperator<Runnable> recorded) {
     try (Arena arena = Arena.open("attention")) {
       SplittableRandom random = new SplittableRandom(5);
       Tensor[] inputs =
@@ -51,11 +66,24 @@ public record AttentionCheck(String engine, DType dtype, long tokens, long width
       Native.run(
           "attention",
           () -> {
-            Tensor[] ours = run(AttentionEngine.valueOf(engine), inputs, toDevice);
+            Tensor[] there = Arrays.stream(inputs).map(toDevice).toArray(Tensor[]::new);
+            List<dreambooth4j.engine.Tensor> ours = new ArrayList<>();
+            AttentionEngine of = AttentionEngine.valueOf(engine);
+            Runnable work =
+                () -> ours.addAll(List.of(arena.computeAll("attention", () -> run(of, there))));
+            Runnable again = recorded.apply(work);
+            if (again != work) {
+              ours.forEach(each -> each.handle().zero_()); // what a replay does not write shows
+            }
+            again.run();
             Tensor[] exact =
-                run(AttentionEngine.CPU_FLASH, inputs, t -> t.to(torch.ScalarType.Double));
+                run(
+                    AttentionEngine.CPU_FLASH,
+                    Arrays.stream(inputs)
+                        .map(each -> each.to(torch.ScalarType.Double))
+                        .toArray(Tensor[]::new));
             for (int i = 0; i < exact.length; i++) {
-              assertThat(Closeness.relativeError(ours[i], exact[i]))
+              assertThat(Closeness.relativeError(ours.get(i).handle(), exact[i]))
                   .as(List.of("y", "dq", "dk", "dv").get(i))
                   .isLessThan(16 * rounding());
             }
@@ -73,9 +101,8 @@ public record AttentionCheck(String engine, DType dtype, long tokens, long width
   }
 
   /** dy, q, k, v [B, tokens, heads, d] to y, dq, dk, dv. */
-  private Tensor[] run(AttentionEngine of, Tensor[] inputs, UnaryOperator<Tensor> toDevice) {
-    Tensor[] t =
-        Arrays.stream(inputs).map(x -> toDevice.apply(x).transpose(1, 2)).toArray(Tensor[]::new);
+  private Tensor[] run(AttentionEngine of, Tensor[] inputs) {
+    Tensor[] t = Arrays.stream(inputs).map(x -> x.transpose(1, 2)).toArray(Tensor[]::new);
     Qkv qkv = new Qkv(t[1], t[2], t[3], causal);
     Tensor[] out = of.forward(Boxed::call, qkv);
     Tensor[] d = of.backward(Boxed::call, qkv, out, t[0]);
