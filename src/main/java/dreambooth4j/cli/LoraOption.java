@@ -1,9 +1,8 @@
 package dreambooth4j.cli;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.WeightedLora;
 import dreambooth4j.weights.LoraUse;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import picocli.CommandLine.ITypeConverter;
@@ -27,27 +26,15 @@ final class LoraOption {
     return uses;
   }
 
-  /** Takes a name as it is where such a file is there, for it may hold a colon. */
+  /** Reads one. */
   static final class Converter implements ITypeConverter<LoraUse> {
     @Override
     public LoraUse convert(String text) {
-      int colon = text.lastIndexOf(':');
-      if (colon < 0 || Files.exists(Main.path(text))) {
-        return new LoraUse(Main.path(text), 1);
-      }
-      String weight = text.substring(colon + 1);
-      Path file = Main.path(text.substring(0, colon));
       try {
-        return new LoraUse(file, Double.parseDouble(weight));
-      } catch (Problem e) {
+        WeightedLora given = WeightedLora.parse(text, Main::path);
+        return new LoraUse(given.file(), given.weight());
+      } catch (Problem | IllegalArgumentException e) {
         throw new TypeConversionException(e.getMessage());
-      } catch (NumberFormatException e) {
-        if (Files.exists(file)) {
-          throw new TypeConversionException(
-              "'%s' is no weight of the LoRA %s: give a number, such as 0.7"
-                  .formatted(weight, file));
-        }
-        return new LoraUse(Main.path(text), 1);
       }
     }
   }

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.snakeyaml.engine.v2.api.Dump;
 import org.snakeyaml.engine.v2.api.DumpSettings;
@@ -59,6 +60,9 @@ public final class ConfigWriter {
   }
 
   private static Object plain(Object value) {
+    if (value instanceof List<?> list) {
+      return list.stream().map(Object::toString).toList();
+    }
     return value instanceof Path || value instanceof Enum<?> || value instanceof Crop
         ? value.toString()
         : value;

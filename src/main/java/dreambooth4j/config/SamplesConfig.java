@@ -3,6 +3,7 @@ package dreambooth4j.config;
 import dreambooth4j.diffusion.SamplerKind;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param wildcards folder of lists that their prompts name; null if there is none
  * @param promptFile of more prompts to draw; null if there is none
  * @param prompts those in it
+ * @param loras are added to the model for sample pictures alone
  * @param tiled whether large pictures are decoded in tiles
  */
 public record SamplesConfig(
@@ -29,6 +31,7 @@ public record SamplesConfig(
     @Nullable Path wildcards,
     @Nullable Path promptFile,
     List<SamplePrompt> prompts,
+    List<WeightedLora> loras,
     boolean tiled) {
   static final Section<SamplesConfig> KEYS = new Section<>(Key.Group.SAMPLES);
 
@@ -94,6 +97,20 @@ public record SamplesConfig(
                   + " flags behind it: --n negative prompt, --w width, --h height, --d seed, --s"
                   + " steps (30), --l guidance (7.5), --ss sampler.");
 
+  static final Key<SamplesConfig, List<WeightedLora>> SAMPLE_LORAS =
+      KEYS.key(
+              "sample_loras",
+              ValueType.list(
+                  "paths of LoRA files, each with :WEIGHT or without",
+                  (text, folder) ->
+                      WeightedLora.parse(text, name -> ValueType.resolve(name, folder))),
+              samples -> samples.loras().isEmpty() ? null : samples.loras())
+          .otherwise("none")
+          .help(
+              "LoRA files that sample pictures are drawn with in addition to what is trained, such"
+                  + " as style.safetensors:0.7 for 70 % of its changes. They are added for the"
+                  + " pictures alone: what is trained and saved does not change.");
+
   static final Key<SamplesConfig, Boolean> VAE_TILING =
       KEYS.key("vae_tiling", ValueType.flag(), SamplesConfig::tiled)
           .standard(false)
@@ -116,6 +133,7 @@ public record SamplesConfig(
         run.orNull(WILDCARDS_DIR),
         file,
         file == null ? List.of() : SamplePromptFile.read(file, run::error, run::remark),
+        Objects.requireNonNullElse(run.orNull(SAMPLE_LORAS), List.of()),
         run.get(VAE_TILING));
   }
 }

@@ -198,6 +198,8 @@ final class Sources {
         holders.add(tuple);
       } else if (value instanceof ScalarNode scalar) {
         add(name, new Raw(YamlDocument.scalar(scalar), origin, folder(file)), layer);
+      } else if (value instanceof SequenceNode list && isListKey(name) && elements(list) != null) {
+        add(name, new Raw(elements(list), origin, folder(file)), layer);
       } else if (KEYS.containsKey(name)) {
         errors.add(
             "%s: %s: found %s, allowed is %s"
@@ -253,6 +255,24 @@ final class Sources {
   private static boolean isConceptKey(String name) {
     Key<?, ?> key = KEYS.get(name);
     return key != null && CONCEPT_NAMES.contains(key.name());
+  }
+
+  private static boolean isListKey(String name) {
+    Key<?, ?> key = KEYS.get(name);
+    return key != null && key.type().kind() == ValueType.Kind.LIST;
+  }
+
+  /** The text of a list, as {@link ValueType#list} takes it; null where it is not one of texts. */
+  private static @Nullable String elements(SequenceNode list) {
+    StringBuilder all = new StringBuilder();
+    for (Node each : list.getValue()) {
+      String text = text(each);
+      if (text == null) {
+        return null;
+      }
+      all.append(text).append(ValueType.BETWEEN);
+    }
+    return all.toString();
   }
 
   private static @Nullable String text(@Nullable Node node) {

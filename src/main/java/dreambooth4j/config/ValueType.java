@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * What a key takes.
@@ -23,7 +24,9 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
     /** The bare flag, without a value, means true. */
     FLAG,
     /** An empty text means that nothing is set. */
-    TEXT
+    TEXT,
+    /** The same; a file may give a list in place of a text. */
+    LIST
   }
 
   /** Of {@link #upTo}: the least number but 0. */
@@ -31,6 +34,9 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
 
   /** What a key takes that is on or off. */
   public static final String FLAG = "true or false";
+
+  /** What follows each element of a list in a file, which may hold commas. */
+  static final String BETWEEN = "\n";
 
   private static final Pattern WHOLE = Pattern.compile("[-+]?\\d{1,18}(\\.0+)?");
   private static final Pattern NUMBER =
@@ -174,6 +180,23 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
     return new ValueType<>("a path", ValueType::resolve, Kind.TEXT);
   }
 
+  /**
+   * A list: in a file as one, or in a text with commas between its elements.
+   *
+   * @param allowed what the elements are, in words
+   */
+  static <T> ValueType<List<T>> list(String allowed, Parser<T> element) {
+    return new ValueType<>(
+        allowed + ", as a list or separated by commas",
+        (text, folder) ->
+            Stream.of(text.split(text.contains(BETWEEN) ? BETWEEN : ",", -1))
+                .map(String::strip)
+                .filter(each -> !each.isEmpty())
+                .map(each -> element.parse(each, folder))
+                .toList(),
+        Kind.LIST);
+  }
+
   /** A path if something lies there or it can be nothing else, otherwise a name kept as it is. */
   static ValueType<String> pathOrName() {
     return new ValueType<>(
@@ -204,7 +227,7 @@ public record ValueType<T>(String allowed, Parser<T> parser, Kind kind) {
         Kind.PLAIN);
   }
 
-  private static Path resolve(String text, Path folder) {
+  static Path resolve(String text, Path folder) {
     require(!text.isBlank());
     try {
       boolean home = text.equals("~") || text.startsWith("~/");

@@ -120,6 +120,7 @@ final class Values {
   }
 
   private static boolean meansUnset(Key<?, ?> key, String text) {
-    return key.type().kind() == ValueType.Kind.TEXT && text.isBlank();
+    ValueType.Kind kind = key.type().kind();
+    return (kind == ValueType.Kind.TEXT || kind == ValueType.Kind.LIST) && text.isBlank();
   }
 }

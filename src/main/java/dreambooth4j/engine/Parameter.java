@@ -18,6 +18,7 @@ public final class Parameter {
   private @Nullable Tensor weight;
   private @Nullable Tensor master;
   private @Nullable Tensor average;
+  private @Nullable Tensor replacement;
   private @Nullable Tensor gradient;
   private @Nullable Tensor arriving;
   private boolean trainable;
@@ -87,8 +88,22 @@ public final class Parameter {
     return flat.view(name, t -> t.narrow(0, from, count()).view(shape()));
   }
 
+  /**
+   * Computes with another tensor in the place of this weight from now on, without backward: what
+   * trains and is saved stays as it is.
+   *
+   * @param other of {@link #shape} and the type that is computed in, held by the caller; null for
+   *     the weight itself again
+   */
+  public void replace(@Nullable Tensor other) {
+    replacement = other;
+  }
+
   /** The weight that is computed with, of {@link #shape}. */
   public Tensor weight() {
+    if (replacement != null) {
+      return replacement;
+    }
     group.wake();
     return group.usesSavedWeights() ? saved() : bound(weight);
   }
@@ -219,6 +234,7 @@ public final class Parameter {
           each.fileShape.length == 2
               && each.fileShape[1] == first.fileShape[1]
               && each.group == first.group
+              && each.replacement == null
               && each.offset == end;
       if (!fits) {
         return null;
@@ -233,7 +249,7 @@ public final class Parameter {
 
   /** Copies a tensor of the file's shape, any type, into the {@link #master}. */
   public void read(Tensor fromFile) {
-    Native.run(name, () -> asInFile(master()).copy_(fromFile.handle()));
+    fromFileOrder(fromFile, master());
   }
 
   /** Multiplies the {@link #master} with a number. */
@@ -244,6 +260,11 @@ public final class Parameter {
   /** The weight, or a tensor beside it such as its gradient, in the file's order: a new tensor. */
   public Tensor toFileOrder(Arena arena, Tensor inMemory) {
     return arena.compute(name, () -> asInFile(inMemory).contiguous().clone());
+  }
+
+  /** Copies a tensor of the file's shape, any type, into one of {@link #shape} beside the weight. */
+  public void fromFileOrder(Tensor fromFile, Tensor inMemory) {
+    Native.run(name, () -> asInFile(inMemory).copy_(fromFile.handle()));
   }
 
   private org.bytedeco.pytorch.Tensor asInFile(Tensor inMemory) {

@@ -21,6 +21,7 @@ import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Export;
 import dreambooth4j.weights.FolderPlan;
 import dreambooth4j.weights.Group;
+import dreambooth4j.weights.LoraChanges;
 import dreambooth4j.weights.ModelLayers;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.ModelWriter;
@@ -223,7 +224,7 @@ public final class StableDiffusion implements AutoCloseable {
   public static ModelLayers layers(ModelSource source) {
     try (Arena dry = Arena.open("layers", OpBackend.dry(Device.CPU));
         StableDiffusion model = load(dry, source)) {
-      return ModelLayers.of(model.groups);
+      return model.layers();
     }
   }
 
@@ -387,6 +388,21 @@ public final class StableDiffusion implements AutoCloseable {
       all = () -> group.parameters().withSavedWeights(inner);
     }
     all.run();
+  }
+
+  /** The layers that LoRAs change. */
+  public ModelLayers layers() {
+    return ModelLayers.of(own);
+  }
+
+  /** Computes meanwhile with LoRAs in its weights, which stay as they are. Without backward. */
+  public void withLoras(LoraChanges loras, Runnable body) {
+    loras.during(arena, own, body);
+  }
+
+  /** The most bytes that {@link #withLoras} holds, with a body that holds so many itself. */
+  public long bytesWithLoras(LoraChanges loras, long ofBody) {
+    return loras.bytes(own, ofBody);
   }
 
   /** Names the weights that were read for the UNet and all else that trains: a SHA-256. */

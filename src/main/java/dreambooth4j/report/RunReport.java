@@ -372,7 +372,7 @@ public final class RunReport implements RunListener, AutoCloseable {
                 encoding == null ? TextEncoding.USUAL : encoding,
                 sample.seed(),
                 String.valueOf(output.getFileName()),
-                List.of(),
+                sample.loras(),
                 step);
         byte[] sheet = PictureFiles.sheet(sample.pictures(), how);
         sheets.put(sample.name(), sheet);

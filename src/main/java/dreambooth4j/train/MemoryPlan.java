@@ -289,19 +289,12 @@ public record MemoryPlan(
       boolean resumes = config.output().resumeFromCheckpoint() != null;
       boolean encodes = load.encodes || resumes || !remembers;
       long encoding = encodes ? pictures().encoding(load.bucket) : 0;
-      return Math.max(encoding, Math.max(samples(), freshClassImages(load)));
+      return Math.max(encoding, Math.max(SamplePictures.bytes(config, model, pictures()), freshClassImages(load)));
     }
 
     private long preparing(Load load) {
       long missing = load.draws ? pictures().drawing(load.bucket, 1, true) : 0;
       return Math.max(pictures().encoding(load.bucket), missing);
-    }
-
-    private long samples() {
-      return SamplePictures.largest(config).entrySet().stream()
-          .mapToLong(each -> pictures().drawing(each.getKey(), each.getValue(), true))
-          .max()
-          .orElse(0);
     }
 
     /** The base model in F32, and as many of its pictures at once as have to be. */

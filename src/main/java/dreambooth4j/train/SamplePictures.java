@@ -9,10 +9,13 @@ import dreambooth4j.data.Pixels;
 import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.TorchNoise;
+import dreambooth4j.pipeline.PictureMemory;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
 import dreambooth4j.pipeline.Wildcards;
+import dreambooth4j.weights.LoraChanges;
+import dreambooth4j.weights.LoraUse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -39,12 +42,14 @@ public final class SamplePictures {
    *
    * @param sampler the one that drew them
    * @param seed that of the first; each of the others has the next one
+   * @param loras what was added to the model
    */
   public record Sample(
       String name,
       TextToImage.Request request,
       SamplerKind sampler,
       long seed,
+      List<LoraUse> loras,
       List<Pixels> pictures) {}
 
   /** Where the sample of this name lies that was drawn after so many steps. */
@@ -57,11 +62,13 @@ public final class SamplePictures {
   private final StableDiffusion model;
   private final TextToImage pipeline;
   private final List<SampleRequest> wishes = new ArrayList<>();
+  private final List<LoraUse> loras;
 
   SamplePictures(Config config, StableDiffusion model, List<Concept> concepts) {
     this.model = model;
     TextEncoding encoding = encoding(config);
     pipeline = new TextToImage(model, encoding);
+    loras = loras(config);
     SamplerKind sampler = config.samples().scheduler();
     for (Concept concept : concepts) {
       ConceptSamplesConfig how = concept.config().samples();
@@ -123,6 +130,34 @@ public final class SamplePictures {
     return TextEncoding.of(config.model()).weighted(config.samples().promptWeights());
   }
 
+  private static List<LoraUse> loras(Config config) {
+    return config.samples().loras().stream()
+        .map(each -> new LoraUse(each.file(), each.weight()))
+        .toList();
+  }
+
+  /**
+   * The most bytes that drawing all of one prompt holds beside the model; 0 if nothing is drawn.
+   *
+   * @param memory of the model, in a dry arena
+   * @throws dreambooth4j.Problem when a LoRA of sample_loras cannot be read or is for another model
+   */
+  static long bytes(Config config, StableDiffusion model, PictureMemory memory) {
+    long drawing =
+        largest(config).entrySet().stream()
+            .mapToLong(each -> memory.drawing(each.getKey(), each.getValue(), true))
+            .max()
+            .orElse(0);
+    if (drawing == 0) {
+      return 0;
+    }
+    try (LoraChanges added = LoraChanges.of(model.layers(), loras(config))) {
+      long[] bytes = new long[1];
+      model.withSavedWeights(() -> bytes[0] = model.bytesWithLoras(added, drawing));
+      return bytes[0];
+    }
+  }
+
   private static String drawn(Config config, String prompt, long seed) {
     return Wildcards.drawn(prompt, config.samples().wildcards(), seed, 0);
   }
@@ -169,7 +204,7 @@ public final class SamplePictures {
   }
 
   /** So many pictures of one size that are drawn at once: those that may take the most memory. */
-  static Map<Bucket, Integer> largest(Config config) {
+  private static Map<Bucket, Integer> largest(Config config) {
     Map<Bucket, Integer> largest = new LinkedHashMap<>();
     config.samples().prompts().stream()
         .map(each -> size(config, each))
@@ -201,14 +236,17 @@ public final class SamplePictures {
   }
 
   /**
-   * Draws them with the weights as they are, in F32, as {@code generate} will draw with the model.
+   * Draws them with the weights as they are, in F32, as {@code generate} will draw with the model
+   * and the LoRAs of sample_loras.
    *
    * @throws java.util.concurrent.CancellationException when {@code stop} says so, looked at after
    *     each sampler step
    */
   List<Sample> draw(Arena run, BooleanSupplier stop) {
     List<Sample> samples = new ArrayList<>();
-    model.withSavedWeights(() -> draw(run, stop, samples));
+    try (LoraChanges added = LoraChanges.of(model.layers(), loras)) {
+      model.withSavedWeights(() -> model.withLoras(added, () -> draw(run, stop, samples)));
+    }
     return samples;
   }
 
@@ -225,6 +263,7 @@ public final class SamplePictures {
                 wish.request,
                 SamplerKind.of(model.scheduler(), wish.request.sampler()),
                 wish.seed,
+                loras,
                 pipeline.generate(run, wish.request, wish.count, noise, TextToImage.until(stop))));
       }
     }

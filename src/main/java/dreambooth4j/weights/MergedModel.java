@@ -7,9 +7,7 @@ import dreambooth4j.engine.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.EnumMap;
 import java.util.EnumSet;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,37 +18,14 @@ import java.util.Set;
  * drawing with it, training from it and writing it take what the model itself does.
  */
 public final class MergedModel extends DerivedSource implements AutoCloseable {
-  /** A layer's change, and how many times it is added. */
-  private record Change(LoraLayer layer, double strength) {}
-
   private final List<LoraUse> uses;
-  private final List<LoraFile> files = new ArrayList<>();
-
-  /** What is added, in the order of the LoRAs, by component and by the weight's name here. */
-  private final Map<Component, Map<String, List<Change>>> changes = new EnumMap<>(Component.class);
+  private final LoraChanges changes;
 
   private MergedModel(ModelSource base, List<LoraUse> uses) {
     super(base);
     this.uses = List.copyOf(uses);
-    if (uses.isEmpty()) {
-      return;
-    }
-    ModelLayers layers = ModelLayers.of(base);
-    try {
-      for (LoraUse use : uses) {
-        LoraFile file = LoraFile.open(use.file(), layers);
-        files.add(file);
-        for (LoraLayer each : file.layers()) {
-          changes
-              .computeIfAbsent(each.component(), c -> new HashMap<>())
-              .computeIfAbsent(ModelLayers.weightOf(each.name()), n -> new ArrayList<>())
-              .add(new Change(each, use.strength()));
-        }
-      }
-    } catch (RuntimeException e) {
-      close();
-      throw e;
-    }
+    changes =
+        uses.isEmpty() ? LoraChanges.none() : LoraChanges.of(ModelLayers.of(base), uses);
   }
 
   /**
@@ -64,14 +39,14 @@ public final class MergedModel extends DerivedSource implements AutoCloseable {
 
   /** Layers that the LoRAs change. */
   public int changedLayers() {
-    return changes.values().stream().mapToInt(Map::size).sum();
+    return changes.count();
   }
 
   @Override
   public List<String> notes() {
     List<String> notes = new ArrayList<>(base.notes());
     Map<String, String> own = ModelWriter.notesOf(base);
-    for (LoraFile file : files) {
+    for (LoraFile file : changes.files()) {
       encoding(file)
           .forEach(
               (key, value) -> {
@@ -88,14 +63,15 @@ public final class MergedModel extends DerivedSource implements AutoCloseable {
 
   @Override
   public TensorSource weights(Component component) {
-    Map<String, List<Change>> changed = changes.get(component);
     TensorSource weights = base.weights(component);
-    return changed == null ? weights : new Merged(component, weights, changed, encoding());
+    return changes.components().contains(component)
+        ? new Merged(component, weights, changes, encoding())
+        : weights;
   }
 
   private Map<String, String> encoding() {
     Map<String, String> notes = new LinkedHashMap<>();
-    files.forEach(file -> notes.putAll(encoding(file)));
+    changes.files().forEach(file -> notes.putAll(encoding(file)));
     return notes;
   }
 
@@ -120,7 +96,7 @@ public final class MergedModel extends DerivedSource implements AutoCloseable {
 
   @Override
   public String fingerprint(Component component) {
-    if (!changes.containsKey(component)) {
+    if (!changes.components().contains(component)) {
       return base.fingerprint(component);
     }
     StringBuilder all = new StringBuilder(base.fingerprint(component));
@@ -132,7 +108,7 @@ public final class MergedModel extends DerivedSource implements AutoCloseable {
   public void copyTo(NewFiles folder, Path output, Set<Component> trained) {
     Set<Component> written = EnumSet.noneOf(Component.class);
     written.addAll(trained);
-    for (Component component : changes.keySet()) {
+    for (Component component : changes.components()) {
       if (written.add(component)) {
         try (TensorSource weights = weights(component);
             Arena arena = Arena.open("merge")) {
@@ -148,29 +124,29 @@ public final class MergedModel extends DerivedSource implements AutoCloseable {
 
   @Override
   public void close() {
-    files.forEach(LoraFile::close);
+    changes.close();
   }
 
   /** A component's weights with the changes in them, in the types that they have without. */
   private static final class Merged implements TensorSource {
     private final Component component;
     private final TensorSource weights;
-    private final Map<String, List<Change>> changed;
+    private final LoraChanges changes;
     private final Map<String, String> notes;
 
     Merged(
         Component component,
         TensorSource weights,
-        Map<String, List<Change>> changed,
+        LoraChanges changes,
         Map<String, String> notes) {
       this.component = component;
       this.weights = weights;
-      this.changed = changed;
+      this.changes = changes;
       this.notes = notes;
     }
 
-    private List<Change> changes(String name) {
-      return changed.getOrDefault(WeightNames.ours(component, name), List.of());
+    private boolean isChanged(String name) {
+      return changes.has(component, WeightNames.ours(component, name));
     }
 
     @Override
@@ -197,7 +173,7 @@ public final class MergedModel extends DerivedSource implements AutoCloseable {
 
     @Override
     public Tensor read(Arena arena, String name) {
-      if (changes(name).isEmpty()) {
+      if (!isChanged(name)) {
         return weights.read(arena, name);
       }
       TensorInfo info = info(name);
@@ -210,7 +186,7 @@ public final class MergedModel extends DerivedSource implements AutoCloseable {
 
     @Override
     public void readInto(Tensor target, String name) {
-      if (changes(name).isEmpty()) {
+      if (!isChanged(name)) {
         weights.readInto(target, name);
         return;
       }
@@ -222,7 +198,7 @@ public final class MergedModel extends DerivedSource implements AutoCloseable {
 
     @Override
     public void readInto(Parameter target, String name) {
-      if (changes(name).isEmpty()) {
+      if (!isChanged(name)) {
         weights.readInto(target, name);
         return;
       }
@@ -234,11 +210,8 @@ public final class MergedModel extends DerivedSource implements AutoCloseable {
 
     /** F32 where there is a change: a model in F32 is given more than its file could hold. */
     private Tensor merged(Arena arena, String name) {
-      Tensor weight = weights.read(arena, name);
-      for (Change each : changes(name)) {
-        weight = each.layer.merged(arena, weight, each.strength);
-      }
-      return weight;
+      String ours = WeightNames.ours(component, name);
+      return changes.merged(arena, component, ours, weights.read(arena, name));
     }
 
     @Override

@@ -191,6 +191,7 @@ class KeysTest {
             "prompt_weights",
             "wildcards_dir",
             "sample_prompts",
+            "sample_loras",
             "no_metadata",
             "output_dir",
             "checkpointing_steps",
