@@ -24,21 +24,14 @@ public final class Dropout {
    * @param share from 0 to below 1
    */
   public static Var apply(Tape tape, Var x, NoiseDraws draws, String purpose, double share) {
-    return record(tape, x, values -> dropped(tape, values, draws, purpose, share));
+    return record(
+        tape, x, values -> scaled(tape, values, draws, purpose, share, 1 / (1 - share), 0));
   }
 
   /** x − y: what {@link #apply} with the same draws takes away, or adds if it is negative. */
   public static Var rest(Tape tape, Var x, NoiseDraws draws, String purpose, double share) {
-    return record(
-        tape,
-        x,
-        values -> {
-          Tensor kept = dropped(tape, values, draws, purpose, share);
-          Tensor rest =
-              tape.arena().compute("dropout.rest", () -> values.handle().sub(kept.handle()));
-          kept.release();
-          return rest;
-        });
+    double kept = -share / (1 - share); // not x − y: in half precision y is rounded already
+    return record(tape, x, values -> scaled(tape, values, draws, purpose, share, kept, 1));
   }
 
   /** Each element times a number of its own, forward and backward alike. */
@@ -51,19 +44,25 @@ public final class Dropout {
         dy -> x.accumulate(scaled.apply(dy)));
   }
 
-  private static Tensor dropped(
-      Tape tape, Tensor x, NoiseDraws draws, String purpose, double share) {
+  /** Elements that are kept times one number, the others times 0 or 1: rounded once. */
+  private static Tensor scaled(
+      Tape tape,
+      Tensor x,
+      NoiseDraws draws,
+      String purpose,
+      double share,
+      double kept,
+      int dropped) {
     Tensor drawn = draws.uniform(tape.arena(), purpose, x.shape());
     Tensor y =
         tape.arena()
             .compute(
                 "dropout",
-                () ->
-                    drawn
-                        .handle()
-                        .ge(new Scalar(share))
-                        .mul(x.handle())
-                        .mul_(new Scalar(1 / (1 - share))));
+                () -> {
+                  var keeps = drawn.handle().ge(new Scalar(share));
+                  var scaled = keeps.mul(x.handle()).mul_(new Scalar(kept));
+                  return dropped == 0 ? scaled : scaled.add_(keeps.logical_not().mul(x.handle()));
+                });
     drawn.release();
     return y;
   }

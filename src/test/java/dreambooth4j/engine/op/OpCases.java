@@ -306,12 +306,14 @@ public final class OpCases {
   private static OpCase dropout(double share, boolean rest) {
     int[] rows = {5, 2};
     int each = 2 * 3 * 7;
-    float[] factors = new float[rows.length * each];
+    float[] kept = new float[rows.length * each];
+    float[] dropped = new float[rows.length * each];
     for (int row = 0; row < rows.length; row++) {
       CounterRandom random = CounterRandom.at(3, "layer", 7, rows[row]);
       for (int i = 0; i < each; i++) {
-        double kept = random.uniform() < share ? 0 : 1 / (1 - share);
-        factors[row * each + i] = (float) (rest ? 1 - kept : kept);
+        boolean drops = random.uniform() < share;
+        kept[row * each + i] = drops ? 0 : 1;
+        dropped[row * each + i] = drops && rest ? 1 : 0;
       }
     }
     return OpCase.of(
@@ -326,7 +328,13 @@ public final class OpCases {
               ? Dropout.rest(t, x.get(0), draws, "layer", share)
               : Dropout.apply(t, x.get(0), draws, "layer", share);
         },
-        x -> x.get(0).mul(torch.tensor(factors).view(4, 3, 7).to(x.get(0).scalar_type())),
+        x -> {
+          Tensor in = x.get(0);
+          Tensor whole = in.mul(torch.tensor(kept).view(4, 3, 7).to(in.scalar_type()));
+          return whole
+              .mul(new Scalar(rest ? -share / (1 - share) : 1 / (1 - share)))
+              .add(in.mul(torch.tensor(dropped).view(4, 3, 7).to(in.scalar_type())));
+        },
         new long[] {4, 3, 7});
   }
 
