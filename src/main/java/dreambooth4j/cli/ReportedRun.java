@@ -53,7 +53,10 @@ final class ReportedRun {
     } finally {
       report.close();
       Path result = report.outcome().result();
-      if (done && origin == Origin.BASE_MODEL && result != null) {
+      if (done
+          && origin == Origin.BASE_MODEL
+          && result != null
+          && !config.embedding().used()) {
         String command = NextSteps.measuring(config, result);
         report.measureBleed(config, command, main.interrupt::requested);
       }

@@ -159,6 +159,9 @@ public record EmbeddingConfig(
     if (!used()) {
       return;
     }
+    run.remarkUseless(
+        ReportConfig.BLEED_REPORT,
+        "it cannot read the vectors of placeholder_token: leave out one of the two");
     if (anchor.weight() > 0) {
       run.error(
           "anchor_weight would pull placeholder_token back to the word that it began as: leave out one of the two");

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
 import dreambooth4j.config.Crop;
+import dreambooth4j.config.EmbeddingConfig;
 import dreambooth4j.config.LoraConfig;
 import dreambooth4j.config.LossConfig;
 import dreambooth4j.config.LrScheduler;
@@ -235,6 +236,48 @@ class ImportCommandTest {
     Ran trained = Ran.of("train", yaml().toString());
     assertThat(trained.exitCode()).as(trained.err()).isZero();
     assertThat(folder.resolve("models/sks/unet")).isDirectory();
+  }
+
+  @Test
+  void shouldTakeTheWordsThatKohyaAndOneTrainerTrain() throws IOException {
+    Path script =
+        write(
+            "words.sh",
+            """
+            accelerate launch train_textual_inversion.py --pretrained_model_name_or_path=%s \\
+              --train_data_dir pictures --output_dir out --token_string mycat --init_word cat \\
+              --num_vectors_per_token 4 --learning_rate 5e-3 --max_train_steps 3 --weights old.pt
+            """
+                .formatted(TinyRun.MODEL.toAbsolutePath()));
+    Config ofKohya = made(script);
+    EmbeddingConfig words = ofKohya.embedding();
+    assertThat(words.words()).containsExactly("mycat");
+    assertThat(words.vectors()).isEqualTo(4);
+    assertThat(words.weights()).isEqualTo(folder.resolve("old.pt"));
+    assertThat(ofKohya.training().trainUnet()).isFalse();
+    assertThat(ofKohya.training().trainTextEncoder()).isFalse();
+
+    Files.delete(yaml());
+    Path preset =
+        write(
+            "preset.json",
+            """
+            {
+              "training_method": "EMBEDDING", "base_model_name": "%s",
+              "embedding": {"placeholder": "<cat>", "initial_embedding_text": "a cat",
+                            "token_count": 3, "model_name": "", "train": true},
+              "embedding_learning_rate": 0.001, "text_encoder": {"train": true},
+              "preserve_embedding_norm": false,
+              "concepts": [{"path": "pictures", "name": "cat"}]
+            }
+            """
+                .formatted(TinyRun.MODEL.toAbsolutePath()));
+    Config ofOneTrainer = made(preset);
+    assertThat(ofOneTrainer.embedding())
+        .isEqualTo(
+            new EmbeddingConfig(List.of("<cat>"), List.of("a cat"), 3, 0.001, null));
+    assertThat(ofOneTrainer.training().trainUnet()).isFalse();
+    assertThat(ofOneTrainer.training().trainTextEncoder()).isFalse();
   }
 
   @Test

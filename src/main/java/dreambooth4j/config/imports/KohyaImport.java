@@ -101,6 +101,11 @@ final class KohyaImport extends RunImport {
     converters.put("network_module", this::network);
     converters.put("network_args", this::networkArguments);
     converters.put("network_dropout", value -> draft.put("lora_dropout", value));
+    converters.put("token_string", this::word);
+    converters.put("weights", value -> draft.put("embedding_weights", draft.path(value)));
+    converters.put(
+        "network_train_text_encoder_only",
+        value -> draft.put("train_unet", !value.equalsIgnoreCase("true")));
     converters.put("network_weights", value -> draft.put("lora_weights", draft.path(value)));
     converters.put(
         "network_train_unet_only",
@@ -195,6 +200,15 @@ final class KohyaImport extends RunImport {
     throw new NotPossible(
         String.join("; ", refused)
             + (said.isEmpty() ? "" : "; the others are converted: " + String.join(", ", said)));
+  }
+
+  /** Where a word is trained, kohya's script trains nothing else. */
+  private String word(String word) throws NotPossible {
+    return draft.put("placeholder_token", word)
+        + ", "
+        + draft.put("train_unet", false)
+        + ", "
+        + draft.put("train_text_encoder", false);
   }
 
   private String scheduler(String name) throws NotPossible {
@@ -341,7 +355,7 @@ final class KohyaImport extends RunImport {
 
   private void addTextEncoder() {
     boolean onlyIfAsked = script.matches("sdxl_train.py|fine_tune.py");
-    if (!draft.has("stop_text_encoder")) {
+    if (!draft.has("stop_text_encoder") && !draft.has("placeholder_token")) {
       draft.add("train_text_encoder", !onlyIfAsked, "the default of kohya's script");
     }
     if ("false".equals(draft.get("train_text_encoder"))) {

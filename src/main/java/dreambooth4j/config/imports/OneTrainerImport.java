@@ -25,12 +25,15 @@ final class OneTrainerImport extends RunImport {
       List.of("mse_strength", "mae_strength", "log_cosh_strength", "huber_strength");
 
   private final boolean lora;
+  private final boolean word;
 
   OneTrainerImport(Draft draft, JsonNode root) {
     super(draft, new LinkedHashMap<>());
     flatten("", root);
     lora = value("training_method").equals("LORA");
+    word = value("training_method").equals("EMBEDDING");
     addModel();
+    addWord();
     addTraining();
     addLoss();
     addOutput();
@@ -43,7 +46,7 @@ final class OneTrainerImport extends RunImport {
             each -> {
               String name = prefix + each.getKey();
               JsonNode value = each.getValue();
-              boolean part = name.matches("unet|vae|text_encoder(_2)?|optimizer");
+              boolean part = name.matches("unet|vae|text_encoder(_2)?|optimizer|embedding");
               if (part && value.isObject()) {
                 flatten(name + ".", value);
               } else if (!name.equals("concepts") && !name.equals("samples")) {
@@ -100,6 +103,24 @@ final class OneTrainerImport extends RunImport {
         value -> draft.put("buckets", value.equals("true") ? "onetrainer" : "kohya"));
   }
 
+  private void addWord() {
+    converters.put("embedding.placeholder", value -> ofWord("placeholder_token", value));
+    converters.put("embedding.initial_embedding_text", v -> ofWord("initializer_token", v));
+    converters.put("embedding.token_count", value -> ofWord("num_vectors", value));
+    converters.put(
+        "embedding.model_name",
+        value ->
+            ofWord("embedding_weights", value.isEmpty() ? "" : draft.path(value).toString()));
+    converters.put("embedding_learning_rate", v -> ofWord("embedding_learning_rate", v));
+  }
+
+  private String ofWord(String key, String value) throws NotPossible {
+    if (!word) {
+      return "no embedding is trained";
+    }
+    return value.isEmpty() ? "left at its default" : draft.put(key, value);
+  }
+
   private void addTraining() {
     converters.put("optimizer.optimizer", value -> OptimizerSettings.name(draft, value));
     converters.put("optimizer", converters.get("optimizer.optimizer"));
@@ -119,13 +140,15 @@ final class OneTrainerImport extends RunImport {
                 "lr_scheduler", SCHEDULERS.getOrDefault(value, value.toLowerCase(Locale.ROOT))));
     converters.put("learning_rate_warmup_steps", this::warmup);
     converters.put("unet.learning_rate", value -> rate("learning_rate", value));
-    converters.put("text_encoder.train", value -> draft.put("train_text_encoder", value));
+    converters.put(
+        "text_encoder.train",
+        value -> word ? "an embedding trains alone" : draft.put("train_text_encoder", value));
     converters.put(
         "text_encoder_2.train",
         value ->
             is(
                 value,
-                draft.has("train_text_encoder") ? on("text_encoder.train") + "" : value,
+                draft.has("train_text_encoder") && !word ? on("text_encoder.train") + "" : value,
                 "train_text_encoder trains both text encoders or none"));
     converters.put("text_encoder.stop_training_after", this::stopTextEncoder);
     for (String each :
@@ -213,9 +236,12 @@ final class OneTrainerImport extends RunImport {
   }
 
   private String method(String value) throws NotPossible {
+    if (word) {
+      return draft.put("train_unet", false) + ", " + draft.put("train_text_encoder", false);
+    }
     if (!value.matches("LORA|FINE_TUNE")) {
       throw new NotPossible(
-          "trained are the UNet and the text encoders, whole or by LoRA: set use_lora");
+          "trained are the UNet and the text encoders, whole or by LoRA, and embeddings: set use_lora");
     }
     return draft.put("use_lora", lora);
   }
@@ -261,7 +287,8 @@ final class OneTrainerImport extends RunImport {
 
   private String stopTextEncoder(String value) throws NotPossible {
     String unit = count("text_encoder.stop_training_after_unit", "EPOCH");
-    if (value("text_encoder.train").equals("false") || unit.equals("NEVER") || value.isEmpty()) {
+    boolean frozen = word || value("text_encoder.train").equals("false");
+    if (frozen || unit.equals("NEVER") || value.isEmpty()) {
       return "it trains to the end, or not at all";
     }
     if (!unit.equals("EPOCH")) {
