@@ -299,7 +299,7 @@ final class BleedCommand implements Callable<Integer> {
     try (ProgressLine line =
         new ProgressLine(err, "bleed", total, ProgressLine.Terminal.current())) {
       Bleed bleed = new Bleed(from, to, encoding, how, done -> line.at(Math.min(done, total)));
-      String lack = bleed.lackOfRoom(most);
+      String lack = bleed.lackOfRoom(bleed.memory(most));
       if (lack != null) {
         throw new Problem(
             Problem.Kind.MEMORY,

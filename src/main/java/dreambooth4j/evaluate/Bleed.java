@@ -125,19 +125,17 @@ public final class Bleed {
   }
 
   /**
-   * What is lacking where by a dry run {@link #measure} needs more memory than there is, in words:
-   * Linux would kill the process in the midst of it. Null where it fits, and on CUDA, where the
-   * device refuses.
+   * What is lacking where {@link #measure} needs more memory than there is, in words: Linux would
+   * kill the process in the midst of it. Null where it fits, and on CUDA, where the device refuses.
    *
-   * @param probes how many prompts at most
+   * @param needed bytes by {@link #memory}
    */
-  public @Nullable String lackOfRoom(int probes) {
-    if (how.device != Device.CPU) {
-      return null;
-    }
-    long needed = memory(probes);
+  public @Nullable String lackOfRoom(long needed) {
     long available = ProcessMemory.available();
-    return needed <= ProcessMemory.limit(available).orElse(Long.MAX_VALUE)
+    boolean fits =
+        how.device != Device.CPU
+            || needed <= ProcessMemory.limit(available).orElse(Long.MAX_VALUE);
+    return fits
         ? null
         : "it needs %s of memory by a plan, and %s are available"
             .formatted(ProcessMemory.shown(needed), ProcessMemory.shown(available));

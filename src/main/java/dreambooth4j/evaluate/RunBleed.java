@@ -1,5 +1,6 @@
 package dreambooth4j.evaluate;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Bucket;
@@ -53,7 +54,7 @@ public final class RunBleed implements AutoCloseable {
    * @param config the run's
    * @param result the model that it saved: a folder, a single file or a LoRA file
    * @param progress is told how many prompts have been asked so far, of {@link #asked}
-   * @throws dreambooth4j.Problem when the model or the pictures cannot be found any more
+   * @throws Problem when the model or the pictures cannot be found any more
    */
   public RunBleed(Config config, Path result, IntConsumer progress) {
     Concept concept = Concept.scanAll(config).get(0);
@@ -74,7 +75,12 @@ public final class RunBleed implements AutoCloseable {
     slower = config.compute().mixedPrecision() == MixedPrecision.NO ? 1 : SLOWER_IN_F32;
     ModelSource base = Models.find(config.model());
     trained = Trained.open(base, result.toString(), Models.options(config.model()));
-    bleed = new Bleed(base, trained, TextEncoding.of(config.model()), how, progress);
+    try {
+      bleed = new Bleed(base, trained, TextEncoding.of(config.model()), how, progress);
+    } catch (Problem e) {
+      trained.close();
+      throw e;
+    }
   }
 
   /** How often a model is asked about a prompt, at most. */
@@ -103,7 +109,7 @@ public final class RunBleed implements AutoCloseable {
           Math.ceil(seconds),
           100 * MOST_SHARE);
     }
-    return bleed.lackOfRoom(probes);
+    return bleed.lackOfRoom(bytes);
   }
 
   /** Measures. */

@@ -6,6 +6,7 @@ import dreambooth4j.weights.StagedFiles;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,7 +32,7 @@ public final class ComparePage {
   /** A run in the table at the head. */
   record Row(String name, String folder, String state, String steps, String precision) {}
 
-  /** A key whose values differ. */
+  /** A key, or a prompt, and its value in each run. */
   record Difference(String key, List<String> values) {}
 
   private ComparePage(List<Run> runs, List<String> names) {
@@ -114,18 +115,31 @@ public final class ComparePage {
         }
       }
     }
-    List<Difference> differences = new ArrayList<>();
+    return shown(values).stream()
+        .filter(each -> each.values().stream().distinct().count() > 1)
+        .toList();
+  }
+
+  /** How far each prompt that was asked at a run's end moved, by run. */
+  List<Difference> moved() {
+    Map<String, String[]> values = new LinkedHashMap<>();
+    for (int i = 0; i < runs.size(); i++) {
+      for (RunRecord.Moved each : runs.get(i).record().moved()) {
+        String asked = "%s (%s)".formatted(each.prompt(), each.kind());
+        values.computeIfAbsent(asked, key -> new String[runs.size()])[i] = each.shown();
+      }
+    }
+    return shown(values);
+  }
+
+  private static List<Difference> shown(Map<String, String[]> values) {
+    List<Difference> shown = new ArrayList<>();
     values.forEach(
-        (key, each) -> {
-          List<String> shown = new ArrayList<>();
-          for (String value : each) {
-            shown.add(value == null ? "–" : value);
-          }
-          if (shown.stream().distinct().count() > 1) {
-            differences.add(new Difference(key, shown));
-          }
-        });
-    return differences;
+        (key, each) ->
+            shown.add(
+                new Difference(
+                    key, Arrays.stream(each).map(v -> v == null ? "–" : v).toList())));
+    return shown;
   }
 
   String json() {

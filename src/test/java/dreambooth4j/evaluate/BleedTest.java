@@ -150,8 +150,8 @@ class BleedTest {
     }
     assertThat(bleed.memory(0)).isBetween(taken, taken + taken / 20);
     assertThat(bleed.memory(10)).isGreaterThan(bleed.memory(0));
-    assertThat(bleed.lackOfRoom(10)).isNull();
-    assertThat(bleed.lackOfRoom(1 << 30)).contains("of memory by a plan", "are available");
+    assertThat(bleed.lackOfRoom(bleed.memory(10))).isNull();
+    assertThat(bleed.lackOfRoom(1L << 60)).contains("of memory by a plan", "are available");
   }
 
   @Test

@@ -39,6 +39,8 @@ class ComparePageTest {
     assertThat(page.select("#differences tbody tr")).hasSize(1);
     assertThat(page.select("#differences tbody tr").text())
         .isEqualTo("learning_rate 1.0E-6 1.0E-4");
+    assertThat(page.select("#moved tbody tr")).hasSize(1);
+    assertThat(page.select("#moved tbody td").eachText()).containsExactly("0.25", "0.25");
     assertThat(page.select("link, script[src], [onerror]")).isEmpty();
     JsonNode data = new ObjectMapper().readTree(page.expectFirst("#data").data());
     JsonNode loss = data.path("charts").get(0);
