@@ -46,3 +46,13 @@ export OPENBLAS_THREAD_TIMEOUT=${OPENBLAS_THREAD_TIMEOUT:-4}
 export MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-4294967296}
 export MALLOC_TRIM_THRESHOLD_=${MALLOC_TRIM_THRESHOLD_:-4294967296}
 export MALLOC_TOP_PAD_=${MALLOC_TOP_PAD_:-67108864}
+
+# Started as one of several ranks, it sees only the GPU of its own number among those of the machine.
+if [ -n "${LOCAL_RANK:-}" ] && [ "${LOCAL_WORLD_SIZE:-${WORLD_SIZE:-1}}" != 1 ]; then
+  IFS=, read -r -a gpus <<<"${CUDA_VISIBLE_DEVICES:-}"
+  if [ "${#gpus[@]}" -eq 0 ]; then
+    export CUDA_VISIBLE_DEVICES=$LOCAL_RANK
+  elif [ "${#gpus[@]}" -gt 1 ]; then
+    export CUDA_VISIBLE_DEVICES=${gpus[$LOCAL_RANK]:-$LOCAL_RANK}
+  fi
+fi

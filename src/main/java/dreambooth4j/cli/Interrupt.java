@@ -15,6 +15,14 @@ final class Interrupt {
   static final String SAVING =
       "Stopping: the step at hand is finished and saved first (kill -9 %d ends it at once) ...";
 
+  /** The same of a rank whose work another one saves. */
+  static final String SAVED_BY_RANK_0 =
+      "Stopping: the step at hand is finished, and rank 0 saves it (kill -9 %d ends it at once) ...";
+
+  /** Of a process that started the ranks. */
+  static final String ENDING_RANKS =
+      "Stopping: the ranks finish the step at hand and save (kill -9 %d ends without them) ...";
+
   private final CountDownLatch asked = new CountDownLatch(1);
   private final CountDownLatch finished = new CountDownLatch(1);
   private final Thread hook = new Thread(this::request, "interrupt");

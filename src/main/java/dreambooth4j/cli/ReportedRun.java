@@ -3,9 +3,11 @@ package dreambooth4j.cli;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.page.LivePage;
 import dreambooth4j.pipeline.Origin;
 import dreambooth4j.report.ProgressLine;
+import dreambooth4j.report.QuietReport;
 import dreambooth4j.report.RunReport;
 import dreambooth4j.train.TrainingRun;
 import dreambooth4j.web.MonitorServer;
@@ -27,9 +29,21 @@ final class ReportedRun {
    * @param force begins it even if it needs more memory than there is
    */
   static int run(CommandSpec spec, ConfigReader.Reading reading, Origin origin, boolean force) {
+    return run(spec, reading, origin, force, Ranks.ALONE);
+  }
+
+  /** As above, as one of these ranks. */
+  static int run(
+      CommandSpec spec, ConfigReader.Reading reading, Origin origin, boolean force, Ranks ranks) {
     Config config = reading.config();
     PrintStream err = System.err;
     Main main = spec.root().commandLine().getCommand();
+    if (!ranks.isFirst()) {
+      main.interrupt.listen(Interrupt.SAVED_BY_RANK_0);
+      QuietReport quiet = new QuietReport(err);
+      return code(
+          new TrainingRun(config, origin, quiet, main.interrupt::requested, ranks).run(force));
+    }
     main.interrupt.listen(Interrupt.SAVING);
     RunReport report =
         new RunReport(
@@ -45,7 +59,7 @@ final class ReportedRun {
       if (monitor != null) {
         report.monitored(page, monitor.address());
       }
-      done = new TrainingRun(config, origin, report, main.interrupt::requested).run(force);
+      done = new TrainingRun(config, origin, report, main.interrupt::requested, ranks).run(force);
       report.done(done);
     } catch (Problem e) {
       diverged = e.kind() == Problem.Kind.DIVERGED; // and would again: a run repeats itself
@@ -66,6 +80,10 @@ final class ReportedRun {
         NextSteps.print(err, config, report.outcome(), args, done);
       }
     }
+    return code(done);
+  }
+
+  private static int code(boolean done) {
     return done ? 0 : Interrupt.EXIT_CODE;
   }
 

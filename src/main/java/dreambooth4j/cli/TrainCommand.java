@@ -3,6 +3,8 @@ package dreambooth4j.cli;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
 import dreambooth4j.config.ConfigWriter;
+import dreambooth4j.distributed.LocalRanks;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.pipeline.Origin;
 import dreambooth4j.report.MemoryTable;
 import dreambooth4j.report.ProgressLine;
@@ -12,7 +14,10 @@ import dreambooth4j.train.TrainingRun;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -40,6 +45,8 @@ import picocli.CommandLine.Spec;
     },
     sortOptions = false)
 final class TrainCommand implements Callable<Integer> {
+  private static final String NPROC = "--nproc";
+
   @Mixin private final ConfigArguments arguments = new ConfigArguments();
 
   @Option(
@@ -49,6 +56,15 @@ final class TrainCommand implements Callable<Integer> {
               + " run will need on the CPU and on a GPU; load and write nothing.")
   boolean dryRun;
 
+  @Option(
+      names = NPROC,
+      paramLabel = "N",
+      description =
+          "Train with N processes on this machine, each of which computes its part of every step: on"
+              + " GPUs one each. For several machines start the ranks with torchrun; see"
+              + " docs/distributed.md.")
+  @Nullable Integer processes;
+
   @Mixin private final Force force = new Force();
 
   @SuppressWarnings("NullAway.Init") // picocli sets it
@@ -57,6 +73,30 @@ final class TrainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (processes != null && !dryRun) {
+      Main main = spec.root().commandLine().getCommand();
+      LocalRanks ranks = new LocalRanks(processes, System.err);
+      main.interrupt.listen(Interrupt.ENDING_RANKS);
+      List<String> arguments = new ArrayList<>(List.of(Main.class.getName()));
+      arguments.addAll(
+          withoutProcesses(spec.root().commandLine().getParseResult().originalArgs()));
+      return ranks.run(arguments, main.interrupt::requested);
+    }
+    return train();
+  }
+
+  /** Arguments of this command without the number of processes. */
+  static List<String> withoutProcesses(List<String> arguments) {
+    List<String> others = new ArrayList<>(arguments);
+    int at = others.indexOf(NPROC);
+    if (at >= 0) {
+      others.subList(at, at + 2).clear();
+    }
+    others.removeIf(each -> each.startsWith(NPROC + "="));
+    return others;
+  }
+
+  private int train() {
     ConfigReader.Reading reading = arguments.reading();
     Config config = reading.config();
     if (dryRun) {
@@ -73,6 +113,8 @@ final class TrainCommand implements Callable<Integer> {
       }
       return 0;
     }
-    return ReportedRun.run(spec, reading, Origin.BASE_MODEL, force.given());
+    try (Ranks ranks = Ranks.of(System.getenv())) {
+      return ReportedRun.run(spec, reading, Origin.BASE_MODEL, force.given(), ranks);
+    }
   }
 }

@@ -213,6 +213,18 @@ public abstract class Optimizer {
     }
   }
 
+  /** The gradients that have gathered, of all that trains: views, which the caller releases. */
+  public final List<Tensor> gathered() {
+    List<Tensor> all = new ArrayList<>();
+    for (OptimizerState each : active(false)) {
+      Tensor flat = each.parameters().gradients();
+      each.parameters()
+          .trainedSpans()
+          .forEach(span -> all.add(flat.rows(span.from(), span.length())));
+    }
+    return all;
+  }
+
   /** Leaves a group as it is from now on; what is remembered of it stays. */
   public final void freeze(Parameters group) {
     active.removeIf(each -> each.parameters() == group);

@@ -265,6 +265,14 @@ public final class Parameters {
     return dtype.isHalf() && !hasMasters();
   }
 
+  /** Tells what is trained from other weights: the sum of all bits, in pieces of their size. */
+  public long fingerprint() {
+    Tensor all = masters();
+    torch.ScalarType bits =
+        all.dtype().isHalf() ? torch.ScalarType.Short : torch.ScalarType.Int;
+    return Native.call("fingerprint", () -> all.handle().view(bits).sum().item_long());
+  }
+
   /** Makes the weights the rounded copy of masters that were written to. */
   public void copyMasters() {
     if (hasMasters()) {

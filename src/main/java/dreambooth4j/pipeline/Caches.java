@@ -16,6 +16,16 @@ import java.util.function.Consumer;
 public final class Caches {
   /** Is told what {@link #fill} finds and does. */
   public interface Listener {
+    /** Is told nothing. */
+    Listener NONE =
+        new Listener() {
+          @Override
+          public void cached(String what, int there, int all, Path folder) {}
+
+          @Override
+          public void encoded(String what, int done, int missing) {}
+        };
+
     /** So many of all are there already; {@code what} is a word in the plural. */
     void cached(String what, int there, int all, Path folder);
 

@@ -12,6 +12,7 @@ import dreambooth4j.data.Png;
 import dreambooth4j.diffusion.Sampler;
 import dreambooth4j.diffusion.SamplerKind;
 import dreambooth4j.diffusion.SchedulerConfig;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.TorchNoise;
@@ -33,6 +34,7 @@ import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
@@ -104,16 +106,29 @@ public final class ClassImageGenerator {
    *     again
    */
   public void generate(Arena run, ClassImagePlan plan, Listener listener, BooleanSupplier stop) {
+    generate(run, plan, listener, stop, Ranks.ALONE);
+  }
+
+  /**
+   * As above, but of several ranks with the same plan each makes its share: every so manieth of the
+   * pictures that are missing, from the seeds that one process would take.
+   */
+  public void generate(
+      Arena run, ClassImagePlan plan, Listener listener, BooleanSupplier stop, Ranks ranks) {
     int done = 0;
-    if (plan.missing() == 0) {
+    int all = share(0, plan.missing(), ranks);
+    if (all == 0) {
       return;
     }
-    listener.made(0, plan.missing());
+    listener.made(0, all);
+    int first = 0;
     try {
       for (ClassImagePlan.Need need : plan.needs()) {
-        Iterator<Long> drawn = need.missing() > 0 ? seeds(need) : Collections.emptyIterator();
+        int left = share(first, need.missing(), ranks);
+        Iterator<Long> drawn =
+            left > 0 ? share(seeds(need), first, ranks) : Collections.emptyIterator();
         List<Long> seeds = new ArrayList<>(); // for the pictures that are left
-        int left = need.missing();
+        first += need.missing();
         int vain = 0;
         while (left > 0 && !stop.getAsBoolean()) {
           while (seeds.size() < left) {
@@ -127,12 +142,30 @@ public final class ClassImageGenerator {
           requireVariety(need, vain);
           left -= fresh;
           done += fresh;
-          listener.made(done, plan.missing());
+          listener.made(done, all);
         }
       }
     } catch (CancellationException e) {
       return; // what is not written yet is made another time
     }
+  }
+
+  /** How many of the missing pictures from number {@code first} on are this rank's. */
+  private static int share(int first, int missing, Ranks ranks) {
+    return (int) IntStream.range(first, first + missing).filter(i -> isOwn(i, ranks)).count();
+  }
+
+  /** Those seeds that are this rank's, if the first is of the picture of this number. */
+  private static Iterator<Long> share(Iterator<Long> seeds, int first, Ranks ranks) {
+    return IntStream.iterate(first, number -> number + 1)
+        .mapToObj(number -> Map.entry(number, seeds.next()))
+        .filter(each -> isOwn(each.getKey(), ranks))
+        .map(Map.Entry::getValue)
+        .iterator();
+  }
+
+  private static boolean isOwn(int number, Ranks ranks) {
+    return number % ranks.size() == ranks.rank();
   }
 
   private static void requireVariety(ClassImagePlan.Need need, int vain) {

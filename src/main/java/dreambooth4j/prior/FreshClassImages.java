@@ -4,6 +4,7 @@ import dreambooth4j.FolderEntries;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.ModelSource;
@@ -54,16 +55,23 @@ public final class FreshClassImages {
    * @param run whose limit the base model heeds too
    * @param generation from 1
    * @param stop true leaves the rest for another time: the plan then misses some
+   * @param ranks each makes a share
    */
   public ClassImagePlan make(
-      Arena run, int generation, ClassImageGenerator.Listener listener, BooleanSupplier stop) {
+      Arena run,
+      int generation,
+      ClassImageGenerator.Listener listener,
+      BooleanSupplier stop,
+      Ranks ranks) {
     ClassImagePlan plan = plan(generation);
+    ranks.await(); // all have the same plan before the first picture is there
     if (plan.missing() > 0) {
       try (Arena arena = run.child("class images");
           StableDiffusion model = StableDiffusion.load(arena, base)) {
         new ClassImageGenerator(config, base, model, generation)
-            .generate(arena, plan, listener, stop);
+            .generate(arena, plan, listener, stop, ranks);
       }
+      ranks.await();
       plan = plan(generation);
     }
     return plan;

@@ -13,7 +13,20 @@ final class Divergence {
   private static final String WAY_OUT =
       "Try a lower learning_rate, lr_warmup_steps, or max_grad_norm 1.";
 
+  private static final String NOT_FOUND = "none that can be found again";
+  private static final String OF_ALL = "the sum of all squares";
+
   private Divergence() {}
+
+  /** Of what each of several ranks found in its own rows, the first that names a tensor. */
+  static Problem ofRanks(List<String> found) {
+    String best =
+        found.stream()
+            .filter(each -> !each.contains(NOT_FOUND) && !each.contains(OF_ALL))
+            .findFirst()
+            .orElse(found.get(0));
+    return new Problem(Problem.Kind.DIVERGED, best);
+  }
 
   /** Explains a loss that is not finite: the first bad tensor in the order of computation. */
   static Problem ofLoss(
@@ -23,7 +36,7 @@ final class Divergence {
       int number) {
     String where = model.firstBadWeight();
     if (where == null) {
-      where = "none that can be found again";
+      where = NOT_FOUND;
       try {
         training.explain(batches);
       } catch (Problem e) {
@@ -45,7 +58,7 @@ final class Divergence {
       again.run();
       bad = optimizer.badGradient();
     }
-    String where = bad == null ? "the sum of all squares" : "the gradient of " + bad;
+    String where = bad == null ? OF_ALL : "the gradient of " + bad;
     return problem(number, "the gradient is not finite", where);
   }
 

@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.config.Config;
 import dreambooth4j.config.OutputConfig;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
 import java.util.function.BooleanSupplier;
@@ -15,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param stop true asks the run to save and end
  * @param arena holds the model and all that trains
  * @param model what is trained
+ * @param ranks the processes that train it together
  */
 record Session(
     Config config,
@@ -22,7 +24,8 @@ record Session(
     BooleanSupplier stop,
     Arena arena,
     StableDiffusion model,
-    Trainer trainer) {
+    Trainer trainer,
+    Ranks ranks) {
   /** When checkpoints are written. */
   Schedule saving() {
     OutputConfig output = config.output();
@@ -35,9 +38,9 @@ record Session(
     return Schedule.of(config.output().saveModelEvery(), 0, trainer.stepsPerEpoch());
   }
 
-  /** Whether it is asked to end. */
+  /** Whether it is asked to end, on any rank: all ranks ask this at the same time. */
   boolean isStopped() {
-    return stop.getAsBoolean();
+    return ranks.any(stop.getAsBoolean());
   }
 
   /** Whether all steps are done. */

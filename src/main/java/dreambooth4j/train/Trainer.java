@@ -12,6 +12,7 @@ import dreambooth4j.data.View;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Prediction;
 import dreambooth4j.diffusion.SchedulerConfig;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
@@ -29,6 +30,7 @@ import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.RescheduledSource;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -69,6 +71,7 @@ public final class Trainer implements AutoCloseable {
     void step(StepReport report);
   }
 
+  private final Ranks ranks;
   private final Arena run;
   private final Config config;
   private final StableDiffusion model;
@@ -99,6 +102,18 @@ public final class Trainer implements AutoCloseable {
    */
   public Trainer(
       Arena run, Config config, StableDiffusion model, PairSampler pairs, Caches caches) {
+    this(run, config, model, pairs, caches, Ranks.ALONE);
+  }
+
+  /** As above, as one of these ranks, all of which train the same. */
+  Trainer(
+      Arena run,
+      Config config,
+      StableDiffusion model,
+      PairSampler pairs,
+      Caches caches,
+      Ranks ranks) {
+    this.ranks = ranks;
     this.run = run;
     this.config = config;
     this.model = model;
@@ -295,6 +310,19 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
+   * Makes sure that all ranks train the same.
+   *
+   * @throws Problem on all of them where one has other weights, settings or pictures
+   */
+  void requireSameOnAllRanks() {
+    if (ranks.size() > 1) {
+      settings().forEach((name, value) -> ranks.requireSame("'" + name + "'", value));
+      List<Long> weights = trained().stream().map(Parameters::fingerprint).toList();
+      ranks.requireSame("the sum of all weights", weights + " after " + done + " steps");
+    }
+  }
+
+  /**
    * Goes on from a folder that {@link #save} wrote.
    *
    * @return what decides where the run goes and is not as it was there, each with both values: with
@@ -380,23 +408,44 @@ public final class Trainer implements AutoCloseable {
         pair += part.pairs().size();
       }
     }
-    caches.fill(views, prompts, listener, stop);
+    caches.fill(share(views), share(prompts), listener, stop);
+    if (ranks.size() > 1) {
+      ranks.await();
+      caches.fill(views, prompts, Caches.Listener.NONE, stop); // what no other rank left here
+    }
+  }
+
+  /** Every so manieth. */
+  private <T> Collection<T> share(Set<T> all) {
+    List<T> own = new ArrayList<>();
+    int number = 0;
+    for (T each : all) {
+      if (number++ % ranks.size() == ranks.rank()) {
+        own.add(each);
+      }
+    }
+    return own;
   }
 
   /**
    * Whether steps are to be captured, as cuda_graph says.
    *
+   * @param ranks how many train together
    * @param notes gets the reason where they are not
    * @throws Problem where cuda_graph is true and they cannot be
    */
-  static boolean captures(Arena run, Config config, Consumer<String> notes) {
+  static boolean captures(Arena run, Config config, int ranks, Consumer<String> notes) {
     CudaGraph key = config.compute().cudaGraph();
     Device device = run.device();
     if (device == Device.CPU && key == CudaGraph.AUTO) {
       return false; // nobody asked for it, and nothing is lost
     }
     boolean kernels = Kernels.of(run) != null;
-    return CapturedStep.wanted(key, CapturedStep.refusal(config, device, kernels), notes);
+    String refusal =
+        ranks > 1
+            ? "gradients are added over %d ranks, with the host's help".formatted(ranks)
+            : CapturedStep.refusal(config, device, kernels);
+    return CapturedStep.wanted(key, refusal, notes);
   }
 
   /**
@@ -427,9 +476,18 @@ public final class Trainer implements AutoCloseable {
             ema == null ? 0 : ema.rate());
     Double shownScale = lossScale.shown();
     List<Function<Arena, TrainingBatch>> made = made(parts, readsTokens(epoch));
-    StepResult result = training().step(settings, made);
+    StepResult result =
+        ranks.size() == 1
+            ? training().step(settings, made)
+            : training()
+                .step(
+                    settings,
+                    made,
+                    parts.size(),
+                    parts.stream().anyMatch(PairSampler.Batch::hasClassImages),
+                    ranks);
     if (!Double.isFinite(result.losses().total())) {
-      throw Divergence.ofLoss(model, training(), made, done + 1);
+      throw ofAllRanks(Divergence.ofLoss(model, training(), made, done + 1));
     }
     if (Double.isFinite(result.gradientNorm())) {
       lossScale.kept();
@@ -439,8 +497,9 @@ public final class Trainer implements AutoCloseable {
     } else if (lossScale.canFall()) {
       lossScale.fall();
     } else {
-      throw Divergence.ofGradients(
-          training().optimizer(), () -> training().gradients(made), done + 1);
+      throw ofAllRanks(
+          Divergence.ofGradients(
+              training().optimizer(), () -> training().gradients(made), done + 1));
     }
     return new StepReport(
         done + 1,
@@ -454,6 +513,12 @@ public final class Trainer implements AutoCloseable {
         shownScale);
   }
 
+  private Problem ofAllRanks(Problem own) {
+    return ranks.size() == 1
+        ? own
+        : Divergence.ofRanks(ranks.gather(String.valueOf(own.getMessage())));
+  }
+
   private static int pictures(PairSampler.Batch batch) {
     return batch.pairs().size()
         + (int) batch.pairs().stream().filter(each -> each.classImage() != null).count();
@@ -463,11 +528,11 @@ public final class Trainer implements AutoCloseable {
   private List<Function<Arena, TrainingBatch>> made(
       List<PairSampler.Batch> parts, boolean textEncoderTrains) {
     List<Function<Arena, TrainingBatch>> made = new ArrayList<>();
-    int pair = 0;
-    for (PairSampler.Batch part : parts) {
-      int first = pair;
-      made.add(arena -> batches.batch(arena, part, done, first, textEncoderTrains));
-      pair += part.pairs().size();
+    for (RankShare each : RankShare.of(parts, ranks.rank(), ranks.size())) {
+      made.add(
+          arena ->
+              each.weighed(
+                  batches.batch(arena, each.pairs(), done, each.first(), textEncoderTrains)));
     }
     return made;
   }

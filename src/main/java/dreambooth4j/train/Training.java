@@ -2,14 +2,17 @@ package dreambooth4j.train;
 
 import dreambooth4j.config.Config;
 import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.Group;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -96,20 +99,49 @@ public final class Training implements AutoCloseable {
    */
   public StepResult step(StepSettings settings, List<Function<Arena, TrainingBatch>> batches) {
     write(settings, batches.size());
-    boolean hasPrior = false;
     if (captured != null) {
       BatchPlaces in = placed(batches.get(0));
       captured.run(in);
       return scalars.read(settings, in.hasPrior());
     }
+    boolean hasPrior = forwardBackward(batches);
+    step.update();
+    return scalars.read(settings, hasPrior);
+  }
+
+  /**
+   * Takes one step together with other ranks, whose losses and gradients are added to these.
+   *
+   * @param batches this rank's part of the step; none where others have all of it
+   * @param of batches of the whole step
+   * @param hasPrior whether the whole step has prior rows
+   */
+  StepResult step(
+      StepSettings settings,
+      List<Function<Arena, TrainingBatch>> batches,
+      int of,
+      boolean hasPrior,
+      Ranks ranks) {
+    write(settings, of);
+    forwardBackward(batches);
+    List<Tensor> all = new ArrayList<>(optimizer.gathered());
+    ranks.sum(all);
+    all.forEach(Tensor::release);
+    ranks.sum(List.of(scalars.losses));
+    step.update();
+    return scalars.read(settings, hasPrior);
+  }
+
+  /** Gathers losses and gradients of a step; whether there were prior rows. */
+  private boolean forwardBackward(List<Function<Arena, TrainingBatch>> batches) {
+    boolean hasPrior = false;
     step.begin();
     for (Function<Arena, TrainingBatch> each : batches) {
       BatchPlaces in = placed(each);
       hasPrior |= in.hasPrior();
       step.forwardBackward(in);
     }
-    step.update();
-    return scalars.read(settings, hasPrior);
+    return hasPrior;
   }
 
   /** Says how the steps to come learn, until {@link #step} says it anew. */
@@ -122,8 +154,7 @@ public final class Training implements AutoCloseable {
    * settings of the last {@link #write}: to look for the one that is not finite.
    */
   void gradients(List<Function<Arena, TrainingBatch>> batches) {
-    step.begin();
-    batches.forEach(each -> step.forwardBackward(placed(each)));
+    forwardBackward(batches);
   }
 
   /** The forward of these batches op by op: throws at the first number that is not finite. */

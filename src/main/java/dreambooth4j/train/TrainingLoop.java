@@ -83,25 +83,34 @@ final class TrainingLoop {
    */
   void run() {
     if (begun == 0) {
-      sample();
+      if (writes()) {
+        sample();
+      }
       if (validation.isUsed()) {
         session.listener().validated(0, validation.measure(session.arena()));
       }
-    } else {
+    } else if (writes()) {
       catchUp();
     }
     try {
       refresh();
       steps();
     } catch (Problem e) {
-      if (e.kind() == Problem.Kind.DIVERGED && trainer.done() > begun) {
-        saver.keepLastGood();
-      } else if (trainer.done() > begun) {
-        saver.keepSteps();
+      if (trainer.done() > begun && session.ranks().saves()) {
+        if (e.kind() == Problem.Kind.DIVERGED) {
+          saver.keepLastGood();
+        } else {
+          saver.keepSteps();
+        }
       }
       throw e;
     }
     end();
+  }
+
+  /** Whether this process writes what the run leaves, rather than another rank. */
+  private boolean writes() {
+    return session.ranks().isFirst();
   }
 
   private void step(Trainer.StepReport report) {
@@ -120,12 +129,18 @@ final class TrainingLoop {
       trainer.train(
           next,
           this::step,
-          () -> session.isStopped() || (trainer.done() > done && saver.isDueByTheClock()));
+          () -> pauses(done));
       if (session.isFinished() || session.isStopped()) {
         return;
       }
       between(trainer.done());
     }
+  }
+
+  /** Whether the steps that began after {@code from} are interrupted, on all ranks. */
+  private boolean pauses(int from) {
+    boolean due = trainer.done() > from && writes() && saver.isDueByTheClock();
+    return session.ranks().any(due || session.stop().getAsBoolean());
   }
 
   /** What an ended run owes of the step that it is resumed from: its checkpoint was first. */
@@ -166,6 +181,15 @@ final class TrainingLoop {
     if (validating.isDue(done)) {
       validate(); // first, for a checkpoint holds what came of it
     }
+    if (writes()) {
+      write(done);
+    }
+    if (refreshing.isDue(done)) {
+      refresh();
+    }
+  }
+
+  private void write(int done) {
     if (saving.isDue(done) || saver.isDueByTheClock()) {
       saver.duringRun();
     }
@@ -174,9 +198,6 @@ final class TrainingLoop {
     }
     if (sampling.isDue(done)) {
       sample();
-    }
-    if (refreshing.isDue(done)) {
-      refresh();
     }
   }
 
@@ -194,6 +215,12 @@ final class TrainingLoop {
     if (session.isFinished() && validation.isUsed() && validated < trainer.done()) {
       validate();
     }
+    if (writes()) {
+      saveAll();
+    }
+  }
+
+  private void saveAll() {
     saver.atEnd(learnt);
     if (session.isFinished()
         && (sampled < trainer.done()
@@ -225,7 +252,8 @@ final class TrainingLoop {
 
   private void saveIfBest(double loss) {
     BestLoss best = trainer.bestLoss();
-    if (session.config().validation().saveBest() && best.isWorthSaving(loss) && saver.bestModel()) {
+    boolean wanted = session.config().validation().saveBest() && best.isWorthSaving(loss);
+    if (wanted && writes() && saver.bestModel()) {
       best.saved(loss);
     }
   }
@@ -261,10 +289,14 @@ final class TrainingLoop {
     int generation = refreshing.times(trainer.done());
     if (generation > 0 && !session.isFinished()) {
       ClassImagePlan made =
-          classImages.make(session.arena(), generation, session.listener(), session.stop());
+          classImages.make(
+              session.arena(), generation, session.listener(), session.stop(), session.ranks());
       if (made.missing() == 0) {
         trainer.show(pairs.apply(made));
-        removeBefore(generation);
+        session.ranks().await(); // until then another may still look at those before
+        if (writes()) {
+          removeBefore(generation);
+        }
       }
     }
   }

@@ -7,6 +7,7 @@ import dreambooth4j.data.HeldOut;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.kernel.CudaDevice;
@@ -41,6 +42,7 @@ public final class TrainingRun {
   private final RunListener listener;
   private final BooleanSupplier stop;
   private final Path output;
+  private final Ranks ranks;
 
   /** As the other one, from the base model's weights. */
   public TrainingRun(Config config, RunListener listener, BooleanSupplier stop) {
@@ -54,6 +56,17 @@ public final class TrainingRun {
    * @param stop is looked at after each step; true saves what was learnt and ends the run
    */
   public TrainingRun(Config config, Origin origin, RunListener listener, BooleanSupplier stop) {
+    this(config, origin, listener, stop, Ranks.ALONE);
+  }
+
+  /**
+   * As above, as one of several processes.
+   *
+   * @param listener of rank 0 the one that reports; those of the others are told what concerns them
+   */
+  public TrainingRun(
+      Config config, Origin origin, RunListener listener, BooleanSupplier stop, Ranks ranks) {
+    this.ranks = ranks;
     this.config = config;
     this.origin = origin;
     this.listener = listener;
@@ -74,6 +87,28 @@ public final class TrainingRun {
    * @throws Problem when something the user can mend is wrong, or training diverged
    */
   public boolean run(boolean force) {
+    try {
+      requireRanksFit();
+      boolean complete = runOnce(force);
+      ranks.await();
+      return complete;
+    } catch (RuntimeException | Error e) {
+      ranks.fail(String.valueOf(e.getMessage()));
+      throw e;
+    }
+  }
+
+  private void requireRanksFit() {
+    if (ranks.size() > 1) {
+      RankShare.requireWork(config, ranks);
+      if (config.memory().fusedBackwardPass()) {
+        throw Problem.usage(
+            "fused_backward_pass updates each weight before the other ranks' gradients are there: leave it out, or train with one process");
+      }
+    }
+  }
+
+  private boolean runOnce(boolean force) {
     HeldOut all = HeldOut.scan(config);
     List<Concept> concepts = all.concepts();
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
@@ -82,7 +117,10 @@ public final class TrainingRun {
     ModelSource base = origin.find(config);
     base.notes().forEach(listener::warning);
     Adaptation.notes(config, base).forEach(listener::warning);
-    OutputFolder.recover(output);
+    if (ranks.isFirst()) {
+      OutputFolder.recover(output);
+    }
+    ranks.await();
     Checkpoints checkpoints = new Checkpoints(config.output());
     checkpoints.start(); // what cannot be gone on from is said before all else
     requireReadable(concepts, all.pictures());
@@ -91,29 +129,37 @@ public final class TrainingRun {
       memory.requireRoom();
     }
     Config fitted = config.with(memory.plan().memory());
-    try (OutputFolder folder = OutputFolder.take(config, base);
+    try (OutputFolder folder = ranks.isFirst() ? OutputFolder.take(config, base) : null;
         Arena run = Devices.open("run", Devices.choose(config.compute()), memory.limit());
         StableDiffusion model = Trainer.load(run, base, fitted, concepts)) {
-      Start start = checkpoints.start(); // nobody else changes it from here on
-      requirePlaces(run, model);
-      boolean captures = Trainer.captures(run, fitted, listener::warning);
-      say(run, model, base, concepts, plan);
-      folder.start(start);
+      ranks.await(); // rank 0 has the folder: nobody else changes it from here on
+      Start start = checkpoints.start();
+      ranks.requireSame("what output_dir has to go on from", String.valueOf(start.checkpoint()));
+      boolean captures = Trainer.captures(run, fitted, ranks.size(), listener::warning);
+      if (folder != null) {
+        requirePlaces(run, model);
+        say(run, model, base, concepts, plan);
+        folder.start(start);
+      }
       ClassImagePlan made = classImages(run, model, base, concepts, plan);
-      if (stop.getAsBoolean()) {
+      if (ranks.any(stop.getAsBoolean())) {
         return stoppedBeforeItsFirstStep(start);
       }
       listener.paired(config, concepts, made);
       Caches caches = new Caches(run, config, base, model, listener::warning);
-      Trainer trainer = new Trainer(run, fitted, model, pairs(concepts, made), caches);
+      Trainer trainer = new Trainer(run, fitted, model, pairs(concepts, made), caches, ranks);
       resume(trainer, start);
+      trainer.requireSameOnAllRanks();
       trainer.fillCaches(listener, stop);
-      if (stop.getAsBoolean()) {
+      if (ranks.any(stop.getAsBoolean())) {
         return stoppedBeforeItsFirstStep(start);
       }
-      begin(folder, start);
-      Session session = new Session(config, listener, stop, run, model, trainer);
-      Validation validation = new Validation(config, model, caches, all.pictures(), made.pools());
+      if (folder != null) {
+        begin(folder, start);
+      }
+      Session session = new Session(config, listener, stop, run, model, trainer, ranks);
+      Validation validation =
+          new Validation(config, model, caches, all.pictures(), made.pools(), ranks);
       return train(session, concepts, base, validation, captures, folder);
     }
   }
@@ -146,12 +192,14 @@ public final class TrainingRun {
       ModelSource base,
       List<Concept> concepts,
       ClassImagePlan plan) {
+    ranks.requireSame("the number of class images that are missing", "" + plan.missing());
     if (plan.missing() == 0) {
       return plan;
     }
     ClassImageGenerator generator = new ClassImageGenerator(config, base, model);
     model.withoutAdapters(
-        () -> model.withSavedWeights(() -> generator.generate(run, plan, listener, stop)));
+        () -> model.withSavedWeights(() -> generator.generate(run, plan, listener, stop, ranks)));
+    ranks.await();
     return ClassImagePlan.of(config, concepts);
   }
 
@@ -180,10 +228,12 @@ public final class TrainingRun {
       ModelSource base,
       Validation validation,
       boolean captures,
-      OutputFolder folder) {
+      @Nullable OutputFolder folder) {
     Trainer trainer = session.trainer();
     Checkpoints checkpoints = new Checkpoints(config.output());
-    DiskSpace.notes(session, checkpoints.all()).forEach(listener::warning);
+    if (ranks.isFirst()) {
+      DiskSpace.notes(session, checkpoints.all()).forEach(listener::warning);
+    }
     listener.ready(
         new RunListener.Beginning(
             trainer.done(),
@@ -203,7 +253,7 @@ public final class TrainingRun {
       FreshClassImages fresh = new FreshClassImages(config, concepts, base);
       new TrainingLoop(session, samples, saver, validation, fresh, made -> pairs(concepts, made))
           .run();
-      if (session.isFinished()) {
+      if (session.isFinished() && folder != null) {
         folder.end();
       }
       return session.isFinished();

@@ -10,6 +10,7 @@ import dreambooth4j.data.Picture;
 import dreambooth4j.data.View;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.diffusion.Prediction;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
@@ -48,6 +49,7 @@ final class Validation {
     }
   }
 
+  private final Ranks ranks;
   private final StableDiffusion model;
   private final Caches caches;
   private final PromptEncoder encoder;
@@ -60,13 +62,16 @@ final class Validation {
    *
    * @param held pictures that are not trained on; none measures nothing
    * @param pools class images, of which some are measured too
+   * @param ranks each measures a share
    */
   Validation(
       Config config,
       StableDiffusion model,
       Caches caches,
       List<Picture> held,
-      Map<ClassPool, List<ClassImage>> pools) {
+      Map<ClassPool, List<ClassImage>> pools,
+      Ranks ranks) {
+    this.ranks = ranks;
     this.model = model;
     this.caches = caches;
     encoder = new PromptEncoder(model, TextEncoding.of(config.model()));
@@ -95,29 +100,49 @@ final class Validation {
     return !instances.isEmpty();
   }
 
-  /** Measures with the weights as they would be saved now. */
+  /** Measures with the weights as they would be saved now; each rank a share. */
   RunListener.Validated measure(Arena run) {
-    double[] instance = {0};
-    double[] prior = {0};
+    double[] sums = new double[2];
+    RuntimeException failed = null;
     try {
       model.withSavedWeights(
           () -> {
-            instance[0] = mean(run, instances, 0);
-            prior[0] = mean(run, priors, instances.size());
+            sums[0] = sum(run, instances, 0);
+            sums[1] = sum(run, priors, instances.size());
           });
+    } catch (RuntimeException e) {
+      failed = e; // the other ranks wait for the sums
     } finally {
       model.rest();
     }
-    @Nullable Double ofClass = priors.isEmpty() ? null : prior[0];
-    return new RunListener.Validated(instance[0], ofClass);
+    double[] all = ofAllRanks(sums, failed);
+    @Nullable Double ofClass = priors.isEmpty() ? null : all[1] / priors.size();
+    return new RunListener.Validated(all[0] / instances.size(), ofClass);
   }
 
-  private double mean(Arena run, List<Row> rows, int first) {
+  private double sum(Arena run, List<Row> rows, int first) {
     double sum = 0;
-    for (int i = 0; i < rows.size(); i++) {
+    for (int i = ranks.rank(); i < rows.size(); i += ranks.size()) {
       sum += loss(run, rows.get(i), first + i);
     }
-    return sum / Math.max(1, rows.size());
+    return sum;
+  }
+
+  private double[] ofAllRanks(double[] own, @Nullable RuntimeException failed) {
+    List<String> all = ranks.gather(failed == null ? own[0] + " " + own[1] : "");
+    if (failed != null) {
+      throw failed;
+    }
+    double[] sums = new double[2];
+    for (int rank = 0; rank < all.size(); rank++) {
+      if (all.get(rank).isEmpty()) {
+        throw new IllegalStateException("rank %d could not measure its share".formatted(rank));
+      }
+      String[] each = all.get(rank).split(" ", 2);
+      sums[0] += Double.parseDouble(each[0]);
+      sums[1] += Double.parseDouble(each[1]);
+    }
+    return sums;
   }
 
   /** The error of one picture over all timesteps; {@code place} decides its noise. */

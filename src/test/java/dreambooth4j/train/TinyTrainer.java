@@ -4,6 +4,7 @@ import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Optimizer;
@@ -87,7 +88,7 @@ final class TinyTrainer implements AutoCloseable {
                   }
                   return null;
                 });
-    return new Session(told, listener, () -> false, run, model, trainer);
+    return new Session(told, listener, () -> false, run, model, trainer, Ranks.ALONE);
   }
 
   /** Writes a checkpoint of the beginning, of fp16 with this loss scale and without averages. */

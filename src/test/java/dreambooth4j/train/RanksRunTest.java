@@ -1,0 +1,262 @@
+package dreambooth4j.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dreambooth4j.Problem;
+import dreambooth4j.config.Config;
+import dreambooth4j.distributed.Ranks;
+import dreambooth4j.distributed.TestRanks;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.Origin;
+import dreambooth4j.report.QuietReport;
+import dreambooth4j.report.RunReport;
+import dreambooth4j.weights.Safetensors;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Whole runs of several ranks, each a thread here, against the same run of one process. */
+class RanksRunTest {
+  private static final String UNET = "unet/diffusion_pytorch_model.safetensors";
+
+  /** Of the update: what other orders of summing leave after AdamW's division by roots. */
+  private static final double ROUNDING = 2e-3;
+
+  @TempDir Path folder;
+
+  @SuppressWarnings("NullAway.Init")
+  private TinyRun tiny;
+
+  /** Batches of 2, 1 and 2 pairs an epoch, two of which are a step: of 3 or 4, and of 1 or 2. */
+  @BeforeEach
+  void pictures() throws IOException {
+    tiny =
+        new TinyRun(folder)
+            .withPaintedClassImages()
+            .with("n_save_sample", 0)
+            .with("train_batch_size", 2)
+            .with("gradient_accumulation_steps", 2)
+            .with("max_train_steps", 5);
+  }
+
+  private Config config(String output) {
+    return tiny.with("output_dir", folder.resolve(output)).config();
+  }
+
+  private static PrintStream nowhere() {
+    return new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8);
+  }
+
+  /** What each rank returns. */
+  private static List<Boolean> run(int count, Config config) throws Exception {
+    return TestRanks.each(count, ranks -> run(config, ranks));
+  }
+
+  private static boolean run(Config config, Ranks ranks) {
+    if (!ranks.isFirst()) {
+      return new TrainingRun(
+              config, Origin.BASE_MODEL, new QuietReport(nowhere()), () -> false, ranks)
+          .run();
+    }
+    Path output = config.output().outputDir();
+    try (RunReport report = new RunReport(nowhere(), output, List.of(), null, false)) {
+      return new TrainingRun(config, Origin.BASE_MODEL, report, () -> false, ranks).run();
+    }
+  }
+
+  private static Map<String, float[]> weights(Path file) {
+    Map<String, float[]> all = new HashMap<>();
+    try (Arena arena = Arena.open("weights");
+        Safetensors source = Safetensors.open(file)) {
+      source.tensors().keySet().forEach(name -> all.put(name, source.read(arena, name).toFloats()));
+    }
+    return all;
+  }
+
+  /** How far the second lies from the first, in parts of the way from the base model. */
+  private static double difference(Path base, Path one, Path other) {
+    Map<String, float[]> begun = weights(base);
+    Map<String, float[]> second = weights(other);
+    double apart = 0;
+    double way = 0;
+    for (Map.Entry<String, float[]> each : weights(one).entrySet()) {
+      float[] from = begun.get(each.getKey());
+      float[] there = second.get(each.getKey());
+      for (int i = 0; i < there.length; i++) {
+        apart += Math.pow(each.getValue()[i] - there[i], 2);
+        way += Math.pow(each.getValue()[i] - from[i], 2);
+      }
+    }
+    return Math.sqrt(apart / way);
+  }
+
+  private void isAsOneProcess(String output, String file) {
+    assertThat(
+            difference(
+                TinyRun.MODEL.resolve(file),
+                folder.resolve("one").resolve(file),
+                folder.resolve(output).resolve(file)))
+        .isLessThan(ROUNDING);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "2, max_grad_norm=0.5",
+    "4, lr_scheduler=linear use_ema=true",
+    "3, train_text_encoder=true stop_text_encoder=0.5",
+    "2, min_snr_gamma=5 split_loss=false offset_noise=0.1"
+  })
+  void shouldGiveTheWeightsOfOneProcess(int ranks, String options) throws Exception {
+    tiny.withOptions(options);
+    assertThat(TinyRun.run(config("one"))).isTrue();
+    assertThat(run(ranks, config("several"))).containsOnly(true);
+    isAsOneProcess("several", UNET);
+    if (options.startsWith("train_text")) {
+      isAsOneProcess("several", "text_encoder/model.safetensors");
+    }
+    assertThat(metrics("several")).hasSize(5).isEqualTo(metrics("one"));
+  }
+
+  /** Step, pictures and the loss to three digits. */
+  private List<String> metrics(String output) throws IOException {
+    return Files.readAllLines(folder.resolve(output).resolve("metrics.jsonl")).stream()
+        .filter(line -> line.contains("\"loss\""))
+        .map(line -> line.replaceAll(".*\"step\":(\\d+).*\"loss\":([0-9.]{5}).*", "$1 $2"))
+        .toList();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void shouldGoOnWithAnotherNumberOfRanks(int later) throws Exception {
+    assertThat(TinyRun.run(config("one"))).isTrue();
+    tiny.with("checkpointing_steps", 2).with("save_state_after", false);
+    stopAfter(3, 2, config("several"));
+    tiny.with("resume_from_checkpoint", "latest");
+    assertThat(run(later, config("several"))).containsOnly(true);
+    isAsOneProcess("several", UNET);
+  }
+
+  /** One rank is asked to stop, and all of them do after the same step. */
+  private static void stopAfter(int steps, int count, Config config) throws Exception {
+    AtomicInteger done = new AtomicInteger();
+    List<Boolean> complete =
+        TestRanks.each(
+            count,
+            ranks -> {
+              QuietReport report =
+                  new QuietReport(nowhere()) {
+                    @Override
+                    public void step(Trainer.StepReport step) {
+                      if (!ranks.isFirst()) {
+                        done.set(step.step());
+                      }
+                    }
+                  };
+              return new TrainingRun(
+                      config,
+                      Origin.BASE_MODEL,
+                      report,
+                      () -> !ranks.isFirst() && done.get() >= steps,
+                      ranks)
+                  .run();
+            });
+    assertThat(complete).containsOnly(false);
+    assertThat(config.output().outputDir().resolve("checkpoint-" + steps)).isDirectory();
+  }
+
+  @Test
+  void shouldMakeTheClassImagesOfOneProcessEachRankAShare() throws Exception {
+    tiny.without("class_data_dir").with("max_train_steps", 1);
+    TinyRun.run(config("one"));
+    run(2, config("several"));
+    assertThat(pictures("several")).isEqualTo(pictures("one")).hasSize(5);
+  }
+
+  private List<String> pictures(String output) throws IOException {
+    Path classImages = folder.resolve(output).resolve("class_images/sks");
+    try (Stream<Path> files = Files.list(classImages)) {
+      return files
+          .map(each -> each.getFileName().toString())
+          .filter(name -> name.endsWith(".png"))
+          .sorted()
+          .toList();
+    }
+  }
+
+  @Test
+  void shouldMeasureAndDrawNewClassImagesTogether() throws Exception {
+    tiny.without("class_data_dir")
+        .with("class_images_refresh_epochs", 1)
+        .with("validation_share", 0.3)
+        .with("validate_every_n_steps", 2);
+    TinyRun.run(config("one"));
+    run(2, config("several"));
+    isAsOneProcess("several", UNET);
+    assertThat(validated("several")).isEqualTo(validated("one")).isNotEmpty();
+  }
+
+  private List<String> validated(String output) throws IOException {
+    return Files.readAllLines(folder.resolve(output).resolve("metrics.jsonl")).stream()
+        .filter(line -> line.contains("valid"))
+        .map(line -> line.replaceAll("(\\.\\d{3})\\d+", "$1").replaceAll("\"time\":[^,}]*", ""))
+        .toList();
+  }
+
+  @Test
+  void shouldRefuseRanksWithoutWorkAndWeightsUpdatedTooSoon() {
+    assertThatThrownBy(() -> run(5, config("several")))
+        .hasMessageContaining("raise train_batch_size to 3 or more");
+    tiny.with("gradient_accumulation_steps", 1).with("fused_backward_pass", true);
+    tiny.with("max_grad_norm", 0);
+    assertThatThrownBy(() -> run(2, config("several")))
+        .hasMessageContaining("fused_backward_pass");
+  }
+
+  @Test
+  void shouldEndAllRanksWhereOneSeesOtherPictures() {
+    Config here = config("several");
+    Config there = tiny.with("seed", 7).config();
+    assertThatThrownBy(
+            () -> TestRanks.each(2, ranks -> run(ranks.isFirst() ? here : there, ranks)))
+        .hasMessageContaining("'seed' of rank 1 is not that of rank 0");
+  }
+
+  @Test
+  void shouldSayWhichTensorDivergedWhicheverRankHadIt() throws Exception {
+    tiny.with("learning_rate", 1e30);
+    Problem one = failure(() -> TinyRun.run(config("one")));
+    Problem several = failure(() -> run(2, config("several")));
+    assertThat(several.kind()).isEqualTo(Problem.Kind.DIVERGED);
+    String tensor = "first bad tensor: the output of op 3, linear";
+    assertThat(several).hasMessageContaining(tensor).hasMessageStartingWith("step 2");
+    assertThat(one).hasMessageContaining(tensor);
+  }
+
+  private interface Body {
+    void run() throws Exception;
+  }
+
+  private static Problem failure(Body body) {
+    try {
+      body.run();
+    } catch (Throwable e) {
+      return (Problem) (e instanceof AssertionError ? e.getCause() : e);
+    }
+    throw new AssertionError("it did not fail");
+  }
+}
