@@ -105,7 +105,7 @@ public final class InspectCommand implements Callable<Integer> {
   private DataReport report(DataScan scan) {
     ModelConfig model = scan.config().model();
     String name = model.pretrainedModelNameOrPath();
-    int windows = TextEncoding.of(model).windows();
+    TextEncoding how = TextEncoding.ofCaptions(scan.config());
     PrintStream err = System.err;
     ProgressLine.Terminal terminal = ProgressLine.Terminal.current();
     try (Tokenizer tokenizer = name == null ? null : tokenizer(scan.config());
@@ -113,7 +113,7 @@ public final class InspectCommand implements Callable<Integer> {
             new ProgressLine(err, "pictures", scan.pictures().size(), terminal)) {
       return DataReport.of(
           scan,
-          tokenizer == null ? null : text -> tokenizer.count(text, windows),
+          tokenizer == null ? null : text -> tokenizer.count(how.words(text), how.windows()),
           html != null,
           done -> {
             if (terminal != null) {

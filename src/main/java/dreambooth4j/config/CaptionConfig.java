@@ -12,6 +12,7 @@ import java.util.Locale;
  * @param keepTokens how many tags at the start of a prompt are neither shuffled nor left out
  * @param tagDropoutRate how often, from 0 to 1, one of the other tags is left out
  * @param dropoutRate how often, from 0 to 1, the whole prompt is left out
+ * @param weighted whether brackets weigh the words between them
  */
 public record CaptionConfig(
     List<String> extensions,
@@ -19,7 +20,8 @@ public record CaptionConfig(
     boolean shuffleTags,
     int keepTokens,
     double tagDropoutRate,
-    double dropoutRate) {
+    double dropoutRate,
+    boolean weighted) {
   static final Section<CaptionConfig> KEYS = new Section<>(Key.Group.DATA);
 
   static final Key<CaptionConfig, String> EXTENSIONS =
@@ -67,6 +69,15 @@ public record CaptionConfig(
                   + " that the model keeps working with classifier-free guidance; 0.05 to 0.1 is"
                   + " usual in long trainings.");
 
+  static final Key<CaptionConfig, Boolean> WEIGHTED_CAPTIONS =
+      KEYS.key("weighted_captions", ValueType.flag(), CaptionConfig::weighted)
+          .standard(false)
+          .help(
+              "Let (word:1.2) in a caption count 1.2 times, (word) 1.1 times and [word] less, as in"
+                  + " prompts of generate; a backslash before a bracket takes it as it stands. Off,"
+                  + " all brackets are read as they stand. Not while the text encoder or"
+                  + " placeholder_token trains.");
+
   static CaptionConfig of(Values run) {
     return new CaptionConfig(
         List.of(run.get(EXTENSIONS).split(",")),
@@ -74,7 +85,20 @@ public record CaptionConfig(
         run.get(SHUFFLE_TAGS),
         run.get(KEEP_TOKENS),
         run.get(TAG_DROPOUT_RATE),
-        run.get(DROPOUT_RATE));
+        run.get(DROPOUT_RATE),
+        run.get(WEIGHTED_CAPTIONS));
+  }
+
+  /** Weights change what a text encoder says, after it is said: not what one is to learn to say. */
+  void check(Values run, Config whole) {
+    if (weighted && whole.promptsLearn()) {
+      run.error(
+          "weighted_captions weighs what a text encoder says that stays as it is: leave it out, or train_text_encoder and placeholder_token");
+    }
+    if (weighted && (shuffleTags || tagDropoutRate > 0)) {
+      run.remark(
+          "weighted_captions: shuffle_tags and caption_tag_dropout_rate take captions apart at commas, so put brackets around one tag, not around several");
+    }
   }
 
   /** What a caption file of several lines means. */

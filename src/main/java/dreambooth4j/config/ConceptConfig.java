@@ -12,6 +12,7 @@ import java.nio.file.Path;
  * @param lossWeight weight of its pairs, instance and prior loss alike, beside those of others
  * @param repeats how often an epoch shows each of its pictures
  * @param crop where its pictures are cropped
+ * @param weighted whether brackets in its captions weigh words
  * @param classImages its class and the class images to make
  * @param samples the pictures drawn of it to watch the training
  */
@@ -23,6 +24,7 @@ public record ConceptConfig(
     double lossWeight,
     int repeats,
     Crop crop,
+    boolean weighted,
     ClassImagesConfig classImages,
     ConceptSamplesConfig samples) {
   static final Section<ConceptConfig> KEYS = new Section<>(Key.Group.DATA);
@@ -85,6 +87,7 @@ public record ConceptConfig(
         values.get(LOSS_WEIGHT),
         values.get(REPEATS),
         values.get(CROP),
+        values.get(CaptionConfig.WEIGHTED_CAPTIONS),
         ClassImagesConfig.of(values, classFolder),
         ConceptSamplesConfig.of(values));
   }
@@ -92,7 +95,16 @@ public record ConceptConfig(
   /** This concept with pictures of another folder. */
   ConceptConfig withInstanceDataDir(Path dir) {
     return new ConceptConfig(
-        name, dir, instanceToken, instancePrompt, lossWeight, repeats, crop, classImages, samples);
+        name,
+        dir,
+        instanceToken,
+        instancePrompt,
+        lossWeight,
+        repeats,
+        crop,
+        weighted,
+        classImages,
+        samples);
   }
 
   /** This concept with its class images elsewhere. */
@@ -105,6 +117,7 @@ public record ConceptConfig(
         lossWeight,
         repeats,
         crop,
+        weighted,
         classImages.in(dir),
         samples);
   }

@@ -156,7 +156,8 @@ public final class ConfigReader {
     OptimizerConfig optimizer = OptimizerConfig.of(run, training.trainTextEncoder(), lora.used());
     AnchorConfig anchor = AnchorConfig.of(run, optimizer, lora);
     embedding.check(run, training, lora, optimizer, anchor);
-    return new Config(
+    Config whole =
+        new Config(
         ModelConfig.of(run),
         DataConfig.of(run),
         training,
@@ -176,5 +177,7 @@ public final class ConfigReader {
         ValidationConfig.of(run),
         output,
         ReportConfig.of(run));
+    whole.data().captions().check(run, whole);
+    return whole;
   }
 }

@@ -19,6 +19,9 @@ public final class Prompts {
   /** What a template replaces by the caption. */
   public static final String FILEWORDS = "[filewords]";
 
+  /** Backslashes but those before brackets that would weigh words otherwise. */
+  private static final Pattern OTHER_BACKSLASHES = Pattern.compile("\\\\(?![()\\[\\]])");
+
   private static final Pattern CONTROLS = Pattern.compile("[\\p{Cc}&&[^\\s\\x85]]");
   private static final Pattern BLANKS = Pattern.compile("\\s+", Pattern.UNICODE_CHARACTER_CLASS);
 
@@ -29,6 +32,7 @@ public final class Prompts {
   private final Pattern instanceWord;
   private final Pattern classWord;
   private final Pattern classWithArticle;
+  private final boolean weighted;
 
   /**
    * The rules for these tokens. They are compared word by word, so blanks at their ends or doubled
@@ -42,6 +46,16 @@ public final class Prompts {
    */
   public Prompts(
       String instanceToken, String classToken, String instancePrompt, String classPrompt) {
+    this(instanceToken, classToken, instancePrompt, classPrompt, false);
+  }
+
+  private Prompts(
+      String instanceToken,
+      String classToken,
+      String instancePrompt,
+      String classPrompt,
+      boolean weighted) {
+    this.weighted = weighted;
     this.instanceToken = token(instanceToken);
     this.classToken = token(classToken);
     this.instancePrompt = instancePrompt;
@@ -57,7 +71,8 @@ public final class Prompts {
         concept.instanceToken(),
         concept.classImages().token(),
         concept.instancePrompt(),
-        concept.classTemplate());
+        concept.classTemplate(),
+        concept.weighted());
   }
 
   /** The instance prompt of a picture with this caption. */
@@ -139,8 +154,12 @@ public final class Prompts {
   }
 
   // Blanks and backslashes go first, so that neither hides a token from the rules.
-  private static String fill(String template, String caption) {
-    return tidy(template.replace(FILEWORDS, caption).replace("\\", ""));
+  private String fill(String template, String caption) {
+    String filled = template.replace(FILEWORDS, caption);
+    return tidy(
+        weighted
+            ? OTHER_BACKSLASHES.matcher(filled).replaceAll("")
+            : filled.replace("\\", ""));
   }
 
   // Control characters go too: a caption may come from anywhere, and is printed to terminals.

@@ -51,7 +51,7 @@ public final class Caches {
     textTrains = config.promptsLearn();
     Path folder = config.output().cacheDir();
     TensorCache disk = folder == null ? null : TensorCache.in(folder, run, note);
-    PromptEncoder encoder = new PromptEncoder(model, TextEncoding.of(config.model()));
+    PromptEncoder encoder = new PromptEncoder(model, TextEncoding.ofCaptions(config));
     if (disk == null) {
       latents = new LatentCache(TensorCache.inMemory(run), model, "");
     } else {

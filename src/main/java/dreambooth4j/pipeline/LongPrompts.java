@@ -46,7 +46,7 @@ public final class LongPrompts {
       Config config,
       List<Concept> concepts,
       Map<ClassPool, List<ClassImage>> classImages) {
-    LongPrompts prompts = new LongPrompts(tokenizer, TextEncoding.of(config.model()));
+    LongPrompts prompts = new LongPrompts(tokenizer, TextEncoding.ofCaptions(config));
     for (Concept concept : concepts) {
       concept.pictures().forEach(picture -> prompts.add(config, concept.config(), picture));
     }

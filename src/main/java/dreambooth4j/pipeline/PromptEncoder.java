@@ -62,7 +62,9 @@ public final class PromptEncoder {
         model.readers().stream()
             .map(each -> model.parameters(each.component()).dtype() + " by " + config(each))
             .collect(Collectors.joining(" and "));
-    return "%s %s, clip_skip %d, %d tokens".formatted(encoders, weights, how.clipSkip(), tokens());
+    String read = how.weighted() ? ", with weights" : "";
+    return "%s %s, clip_skip %d, %d tokens%s"
+        .formatted(encoders, weights, how.clipSkip(), tokens(), read);
   }
 
   private static TextEncoderConfig config(Reader reader) {

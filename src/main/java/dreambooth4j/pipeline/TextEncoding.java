@@ -1,6 +1,7 @@
 package dreambooth4j.pipeline;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.Config;
 import dreambooth4j.config.ModelConfig;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
@@ -44,7 +45,7 @@ public record TextEncoding(int clipSkip, int maxTokenLength, boolean weighted) {
   }
 
   /** The text of a prompt that is read, without what only weighs it. */
-  String words(String prompt) {
+  public String words(String prompt) {
     return weighted ? WeightedPrompt.parse(prompt).plain() : prompt;
   }
 
@@ -56,6 +57,11 @@ public record TextEncoding(int clipSkip, int maxTokenLength, boolean weighted) {
   /** As a run is configured. */
   public static TextEncoding of(ModelConfig model) {
     return new TextEncoding(model.clipSkip(), model.maxTokenLength());
+  }
+
+  /** As the captions of a run are read. */
+  public static TextEncoding ofCaptions(Config config) {
+    return of(config.model()).weighted(config.data().captions().weighted());
   }
 
   /** What to write into a model's weights, for {@link #ofTrained}: kohya's names for it. */

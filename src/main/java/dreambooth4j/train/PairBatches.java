@@ -58,7 +58,7 @@ final class PairBatches {
     this.config = config;
     this.model = model;
     this.caches = caches;
-    this.encoder = new PromptEncoder(model, TextEncoding.of(config.model()));
+    this.encoder = new PromptEncoder(model, TextEncoding.ofCaptions(config));
   }
 
   /**

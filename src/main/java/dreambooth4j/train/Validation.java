@@ -74,7 +74,7 @@ final class Validation {
     this.ranks = ranks;
     this.model = model;
     this.caches = caches;
-    encoder = new PromptEncoder(model, TextEncoding.of(config.model()));
+    encoder = new PromptEncoder(model, TextEncoding.ofCaptions(config));
     schedule = NoiseSchedule.of(model.scheduler());
     for (Picture each : held) {
       instances.add(new Row(each.file(), each.bucket(), each.crop(), each.instancePrompt()));

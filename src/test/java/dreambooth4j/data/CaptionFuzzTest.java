@@ -27,7 +27,7 @@ class CaptionFuzzTest {
   @FuzzTest
   void shouldReadOrRefuse(byte[] content) {
     for (CaptionConfig.Lines lines : CaptionConfig.Lines.values()) {
-      CaptionConfig how = new CaptionConfig(List.of(".txt"), lines, true, 1, 0, 0);
+      CaptionConfig how = new CaptionConfig(List.of(".txt"), lines, true, 1, 0, 0, false);
       Untrusted.read(
           "caption.txt",
           content,
