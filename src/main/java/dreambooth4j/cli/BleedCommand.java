@@ -19,7 +19,6 @@ import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.report.BleedFiles;
 import dreambooth4j.report.ProgressLine;
-import dreambooth4j.weights.MergedModel;
 import dreambooth4j.weights.ModelSource;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -74,7 +73,8 @@ final class BleedCommand implements Callable<Integer> {
   @Parameters(
       index = "1",
       paramLabel = "TRAINED",
-      description = "What the training left: a diffusers folder, a single file, or a LoRA file.")
+      description =
+          "What the training left: a diffusers folder, a single file, a LoRA file, or an embedding.")
   @SuppressWarnings("NullAway.Init")
   private String trained;
 
@@ -192,6 +192,8 @@ final class BleedCommand implements Callable<Integer> {
 
   @Mixin private final ModelFlags flags = new ModelFlags();
 
+  @Mixin private final EmbeddingOption embeddings = new EmbeddingOption();
+
   @Option(
       names = "--device",
       paramLabel = "NAME",
@@ -209,12 +211,12 @@ final class BleedCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     ModelSource from =
         ModelFlags.said(Trained.base(Main.path(base).toString(), flags.options()), err);
-    try (MergedModel merged =
-        Trained.open(from, Main.path(trained).toString(), flags.options())) {
+    try (Trained left = Trained.open(from, Main.path(trained).toString(), flags.options())) {
+      ModelSource to = embeddings.in(left.source());
       TextEncoding encoding =
-          run == null ? TextEncoding.ofTrained(merged) : TextEncoding.of(run.model());
+          run == null ? TextEncoding.ofTrained(to) : TextEncoding.of(run.model());
       List<Picture> real = trainedConcept == null ? List.of() : trainedConcept.pictures();
-      BleedResult result = measure(from, merged, encoding, asked, options(run), real);
+      BleedResult result = measure(from, to, encoding, asked, options(run), real);
       print(result);
     }
     return 0;

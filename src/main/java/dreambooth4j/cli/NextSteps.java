@@ -94,6 +94,12 @@ final class NextSteps {
     if (model.variant() != null) {
       command.addAll(List.of("--variant", model.variant()));
     }
+    for (String word : config.embedding().words()) {
+      Path file = EmbeddingWriter.file(config.output().outputDir(), word);
+      if (!file.equals(result)) {
+        command.addAll(List.of("--embedding", ClassImageTable.shown(file)));
+      }
+    }
     return shell(command);
   }
 

@@ -7,12 +7,15 @@ import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Concept;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.Models;
+import dreambooth4j.pipeline.NewWords;
 import dreambooth4j.pipeline.TextEncoding;
-import dreambooth4j.weights.MergedModel;
+import dreambooth4j.weights.EmbeddingWriter;
 import dreambooth4j.weights.ModelSource;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
@@ -42,7 +45,7 @@ public final class RunBleed implements AutoCloseable {
   private static final double BYTES_A_SECOND = 1e9;
 
   private final Subject subject;
-  private final MergedModel trained;
+  private final Trained trained;
   private final Bleed bleed;
   private final Bleed.Options how;
   private final int probes;
@@ -52,7 +55,7 @@ public final class RunBleed implements AutoCloseable {
    * A measurement that has not begun.
    *
    * @param config the run's
-   * @param result the model that it saved: a folder, a single file or a LoRA file
+   * @param result the model that it saved: a folder, a single file, a LoRA file or an embedding
    * @param progress is told how many prompts have been asked so far, of {@link #asked}
    * @throws Problem when the model or the pictures cannot be found any more
    */
@@ -76,11 +79,24 @@ public final class RunBleed implements AutoCloseable {
     ModelSource base = Models.find(config.model());
     trained = Trained.open(base, result.toString(), Models.options(config.model()));
     try {
-      bleed = new Bleed(base, trained, TextEncoding.of(config.model()), how, progress);
+      ModelSource to = NewWords.of(trained.source(), words(config, result));
+      bleed = new Bleed(base, to, TextEncoding.of(config.model()), how, progress);
     } catch (Problem e) {
       trained.close();
       throw e;
     }
+  }
+
+  /** The files of words that were trained beside what was saved. */
+  private static Map<Path, @Nullable String> words(Config config, Path result) {
+    Map<Path, @Nullable String> words = new LinkedHashMap<>();
+    for (String word : config.embedding().words()) {
+      Path file = EmbeddingWriter.file(config.output().outputDir(), word);
+      if (!file.equals(result)) {
+        words.put(file, null);
+      }
+    }
+    return words;
   }
 
   /** How often a model is asked about a prompt, at most. */

@@ -4,6 +4,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
@@ -23,11 +24,24 @@ public final class EmbeddingFile {
   /** A tensor of this name says nothing of the word. */
   private static final List<String> NAMELESS = List.of("*", "emb_params", "clip_l", "clip_g");
 
+  /** One of each text encoder. */
+  private static final int MOST_TENSORS = 2;
+
   private EmbeddingFile() {}
 
   /** The tensor of a text encoder in a file for SDXL. */
   static String ofSdxl(Component textEncoder) {
     return textEncoder == Component.TEXT_ENCODER ? "clip_l" : "clip_g";
+  }
+
+  /** Whether a file of safetensors holds so few tensors as an embedding does, and no model. */
+  public static boolean is(Path path) {
+    if (!Files.isRegularFile(path) || !path.toString().endsWith(".safetensors")) {
+      return false;
+    }
+    try (TensorSource file = TensorFiles.open(path)) {
+      return file.tensors().size() <= MOST_TENSORS;
+    }
   }
 
   /**

@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a run says at its end of how far other words moved. */
 class MovedWordsTest {
@@ -64,6 +65,21 @@ class MovedWordsTest {
             "How far other words moved of the way to the subject 'sks' \\(0 not at all, 1 all of it\\): class 'man' [0-9.]+,.* 'hat' [0-9.]+,.* unrelated prompts [0-9.]+; all of it: dreambooth bleed a b");
     assertThat(Files.readString(tiny.output().resolve("report.html")))
         .contains("Words that moved", "a bowl of fruit", "The run is complete");
+  }
+
+  /** Vectors of a word alone move nothing else; beside a LoRA they are read with it. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void shouldReadTheSubjectByItsOwnVectors(boolean lora) throws IOException {
+    TinyRun tiny =
+        tiny().with("instance_token", "<sks>").with("placeholder_token", "<sks>").with("num_vectors", 2);
+    run((lora ? tiny.with("use_lora", true) : tiny.with("train_unet", false)).config(), LONG, MovedWordsTest::never);
+    assertThat(said()).contains("of the way to the subject '<sks>'").doesNotContain("not measured");
+    if (lora) {
+      assertThat(said()).doesNotContain("class 'man' 0.00");
+    } else {
+      assertThat(said()).contains("class 'man' 0.00", "unrelated prompts 0.00");
+    }
   }
 
   @Test
