@@ -4,14 +4,21 @@
 // blocks run one after another. The order of threads and blocks can be turned round: a kernel whose
 // numbers change with it has a race. Dynamic shared memory is filled with NaN before each block.
 // Slow, and it says nothing of speed; no atomics, no warps of fewer than 32, shuffles of whole warps
-// only. Floating point is the CPU's: no fused multiply-add unless written, libm's functions.
+// only. Floating point is the CPU's: no fused multiply-add unless written, libm's functions, which can be
+// made as inexact as CUDA's. A launch ends at the first touch of a guarded buffer's surroundings.
 #pragma once
 #include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <ucontext.h>
 
+#include <map>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -145,7 +152,24 @@ inline unsigned short float_to_half(float x) {
 inline unsigned int __umulhi(unsigned int a, unsigned int b) {
   return (unsigned long long)a * b >> 32;
 }
-inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
+
+namespace emulator {
+// Which way functions err: 0 not at all, 1 up, 2 down, 3 either by the argument's last bits.
+inline int direction;
+
+// A function's value, off by as many units in the last place as CUDA's documentation allows.
+inline float inexact(float x, float y, int units) {
+  if (direction == 0 || !isfinite(y) || y == 0) return y;
+  bool up = direction == 1 || (direction == 3 && (__float_as_uint(x) * 2654435761u >> 31));
+  for (int i = 0; i < units; i++) y = nextafterf(y, up ? INFINITY : -INFINITY);
+  return y;
+}
+}  // namespace emulator
+inline float rsqrtf(float x) { return emulator::inexact(x, 1.0f / sqrtf(x), 2); }
+#define expf(x) emulator::inexact(x, expf(x), 2)
+#define tanhf(x) emulator::inexact(x, tanhf(x), 2)
+#define log1pf(x) emulator::inexact(x, log1pf(x), 1)
+#define erfcf(x) emulator::inexact(x, erfcf(x), 4)
 inline void sincospi(double x, double* sine, double* cosine) { sincos(M_PI * x, sine, cosine); }
 template <class T>
 T min(T a, T b) {
@@ -157,6 +181,60 @@ T max(T a, T b) {
 }
 
 namespace emulator {
+// Buffers whose surroundings nobody may touch: the data end, but for what an alignment of 16 bytes leaves,
+// where pages without access begin, and so do the pages that the data begin in.
+struct Guarded {
+  char *from, *data;
+  size_t whole, before, bytes;
+};
+inline std::map<char*, Guarded> guarded;
+
+constexpr size_t PAGE = 4096;
+inline size_t rounded(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
+
+// Memory for so many bytes between so much that is out of bounds. It is filled with ones (NaN, as floats)
+// unless it is sparse, which is zero and takes memory only where it is written.
+inline char* guard(size_t bytes, size_t around, bool sparse) {
+  size_t data = rounded(bytes, 16), pages = rounded(data, PAGE);
+  Guarded g;
+  g.whole = around + pages + around;
+  g.from = (char*)mmap(nullptr, g.whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (g.from == MAP_FAILED || mprotect(g.from + around, pages, PROT_READ | PROT_WRITE)) return nullptr;
+  g.data = g.from + around + pages - data;
+  g.before = pages - data;
+  g.bytes = bytes;
+  if (!sparse) memset(g.from + around, 0xff, pages);
+  guarded[g.data] = g;
+  return g.data;
+}
+
+// Gives it back; whether nobody wrote into its pages before the data, or behind them.
+inline bool release(char* data, bool sparse) {
+  Guarded g = guarded[data];
+  guarded.erase(data);
+  bool intact = true;
+  for (size_t i = 0; !sparse && i < g.before; i++) intact &= data[-1 - (int64_t)i] == (char)0xff;
+  for (size_t i = g.bytes; !sparse && i < rounded(g.bytes, 16); i++) intact &= data[i] == (char)0xff;
+  munmap(g.from, g.whole);
+  return intact;
+}
+
+inline sigjmp_buf outside;
+inline volatile bool launching;
+inline pthread_t launcher;
+inline struct sigaction usual;
+
+// A touch of what is out of bounds ends the launch; other faults are the virtual machine's own.
+inline void fault(int number, siginfo_t* info, void* context) {
+  char* at = (char*)info->si_addr;
+  if (launching && pthread_equal(launcher, pthread_self())) {
+    for (auto& each : guarded) {
+      if (at >= each.second.from && at < each.second.from + each.second.whole) siglongjmp(outside, 1);
+    }
+  }
+  usual.sa_sigaction(number, info, context);
+}
+
 struct Entry {
   const char* name;
   void (*thunk)(void**);
@@ -172,18 +250,20 @@ void thunk(void (*)(A...), void** arguments) {
   call<A...>(kernel, arguments, std::index_sequence_for<A...>());
 }
 
-inline int launch(const Entry& entry, dim3 grid, int threads, int sharedBytes, void** arguments,
-                  bool backwards) {
+inline void run(const Entry& entry, dim3 grid, int threads, int sharedBytes, void** arguments,
+                bool backwards, int sample) {
   gridDim = grid;
   blockDim = dim3{(unsigned)threads, 1, 1};
   block.thunk = entry.thunk;
   block.arguments = arguments;
   block.fibers.resize(threads);
   block.slots.resize(threads);
-  int blocks = grid.x * grid.y;
-  for (int b = 0; b < blocks; b++) {
-    int at = backwards ? blocks - 1 - b : b;
-    blockIdx = dim3{at % grid.x, at / grid.x, 0};
+  int64_t blocks = (int64_t)grid.x * grid.y;
+  for (int64_t b = 0; b < blocks; b++) {
+    bool edge = b < sample || b >= blocks - sample || (b >= blocks / 2 && b < blocks / 2 + sample);
+    if (sample && !edge) continue;
+    int64_t at = backwards ? blocks - 1 - b : b;
+    blockIdx = dim3{(unsigned)(at % grid.x), (unsigned)(at / grid.x), 0};
     shared.assign((sharedBytes + 15) / 16, uint4{~0u, ~0u, ~0u, ~0u});
     block.all = Barrier{0, threads};
     block.warps.assign(threads / 32, Barrier{0, 32});
@@ -206,19 +286,48 @@ inline int launch(const Entry& entry, dim3 grid, int threads, int sharedBytes, v
       }
     }
   }
-  return 0;
+}
+
+// 0, or 1 where a thread touched what is out of bounds. With a sample only so many blocks of the beginning,
+// the middle and the end run.
+inline int launch(const Entry& entry, dim3 grid, int threads, int sharedBytes, void** arguments,
+                  bool backwards, int sample) {
+  struct sigaction ours = {};
+  ours.sa_sigaction = fault;
+  ours.sa_flags = SA_SIGINFO;
+  sigaction(SIGSEGV, &ours, &usual);
+  launcher = pthread_self();
+  int status = sigsetjmp(outside, 1);
+  if (status == 0) {
+    launching = true;
+    run(entry, grid, threads, sharedBytes, arguments, backwards, sample);
+  }
+  launching = false;
+  sigaction(SIGSEGV, &usual, nullptr);
+  return status;
 }
 }  // namespace emulator
 
-// The one function that Java calls: (environment, class, name, grid, threads, shared, arguments, ..).
+// What Java calls: first (environment, class), then what the native methods of Emulator take.
 #define EMULATE(...)                                                                            \
-  extern "C" int Java_dreambooth4j_engine_kernel_Emulator_launch(                                   \
-      void*, void*, const int entry, const int gridX, const int gridY, const int threads,       \
-      const int sharedBytes, const long arguments, const unsigned char backwards) {             \
+  extern "C" int Java_dreambooth4j_engine_kernel_Emulator_launch(                               \
+      void*, void*, int entry, int gridX, int gridY, int threads, int sharedBytes,              \
+      int64_t arguments, unsigned char backwards, int sample) {                                 \
     static const emulator::Entry entries[] = {__VA_ARGS__};                                     \
-    return emulator::launch(entries[entry],                                                     \
-                            dim3{(unsigned)gridX, (unsigned)gridY, 1}, threads, sharedBytes,    \
-                            reinterpret_cast<void**>(arguments), backwards);                    \
+    return emulator::launch(entries[entry], dim3{(unsigned)gridX, (unsigned)gridY, 1}, threads, \
+                            sharedBytes, reinterpret_cast<void**>(arguments), backwards,        \
+                            sample);                                                            \
+  }                                                                                             \
+  extern "C" int64_t Java_dreambooth4j_engine_kernel_Emulator_guard(                            \
+      void*, void*, int64_t bytes, int64_t around, unsigned char sparse) {                      \
+    return (int64_t)emulator::guard(bytes, around, sparse);                                     \
+  }                                                                                             \
+  extern "C" unsigned char Java_dreambooth4j_engine_kernel_Emulator_release(                    \
+      void*, void*, int64_t data, unsigned char sparse) {                                       \
+    return emulator::release(reinterpret_cast<char*>(data), sparse);                            \
+  }                                                                                             \
+  extern "C" void Java_dreambooth4j_engine_kernel_Emulator_err(void*, void*, int direction) {   \
+    emulator::direction = direction;                                                            \
   }
 #define ENTRY(NAME) \
   {#NAME, [](void** arguments) { emulator::thunk<NAME>(NAME, arguments); }}

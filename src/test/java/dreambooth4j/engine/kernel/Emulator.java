@@ -15,6 +15,7 @@ import java.util.List;
  */
 public final class Emulator implements Launcher {
   private final boolean backwards;
+  private final int sample;
 
   private static final Path FOLDER = Path.of("target", "kernels");
 
@@ -27,7 +28,17 @@ public final class Emulator implements Launcher {
    *     gives the same bits
    */
   Emulator(boolean backwards) {
+    this(backwards, 0);
+  }
+
+  private Emulator(boolean backwards, int sample) {
     this.backwards = backwards;
+    this.sample = sample;
+  }
+
+  /** Only the first, the middle and the last block of each launch: for sizes that take too long. */
+  static Emulator ofSomeBlocks() {
+    return new Emulator(false, 1);
   }
 
   /** Compiles everything, if that has not been done in this JVM. */
@@ -93,17 +104,22 @@ public final class Emulator implements Launcher {
     if (entry < 0) {
       throw new IllegalStateException(launch.source().file() + " has no " + launch.entry());
     }
-    Native.run(
-        launch.entry(),
-        () ->
-            launch(
-                entry,
-                launch.gridX(),
-                launch.gridY(),
-                launch.threads(),
-                launch.sharedBytes(),
-                launch.packed().address(),
-                backwards));
+    int status =
+        Native.call(
+            launch.entry(),
+            () ->
+                launch(
+                    entry,
+                    launch.gridX(),
+                    launch.gridY(),
+                    launch.threads(),
+                    launch.sharedBytes(),
+                    launch.packed().address(),
+                    backwards,
+                    sample));
+    if (status != 0) {
+      throw new AssertionError(launch.entry() + " reads or writes outside of a buffer");
+    }
   }
 
   private static native int launch(
@@ -113,5 +129,19 @@ public final class Emulator implements Launcher {
       int threads,
       int sharedBytes,
       long arguments,
-      boolean backwards);
+      boolean backwards,
+      int sample);
+
+  /**
+   * Memory with so many bytes around it that no launch may touch, whole pages; 0 if there is none.
+   *
+   * @param sparse whether it is zero and takes memory where it is written; else all bits are set
+   */
+  static native long guard(long bytes, long around, boolean sparse);
+
+  /** Gives it back, and says whether what lies beside it in its own pages is as it was. */
+  static native boolean release(long data, boolean sparse);
+
+  /** How functions err from now on: 0 not, 1 up, 2 down, 3 either; by what CUDA's may be off. */
+  static native void err(int direction);
 }

@@ -146,12 +146,12 @@ final class GpuCheck {
   private static String verdict(KernelCheck check, CudaLauncher device) {
     try (Arena arena = Arena.open("check")) {
       // The first copy to the device makes its context current, which the launcher needs.
-      Memory memory = new Memory(arena, cpu -> cpu.cuda());
+      Memory memory = Memory.of(arena, cpu -> cpu.cuda());
       check.on(device, memory);
       if (!memory.fencesStand()) {
         return "FAILED: wrote behind an end";
       }
-      Memory again = new Memory(arena, cpu -> cpu.cuda());
+      Memory again = Memory.of(arena, cpu -> cpu.cuda());
       check.on(device, again);
       return memory.sameBits(again) ? "ok" : "FAILED: another run gives other bits";
     }

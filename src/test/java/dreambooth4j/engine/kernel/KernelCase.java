@@ -17,9 +17,16 @@ import java.util.SplittableRandom;
  * same storage type, both held against the plain op in F64 on the same inputs.
  *
  * @param op the op and the sizes
+ * @param least how far it may be off whatever the plain op is, relatively
  * @param kernel the kernel's way, forward and back
  */
-public record KernelCase(OpCase op, DType dtype, Kernel kernel) implements KernelCheck {
+public record KernelCase(OpCase op, DType dtype, double least, Kernel kernel)
+    implements KernelCheck {
+  /** Of a kernel that may err by one rounding to F32. */
+  KernelCase(OpCase op, DType dtype, Kernel kernel) {
+    this(op, dtype, Closeness.rounding(DType.F32), kernel);
+  }
+
   /** Runs a kernel: the output, the inputs' gradients, the parameters' gradients. */
   interface Kernel {
     List<Tensor> run(
@@ -29,7 +36,7 @@ public record KernelCase(OpCase op, DType dtype, Kernel kernel) implements Kerne
   /** Runs it and holds it to the rule. */
   @Override
   public void on(Launcher device, Memory memory) {
-    errors(run(device, memory), memory).forEach(Closeness::holds);
+    errors(run(device, memory), memory).forEach(each -> each.holds(2, least));
   }
 
   /** The kernel's results, on the CPU. */

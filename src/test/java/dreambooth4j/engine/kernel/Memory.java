@@ -7,26 +7,43 @@ import dreambooth4j.engine.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.global.torch;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Memory of the device that kernels are checked on. What they write is filled with NaN first and
- * fenced: a number that was not written, or one behind the end, shows.
+ * Memory of the device that kernels are checked on. What they write is filled with NaN first: a
+ * number that was not written shows. On a device it is fenced, so that one written behind the end
+ * shows; for the emulator it lies between pages that nobody may touch, so that one read there does.
  */
-final class Memory {
+final class Memory implements AutoCloseable {
   private static final int FENCE = 64;
 
   private final Arena arena;
-  private final UnaryOperator<org.bytedeco.pytorch.Tensor> toDevice;
+  private final @Nullable UnaryOperator<org.bytedeco.pytorch.Tensor> toDevice;
+  private final @Nullable GuardedMemory guarded;
   private final List<Tensor> all = new ArrayList<>();
   private final List<Tensor> fences = new ArrayList<>();
 
-  /** {@code toDevice} copies a CPU tensor to the device, or returns it. */
-  Memory(Arena arena, UnaryOperator<org.bytedeco.pytorch.Tensor> toDevice) {
+  private Memory(
+      Arena arena,
+      @Nullable UnaryOperator<org.bytedeco.pytorch.Tensor> toDevice,
+      @Nullable GuardedMemory guarded) {
     this.arena = arena;
     this.toDevice = toDevice;
+    this.guarded = guarded;
+  }
+
+  /** Of a device, to which {@code toDevice} copies a CPU tensor. */
+  static Memory of(Arena arena, UnaryOperator<org.bytedeco.pytorch.Tensor> toDevice) {
+    return new Memory(arena, toDevice, null);
+  }
+
+  /** Of the emulator, which must be loaded. */
+  static Memory emulated(Arena arena) {
+    return new Memory(arena, null, GuardedMemory.filled(arena));
   }
 
   /** Whether another run on the same checks left the same bits everywhere. */
@@ -72,6 +89,12 @@ final class Memory {
 
   /** Memory that no one has written to. */
   Tensor blank(DType dtype, long... shape) {
+    if (guarded != null) {
+      Tensor made = guarded.allocate(dtype, shape);
+      all.add(made);
+      return made;
+    }
+    UnaryOperator<org.bytedeco.pytorch.Tensor> copies = Objects.requireNonNull(toDevice);
     long count = Tensor.count(shape);
     Tensor whole =
         arena.compute(
@@ -79,7 +102,7 @@ final class Memory {
             () -> {
               org.bytedeco.pytorch.Tensor made =
                   arena.allocate("blank", dtype, count + FENCE).handle();
-              return toDevice.apply(made.fill_(new Scalar(filler(dtype))));
+              return copies.apply(made.fill_(new Scalar(filler(dtype))));
             });
     all.add(whole);
     fences.add(whole.rows(count, FENCE));
@@ -93,6 +116,9 @@ final class Memory {
 
   /** Whether nothing was written behind any end. */
   boolean fencesStand() {
+    if (guarded != null) {
+      return guarded.isIntact();
+    }
     for (Tensor fence : fences) {
       boolean stands =
           Native.call(
@@ -110,5 +136,13 @@ final class Memory {
 
   private static double filler(DType dtype) {
     return dtype.isFloat() ? Double.NaN : 77;
+  }
+
+  /** Gives back what is not the arena's; no tensor may be used after it. */
+  @Override
+  public void close() {
+    if (guarded != null) {
+      guarded.close();
+    }
   }
 }

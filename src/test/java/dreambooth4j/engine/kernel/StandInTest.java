@@ -21,7 +21,9 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
-/** What a capture refuses on a device that computes nothing, and how {@link CudaRecorder} goes on. */
+/**
+ * What a capture refuses on a device that computes nothing, and how {@link CudaRecorder} goes on.
+ */
 @Tag("rehearse")
 class StandInTest {
   @SuppressWarnings("NullAway.Init")
