@@ -25,7 +25,6 @@ public final class ForeignKeys {
           "offload_ema",
           "set_grads_to_none",
           "pre_compute_text_embeddings",
-          "text_encoder_use_attention_mask",
           "skip_save_text_encoder",
           "push_to_hub",
           "scale_lr",
@@ -189,8 +188,6 @@ public final class ForeignKeys {
         value -> !value.matches("|description"),
         "say in instance_prompt and class_prompt what stands around [filewords]");
     refuse("tokenizer_name", ForeignKeys::set, "put the tokenizer into the base model's folder");
-    refuseOn(
-        "text_encoder_use_attention_mask", "prompts are encoded without a mask: set it to false");
     refuse(
         "class_labels_conditioning",
         ForeignKeys::set,

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param variant which weight files of a folder are read ("fp16" for {@code *.fp16.safetensors})
  * @param clipSkip 1 takes the text encoder's last layer, n the n-th from the end
  * @param maxTokenLength tokens of a prompt that are read, one of {@link #TOKEN_LENGTHS}
+ * @param masksPadding whether training hides a prompt's padding from the text encoder
  */
 public record ModelConfig(
     @Nullable String pretrainedModelNameOrPath,
@@ -21,7 +22,8 @@ public record ModelConfig(
     @Nullable String predictionType,
     @Nullable String variant,
     int clipSkip,
-    int maxTokenLength) {
+    int maxTokenLength,
+    boolean masksPadding) {
   /** Tokens of a prompt that a text encoder reads at once, begin and end not counted. */
   public static final int WINDOW = 75;
 
@@ -83,6 +85,14 @@ public record ModelConfig(
                   + " 150 and 225 read captions of two and three times that length, as kohya's"
                   + " scripts do.");
 
+  static final Key<ModelConfig, Boolean> USE_ATTENTION_MASK =
+      KEYS.key("text_encoder_use_attention_mask", ValueType.flag(), ModelConfig::masksPadding)
+          .standard(false)
+          .help(
+              "Hide the padding behind a prompt from the text encoder while training, as diffusers'"
+                  + " flag of this name does. Pictures are drawn without a mask, there as here, so"
+                  + " that leaving it off, as Stable Diffusion was trained, suits them best.");
+
   static ModelConfig of(Values run) {
     int length = run.get(MAX_TOKEN_LENGTH);
     if (length > WINDOW && run.isExtensions(MAX_TOKEN_LENGTH)) {
@@ -94,7 +104,8 @@ public record ModelConfig(
         run.orNull(PREDICTION_TYPE),
         run.orNull(VARIANT),
         run.get(CLIP_SKIP),
-        length);
+        length,
+        run.get(USE_ATTENTION_MASK));
   }
 
   /**

@@ -2,6 +2,7 @@ package dreambooth4j.model;
 
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.Attention;
 import dreambooth4j.engine.op.ProjectedAttention;
@@ -54,6 +55,19 @@ final class AttentionLayer {
 
   Var forward(Tape tape, Var x, Var context, boolean causal) {
     return output.forward(tape, attended(tape, x, context, causal));
+  }
+
+  /** The same of tokens among themselves, each but the hidden ones seen from behind it. */
+  Var forwardHiding(Tape tape, Var x, Tensor hidden) {
+    return output.forward(
+        tape,
+        Attention.applyHiding(
+            tape,
+            query.forward(tape, x),
+            key.forward(tape, x),
+            value.forward(tape, x),
+            heads,
+            hidden));
   }
 
   private Var attended(Tape tape, Var x, Var context, boolean causal) {

@@ -87,30 +87,48 @@ public final class TextEncoder {
    *     the final normalisation follows where the UNet is usually given its output
    */
   public Said forward(Tape tape, Tensor ids, int clipSkip) {
+    return forward(tape, ids, clipSkip, false);
+  }
+
+  /**
+   * As {@link #forward(Tape, Tensor, int)}.
+   *
+   * @param masked whether what lies behind a prompt's end is hidden from all tokens: an attention
+   *     mask, as transformers' tokenizer makes it
+   */
+  public Said forward(Tape tape, Tensor ids, int clipSkip, boolean masked) {
     int used = used(clipSkip);
     tape.part("text encoder");
+    Var hidden = masked ? padding(tape, ids) : null;
     if (config.use() == Use.NORMED) {
       return new Said(
-          tape.block(() -> widened(tape, normed(tape, embedded(tape, ids), 0, used))), null);
+          tape.block(() -> widened(tape, normed(tape, embedded(tape, ids), hidden, 0, used))),
+          null);
     }
-    Var states = tape.block(() -> through(tape, embedded(tape, ids), 0, used));
-    Var pooled = projection == null ? null : pooled(tape, projection, states, used, ids);
+    Var states = tape.block(() -> through(tape, embedded(tape, ids), hidden, 0, used));
+    Var pooled = projection == null ? null : pooled(tape, projection, states, hidden, used, ids);
     return new Said(widened(tape, states), pooled);
   }
 
   /** All layers and the final normalisation: [B, N, width], of the weights' type. */
   public Var last(Tape tape, Tensor ids) {
-    return tape.block(() -> normed(tape, embedded(tape, ids), 0, layers.size()));
+    return tape.block(() -> normed(tape, embedded(tape, ids), null, 0, layers.size()));
   }
 
-  private Var normed(Tape tape, Var states, int from, int to) {
-    return finalNorm.forward(tape, through(tape, states, from, to));
+  private Var padding(Tape tape, Tensor ids) {
+    Tensor behind = EndPlaces.behind(tape.arena(), ids, config.endToken(), config.vocabulary());
+    return tape.constantOf("padding", behind);
   }
 
-  private Var pooled(Tape tape, Dense projection, Var states, int done, Tensor ids) {
+  private Var normed(Tape tape, Var states, @Nullable Var hidden, int from, int to) {
+    return finalNorm.forward(tape, through(tape, states, hidden, from, to));
+  }
+
+  private Var pooled(
+      Tape tape, Dense projection, Var states, @Nullable Var hidden, int done, Tensor ids) {
     return tape.block(
         () -> {
-          Var last = normed(tape, states, done, layers.size());
+          Var last = normed(tape, states, hidden, done, layers.size());
           Tensor places = EndPlaces.of(tape.arena(), ids, config.endToken(), config.vocabulary());
           long[] all = {1, ids.count(), config.width()};
           Var rows = IndexSelect.apply(tape, Reshape.apply(tape, last, all), places);
@@ -135,10 +153,10 @@ public final class TextEncoder {
   }
 
   /** What the layers from one to before another make of states. */
-  private Var through(Tape tape, Var states, int from, int to) {
+  private Var through(Tape tape, Var states, @Nullable Var hidden, int from, int to) {
     Var x = states;
     for (Layer layer : layers.subList(from, to)) {
-      x = layer.forward(tape, x);
+      x = layer.forward(tape, x, hidden);
     }
     return x;
   }
@@ -215,12 +233,16 @@ public final class TextEncoder {
       quickGelu = config.quickGelu();
     }
 
-    Var forward(Tape tape, Var tokens) {
+    Var forward(Tape tape, Var tokens, @Nullable Var hidden) {
       return tape.checkpoint(
-          List.of(tokens),
+          hidden == null ? List.of(tokens) : List.of(tokens, hidden),
           () -> {
             Var normed = norm1.forward(tape, tokens);
-            Normed x = norm2.ofSum(tape, tokens, attention.forward(tape, normed, normed, true));
+            Var attended =
+                hidden == null
+                    ? attention.forward(tape, normed, normed, true)
+                    : attention.forwardHiding(tape, normed, hidden.value());
+            Normed x = norm2.ofSum(tape, tokens, attended);
             Var fed = feedIn.forward(tape, x.y());
             fed = quickGelu ? QuickGelu.apply(tape, fed) : Gelu.apply(tape, fed);
             return Add.apply(tape, x.sum(), feedOut.forward(tape, fed));

@@ -62,7 +62,8 @@ public final class PromptEncoder {
         model.readers().stream()
             .map(each -> model.parameters(each.component()).dtype() + " by " + config(each))
             .collect(Collectors.joining(" and "));
-    String read = how.weighted() ? ", with weights" : "";
+    String read =
+        (how.weighted() ? ", with weights" : "") + (how.masked() ? ", padding masked" : "");
     return "%s %s, clip_skip %d, %d tokens%s"
         .formatted(encoders, weights, how.clipSkip(), tokens(), read);
   }
@@ -140,7 +141,7 @@ public final class PromptEncoder {
     Var pooled = null;
     for (Reader each : model.readers()) {
       TextEncoder.Said said =
-          each.encoder().forward(tape, told.get(tokensOf(each)), how.clipSkip());
+          each.encoder().forward(tape, told.get(tokensOf(each)), how.clipSkip(), how.masked());
       Var joined = joined(tape, said.states(), how.windows());
       states = states == null ? joined : Concat.apply(tape, states, joined);
       pooled = said.pooled() == null ? pooled : firsts(tape, said.pooled(), how.windows());
@@ -190,7 +191,8 @@ public final class PromptEncoder {
       return shapes(1).map((name, shape) -> arena.zeros(name, DType.F32, shape));
     }
     TextEncoding usual =
-        new TextEncoding(TextEncoding.USUAL.clipSkip(), how.maxTokenLength(), how.weighted());
+        new TextEncoding(
+            TextEncoding.USUAL.clipSkip(), how.maxTokenLength(), how.weighted(), how.masked());
     return new PromptEncoder(model, usual).encode(arena, List.of(prompt == null ? "" : prompt));
   }
 

@@ -17,8 +17,10 @@ import org.jspecify.annotations.Nullable;
  * @param maxTokenLength tokens of a prompt that are read, one of {@link ModelConfig#TOKEN_LENGTHS}:
  *     75 is what the text encoder reads at once, the others two and three times that
  * @param weighted whether brackets weigh the words between them, as {@link WeightedPrompt} has it
+ * @param masked whether padding behind a prompt is hidden from its tokens and from itself
  */
-public record TextEncoding(int clipSkip, int maxTokenLength, boolean weighted) {
+public record TextEncoding(
+    int clipSkip, int maxTokenLength, boolean weighted, boolean masked) {
   /** As diffusers uses it. */
   public static final TextEncoding USUAL = new TextEncoding(1, ModelConfig.WINDOW);
 
@@ -36,12 +38,12 @@ public record TextEncoding(int clipSkip, int maxTokenLength, boolean weighted) {
 
   /** With brackets that are read as they stand. */
   public TextEncoding(int clipSkip, int maxTokenLength) {
-    this(clipSkip, maxTokenLength, false);
+    this(clipSkip, maxTokenLength, false, false);
   }
 
   /** The same with brackets that weigh words, or without. */
   public TextEncoding weighted(boolean weighs) {
-    return new TextEncoding(clipSkip, maxTokenLength, weighs);
+    return new TextEncoding(clipSkip, maxTokenLength, weighs, masked);
   }
 
   /** The text of a prompt that is read, without what only weighs it. */
@@ -59,9 +61,19 @@ public record TextEncoding(int clipSkip, int maxTokenLength, boolean weighted) {
     return new TextEncoding(model.clipSkip(), model.maxTokenLength());
   }
 
-  /** As the captions of a run are read. */
-  public static TextEncoding ofCaptions(Config config) {
+  /** As the captions of a run are read where they are drawn, in class images. */
+  public static TextEncoding ofCaptionsDrawn(Config config) {
     return of(config.model()).weighted(config.data().captions().weighted());
+  }
+
+  /**
+   * As the captions of a run are read in training: there alone padding may be masked, as in
+   * diffusers, whose pipeline draws without a mask.
+   */
+  public static TextEncoding ofCaptions(Config config) {
+    TextEncoding drawn = ofCaptionsDrawn(config);
+    return new TextEncoding(
+        drawn.clipSkip, drawn.maxTokenLength, drawn.weighted, config.model().masksPadding());
   }
 
   /** What to write into a model's weights, for {@link #ofTrained}: kohya's names for it. */

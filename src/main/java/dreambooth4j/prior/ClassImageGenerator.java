@@ -94,7 +94,7 @@ public final class ClassImageGenerator {
     this.config = config;
     this.base = base;
     this.scheduler = SchedulerConfig.of(base.config(Component.SCHEDULER));
-    this.pipeline = new TextToImage(model, TextEncoding.ofCaptions(config), scheduler);
+    this.pipeline = new TextToImage(model, TextEncoding.ofCaptionsDrawn(config), scheduler);
     this.batchSize = new BatchSize(config.prior().sampleBatchSize(), ProcessMemory::available);
   }
 

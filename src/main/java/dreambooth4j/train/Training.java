@@ -64,7 +64,7 @@ public final class Training implements AutoCloseable {
    * what no prompt reaches is frozen in it.
    */
   static Training assemble(Arena run, StableDiffusion model, Config config) {
-    TextEncoding how = TextEncoding.of(config.model());
+    TextEncoding how = TextEncoding.ofCaptions(config);
     model.freezeUnused(how);
     LearningModel learning =
         new LearningModel(

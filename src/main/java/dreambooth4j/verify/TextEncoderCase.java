@@ -31,10 +31,11 @@ final class TextEncoderCase {
     Parameters parameters = model.parameters(reader.component());
     parameters.gradients().zero_();
     Tensor ids = golden.input(arena, "input.input_ids");
+    boolean masked = golden.settings().path("attention_mask").asBoolean();
     String states = golden.has(PENULTIMATE) ? PENULTIMATE : LAST;
     requireLoss(golden, states);
     try (Tape tape = Tape.recording(arena)) {
-      TextEncoder.Said said = encoder.forward(tape, ids, 1);
+      TextEncoder.Said said = encoder.forward(tape, ids, 1, masked);
       golden.output(arena, states, said.states().value().toFloats(), Limits.OUTPUT);
       Var pooled = said.pooled();
       if (pooled != null) {

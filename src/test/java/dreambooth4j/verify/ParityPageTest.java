@@ -61,12 +61,9 @@ class ParityPageTest {
       text.append("\n## Optimizers\n");
       table(text, verifier, "optimizers");
       text.append("\n## Textual inversion\n").append(HEAD);
-      for (String each : List.of("sd1", "sdxl")) {
-        ModelFolder model = ModelFolder.open(GOLDENS.resolve(each).resolve("model"), null);
-        try (Verifier ofModel = new Verifier(model)) {
-          row(text, ofModel, GOLDENS.resolve("embeddings").resolve(each + ".safetensors"));
-        }
-      }
+      ofModels(text, "embeddings", "sd1", "sdxl");
+      text.append("\n## Prompts whose padding is masked: text_encoder_use_attention_mask\n");
+      ofModels(text.append(HEAD), "masked", "sd1", "sd2");
       text.append("\n## What changes with the step\n");
       text.append("| table | limit | worst error | |\n|---|---|---|---|\n");
       for (Check each : verifier.verify(GOLDENS.resolve("optimizers/schedules.json")).checks()) {
@@ -75,6 +72,15 @@ class ParityPageTest {
       }
     }
     return text.toString();
+  }
+
+  private static void ofModels(StringBuilder text, String folder, String... models) {
+    for (String each : models) {
+      ModelFolder model = ModelFolder.open(GOLDENS.resolve(each).resolve("model"), null);
+      try (Verifier verifier = new Verifier(model)) {
+        row(text, verifier, GOLDENS.resolve(folder).resolve(each + ".safetensors"));
+      }
+    }
   }
 
   private static void table(StringBuilder text, Verifier verifier, String folder)

@@ -19,24 +19,47 @@ public final class Attention {
 
   /** Attends with {@code heads} heads, which must divide the width. */
   public static Var apply(Tape tape, Var q, Var k, Var v, int heads, boolean causal) {
-    Arena arena = tape.arena();
     boolean backward = q.needsGradient() || k.needsGradient() || v.needsGradient();
     Sizes sizes =
         new Sizes(
             q.value().dtype(), q.size(0), heads, q.size(1), k.size(1), q.size(2) / heads, causal);
     AttentionCall call =
         AttentionCall.forward(
-            arena,
+            tape.arena(),
             sizes,
             () -> Qkv.ofTokens(q.handle(), k.handle(), v.handle(), heads, causal),
             backward);
+    return record(tape, call, q, k, v, List.of());
+  }
+
+  /**
+   * Attends where a token sees itself and those before it, but for keys that are hidden from all.
+   * Keeps the N×M matrix.
+   *
+   * @param hidden BOOL [B, 1, 1, M], kept; true is hidden, but never for a row's first key
+   */
+  public static Var applyHiding(Tape tape, Var q, Var k, Var v, int heads, Tensor hidden) {
+    AttentionCall call =
+        AttentionCall.hiding(
+            tape.arena(),
+            heads,
+            () ->
+                Qkv.ofTokens(q.handle(), k.handle(), v.handle(), heads, true, hidden.handle()));
+    return record(tape, call, q, k, v, List.of(hidden));
+  }
+
+  private static Var record(
+      Tape tape, AttentionCall call, Var q, Var k, Var v, List<Tensor> more) {
+    Arena arena = tape.arena();
     List<Tensor> kept =
-        Stream.concat(Stream.of(q.value(), k.value(), v.value()), call.results().stream()).toList();
+        Stream.of(List.of(q.value(), k.value(), v.value()), call.results(), more)
+            .flatMap(List::stream)
+            .toList();
     Var y =
         tape.record(
             "attention",
             call.y(),
-            backward,
+            q.needsGradient() || k.needsGradient() || v.needsGradient(),
             kept,
             dy -> {
               Tensor[] d = arena.computeAll("attention.backward", () -> call.gradients(dy));

@@ -48,7 +48,17 @@ final class AttentionCall {
    * @param backward whether {@link #gradients} will be asked for
    */
   static AttentionCall forward(Arena arena, Sizes sizes, Supplier<Qkv> qkv, boolean backward) {
-    AttentionEngine engine = OpBackend.of(arena).attention().choose(sizes, qkv, backward);
+    return forward(
+        arena, OpBackend.of(arena).attention().choose(sizes, qkv, backward), sizes.heads(), qkv);
+  }
+
+  /** As the other one, where some keys are hidden. */
+  static AttentionCall hiding(Arena arena, long heads, Supplier<Qkv> qkv) {
+    return forward(arena, arena.isDry() ? AttentionEngine.DRY : AttentionEngine.PLAIN, heads, qkv);
+  }
+
+  private static AttentionCall forward(
+      Arena arena, AttentionEngine engine, long heads, Supplier<Qkv> qkv) {
     Tensor[] results =
         arena.computeAll(
             "attention",
@@ -57,7 +67,7 @@ final class AttentionCall {
               all[0] = Qkv.joined(all[0]);
               return all;
             });
-    return new AttentionCall(engine, sizes.heads(), qkv, List.of(results));
+    return new AttentionCall(engine, heads, qkv, List.of(results));
   }
 
   /** The result; the caller holds it. */

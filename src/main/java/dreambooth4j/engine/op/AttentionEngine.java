@@ -221,7 +221,7 @@ enum AttentionEngine {
     }
   },
 
-  /** Matrix products with the N×M matrix between them, of any type and width. */
+  /** Matrix products with the N×M matrix between them, of any type and width; it alone hides keys. */
   PLAIN {
     @Override
     boolean takes(Sizes sizes) {
@@ -234,6 +234,9 @@ enum AttentionEngine {
       if (in.causal()) {
         Tensor future = torch.ones_like(scores).triu(1).to(torch.ScalarType.Bool);
         scores.masked_fill_(future, new Scalar(Double.NEGATIVE_INFINITY));
+      }
+      if (in.hidden() != null) {
+        scores.masked_fill_(in.hidden(), new Scalar(Double.NEGATIVE_INFINITY));
       }
       Tensor shares = scores.softmax(-1);
       return new Tensor[] {shares.matmul(in.v()), shares};

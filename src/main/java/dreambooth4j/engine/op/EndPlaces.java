@@ -30,13 +30,29 @@ public final class EndPlaces {
     return arena.compute(
         "end_places",
         () -> {
-          org.bytedeco.pytorch.Tensor wanted =
-              token == LARGEST
-                  ? ids.handle().masked_fill(ids.handle().ge(new Scalar(vocabulary)), new Scalar(0))
-                  : ids.handle().eq(new Scalar(token)).to(torch.ScalarType.Int);
           org.bytedeco.pytorch.Tensor starts =
               torch.arange(new Scalar(rows), ids.handle().options()).mul_(new Scalar(length));
-          return wanted.argmax(new LongOptional(1), false).add_(starts);
+          return places(ids, token, vocabulary).add_(starts);
         });
+  }
+
+  /** What lies behind the end of each prompt, which is padding: BOOL [B, 1, 1, N]; as the other. */
+  public static Tensor behind(Arena arena, Tensor ids, int token, int vocabulary) {
+    return arena.compute(
+        "padding",
+        () ->
+            torch
+                .arange(new Scalar(ids.size(1)), ids.handle().options())
+                .gt(places(ids, token, vocabulary).unsqueeze(-1))
+                .unsqueeze(1)
+                .unsqueeze(1));
+  }
+
+  private static org.bytedeco.pytorch.Tensor places(Tensor ids, int token, int vocabulary) {
+    org.bytedeco.pytorch.Tensor wanted =
+        token == LARGEST
+            ? ids.handle().masked_fill(ids.handle().ge(new Scalar(vocabulary)), new Scalar(0))
+            : ids.handle().eq(new Scalar(token)).to(torch.ScalarType.Int);
+    return wanted.argmax(new LongOptional(1), false);
   }
 }
