@@ -153,8 +153,9 @@ public record OutputConfig(
       KEYS.key("resume_from_checkpoint", ValueType.pathOrName(), OutputConfig::resumeFromCheckpoint)
           .otherwise("a new run")
           .help(
-              "Go on with an earlier run: latest takes the newest checkpoint in output_dir; or"
-                  + " give the folder of a checkpoint.");
+              "Go on with an earlier run: latest takes the newest checkpoint in output_dir; auto does"
+                  + " so too, and begins a new run where none was begun there, for launchers that"
+                  + " start a job again; or give the folder of a checkpoint.");
   static final Key<OutputConfig, Boolean> CACHE_LATENTS =
       KEYS.key("cache_latents", ValueType.flag(), output -> output.cacheDir() != null)
           .standard(true)

@@ -35,6 +35,7 @@ public final class LocalRanks {
   private final int count;
   private final PrintStream err;
   private final List<Process> ranks = new ArrayList<>();
+  private final List<Thread> readers = new ArrayList<>();
 
   /** So many ranks; what the others than rank 0 say goes to {@code err}. */
   public LocalRanks(int count, PrintStream err) {
@@ -102,6 +103,7 @@ public final class LocalRanks {
     Thread reader = new Thread(() -> pass(rank, process), "rank " + rank);
     reader.setDaemon(true);
     reader.start();
+    readers.add(reader);
     return process;
   }
 
@@ -112,7 +114,7 @@ public final class LocalRanks {
     set.put(RankEnvironment.RANK, Integer.toString(rank));
     set.put("LOCAL_RANK", Integer.toString(rank));
     set.put(RankEnvironment.SIZE, Integer.toString(count));
-    set.put("LOCAL_WORLD_SIZE", Integer.toString(count));
+    set.put(RankEnvironment.HERE, Integer.toString(count));
     set.put(RankEnvironment.HOST, InetAddress.getLoopbackAddress().getHostAddress());
     set.put(RankEnvironment.PORT, Integer.toString(port));
     String gpus = outer.get(GPUS);
@@ -156,6 +158,7 @@ public final class LocalRanks {
       }
       pause();
     }
+    readers.forEach(LocalRanks::join);
     int first = ranks.get(0).exitValue();
     return first != 0 || failed == null ? first : failed.exitValue();
   }
@@ -171,6 +174,14 @@ public final class LocalRanks {
       return rank.isAlive() && Files.readString(stat).matches("(?s).*\\) T .*");
     } catch (IOException e) {
       return false; // it has just ended, or this is not Linux
+    }
+  }
+
+  private static void join(Thread reader) {
+    try {
+      reader.join(TimeUnit.SECONDS.toMillis(5)); // what a rank has said last
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 

@@ -161,6 +161,11 @@ final class ProcessGroups implements Ranks {
   }
 
   @Override
+  public int here() {
+    return self.here();
+  }
+
+  @Override
   public void sum(List<Tensor> tensors) {
     Native.run(
         "sum over the ranks",

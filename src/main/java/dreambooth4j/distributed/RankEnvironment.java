@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param rank RANK, from 0
  * @param size WORLD_SIZE
+ * @param here LOCAL_WORLD_SIZE, how many of them are on this machine; 1 where nothing says so
  * @param host MASTER_ADDR, where the ranks meet
  * @param port MASTER_PORT
  * @param storeIsLaunchers whether the launcher listens there itself, as torchrun does; rank 0
@@ -16,9 +17,10 @@ import org.jspecify.annotations.Nullable;
  * @param attempt how often the launcher has started the ranks anew: each attempt meets by itself
  */
 record RankEnvironment(
-    int rank, int size, String host, int port, boolean storeIsLaunchers, String attempt) {
+    int rank, int size, int here, String host, int port, boolean storeIsLaunchers, String attempt) {
   static final String RANK = "RANK";
   static final String SIZE = "WORLD_SIZE";
+  static final String HERE = "LOCAL_WORLD_SIZE";
   static final String HOST = "MASTER_ADDR";
   static final String PORT = "MASTER_PORT";
   private static final int MOST_RANKS = 65_536;
@@ -35,6 +37,7 @@ record RankEnvironment(
     return new RankEnvironment(
         number(environment, RANK, 0, size - 1),
         size,
+        environment.containsKey(HERE) ? number(environment, HERE, 1, size) : 1,
         required(environment, HOST),
         number(environment, PORT, 1, 65_535),
         "True".equals(environment.get("TORCHELASTIC_USE_AGENT_STORE")),

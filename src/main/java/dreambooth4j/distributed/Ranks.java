@@ -34,6 +34,9 @@ public interface Ranks extends AutoCloseable {
   /** How many there are. */
   int size();
 
+  /** How many of them share this machine and its memory, as far as the launcher says so. */
+  int here();
+
   /** Whether this is rank 0. */
   default boolean isFirst() {
     return rank() == 0;

@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.OutputConfig;
+import dreambooth4j.weights.SavedModel;
 import dreambooth4j.weights.StagedFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,6 +14,9 @@ import org.jspecify.annotations.Nullable;
 final class Checkpoints {
   /** What resume_from_checkpoint says for the last one written. */
   static final String LATEST = "latest";
+
+  /** As that, or a new run where the folder has none. */
+  private static final String AUTO = "auto";
 
   /** A run that is complete keeps a checkpoint there only if it is told to. */
   private static final String FINISHED =
@@ -34,10 +38,10 @@ final class Checkpoints {
    */
   Start start() {
     String wanted = config.resumeFromCheckpoint();
-    if (wanted == null) {
+    if (wanted == null || (wanted.equals(AUTO) && nothingWasBegun())) {
       return new Start(null, false);
     }
-    if (wanted.equals(LATEST)) {
+    if (wanted.equals(LATEST) || wanted.equals(AUTO)) {
       return latest();
     }
     // As diffusers reads it, checkpoint-500 is one of this run's own.
@@ -46,6 +50,14 @@ final class Checkpoints {
     CheckpointFolder.requireComplete(checkpoint);
     Path newest = newest();
     return new Start(checkpoint, newest != null && CheckpointFolder.isSame(newest, checkpoint));
+  }
+
+  private boolean nothingWasBegun() {
+    Path output = config.outputDir();
+    return newest() == null
+        && !Mark.STARTING.isIn(output)
+        && !Mark.UNFINISHED.isIn(output)
+        && !SavedModel.isIn(output);
   }
 
   private Start latest() {

@@ -37,11 +37,17 @@ public final class MemoryForecast {
 
   /** Plans a run within what its device can give now, if that is there. */
   public MemoryForecast(ModelSource base, Config config, MemoryPlan.Load load) {
-    this(base, config, load, device(config.compute().device()));
+    this(base, config, load, 1);
   }
 
-  private MemoryForecast(ModelSource base, Config config, MemoryPlan.Load load, Device device) {
-    this(base, config, load, device, available(device));
+  /** As above, where so many processes share the machine's memory; each has a GPU for itself. */
+  MemoryForecast(ModelSource base, Config config, MemoryPlan.Load load, int processes) {
+    this(base, config, load, device(config.compute().device()), processes);
+  }
+
+  private MemoryForecast(
+      ModelSource base, Config config, MemoryPlan.Load load, Device device, int processes) {
+    this(base, config, load, device, available(device, processes));
   }
 
   MemoryForecast(
@@ -71,9 +77,9 @@ public final class MemoryForecast {
     };
   }
 
-  private static OptionalLong available(Device device) {
+  private static OptionalLong available(Device device, int processes) {
     if (device == Device.CPU) {
-      return OptionalLong.of(ProcessMemory.available());
+      return OptionalLong.of(ProcessMemory.available() / processes);
     }
     return Platform.whyNoCuda() == null
         ? OptionalLong.of(CudaDevice.availableBytes())

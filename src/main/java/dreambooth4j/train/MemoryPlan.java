@@ -109,6 +109,11 @@ public record MemoryPlan(
       boolean encodes,
       DrawnAtOnce drawn) {
     static Load of(Config config, List<Concept> concepts, ClassImagePlan plan) {
+      return of(config, concepts, plan, config.training().trainBatchSize());
+    }
+
+    /** Of a process that computes so many pairs at once. */
+    static Load of(Config config, List<Concept> concepts, ClassImagePlan plan, int atOnce) {
       List<Picture> pictures = concepts.stream().flatMap(c -> c.pictures().stream()).toList();
       Map<Bucket, Integer> sizes = new HashMap<>();
       pictures.forEach(each -> sizes.merge(each.bucket(), 1, Integer::sum));
@@ -116,7 +121,6 @@ public record MemoryPlan(
       Bucket largest = pictures.get(0).bucket();
       int rows = 0;
       for (Map.Entry<Bucket, Integer> size : sizes.entrySet()) {
-        int atOnce = config.training().trainBatchSize();
         int there = filled ? atOnce : Math.min(atOnce, size.getValue());
         if (pixels(size.getKey()) * there > pixels(largest) * rows) {
           largest = size.getKey();

@@ -281,7 +281,11 @@ public final class TrainingRun {
 
   private MemoryForecast forecast(ModelSource base, List<Concept> concepts, ClassImagePlan plan) {
     MemoryForecast memory =
-        new MemoryForecast(base, config, MemoryPlan.Load.of(config, concepts, plan));
+        new MemoryForecast(
+            base,
+            config,
+            MemoryPlan.Load.of(config, concepts, plan, RankShare.largest(config, ranks)),
+            ranks.here());
     listener.forecast(memory);
     return memory;
   }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** A command in a process of its own, for signals and limits. */
@@ -114,6 +115,11 @@ final class Child implements AutoCloseable {
       line = output.readLine();
     }
     return line;
+  }
+
+  /** The processes that it has started. */
+  Stream<ProcessHandle> children() {
+    return process.children();
   }
 
   /** Ends it as kill -9 does; whether it had not ended before. */

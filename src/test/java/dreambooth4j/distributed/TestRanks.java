@@ -18,7 +18,7 @@ public final class TestRanks {
 
   /** Where ranks of a test meet. */
   static RankEnvironment environment(int rank, int size, int port) {
-    return new RankEnvironment(rank, size, "127.0.0.1", port, false, "0");
+    return new RankEnvironment(rank, size, size, "127.0.0.1", port, false, "0");
   }
 
   static int freePort() throws IOException {

@@ -76,6 +76,18 @@ class ResumeTest {
         .toList();
   }
 
+  /** As a launcher does that starts a job again, each time with the same arguments. */
+  @Test
+  void shouldBeginOrGoOnWithAuto() throws IOException {
+    TinyRun again = tiny("again").with("checkpointing_steps", 1).with("max_train_steps", 2);
+    trains(again.with("resume_from_checkpoint", "auto"));
+    trains(again.with("max_train_steps", 4));
+    trains(earlier);
+    assertThat(again.output().resolve(UNET))
+        .hasSameBinaryContentAs(earlier.output().resolve(UNET));
+    assertThat(metrics(again.output().resolve("metrics.jsonl"))).containsExactly("1", "2", "3", "4");
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {CACHES, BEGINNING, BEGUN, CHECKPOINT})
   void shouldGoOnFromAnotherFolderWhereverItWasKilled(String call) throws IOException {

@@ -1,0 +1,78 @@
+package dreambooth4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dreambooth4j.train.TinyRun;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Ranks as processes, which {@code --nproc} starts. */
+class RanksCommandTest {
+  @TempDir Path folder;
+
+  @SuppressWarnings("NullAway.Init")
+  private TinyRun tiny;
+
+  @BeforeEach
+  void longRun() throws IOException {
+    tiny =
+        new TinyRun(folder)
+            .withPaintedClassImages()
+            .with("n_save_sample", 0)
+            .with("train_batch_size", 2)
+            .with("max_train_steps", 5000);
+  }
+
+  /** They are started in their order. */
+  private static ProcessHandle rank(Child child, int rank) {
+    return child.children().sorted(Comparator.comparing(ProcessHandle::pid)).toList().get(rank);
+  }
+
+  @Test
+  void shouldNameARankThatIsKilledAndSave() throws Exception {
+    try (Child child = Child.of(tiny.arguments("train", "--nproc", "2"))) {
+      child.waitFor("step 1/");
+      ProcessHandle killed = rank(child, 1);
+      killed.destroyForcibly();
+      assertThat(child.exitCode()).as(child.said()).isEqualTo(1);
+      assertThat(child.said())
+          .containsPattern("error: rank 1 \\(.*, process " + killed.pid() + "\\) does not answer");
+      Matcher saved =
+          Pattern.compile("Saved after step (\\d+): (\\S+checkpoint-\\d+)").matcher(child.said());
+      assertThat(saved.find()).as(child.said()).isTrue();
+      assertThat(Path.of(saved.group(2))).isDirectory();
+    }
+  }
+
+  @Test
+  void shouldSaveWhenItIsTerminated() throws Exception {
+    try (Child child = Child.of(tiny.arguments("train", "--nproc=2"))) {
+      child.waitFor("step 1/").signal("TERM");
+      assertThat(child.exitCode()).as(child.said()).isEqualTo(Interrupt.EXIT_CODE);
+      assertThat(child.said())
+          .containsPattern("Saved after step \\d+: \\S+checkpoint-")
+          .contains("[rank 1] Stopping: the step at hand is finished, and rank 0 saves it");
+    }
+  }
+
+  @Test
+  void shouldSayWhatIsWrongWithTheNumber() {
+    assertThat(Ran.of(tiny.arguments("train", "--nproc", "0")).err())
+        .contains("--nproc is 0: give the number of processes, from 1");
+  }
+
+  @Test
+  void shouldStartARankWithTheSameArguments() {
+    assertThat(TrainCommand.withoutProcesses(List.of("train", "--nproc", "2", "a", "--seed", "7")))
+        .containsExactly("train", "a", "--seed", "7");
+    assertThat(TrainCommand.withoutProcesses(List.of("train", "a", "--nproc=4")))
+        .containsExactly("train", "a");
+  }
+}
