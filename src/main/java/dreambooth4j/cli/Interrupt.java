@@ -23,6 +23,9 @@ final class Interrupt {
   static final String ENDING_RANKS =
       "Stopping: the ranks finish the step at hand and save (kill -9 %d ends without them) ...";
 
+  /** Said once a run has saved all of it. */
+  static final String SAVED = "Stopping: the run is saved, only what is measured of it is left out ...";
+
   private final CountDownLatch asked = new CountDownLatch(1);
   private final CountDownLatch finished = new CountDownLatch(1);
   private final Thread hook = new Thread(this::request, "interrupt");
@@ -40,6 +43,11 @@ final class Interrupt {
     said = message;
     Runtime.getRuntime().addShutdownHook(hook);
     listening = true;
+  }
+
+  /** From now on this is said once a signal arrives, as in {@link #listen}. */
+  void say(String message) {
+    said = message;
   }
 
   /** Whether someone wants it to stop. */

@@ -67,10 +67,8 @@ final class ReportedRun {
     } finally {
       report.close();
       Path result = report.outcome().result();
-      if (done
-          && origin == Origin.BASE_MODEL
-          && result != null
-          && !config.embedding().used()) {
+      if (done && origin == Origin.BASE_MODEL && result != null) {
+        main.interrupt.say(Interrupt.SAVED);
         String command = NextSteps.measuring(config, result);
         report.measureBleed(config, command, main.interrupt::requested);
       }
