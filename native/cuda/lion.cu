@@ -3,8 +3,8 @@
 //
 // constants  b1, b2, decay
 // moments    m
-// Shapes, versions and work buffers: optimizer.cuh. Bytes a weight, gradient set to zero included:
-// f32 24, bf16 22, stochastic 16, 8bit with bf16 16, 8bit_stochastic 10.
+// Shapes, versions and work buffers: optimizer.cuh. Bytes a weight: f32 20, bf16 20, stochastic 14,
+// 8bit with bf16 14, 8bit_stochastic 8.
 //
 // run    engine.kernel.OptimizerKernels; check: ./mvnw -Pkernels verify, OptimizerChecks
 // architectures 75 80 86 89 90 100 120

@@ -1,6 +1,6 @@
 // What optimizers' kernels share: a flat buffer is updated in one pass, gradient scaled (clip factor,
-// loss scale), what is remembered of each weight, weights, the compute-type copy, gradient set to
-// zero. A rule is a struct R in a file of its own:
+// loss scale), what is remembered of each weight, weights, the compute-type copy. Gradients are read
+// alone: the next step's take their place (engine.Parameter). A rule is a struct R in a file of its own:
 //   R::MOMENTS                  how many numbers are remembered of each weight, at most 2
 //   R::is_signed(i)             whether the i-th can be below 0
 //   R::at(constants, step)      its constants in step 1, 2, ..; constants fp64 [..] as the rule's
@@ -10,9 +10,9 @@
 //
 // All that changes from step to step lies on the device, so that a step can be captured: name_begin
 // reads norm and learning rate, which it multiplies with the group's constant rate_factor, counts the
-// step and writes the coefficients; where the norm is not finite nothing is updated or counted, and
-// the gradients are set to zero. Where gradients arrive one by one, a step begins with a norm of 0,
-// and name_arrived ends it at the first that is not finite.
+// step and writes the coefficients; where the norm is not finite nothing is updated or counted. Where
+// gradients arrive one by one, a step begins with a norm of 0, and name_arrived ends it at the first
+// that is not finite.
 //
 // A pull towards an anchor (engine.Anchor) comes before the rule: w -= lr weight (w - anchor), the
 // anchor [n] fp32, bf16 or fp16 (anchor_type 0, 1, 2) or, null, zero; weight 0 pulls nothing.
@@ -31,8 +31,8 @@
 //                    block-wise dynamic quantisation; tables of 256 from OptimizerKernels.tables);
 //                    a warp has a block of 256
 //   8bit_stochastic  both
-// Bytes a weight of rules with two moments, gradient set to zero included: f32 32, bf16 30,
-// stochastic 24, 8bit with bf16 18, 8bit_stochastic 12.
+// Bytes a weight of rules with two moments: f32 28, bf16 28, stochastic 22, 8bit with bf16 16,
+// 8bit_stochastic 10.
 #pragma once
 #include "common.cuh"
 #include "random.cuh"
@@ -187,11 +187,12 @@ struct Moments32 {
 };
 
 template <int V, class R, class T, class W>
-__device__ __forceinline__ void step(const Coefficients<R>& c, T* gradients, const W& weights,
+__device__ __forceinline__ void step(const Coefficients<R>& c, const T* gradients,
+                                     const W& weights,
                                      const Moments32<R::MOMENTS>& moments, const Pull& pull,
                                      i64 at) {
   const int M = R::MOMENTS;
-  float g[V], w[V], m[M][V], zero[V];
+  float g[V], w[V], m[M][V];
   load<V>(gradients + at, g);
   weights.template load<V>(at, w);
   pull.template apply<V>(c.common, at, w);
@@ -205,12 +206,10 @@ __device__ __forceinline__ void step(const Coefficients<R>& c, T* gradients, con
     c.rule.update(c.common.rate, g[k] * c.common.factor, w[k], each);
 #pragma unroll
     for (int i = 0; i < M; i++) m[i][k] = each[i];
-    zero[k] = 0;
   }
   weights.template store<V>(c.common, at, w);
 #pragma unroll
   for (int i = 0; i < M; i++) store_floats<V>(moments.of[i] + at, m[i]);
-  store<V>(gradients + at, zero);
 }
 
 // Runs whole vectors, then the rest one by one.
@@ -226,24 +225,13 @@ __device__ __forceinline__ void step(const Coefficients<R>& c, T* gradients, con
     STEP_ONE;                                                                \
   }
 
-template <class T>
-__device__ __forceinline__ void clear(T* gradients, i64 n) {
-  const int V = Wide<T>::N;
-  float zero[V];
-#pragma unroll
-  for (int k = 0; k < V; k++) zero[k] = 0;
-  OVER(n, V, store<V>(gradients + at, zero), store<1>(gradients + at, zero))
-}
-
 template <class R, class T, class W>
-__device__ __forceinline__ void optimize(const float* coefficients, T* gradients, const W& weights,
+__device__ __forceinline__ void optimize(const float* coefficients, const T* gradients,
+                                         const W& weights,
                                          const Moments32<R::MOMENTS>& moments, const Pull& pull,
                                          i64 n) {
   Coefficients<R> c = *reinterpret_cast<const Coefficients<R>*>(coefficients);
-  if (c.common.skip != 0.0f) {
-    clear(gradients, n);
-    return;
-  }
+  if (c.common.skip != 0.0f) return;
   const int V = Wide<T>::N;
   OVER(n, V, step<V>(c, gradients, weights, moments, pull, at),
        step<1>(c, gradients, weights, moments, pull, at))
@@ -318,7 +306,7 @@ struct Moments8 {
 
 template <class R, class T, class W>
 __device__ __forceinline__ void optimize_8bit(const float* coefficients, const float* tables,
-                                              T* gradients, const W& weights,
+                                              const T* gradients, const W& weights,
                                               const Moments8<R::MOMENTS>& moments,
                                               const Pull& pull, i64 n) {
   const int M = R::MOMENTS;
@@ -326,10 +314,7 @@ __device__ __forceinline__ void optimize_8bit(const float* coefficients, const f
   for (int i = threadIdx.x; i < 256 * M; i += blockDim.x) table[i] = tables[i];
   __syncthreads();
   Coefficients<R> c = *reinterpret_cast<const Coefficients<R>*>(coefficients);
-  if (c.common.skip != 0.0f) {
-    clear(gradients, n);
-    return;
-  }
+  if (c.common.skip != 0.0f) return;
   int warps = blockDim.x >> 5;
   i64 blocks = (n + 255) / 256;
   for (i64 b = (i64)blockIdx.x * warps + (threadIdx.x >> 5); b < blocks;
@@ -337,13 +322,13 @@ __device__ __forceinline__ void optimize_8bit(const float* coefficients, const f
     i64 at = b * 256 + (threadIdx.x & 31) * 8;
     i64 left = n - at;
     int count = left >= 8 ? 8 : left > 0 ? (int)left : 0;
-    float g[8], w[8], m[M][8], zero[8];
+    float g[8], w[8], m[M][8];
 #pragma unroll
     for (int i = 0; i < M; i++) {
       decode(moments.of[i], moments.scales[i][b], table + 256 * i, at, count, m[i]);
     }
 #pragma unroll
-    for (int k = 0; k < 8; k++) g[k] = w[k] = zero[k] = 0;
+    for (int k = 0; k < 8; k++) g[k] = w[k] = 0;
     if (count == 8) {
 #pragma unroll
       for (int k = 0; k < 8; k += Wide<T>::N) load<Wide<T>::N>(gradients + at + k, g + k);
@@ -375,15 +360,10 @@ __device__ __forceinline__ void optimize_8bit(const float* coefficients, const f
     }
     if (count == 8) {
       weights.template store<8>(c.common, at, w);
-#pragma unroll
-      for (int k = 0; k < 8; k += Wide<T>::N) store<Wide<T>::N>(gradients + at + k, zero + k);
     } else {
 #pragma unroll
       for (int k = 0; k < 8; k++) {
-        if (k < count) {
-          weights.template store<1>(c.common, at + k, w + k);
-          from_float(0.0f, gradients[at + k]);
-        }
+        if (k < count) weights.template store<1>(c.common, at + k, w + k);
       }
     }
   }
@@ -416,15 +396,15 @@ __device__ __forceinline__ Moments8<M> those(unsigned char* first, float* first_
 // The 2 lets the 8-bit versions have 128 registers; without it ptxas saves some and spills.
 #define OPTIMIZER_OF(NAME, R, T)                                                                \
   extern "C" __global__ void __launch_bounds__(256)                                             \
-      NAME##_##T(const float* coefficients, T* gradients, float* weights, T* copy,              \
+      NAME##_##T(const float* coefficients, const T* gradients, float* weights, T* copy,        \
                  float* first, float* second, const void* anchor, int anchor_type,              \
                  float anchor_weight, i64 n) {                                                  \
     optimize<R>(coefficients, gradients, Wide32<T>{weights, copy},                              \
                 those<R::MOMENTS>(first, second), Pull{anchor, anchor_type, anchor_weight}, n); \
   }                                                                                             \
   extern "C" __global__ void __launch_bounds__(256, 2) NAME##_8bit_##T(                         \
-      const float* coefficients, const float* tables, T* gradients, float* weights, T* copy,    \
-      unsigned char* first, float* first_scales, unsigned char* second, float* second_scales,   \
+      const float* coefficients, const float* tables, const T* gradients, float* weights,      \
+      T* copy, unsigned char* first, float* first_scales, unsigned char* second, float* second_scales,   \
       const void* anchor, int anchor_type, float anchor_weight, i64 n) {                        \
     optimize_8bit<R>(coefficients, tables, gradients, Wide32<T>{weights, copy},                 \
                      those<R::MOMENTS>(first, first_scales, second, second_scales),             \
@@ -446,14 +426,14 @@ __device__ __forceinline__ Moments8<M> those(unsigned char* first, float* first_
   OPTIMIZER_OF(NAME, R, bf16)                                                                   \
   OPTIMIZER_OF(NAME, R, f16)                                                                    \
   extern "C" __global__ void __launch_bounds__(256)                                             \
-      NAME##_stochastic(const float* coefficients, bf16* gradients, bf16* weights,              \
+      NAME##_stochastic(const float* coefficients, const bf16* gradients, bf16* weights,        \
                         float* first, float* second, const void* anchor, int anchor_type,       \
                         float anchor_weight, i64 n, i64 from, u64 key, u32 row) {               \
     optimize<R>(coefficients, gradients, Alone{weights, from, key, row},                        \
                 those<R::MOMENTS>(first, second), Pull{anchor, anchor_type, anchor_weight}, n); \
   }                                                                                             \
   extern "C" __global__ void __launch_bounds__(256, 2) NAME##_8bit_stochastic(                  \
-      const float* coefficients, const float* tables, bf16* gradients, bf16* weights,           \
+      const float* coefficients, const float* tables, const bf16* gradients, bf16* weights,     \
       unsigned char* first, float* first_scales, unsigned char* second, float* second_scales,   \
       const void* anchor, int anchor_type, float anchor_weight, i64 n, i64 from, u64 key,       \
       u32 row) {                                                                                \

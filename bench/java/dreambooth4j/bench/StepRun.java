@@ -23,6 +23,7 @@ import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Whole training steps of a random UNet in a process of its own, to be run in turn with {@code
@@ -32,6 +33,7 @@ public final class StepRun {
   private StepRun() {}
 
   private static final String LORA = "--lora=";
+  private static final String GRAPH = "--graph=";
   private static final String TURNS = "--turns";
 
   /** A learning rate at which losses fall from step to step. */
@@ -47,7 +49,7 @@ public final class StepRun {
    * {@code --lora=RANK} (adapters of this rank on attention train alone), {@code --turns} (before
    * each step "ready" is printed on standard error and a byte awaited on standard input: {@code
    * bench/turns.py} so lets two builds step in turn), {@code --device=cuda} and, with it, {@code
-   * --captured}.
+   * --captured} and {@code --graph=FOLDER} (where the captured graph is written as graph-1.dot).
    */
   public static void main(String[] args) throws IOException {
     UNetConfig config = config(Path.of(args[0]));
@@ -76,7 +78,7 @@ public final class StepRun {
       long before = ProcessMemory.peak().orElse(0); // with the libraries, as step.py counts it
       try (MadeUpTraining training = new MadeUpTraining(run, config, batch, manner)) {
         if (options.contains("--captured")) {
-          training.capture(new CudaRecorder());
+          training.capture(new CudaRecorder(graphs(options)));
         }
         ArrayNode seconds = json.putArray("seconds");
         ArrayNode losses = json.putArray("losses");
@@ -106,6 +108,14 @@ public final class StepRun {
       }
     }
     return json;
+  }
+
+  private static @Nullable Path graphs(Set<String> options) {
+    return options.stream()
+        .filter(each -> each.startsWith(GRAPH))
+        .map(each -> Path.of(each.substring(GRAPH.length())))
+        .findFirst()
+        .orElse(null);
   }
 
   /** Says that a step could begin, and waits until it may. */
@@ -143,13 +153,17 @@ public final class StepRun {
             "--device=cuda",
             "--captured");
     Set<String> plain = new HashSet<>(options);
-    plain.removeIf(each -> each.startsWith(LORA));
+    plain.removeIf(each -> each.startsWith(LORA) || each.startsWith(GRAPH));
     if (!known.containsAll(plain)) {
-      throw Problem.usage("options are %s and %sRANK, found %s".formatted(known, LORA, options));
+      throw Problem.usage(
+          "options are %s, %sRANK and %sFOLDER, found %s".formatted(known, LORA, GRAPH, options));
     }
     if (options.contains("--captured")
         && (!options.contains("--device=cuda") || options.contains("--fused-backward"))) {
       throw Problem.usage("--captured goes with --device=cuda, and without --fused-backward");
+    }
+    if (graphs(options) != null && !options.contains("--captured")) {
+      throw Problem.usage("--graph goes with --captured");
     }
     DType dtype = options.contains("--bf16") ? DType.BF16 : DType.F32;
     MemoryConfig memory =

@@ -200,12 +200,49 @@ public final class Parameter {
    */
   public void accumulateProduct(
       org.bytedeco.pytorch.Tensor left, org.bytedeco.pytorch.Tensor right) {
-    org.bytedeco.pytorch.Tensor slice = slot().handle().view(left.size(0), right.size(1));
-    if (stale) {
-      torch.mm_out(slice, left, right);
-      stale = false;
-    } else {
+    gather(slot().handle().view(left.size(0), right.size(1)), !stale, left, right);
+    stale = false;
+  }
+
+  /**
+   * As {@link #accumulateProduct(org.bytedeco.pytorch.Tensor, org.bytedeco.pytorch.Tensor)}, of
+   * [ΣO, n] and [n, I], to those of weights that {@link #joined} joins and that train: at once where
+   * their gradients lie one behind the other too.
+   */
+  public static void accumulateProduct(
+      List<Parameter> parts,
+      org.bytedeco.pytorch.Tensor left,
+      org.bytedeco.pytorch.Tensor right) {
+    Parameter first = parts.get(0);
+    Tensor flat = first.group.gatheredGradients();
+    if (flat != null
+        && parts.stream().allMatch(each -> each.trainable && each.stale == first.stale)) {
+      org.bytedeco.pytorch.Tensor slices =
+          flat.handle()
+              .narrow(0, first.offset, left.size(0) * right.size(1))
+              .view(left.size(0), right.size(1));
+      gather(slices, !first.stale, left, right);
+      parts.forEach(each -> each.stale = false);
+      return;
+    }
+    long from = 0;
+    for (Parameter each : parts) {
+      if (each.trainable) {
+        each.accumulateProduct(left.narrow(0, from, each.fileShape[0]), right);
+      }
+      from += each.fileShape[0];
+    }
+  }
+
+  private static void gather(
+      org.bytedeco.pytorch.Tensor slice,
+      boolean add,
+      org.bytedeco.pytorch.Tensor left,
+      org.bytedeco.pytorch.Tensor right) {
+    if (add) {
       slice.addmm_(left, right);
+    } else {
+      torch.mm_out(slice, left, right);
     }
   }
 
@@ -220,6 +257,27 @@ public final class Parameter {
   public void accumulateBy(Gather part) {
     part.into(slot(), !stale);
     stale = false;
+  }
+
+  /** What writes two gradients at once straight into their slices. */
+  @FunctionalInterface
+  public interface GatherBoth {
+    /** Writes, or where {@code add} adds, to two slices, each of its {@link #shape}. */
+    void into(Tensor first, Tensor second, boolean add);
+  }
+
+  /** Has {@code part} add to the gradients of two weights, straight in their slices. */
+  public static void accumulateBy(Parameter first, Parameter second, GatherBoth part) {
+    Tensor a = first.slot();
+    Tensor b = second.slot();
+    boolean add = !first.stale || !second.stale;
+    if (add) { // one of both is used by another op too, and has its gradient already
+      first.gradient();
+      second.gradient();
+    }
+    part.into(a, b, add);
+    first.stale = false;
+    second.stale = false;
   }
 
   /**

@@ -365,6 +365,11 @@ public final class Parameters {
     return flat;
   }
 
+  /** All gradients in one buffer, those of earlier steps too; null where none is gathered. */
+  @Nullable Tensor gatheredGradients() {
+    return gradients;
+  }
+
   /** Sets all gathered gradients to zero; this takes no time, for the next ones replace them. */
   public void zeroGradients() {
     byName.values().forEach(Parameter::forgetGradient);

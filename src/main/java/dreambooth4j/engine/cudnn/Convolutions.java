@@ -2,12 +2,14 @@ package dreambooth4j.engine.cudnn;
 
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.cudnn.Convolution.Direction;
 import dreambooth4j.engine.kernel.Autotuner;
 import dreambooth4j.engine.kernel.CudaDevice;
+import dreambooth4j.engine.kernel.DeviceTimer;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -33,7 +35,7 @@ public final class Convolutions {
 
   private final ConvolutionLibrary library;
   private final @Nullable Autotuner autotuner;
-  private final Runnable await;
+  private final Device timed;
   private final Map<Planned, @Nullable Plan> plans = new HashMap<>();
   private final Map<Planned, List<IllegalStateException>> refusals = new HashMap<>();
 
@@ -41,22 +43,22 @@ public final class Convolutions {
    * Convolutions by this library.
    *
    * @param autotuner what finds the fastest algorithm; for null the first is taken
-   * @param await returns when all that was launched is done
+   * @param timed the device whose time counts
    */
-  Convolutions(ConvolutionLibrary library, @Nullable Autotuner autotuner, Runnable await) {
+  Convolutions(ConvolutionLibrary library, @Nullable Autotuner autotuner, Device timed) {
     this.library = library;
     this.autotuner = autotuner;
-    this.await = await;
+    this.timed = timed;
   }
 
   /** By cuDNN on the current CUDA device. */
   public static Convolutions byCudnn() {
-    return new Convolutions(new CudnnLibrary(), Autotuner.ofUser("convolution"), CudaDevice::await);
+    return new Convolutions(new CudnnLibrary(), Autotuner.ofUser("convolution"), Device.CUDA);
   }
 
   /** Of dry tensors, which counts the largest workspace. */
   public static Convolutions dry() {
-    return new Convolutions(new DryLibrary(), null, () -> {});
+    return new Convolutions(new DryLibrary(), null, Device.CPU);
   }
 
   /**
@@ -171,9 +173,9 @@ public final class Convolutions {
       return possible.values().stream().findFirst().orElse(null);
     }
     try (Arena scratch = arena.child("conv2d trial")) {
-      Tensor x = scratch.zeros("x", shape.dtype(), shape.inputShape());
-      Tensor y = scratch.zeros("y", shape.dtype(), shape.outputShape());
-      Tensor w = scratch.zeros("w", shape.dtype(), shape.filterShape());
+      Tensor x = noise(scratch, shape, shape.inputShape());
+      Tensor y = noise(scratch, shape, shape.outputShape());
+      Tensor w = noise(scratch, shape, shape.filterShape());
       Tensor first = direction == Direction.DATA ? y : x;
       Tensor second = direction == Direction.FILTER ? y : w;
       Tensor result =
@@ -188,7 +190,7 @@ public final class Convolutions {
             Runnable call =
                 () -> run(scratch, shape, direction, plan, first, second, result, false);
             if (works(call, refused)) {
-              candidates.add(new Autotuner.Candidate(name, () -> Autotuner.seconds(call, await)));
+              candidates.add(new Autotuner.Candidate(name, () -> DeviceTimer.ofCall(timed, call)));
             }
           });
       return possible.get(autotuner.choose(shape.key(direction), candidates));
@@ -197,11 +199,20 @@ public final class Convolutions {
     }
   }
 
+  /** Of zeros a GPU multiplies faster than of numbers. */
+  private static Tensor noise(Arena arena, Convolution shape, long[] sizes) {
+    Tensor made = arena.allocate("trial", shape.dtype(), sizes);
+    Native.run("trial", () -> made.handle().normal_());
+    return made;
+  }
+
   /** That a library knows an algorithm's workspace does not mean that it has it for the shape. */
   private boolean works(Runnable call, List<IllegalStateException> refused) {
     try {
       call.run();
-      await.run();
+      if (timed == Device.CUDA) {
+        CudaDevice.await();
+      }
       return true;
     } catch (IllegalStateException e) {
       refused.add(e);

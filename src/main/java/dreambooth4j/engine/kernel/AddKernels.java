@@ -40,7 +40,7 @@ public final class AddKernels {
             List.of(a, b, y, a.count())));
   }
 
-  /** y[b, .., c] = x[b, .., c] + vector[b, c]; y may be x. */
+  /** y[b, .., c] = x[b, .., c] + vector[b, c]. */
   public static void perSample(Launcher device, Tensor x, Tensor vector, Tensor y) {
     Columns cut = Columns.of(x);
     device.launch(

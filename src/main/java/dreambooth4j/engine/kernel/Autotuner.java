@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Sha256;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -101,27 +100,6 @@ public final class Autotuner {
       throw failures;
     }
     return fastest;
-  }
-
-  /**
-   * Seconds that a call takes: the median of some, after two that do not count.
-   *
-   * @param call may return before it is done
-   * @param await returns when all that was called is done
-   */
-  public static double seconds(Runnable call, Runnable await) {
-    double[] times = new double[7];
-    for (int i = -2; i < times.length; i++) {
-      await.run();
-      long start = System.nanoTime();
-      call.run();
-      await.run();
-      if (i >= 0) {
-        times[i] = (System.nanoTime() - start) * 1e-9;
-      }
-    }
-    Arrays.sort(times);
-    return times[times.length / 2];
   }
 
   private Map<String, String> stored() {

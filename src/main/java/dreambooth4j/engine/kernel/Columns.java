@@ -21,6 +21,11 @@ record Columns(int samples, int pixels, int channels, int vector, int threads, i
 
   private static final int BLOCKS = 1024;
 
+  /** Where PIXELS give fewer blocks than this, a GPU is half idle: threads take fewer, but these. */
+  private static final int FEW_BLOCKS = 256;
+
+  private static final int FEW_PIXELS = 2;
+
   /** The outermost axis counts samples, the last one channels. */
   static Columns of(Tensor x) {
     return of(x, Math.toIntExact(x.size(0)));
@@ -38,7 +43,9 @@ record Columns(int samples, int pixels, int channels, int vector, int threads, i
     int rows = Math.max(1, THREADS / lanes);
     int threads = (rows * lanes + 31) / 32 * 32;
     int chunks =
-        Math.min(Launch.blocks(pixels, rows * PIXELS, BLOCKS), Math.max(1, BLOCKS / samples));
+        Math.max(
+            Math.min(Launch.blocks(pixels, rows * PIXELS, BLOCKS), Math.max(1, BLOCKS / samples)),
+            Launch.blocks(pixels, rows * FEW_PIXELS, Math.max(1, FEW_BLOCKS / samples)));
     return new Columns(samples, pixels, channels, vector, threads, chunks);
   }
 

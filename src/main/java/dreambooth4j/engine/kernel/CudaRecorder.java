@@ -2,6 +2,7 @@ package dreambooth4j.engine.kernel;
 
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Native;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.cuda.cudart.CUgraphExec_st;
@@ -13,6 +14,7 @@ import org.bytedeco.pytorch.cuda.CUDAStream;
 import org.bytedeco.pytorch.cuda.DeviceAssertionsDataVectorCUDAKernelLaunchInfoVectorPair;
 import org.bytedeco.pytorch.cuda.StreamFilter;
 import org.bytedeco.pytorch.global.torch_cuda;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Recordings as CUDA graphs, in the way of {@code at::cuda::CUDAGraph}, which has no Java binding.
@@ -46,11 +48,25 @@ public final class CudaRecorder implements Recorder {
   /** libtorch's MempoolId_t, two numbers; 1.5.13 gives that type another's name. */
   private final LongPointer poolId;
 
+  /** Where each graph is written as a .dot file; null for nowhere. */
+  private final @Nullable Path drawn;
+
   private final List<CUgraphExec_st> graphs = new ArrayList<>();
   private int pools;
 
   /** Makes a stream of its own current. */
   public CudaRecorder() {
+    this(null);
+  }
+
+  /**
+   * As {@link #CudaRecorder()}.
+   *
+   * @param drawn a folder, where each recording is written as Graphviz's {@code graph-1.dot},
+   *     {@code graph-2.dot} and so on: an exact list of what a replay launches; null for nowhere
+   */
+  public CudaRecorder(@Nullable Path drawn) {
+    this.drawn = drawn;
     torch_cuda.device_synchronize();
     ordinal = torch_cuda.current_device();
     before = torch_cuda.getCurrentCUDAStream();
@@ -76,6 +92,12 @@ public final class CudaRecorder implements Recorder {
       capture(work, graph);
     } finally {
       torch_cuda.endAllocateToPool(ordinal, pool());
+    }
+    if (drawn != null) {
+      String file = drawn.resolve("graph-%d.dot".formatted(graphs.size() + 1)).toString();
+      check(
+          "cudaGraphDebugDotPrint",
+          cudart.cudaGraphDebugDotPrint(graph, file, cudart.cudaGraphDebugDotFlagsVerbose));
     }
     CUgraphExec_st executable = new CUgraphExec_st();
     int made =

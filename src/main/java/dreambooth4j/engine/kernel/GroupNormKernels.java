@@ -30,7 +30,10 @@ public final class GroupNormKernels implements NormKernels {
   public static @Nullable GroupNormKernels in(
       Arena arena, Norm norm, Tensor x, Tensor gamma, Tensor beta) {
     Launcher launcher = Kernels.of(arena);
-    return launcher != null && Kernels.take(x, gamma, beta) && Columns.take(x, x.size(0))
+    return launcher != null
+            && Kernels.take(x, gamma, beta)
+            && Columns.take(x, x.size(0))
+            && x.size(0) + x.size(-1) <= Launch.MOST_ROWS // rows of blocks for both
         ? new GroupNormKernels(launcher, norm)
         : null;
   }
@@ -42,18 +45,18 @@ public final class GroupNormKernels implements NormKernels {
 
   @Override
   public long forwardWork(Tensor x) {
-    return backwardWork(x);
+    return workOfGroups(Columns.of(x));
   }
 
   @Override
   public long backwardWork(Tensor x) {
     Columns cut = Columns.of(x);
-    return workOfChannels(cut) + 2L * cut.samples() * norm.groups;
+    return workOfGroups(cut) + 2L * cut.samples() * cut.channels() * cut.chunks();
   }
 
-  /** Sums of every chunk's channels, up to the next 16-byte boundary. */
-  private static long workOfChannels(Columns cut) {
-    return (2L * cut.samples() * cut.channels() * cut.chunks() + 3) / 4 * 4;
+  /** Sums of every chunk's groups, up to the next 16-byte boundary. */
+  private long workOfGroups(Columns cut) {
+    return (2L * cut.samples() * norm.groups * cut.chunks() + 3) / 4 * 4;
   }
 
   private void launch(Columns cut, String stem, Tensor x, int sharedBytes, List<Object> arguments) {
@@ -95,51 +98,63 @@ public final class GroupNormKernels implements NormKernels {
   public void backward(Tensors of, Tensor dy, @Nullable Tensor other, Tensor work, Gradients to) {
     Tensor x = of.x();
     Columns cut = Columns.of(x);
+    // The sums of the channels lie behind those of the groups.
+    long ofGroups = workOfGroups(cut);
+    Tensor ofChannels =
+        to.dgamma() == null ? null : work.rows(ofGroups, backwardWork(x) - ofGroups);
     launch(
         cut,
         "group_norm_backward_sums_",
         x,
         cut.sharedBytes(2),
-        Launch.arguments(
-            List.of(dy, x, of.gamma(), of.beta(), of.mean(), of.rstd(), work),
+        List.of(
+            dy,
+            x,
+            of.gamma(),
+            of.beta(),
+            of.mean(),
+            of.rstd(),
+            work,
+            Launch.orNull(ofChannels),
             cut.pixels(),
             cut.channels(),
             norm.groups,
             norm.siluFlag()));
-    // The sums of the groups lie behind those of the channels.
-    Tensor ofGroups = work.rows(workOfChannels(cut), 2L * cut.samples() * norm.groups);
+    int rows = (to.dx() == null ? 0 : cut.samples()) + parameterRows(cut, ofChannels);
     launcher.launch(
         new Launch(
             KernelSource.GROUP_NORM_SILU,
-            "group_norm_backward_groups_" + Launch.suffix(x.dtype(), false),
-            norm.groups,
-            1,
-            128,
-            0,
+            "group_norm_backward_dx_" + Launch.suffix(x.dtype(), cut.vector() == 1),
+            cut.chunks(),
+            rows,
+            cut.threads(),
+            2 * norm.groups * Float.BYTES,
             List.of(
-                work,
+                dy,
+                x,
                 of.gamma(),
-                ofGroups,
+                of.beta(),
+                of.mean(),
+                of.rstd(),
+                work,
+                Launch.orNull(ofChannels),
+                Launch.orNull(to.dx()),
                 Launch.orNull(to.dgamma()),
                 Launch.orNull(to.dbeta()),
                 cut.samples(),
+                cut.pixels(),
                 cut.channels(),
                 norm.groups,
-                cut.chunks(),
+                norm.siluFlag(),
                 to.accumulate() ? 1 : 0)));
-    if (to.dx() != null) {
-      launch(
-          cut,
-          "group_norm_backward_dx_",
-          x,
-          0,
-          Launch.arguments(
-              List.of(dy, x, of.gamma(), of.beta(), of.mean(), of.rstd(), ofGroups, to.dx()),
-              cut.pixels(),
-              cut.channels(),
-              norm.groups,
-              norm.siluFlag()));
+    if (ofChannels != null) {
+      ofChannels.release();
     }
-    ofGroups.release();
+  }
+
+  /** Rows of blocks that add up dgamma and dbeta, a warp a channel. */
+  private static int parameterRows(Columns cut, @Nullable Tensor ofChannels) {
+    int ofARow = cut.chunks() * cut.threads() / 32;
+    return ofChannels == null ? 0 : (cut.channels() + ofARow - 1) / ofARow;
   }
 }

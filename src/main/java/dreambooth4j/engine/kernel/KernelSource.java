@@ -38,7 +38,6 @@ public record KernelSource(String file, List<String> entries) {
           "group_norm_sums_**",
           "group_norm_normalise_**",
           "group_norm_backward_sums_**",
-          "group_norm_backward_groups_*",
           "group_norm_backward_dx_**");
 
   /** {@link LayerNormKernels}. */
@@ -46,7 +45,13 @@ public record KernelSource(String file, List<String> entries) {
       source(
           "layer_norm",
           "layer_norm_forward_**",
+          "layer_norm_forward_512_*",
+          "layer_norm_forward_768_*",
+          "layer_norm_forward_1280_*",
           "layer_norm_backward_dx_**",
+          "layer_norm_backward_dx_512_*",
+          "layer_norm_backward_dx_768_*",
+          "layer_norm_backward_dx_1280_*",
           "layer_norm_backward_columns_**",
           "layer_norm_backward_finish_*");
 

@@ -15,6 +15,9 @@ public final class LayerNormKernels implements NormKernels {
   private static final int ROWS = THREADS / 32;
   private static final int MOST_CHANNELS = 2048;
 
+  /** Entries for fewer channels need fewer registers: what their names begin with. */
+  private static final int[] NARROW = {512, 768, 1280};
+
   private final Launcher launcher;
   private final double epsilon;
 
@@ -146,12 +149,21 @@ public final class LayerNormKernels implements NormKernels {
     launcher.launch(
         new Launch(
             KernelSource.LAYER_NORM,
-            stem + Launch.suffix(x.dtype(), vector == 1),
+            stem + (vector == 1 ? "" : narrow(x.size(-1))) + Launch.suffix(x.dtype(), vector == 1),
             Launch.blocks(rows(x), ROWS, Integer.MAX_VALUE),
             1,
             THREADS,
             0,
             arguments));
+  }
+
+  private static String narrow(long channels) {
+    for (int each : NARROW) {
+      if (channels <= each) {
+        return each + "_";
+      }
+    }
+    return "";
   }
 
   private static int rows(Tensor x) {

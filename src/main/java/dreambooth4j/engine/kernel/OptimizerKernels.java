@@ -168,7 +168,7 @@ public final class OptimizerKernels {
 
   /**
    * Counts the step and writes what the updates need; where the norm is not finite it counts
-   * nothing, and the updates will only set the gradients to zero.
+   * nothing, and the updates will change nothing.
    *
    * @param norm of the gradients as they are, that is times the loss scale
    * @param rateFactor what the rate is multiplied with for this group
@@ -211,7 +211,7 @@ public final class OptimizerKernels {
     device.launch(new Launch(source, entry(kind), 1, 1, 32, 0, arguments));
   }
 
-  /** Pulls and updates weights, updates moments, and sets the gradients to zero. */
+  /** Pulls and updates weights, updates moments; gradients stay as they are. */
   public void update(
       Tensor coefficients, Tensor gradients, Weights weights, List<Moment> moments, Pull pull) {
     List<Object> arguments = new ArrayList<>(List.of(coefficients));

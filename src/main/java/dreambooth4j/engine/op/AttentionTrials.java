@@ -1,11 +1,12 @@
 package dreambooth4j.engine.op;
 
 import dreambooth4j.engine.Boxed;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.kernel.Autotuner;
 import dreambooth4j.engine.kernel.Autotuner.Candidate;
-import dreambooth4j.engine.kernel.CudaDevice;
+import dreambooth4j.engine.kernel.DeviceTimer;
 import dreambooth4j.engine.op.AttentionEngine.Operators;
 import dreambooth4j.engine.op.AttentionEngine.Sizes;
 import java.util.Arrays;
@@ -19,18 +20,18 @@ import java.util.function.Supplier;
 final class AttentionTrials implements AttentionChoice {
   private final Operators operators;
   private final Autotuner autotuner;
-  private final Runnable await;
+  private final Device timed;
 
-  /** {@code await} returns when all that was launched is done. */
-  AttentionTrials(Operators operators, Autotuner autotuner, Runnable await) {
+  /** {@code timed}: the device whose time counts. */
+  AttentionTrials(Operators operators, Autotuner autotuner, Device timed) {
     this.operators = operators;
     this.autotuner = autotuner;
-    this.await = await;
+    this.timed = timed;
   }
 
   /** On the current CUDA device. */
   static AttentionTrials ofUser() {
-    return new AttentionTrials(Boxed::call, Autotuner.ofUser("attention"), CudaDevice::await);
+    return new AttentionTrials(Boxed::call, Autotuner.ofUser("attention"), Device.CUDA);
   }
 
   @Override
@@ -53,14 +54,14 @@ final class AttentionTrials implements AttentionChoice {
   }
 
   private double seconds(AttentionEngine engine, Supplier<Qkv> qkv, boolean backward) {
-    return Autotuner.seconds(
-        () -> Native.run("attention's trial", () -> run(engine, qkv.get(), backward)), await);
+    return DeviceTimer.ofCall(
+        timed, () -> Native.run("attention's trial", () -> run(engine, qkv.get(), backward)));
   }
 
   private void run(AttentionEngine engine, Qkv in, boolean backward) {
     var out = engine.forward(operators, in);
     if (backward) {
-      engine.backward(operators, in, out, in.q());
+      engine.backward(operators, in, out, out[0]); // laid out as a gradient of y is
     }
   }
 }

@@ -114,13 +114,18 @@ abstract class NormForm {
       Tensor other = kernels.addsGradient() ? x.takeGradient() : null;
       Tensor dx = x.needsGradient() ? arena.allocate(op + ".dx", dy.dtype(), dy.shape()) : null;
       Tensor work = arena.allocate("work", DType.F32, kernels.backwardWork(x.value()));
-      kernels.backward(
-          tensors(x.value(), made),
-          dy,
-          other,
-          work,
-          new NormKernels.Gradients(
-              dx, train ? gamma.gradient() : null, train ? beta.gradient() : null, true));
+      NormKernels.Tensors of = tensors(x.value(), made);
+      if (train) {
+        Parameter.accumulateBy(
+            gamma,
+            beta,
+            (dgamma, dbeta, add) ->
+                kernels.backward(
+                    of, dy, other, work, new NormKernels.Gradients(dx, dgamma, dbeta, add)));
+      } else {
+        kernels.backward(
+            of, dy, other, work, new NormKernels.Gradients(dx, null, null, false));
+      }
       work.release();
       release(other);
       if (dx != null) {

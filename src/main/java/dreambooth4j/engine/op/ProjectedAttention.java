@@ -1,5 +1,6 @@
 package dreambooth4j.engine.op;
 
+import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tape;
@@ -9,6 +10,7 @@ import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.op.AttentionEngine.Sizes;
 import java.util.List;
 import java.util.stream.Stream;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
@@ -131,18 +133,45 @@ public final class ProjectedAttention {
           var d = call.gradients(dy);
           for (int i = 0; i < 3; i++) {
             d[i] = d[i].view(-1, weights.get(i).shape()[0]);
-            if (weights.get(i).isTrainable()) {
-              var rows = (i == 0 ? x : context).handle();
-              weights.get(i).accumulateProduct(d[i].t(), rows.view(-1, rows.size(-1)));
-            }
           }
-          if (x == context) {
-            accumulate(x, d, 0, 3);
+          Tensor matrix = x == context ? Parameter.joined(weights) : null;
+          if (matrix != null) {
+            joinedBackward(d, matrix);
+            matrix.release();
           } else {
-            accumulate(x, d, 0, 1);
-            accumulate(context, d, 1, 3);
+            backward(d);
           }
         });
+  }
+
+  /** dq, dk and dv side by side: so one product gives the weights' gradients, and one gives dx. */
+  private void joinedBackward(org.bytedeco.pytorch.Tensor[] d, Tensor matrix) {
+    Arena arena = tape.arena();
+    Tensor all = arena.compute("attention.dqkv", () -> torch.cat(new TensorVector(d), 1));
+    Parameter.accumulateProduct(
+        weights, all.handle().t(), x.handle().view(-1, x.size(-1)));
+    if (x.needsGradient()) {
+      x.accumulate(
+          arena.compute(
+              "linear.dx",
+              () -> all.handle().matmul(matrix.handle()).view(x.value().shape())));
+    }
+    all.release();
+  }
+
+  private void backward(org.bytedeco.pytorch.Tensor[] d) {
+    for (int i = 0; i < 3; i++) {
+      if (weights.get(i).isTrainable()) {
+        var rows = (i == 0 ? x : context).handle();
+        weights.get(i).accumulateProduct(d[i].t(), rows.view(-1, rows.size(-1)));
+      }
+    }
+    if (x == context) {
+      accumulate(x, d, 0, 3);
+    } else {
+      accumulate(x, d, 0, 1);
+      accumulate(context, d, 1, 3);
+    }
   }
 
   /** Adds up the gradients that an input has by the projections {@code from} to {@code end}. */

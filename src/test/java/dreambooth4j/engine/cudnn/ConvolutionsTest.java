@@ -131,7 +131,7 @@ class ConvolutionsTest {
   }
 
   private Convolutions convolutions(ConvolutionLibrary library) {
-    return new Convolutions(library, autotuner(), () -> {});
+    return new Convolutions(library, autotuner(), Device.CPU);
   }
 
   private Autotuner autotuner() {

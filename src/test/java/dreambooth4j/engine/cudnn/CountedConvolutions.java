@@ -1,5 +1,6 @@
 package dreambooth4j.engine.cudnn;
 
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.cudnn.Convolution.Direction;
 import java.lang.reflect.Proxy;
 import java.util.Arrays;
@@ -28,6 +29,6 @@ public final class CountedConvolutions {
               }
               return method.invoke(library, arguments);
             });
-    return new Convolutions((ConvolutionLibrary) counted, null, () -> {});
+    return new Convolutions((ConvolutionLibrary) counted, null, Device.CPU);
   }
 }

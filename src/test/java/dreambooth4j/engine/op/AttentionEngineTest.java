@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Boxed;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.kernel.Autotuner;
 import dreambooth4j.engine.op.AttentionEngine.Operators;
@@ -183,7 +184,7 @@ class AttentionEngineTest {
     try (Arena arena = Arena.open("test")) {
       Qkv qkv = new Inputs(arena, DType.F32, 5, 7, false).qkv;
       AttentionTrials trials =
-          new AttentionTrials(operators, new Autotuner(folder, "attention", "a GPU"), () -> {});
+          new AttentionTrials(operators, new Autotuner(folder, "attention", "a GPU"), Device.CPU);
       assertThat(trials.choose(sizes, () -> qkv, true)).isEqualTo(AttentionEngine.EFFICIENT);
       int calls = recorder.calls.size();
       assertThat(trials.choose(sizes, () -> qkv, true)).isEqualTo(AttentionEngine.EFFICIENT);

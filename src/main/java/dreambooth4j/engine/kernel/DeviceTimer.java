@@ -15,19 +15,46 @@ import org.jspecify.annotations.Nullable;
 public final class DeviceTimer implements AutoCloseable {
   private static final int SAMPLES = 7;
 
-  /** A sample repeats the work until it takes about so long. */
+  /** A sample repeats the work until it takes about so long, for a measurement and for a trial. */
   private static final double SAMPLE_SECONDS = 0.02;
 
+  private static final double TRIAL_SECONDS = 0.002;
+
   private static final int MOST_TIMES = 200;
+
+  /** Calls of a trial's recording: so many hide what launching a graph takes. */
+  private static final int BATCH = 10;
 
   /** Seconds of one run: the median of the samples, and their extremes. */
   public record Time(double median, double least, double most) {}
 
   private final @Nullable CudaRecorder recorder;
+  private final double sampleSeconds;
 
   /** Work runs on a stream of this timer's from here on. */
   public DeviceTimer(Device device) {
+    this(device, SAMPLE_SECONDS);
+  }
+
+  private DeviceTimer(Device device, double sampleSeconds) {
+    this.sampleSeconds = sampleSeconds;
     recorder = device == Device.CUDA ? new CudaRecorder() : null;
+  }
+
+  /**
+   * Seconds that a call takes in a captured step, for {@link Autotuner}'s trials: a recorded batch
+   * of calls is replayed, so that of calls of few microseconds the host's part does not count.
+   */
+  public static double ofCall(Device device, Runnable call) {
+    try (DeviceTimer timer = new DeviceTimer(device, TRIAL_SECONDS)) {
+      Runnable batch =
+          () -> {
+            for (int i = 0; i < BATCH; i++) {
+              call.run();
+            }
+          };
+      return timer.time(batch, true).median / BATCH;
+    }
   }
 
   /**
@@ -40,7 +67,7 @@ public final class DeviceTimer implements AutoCloseable {
     work.run();
     Runnable again = recorder != null && captured ? recorder.record(work) : work;
     double once = seconds(again, 1);
-    int times = (int) Math.max(1, Math.min(SAMPLE_SECONDS / seconds(again, 1), MOST_TIMES));
+    int times = (int) Math.max(1, Math.min(sampleSeconds / seconds(again, 1), MOST_TIMES));
     double[] samples = new double[once > 1 ? 3 : SAMPLES];
     for (int i = 0; i < samples.length; i++) {
       samples[i] = seconds(again, times);
