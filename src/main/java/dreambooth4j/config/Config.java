@@ -41,6 +41,11 @@ public record Config(
     return training.trainTextEncoder() || embedding.used();
   }
 
+  /** Whether the base model is asked too in a step, beside what trains. */
+  public boolean asksBaseModel() {
+    return prior.predicts() || loss.maskedPrior() > 0;
+  }
+
   /** Whether all weights of a part learn, rather than adapters or vectors of words alone. */
   public boolean trainsWeights() {
     return !lora.used() && (training.trainUnet() || training.trainTextEncoder());

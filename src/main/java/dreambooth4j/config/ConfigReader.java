@@ -178,6 +178,7 @@ public final class ConfigReader {
         output,
         ReportConfig.of(run));
     whole.data().captions().check(run, whole);
+    whole.loss().check(run, lora);
     return whole;
   }
 }

@@ -19,6 +19,7 @@ import java.util.Locale;
  * @param masked whether places of instance pictures count by their masks
  * @param unmaskedWeight what places outside of a mask count at least
  * @param normalizesMasks whether a masked picture counts as much as another
+ * @param maskedPrior what it counts to differ from the base model outside of masks
  */
 public record LossConfig(
     Type type,
@@ -34,7 +35,8 @@ public record LossConfig(
     boolean splitLoss,
     boolean masked,
     double unmaskedWeight,
-    boolean normalizesMasks) {
+    boolean normalizesMasks,
+    double maskedPrior) {
   static final Section<LossConfig> KEYS = new Section<>(Key.Group.LOSS);
 
   static final Key<LossConfig, Type> LOSS_TYPE =
@@ -132,6 +134,15 @@ public record LossConfig(
               "With masked_loss: let a picture with a small mask count as much as one with a large"
                   + " mask, as OneTrainer's option of that name does.");
 
+  static final Key<LossConfig, Double> MASKED_PRIOR =
+      KEYS.key(
+              "masked_prior_preservation_weight", ValueType.number(0, 1), LossConfig::maskedPrior)
+          .standard(0.0)
+          .help(
+              "With masked_loss and use_lora: how much it costs, from 0 to 1, to draw what lies"
+                  + " outside of a mask otherwise than the base model does, as OneTrainer's option of"
+                  + " that name. Set unmasked_weight low with it. Takes a second forward a step.");
+
   static LossConfig of(Values run) {
     return new LossConfig(
         run.get(LOSS_TYPE),
@@ -147,7 +158,29 @@ public record LossConfig(
         run.get(SPLIT_LOSS),
         run.get(MASKED_LOSS),
         run.get(UNMASKED_WEIGHT),
-        run.get(NORMALIZE_MASKS));
+        run.get(NORMALIZE_MASKS),
+        run.get(MASKED_PRIOR));
+  }
+
+  /** What else a run must be in which the base model is asked outside of masks. */
+  void check(Values run, LoraConfig lora) {
+    if (maskedPrior == 0) {
+      return;
+    }
+    String key = "masked_prior_preservation_weight: " + maskedPrior;
+    if (!masked) {
+      run.error(key + " is about what lies outside of masks: set masked_loss: true too");
+    }
+    if (!lora.used()) {
+      run.error(
+          key
+              + " asks the base model beside what trains, as LoRA has it: set use_lora: true, or unmasked_weight instead of it");
+    }
+    if (normalizesMasks) {
+      run.error(
+          key
+              + " is not done with normalize_masked_area_loss, which changes what a mask's places count: leave out one of the two");
+    }
   }
 
   /** The cost of one number that is off by d. */

@@ -107,11 +107,19 @@ final class BatchPlaces {
 
   /** What is told of the prior rows alone: views, which the caller releases. */
   Conditioning<Tensor> priorPrompts() {
-    long rows = rowIndex.count();
+    return prompts(instanceRows, rowIndex.count() - instanceRows);
+  }
+
+  /** What is told of the instance rows alone, as {@link #priorPrompts}. */
+  Conditioning<Tensor> instancePrompts() {
+    return prompts(0, instanceRows);
+  }
+
+  private Conditioning<Tensor> prompts(long first, long count) {
     return prompts.map(
         (name, each) -> {
-          long ofRow = each.size(0) / rows; // token ids have several for each
-          return each.rows(instanceRows * ofRow, (rows - instanceRows) * ofRow);
+          long ofRow = each.size(0) / rowIndex.count(); // token ids have several for each
+          return each.rows(first * ofRow, count * ofRow);
         });
   }
 

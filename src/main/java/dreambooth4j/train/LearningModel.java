@@ -20,6 +20,8 @@ import org.jspecify.annotations.Nullable;
  * @param groups what the optimizer updates; allocated, with gradients
  * @param base computes as the base model meanwhile, whose predictions are then what prior rows are
  *     compared with; null where that is their noise
+ * @param outside computes as the base model meanwhile, whose predictions are then what instance rows
+ *     are compared with outside of their masks, too; null where they are not
  * @param dropout is told what a step's dropout is drawn by
  */
 public record LearningModel(
@@ -28,11 +30,12 @@ public record LearningModel(
     NoiseSchedule schedule,
     List<Optimizer.Group> groups,
     @Nullable Consumer<Runnable> base,
+    @Nullable Consumer<Runnable> outside,
     Consumer<NoiseDraws> dropout) {
   /** What learns every row's own noise, and drops nothing. */
   public LearningModel(
       UNet unet, @Nullable Encoder text, NoiseSchedule schedule, List<Optimizer.Group> groups) {
-    this(unet, text, schedule, groups, null, draws -> {});
+    this(unet, text, schedule, groups, null, null, draws -> {});
   }
 
   /** A text encoder that trains. */

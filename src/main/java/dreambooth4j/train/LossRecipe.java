@@ -24,13 +24,15 @@ import org.jspecify.annotations.Nullable;
  * @param noise what the noise is made of
  * @param dream how much detail DREAM preserves; null without DREAM
  * @param timesteps how likely each is drawn, of so many
+ * @param maskedPrior what it counts to differ from the base model outside of masks
  */
 public record LossRecipe(
     Function<NoiseSchedule, Objective> objective,
     boolean split,
     NoiseRecipe noise,
     @Nullable Double dream,
-    IntFunction<TimestepDistribution> timesteps) {
+    IntFunction<TimestepDistribution> timesteps,
+    double maskedPrior) {
   /** The mean squared error of each half, of plain noise at any timestep. */
   public static final LossRecipe PLAIN =
       new LossRecipe(
@@ -40,6 +42,16 @@ public record LossRecipe(
           null,
           all -> TimestepDistribution.uniform(TimestepDistribution.Range.of(all)));
 
+  /** The base model is not asked outside of masks. */
+  public LossRecipe(
+      Function<NoiseSchedule, Objective> objective,
+      boolean split,
+      NoiseRecipe noise,
+      @Nullable Double dream,
+      IntFunction<TimestepDistribution> timesteps) {
+    this(objective, split, noise, dream, timesteps, 0);
+  }
+
   /** As a run is configured. */
   public static LossRecipe of(Config config) {
     NoiseConfig noise = config.noise();
@@ -48,7 +60,8 @@ public record LossRecipe(
         config.loss().splitLoss(),
         noise(noise),
         noise.dream() ? noise.dreamDetail() : null,
-        all -> distribution(config.timesteps(), all));
+        all -> distribution(config.timesteps(), all),
+        config.loss().maskedPrior());
   }
 
   private static NoiseRecipe noise(NoiseConfig noise) {

@@ -544,7 +544,7 @@ public final class Trainer implements AutoCloseable {
   private boolean readsTokens(int epoch) {
     return textEncoderTrains(epoch)
         || config.embedding().used()
-        || (config.prior().predicts() && config.training().trainTextEncoder());
+        || (config.asksBaseModel() && config.training().trainTextEncoder());
   }
 
   /** Whether the text encoders still train: they stop after their part of the epochs. */

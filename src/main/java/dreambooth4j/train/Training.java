@@ -73,6 +73,7 @@ public final class Training implements AutoCloseable {
             NoiseSchedule.of(model.scheduler()),
             model.trained().stream().map(Group::learning).toList(),
             config.prior().predicts() ? model::withoutAdapters : null,
+            config.loss().maskedPrior() > 0 ? model::withoutAdapters : null,
             model::drawDropout);
     return assemble(run, learning, Recipe.of(config));
   }

@@ -10,6 +10,7 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.kernel.LossKernels;
+import dreambooth4j.engine.op.Add;
 import dreambooth4j.engine.op.NoiseDraws;
 import dreambooth4j.engine.op.NoiseRecipe;
 import dreambooth4j.engine.op.NoiseTarget;
@@ -140,11 +141,15 @@ final class TrainingStep {
     if (model.base() != null && in.hasPrior()) {
       noised = predicted(arena, in, noised, times, model.base());
     }
+    Tensor kept = outside(arena, in, noised, times);
     Var prediction =
         model.unet().forward(tape, tape.constant(noised.noisy()), times, model.prompts(tape, in));
     LossKernels.Measure measure = new LossKernels.Measure(objective.form(), thresholds, in.mask);
     Var loss =
         RowLoss.apply(tape, prediction, noised.target(), weights(in), measure, scalars.losses);
+    if (kept != null && in.mask != null) {
+      loss = keptOutside(tape, in, prediction, loss, kept, in.mask);
+    }
     noised.target().release();
     times.release();
     return loss;
@@ -177,6 +182,25 @@ final class TrainingStep {
     }
   }
 
+  /** What instance rows are compared with outside of their masks; behind them class rows' own. */
+  private @Nullable Tensor outside(
+      Arena arena, BatchPlaces in, NoiseTarget.Result noised, Tensor times) {
+    Consumer<Runnable> base = model.outside();
+    if (base == null || in.mask == null) {
+      return null;
+    }
+    long first = in.instanceRows;
+    Tensor said = asked(arena, in, noised, times, base, 0, in.instancePrompts());
+    if (!in.hasPrior()) {
+      return said;
+    }
+    Tensor others = noised.target().rows(first, in.rowIndex.count() - first);
+    Tensor all = Tensor.stack(arena, List.of(said, others));
+    said.release();
+    others.release();
+    return all;
+  }
+
   /** The same, the prior rows' targets being what the base model says of them. */
   private NoiseTarget.Result predicted(
       Arena arena,
@@ -184,27 +208,53 @@ final class TrainingStep {
       NoiseTarget.Result noised,
       Tensor times,
       Consumer<Runnable> base) {
-    long rows = in.rowIndex.count();
     long first = in.instanceRows;
-    Tensor noisy = noised.noisy().rows(first, rows - first);
-    Tensor at = times.rows(first, rows - first);
     Tensor own = noised.target().rows(0, first);
-    Conditioning<Tensor> told = in.priorPrompts();
-    List<Tensor> targets = new ArrayList<>();
+    Tensor said = asked(arena, in, noised, times, base, first, in.priorPrompts());
+    Tensor target = Tensor.stack(arena, List.of(own, said));
+    Stream.of(own, said, noised.target()).forEach(Tensor::release);
+    return new NoiseTarget.Result(noised.noisy(), target);
+  }
+
+  /** What the base model says of rows from {@code first} on, as many as are told; told is freed. */
+  private Tensor asked(
+      Arena arena,
+      BatchPlaces in,
+      NoiseTarget.Result noised,
+      Tensor times,
+      Consumer<Runnable> base,
+      long first,
+      Conditioning<Tensor> told) {
+    long count = first == 0 ? in.instanceRows : in.rowIndex.count() - first;
+    Tensor noisy = noised.noisy().rows(first, count);
+    Tensor at = times.rows(first, count);
+    List<Tensor> said = new ArrayList<>();
     base.accept(
         () -> {
           try (Tape tape = Tape.inference(arena)) {
-            Var said =
-                model
-                    .unet()
-                    .forward(
-                        tape, tape.constant(noisy), at, model.prompts(tape, told, in.hasTokens));
-            targets.add(Tensor.stack(arena, List.of(own, said.value())));
+            Conditioning<Var> prompts = model.prompts(tape, told, in.hasTokens);
+            Var all = model.unet().forward(tape, tape.constant(noisy), at, prompts);
+            said.add(all.value().retain());
           }
         });
     Conditioning.release(told);
-    Stream.of(noisy, at, own, noised.target()).forEach(Tensor::release);
-    return new NoiseTarget.Result(noised.noisy(), targets.get(0));
+    noisy.release();
+    at.release();
+    return said.get(0);
+  }
+
+  /**
+   * The loss, and what it costs the instance rows to differ from the base model outside of their
+   * masks: OneTrainer's masked prior preservation. Class rows have no mask, and nothing is added.
+   */
+  private Var keptOutside(
+      Tape tape, BatchPlaces in, Var prediction, Var loss, Tensor kept, Tensor mask) {
+    Tensor outside = RowLoss.outside(tape.arena(), mask, recipe.maskedPrior());
+    LossKernels.Measure measure = new LossKernels.Measure(objective.form(), thresholds, outside);
+    Var added = RowLoss.apply(tape, prediction, kept, weights(in), measure, scalars.losses);
+    outside.release();
+    kept.release();
+    return Add.apply(tape, loss, added);
   }
 
   private boolean isVelocity() {

@@ -22,7 +22,6 @@ import dreambooth4j.engine.op.ChannelsLast;
 import dreambooth4j.engine.op.NoiseDraws;
 import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.engine.op.RowLoss;
-import dreambooth4j.engine.op.WeightedSum;
 import dreambooth4j.train.LossRecipe;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -70,7 +69,9 @@ final class ObjectiveCase {
     KEYS.put(
         "masked_onetrainer_normalized",
         "masked_loss=true unmasked_weight={unmasked_weight} normalize_masked_area_loss=true");
-    KEYS.put("masked_onetrainer_prior", "masked_loss=true unmasked_weight={unmasked_weight}");
+    KEYS.put(
+        "masked_onetrainer_prior",
+        "masked_loss=true unmasked_weight={unmasked_weight} use_lora=true masked_prior_preservation_weight={strength}");
     KEYS.put("masked_halves", "masked_loss=true snr_gamma={gamma}");
     KEYS.put(
         "kohya_order",
@@ -315,13 +316,7 @@ final class ObjectiveCase {
       Var compared = compared(tape, input, target, weights, seen, losses);
       if (seen != null && golden.has(PRIOR_PREDICTION)) {
         // OneTrainer's masked prior preservation: outside of the mask, the frozen model's answer.
-        double strength = golden.setting("strength").asDouble();
-        Tensor outside =
-            WeightedSum.of(
-                arena,
-                new double[] {strength, -strength},
-                arena.floats("1", ones((int) seen.count()), seen.shape()),
-                seen);
+        Tensor outside = RowLoss.outside(arena, seen, recipe.maskedPrior());
         Tensor frozen = latents(PRIOR_PREDICTION).rows(first, rows);
         compared =
             Add.apply(tape, compared, compared(tape, input, frozen, weights, outside, losses));

@@ -38,6 +38,9 @@ class KeysTest {
           Map.entry("prior", Map.of("use_lora", "true", "class_token", "man")),
           Map.entry("lora_weights", LORA),
           Map.entry("lora_kind", LORA),
+          Map.entry(
+              "masked_prior_preservation_weight",
+              Map.of("masked_loss", "true", "use_lora", "true")),
           Map.entry("train_unet", Map.of("train_text_encoder", "true")),
           Map.entry("initializer_token", WORD),
           Map.entry("num_vectors", WORD),

@@ -180,6 +180,7 @@ final class OneTrainerImport extends RunImport {
         value ->
             draft.put("masked_loss", value)
                 + (value.equals("true") ? "; name masks 01.mask.png, not 01-masklabel.png" : ""));
+    converters.put("masked_prior_preservation_weight", this::maskedPrior);
     converters.put("loss_weight_fn", this::lossWeight);
     converters.put("loss_weight_strength", value -> "see loss_weight_fn");
     converters.put(
@@ -303,6 +304,17 @@ final class OneTrainerImport extends RunImport {
     String type = of(TYPES, value);
     String set = draft.put("mixed_precision", type.equals("fp32") ? "no" : type);
     return value.equals("TFLOAT_32") ? set + ", " + draft.put("allow_tf32", true) : set;
+  }
+
+  private String maskedPrior(String value) throws NotPossible {
+    if (!lora || !on("masked_training") || number(value) == 0) {
+      return "it asks for nothing: it is for LoRA with masked_training";
+    }
+    if (on("normalize_masked_area_loss")) {
+      throw new NotPossible(
+          "it is not done with normalize_masked_area_loss: leave out one of the two");
+    }
+    return draft.put("masked_prior_preservation_weight", value);
   }
 
   private String loss(String name, String value) throws NotPossible {

@@ -76,6 +76,15 @@ public final class RowLoss {
     return output;
   }
 
+  /**
+   * A mask of what another one leaves out: {@code weight} · (1 − mask), of its shape, held by the
+   * caller.
+   */
+  public static Tensor outside(Arena arena, Tensor mask, double weight) {
+    return arena.compute(
+        "outside", () -> mask.handle().mul(new Scalar(-weight)).add_(new Scalar(weight)));
+  }
+
   private static Tensor scaled(Arena arena, Tensor gradient, Tensor dy) {
     return arena.compute(
         "row_loss.dprediction", () -> gradient.handle().mul(dy.handle().squeeze()));
