@@ -21,6 +21,16 @@ import org.junit.jupiter.params.provider.MethodSource;
 @Tag("kernels")
 class KernelCompileTest {
   private static final String SUFFIX = "_(f32|bf16|f16)(_odd)?$";
+  private static final String ODD = "_odd";
+
+  /** Of a thread, so that a multiprocessor has two blocks of 256 at least. */
+  private static final int MOST_REGISTERS = 128;
+
+  /** A warp holds a row, however wide. */
+  private static final Map<String, Integer> MORE_REGISTERS = Map.of("layer_norm_backward_dx", 168);
+
+  /** Which machine code the page counts. */
+  private static final int HOPPER = 90;
 
   @BeforeAll
   static void withoutDriver() throws IOException, InterruptedException {
@@ -51,6 +61,38 @@ class KernelCompileTest {
         .containsExactlyInAnyOrderElementsOf(source.entries());
     assertThat(reports).allSatisfy(each -> assertThat(each.spillBytes()).as(each.entry()).isZero());
     assertThat(reports).allSatisfy(each -> assertThat(each.stackBytes()).as(each.entry()).isZero());
+  }
+
+  @ParameterizedTest
+  @MethodSource("all")
+  void shouldLeaveRoomForASecondBlock(KernelSource source, int architecture) {
+    String log = CACHE.get(source, architecture, "none").log();
+    assertThat(EntryReport.of(log))
+        .allSatisfy(
+            each ->
+                assertThat(each.registers())
+                    .as(each.entry())
+                    .isLessThanOrEqualTo(
+                        MORE_REGISTERS.getOrDefault(
+                            each.entry().replaceFirst(SUFFIX, ""), MOST_REGISTERS)));
+  }
+
+  /** An entry that has another for odd widths is the one of whole vectors. */
+  @ParameterizedTest
+  @MethodSource("all")
+  void shouldLoadSixteenBytesAtOnce(KernelSource source, int architecture) {
+    Map<String, MachineCode> code =
+        MachineCode.of(CACHE.get(source, architecture, "none").cubin());
+    assertThat(code.keySet()).containsExactlyInAnyOrderElementsOf(source.entries());
+    code.forEach(
+        (entry, each) -> {
+          if (code.containsKey(entry + ODD)) {
+            assertThat(each.wideLoads()).as(entry).isPositive();
+          }
+          if (entry.endsWith(ODD)) {
+            assertThat(each.wideLoads() + each.wideStores()).as(entry).isZero();
+          }
+        });
   }
 
   @Test
@@ -88,10 +130,13 @@ class KernelCompileTest {
   private static String entries() {
     StringBuilder text =
         new StringBuilder("| entry | " + "registers f32 | bf16 | f16 | f32, odd | bf16, odd | ")
-            .append("f16, odd | shared |\n|---|---|---|---|---|---|---|---|\n");
+            .append("f16, odd | shared | loads | stores |\n")
+            .append("|---|---|---|---|---|---|---|---|---|---|\n");
     for (KernelSource source : KernelSource.all()) {
       Map<String, Integer> registers = new TreeMap<>();
       Map<String, Integer> shared = new TreeMap<>();
+      Map<String, MachineCode> code =
+          MachineCode.of(CACHE.get(source, HOPPER, "none").cubin());
       for (int architecture : KernelSource.ARCHITECTURES) {
         for (EntryReport each : EntryReport.of(CACHE.get(source, architecture, "none").log())) {
           registers.merge(each.entry(), each.registers(), Math::max);
@@ -109,7 +154,8 @@ class KernelCompileTest {
               text.append(" | ")
                   .append(listed && registers.containsKey(entry) ? registers.get(entry) : "");
             }
-            text.append(" | ").append(bytes).append(" |\n");
+            MachineCode moves = code.getOrDefault(stem + "_bf16", code.get(stem));
+            text.append(" | %d | %s |\n".formatted(bytes, moves == null ? " | " : moves));
           });
     }
     return text.toString();
