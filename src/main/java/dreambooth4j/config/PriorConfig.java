@@ -7,6 +7,8 @@ import java.util.Locale;
  *
  * @param withPriorPreservation whether class images are made and trained on
  * @param source what the prior loss compares with
+ * @param remembers whether the base model's predictions are kept from before the training, for all
+ *     weights train then, rather than asked for in each step
  * @param priorLossWeight weight of the prior loss beside the instance loss
  * @param priorLossScale whether that weight falls with the epoch
  * @param priorLossTarget the epoch at which it has fallen to priorLossWeightMin
@@ -17,6 +19,7 @@ import java.util.Locale;
 public record PriorConfig(
     boolean withPriorPreservation,
     Source source,
+    boolean remembers,
     double priorLossWeight,
     boolean priorLossScale,
     int priorLossTarget,
@@ -41,9 +44,9 @@ public record PriorConfig(
           .standard(Source.CLASS_IMAGES)
           .help(
               "What holds the class where the base model had it: class_images are drawn by it before"
-                  + " the training; prediction compares with what the base model itself says of the"
-                  + " subject's pictures under class prompts, without class images. prediction needs"
-                  + " use_lora.");
+                  + " the training; prediction compares with what the base model predicts of the"
+                  + " subject's pictures under class prompts: in each step with use_lora, else before"
+                  + " the training, num_class_images_per times a picture.");
   static final Key<PriorConfig, Double> PRIOR_LOSS_WEIGHT =
       KEYS.key("prior_loss_weight", ValueType.upTo(1e6), PriorConfig::priorLossWeight)
           .standard(0.4)
@@ -93,16 +96,17 @@ public record PriorConfig(
    * The prior loss of a run.
    *
    * @param wanted whether there is a prior loss
-   * @param lora whether adapters train around the base model
+   * @param lora whether adapters train around the base model, which can be left out
    */
   static PriorConfig of(Values run, boolean wanted, boolean lora) {
     Source source = run.get(PRIOR);
     if (source == Source.PREDICTION) {
-      checkPrediction(run, wanted, lora);
+      checkPrediction(run, wanted);
     }
     return new PriorConfig(
         wanted,
         source,
+        wanted && source == Source.PREDICTION && !lora,
         run.get(PRIOR_LOSS_WEIGHT),
         run.get(PRIOR_LOSS_SCALE),
         run.get(PRIOR_LOSS_TARGET),
@@ -111,11 +115,7 @@ public record PriorConfig(
         run.get(REFRESH_EPOCHS));
   }
 
-  private static void checkPrediction(Values run, boolean wanted, boolean lora) {
-    if (!lora) {
-      run.error(
-          "prior: prediction needs the base model beside what trains, as LoRA has it: set use_lora: true, or prior: class_images");
-    }
+  private static void checkPrediction(Values run, boolean wanted) {
     if (!wanted) {
       run.error(
           "prior: prediction is learnt under class prompts: give a class_token or class_prompt, or leave out prior");

@@ -37,6 +37,8 @@ public final class Caches {
   private final boolean textTrains;
   private final LatentCache latents;
   private final PromptCache prompts;
+  private final TensorCache tensors;
+  private final String weights;
 
   /**
    * On disk where the configuration says so, otherwise in {@code run}. What a text encoder that
@@ -51,6 +53,11 @@ public final class Caches {
     textTrains = config.promptsLearn();
     Path folder = config.output().cacheDir();
     TensorCache disk = folder == null ? null : TensorCache.in(folder, run, note);
+    tensors = disk == null ? TensorCache.inMemory(run) : disk;
+    weights =
+        disk != null && config.prior().remembers()
+            ? base.fingerprint(Component.UNET) + " with " + PromptEncoder.fingerprint(base)
+            : "";
     PromptEncoder encoder = new PromptEncoder(model, TextEncoding.ofCaptions(config));
     if (disk == null) {
       latents = new LatentCache(TensorCache.inMemory(run), model, "");
@@ -62,6 +69,16 @@ public final class Caches {
     } else {
       prompts = new PromptCache(disk, encoder, PromptEncoder.fingerprint(base));
     }
+  }
+
+  /** Where all else that is computed once may be kept. */
+  public TensorCache tensors() {
+    return tensors;
+  }
+
+  /** Names the weights of the base model where the base model's predictions outlive them. */
+  public String weights() {
+    return weights;
   }
 
   /** Moments of pictures. */

@@ -62,7 +62,8 @@ public final class LatentCache implements Encoded<View> {
     return pictures.stream().filter(picture -> !cache.has(content(picture))).toList();
   }
 
-  private String content(View picture) {
+  /** All that the moments of a picture are computed from, in a line. */
+  public String content(View picture) {
     View.Source source = sources.computeIfAbsent(picture.file(), View.Source::of);
     return encoder + " of " + picture.content(source);
   }

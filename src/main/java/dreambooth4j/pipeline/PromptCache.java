@@ -45,6 +45,11 @@ public final class PromptCache implements Encoded<String> {
     return shapes.named().keySet().stream().allMatch(name -> cache.has(content(name, prompt)));
   }
 
+  /** All but the prompt that decides what one becomes, in a line. */
+  public String described() {
+    return how;
+  }
+
   private String content(String name, String prompt) {
     return name + how + Sha256.of(prompt);
   }

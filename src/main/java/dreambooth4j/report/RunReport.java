@@ -14,6 +14,7 @@ import dreambooth4j.page.LivePage;
 import dreambooth4j.page.RunRecord;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.prior.PriorPools;
 import dreambooth4j.train.MemoryForecast;
 import dreambooth4j.train.RunListener;
 import dreambooth4j.train.SamplePictures;
@@ -176,7 +177,13 @@ public final class RunReport implements RunListener, AutoCloseable {
           concept.config().instanceDataDir());
       concept.notes().forEach(note -> say("  %s", note));
     }
-    if (config.prior().predicts()) {
+    if (config.prior().remembers()) {
+      say(
+          "Class images: none, the prior loss compares with %s that the base model makes before"
+              + " the training, weight %s",
+          counted(concepts.stream().mapToInt(PriorPools::predictions).sum(), "prediction"),
+          config.prior().priorLossWeight());
+    } else if (config.prior().predicts()) {
       say(
           "Class images: none, the prior loss compares with the base model's predictions, weight"
               + " %s",

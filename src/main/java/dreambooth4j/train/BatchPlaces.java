@@ -4,6 +4,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.op.NoiseDraws;
+import dreambooth4j.engine.op.NoiseTarget;
 import dreambooth4j.model.Conditioning;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -22,6 +23,9 @@ import org.jspecify.annotations.Nullable;
  * <tr><td>prompts</td><td>each as given: hidden states, token ids, sizes</td><td>as given</td></tr>
  * <tr><td>rowIndex, lossWeights</td><td>[B]</td><td>I32, F32</td></tr>
  * <tr><td>timesteps</td><td>[B]; drawn by the step unless given</td><td>I64</td></tr>
+ * <tr><td>known noisy, known targets</td><td>[prior rows, h, w, channels]; only where prior rows are
+ * known before</td><td>F32</td></tr>
+ * <tr><td>known timesteps</td><td>[prior rows]; likewise</td><td>I64</td></tr>
  * <tr><td>mask</td><td>[B, h, w]; only with masked_loss</td><td>F32</td></tr>
  * <tr><td>noise, shifts</td><td>as latents, [B, channels]; only where given</td><td>F32</td></tr>
  * </table>
@@ -33,6 +37,7 @@ final class BatchPlaces {
       Map<String, List<Long>> prompts,
       int instanceRows,
       boolean masked,
+      boolean known,
       boolean given,
       boolean shifted) {
     static Shape of(TrainingBatch batch) {
@@ -42,6 +47,7 @@ final class BatchPlaces {
           batch.prompts().map((name, tensor) -> list(tensor)).named(),
           batch.instanceRows(),
           batch.mask() != null,
+          batch.known() != null,
           given != null,
           given != null && given.shifts() != null);
     }
@@ -51,6 +57,9 @@ final class BatchPlaces {
     }
   }
 
+  /** Places of what is known of prior rows. */
+  private record Known(Tensor noisy, Tensor targets, Tensor timesteps) {}
+
   final Tensor latents;
   final Conditioning<Tensor> prompts;
   final boolean hasTokens;
@@ -59,6 +68,7 @@ final class BatchPlaces {
   final Tensor lossWeights;
   final Tensor timesteps;
   final @Nullable Tensor mask;
+  private final @Nullable Known known;
   private final @Nullable Tensor noise;
   private final @Nullable Tensor shifts;
 
@@ -75,11 +85,20 @@ final class BatchPlaces {
     lossWeights = arena.allocate("loss weights", DType.F32, rows);
     timesteps = arena.allocate("timesteps", DType.I64, rows);
     mask = like.mask() == null ? null : arena.allocate("mask", DType.F32, like.mask().shape());
+    known = like.known() == null ? null : known(arena, like.known());
     noise = given == null ? null : arena.allocate("noise", DType.F32, shape);
     shifts =
         given == null || given.shifts() == null
             ? null
             : arena.allocate("shifts", DType.F32, rows, shape[shape.length - 1]);
+  }
+
+  private static Known known(Arena arena, TrainingBatch.Known like) {
+    long[] shape = like.noisy().shape();
+    return new Known(
+        arena.allocate("known noisy", DType.F32, shape),
+        arena.allocate("known targets", DType.F32, shape),
+        arena.allocate("known timesteps", DType.I64, shape[0]));
   }
 
   /** Copies a batch of this shape into its places. */
@@ -91,6 +110,12 @@ final class BatchPlaces {
     Tensor masked = batch.mask();
     if (masked != null && mask != null) {
       mask.copyFrom(masked);
+    }
+    TrainingBatch.Known prior = batch.known();
+    if (prior != null && known != null) {
+      known.noisy.copyFrom(prior.noisy());
+      known.targets.copyFrom(prior.targets());
+      known.timesteps.copyFrom(prior.timesteps());
     }
     TrainingBatch.Given given = batch.given();
     if (given != null && noise != null) {
@@ -121,6 +146,27 @@ final class BatchPlaces {
           long ofRow = each.size(0) / rowIndex.count(); // token ids have several for each
           return each.rows(first * ofRow, count * ofRow);
         });
+  }
+
+  /** Puts the timesteps of known prior rows in the place of those that were drawn. */
+  void recallTimesteps() {
+    if (known != null) {
+      copyToPrior(known.timesteps, timesteps);
+    }
+  }
+
+  /** Puts what is known of prior rows in the place of what was drawn for them. */
+  void recall(NoiseTarget.Result noised) {
+    if (known != null) {
+      copyToPrior(known.noisy, noised.noisy());
+      copyToPrior(known.targets, noised.target());
+    }
+  }
+
+  private void copyToPrior(Tensor from, Tensor to) {
+    Tensor rows = to.rows(instanceRows, from.size(0));
+    rows.copyFrom(from);
+    rows.release();
   }
 
   /** Whether there are prior rows. */

@@ -21,6 +21,7 @@ import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.prior.ClassImagePlan;
+import dreambooth4j.prior.PriorPools;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelSource;
@@ -92,7 +93,7 @@ public record MemoryPlan(
    * The largest batch of a run, and how much it remembers.
    *
    * @param rows instance and class pictures
-   * @param pictures whose latents are kept in memory
+   * @param pictures whose latents are kept in memory, and predictions of the base model
    * @param prompts whose hidden states are kept in memory
    * @param draws whether class images are missing: they are drawn before the first step, one at a
    *     time where memory allows no more
@@ -132,11 +133,18 @@ public record MemoryPlan(
       return new Load(
           largest,
           classImages > 0 || config.prior().predicts() ? 2 * rows : rows,
-          inMemory ? pictures.size() + classImages : 0,
+          inMemory ? pictures.size() + classImages + predictions(config, concepts) : 0,
           inMemory ? 2 * pictures.size() : 0,
           plan.missing() > 0,
           pictures.stream().anyMatch(each -> each.crop().random()),
           config.prior().refreshEpochs() == 0 ? DrawnAtOnce.NOTHING : DrawnAtOnce.of(config, plan));
+    }
+
+    /** Those of the base model that are kept, each as large as a picture's moments. */
+    private static int predictions(Config config, List<Concept> concepts) {
+      return config.prior().remembers()
+          ? concepts.stream().mapToInt(PriorPools::predictions).sum()
+          : 0;
     }
 
     private static long pixels(Bucket bucket) {
@@ -351,8 +359,17 @@ public record MemoryPlan(
 
     private TrainingBatch batch(Arena arena, Load load, boolean textTrains) {
       int instances = config.prior().predicts() ? load.rows / 2 : load.rows;
-      return TrainingBatch.of(
-          latents(arena, load.bucket, load.rows), told(arena, load, textTrains), instances, null);
+      TrainingBatch batch =
+          TrainingBatch.of(
+              latents(arena, load.bucket, load.rows), told(arena, load, textTrains), instances, null);
+      int priors = load.rows - instances;
+      return config.prior().remembers()
+          ? batch.with(
+              new TrainingBatch.Known(
+                  latents(arena, load.bucket, priors),
+                  latents(arena, load.bucket, priors),
+                  new long[priors]))
+          : batch;
     }
 
     /** What the UNet is told, or the token ids in place of what they become. */

@@ -3,6 +3,7 @@ package dreambooth4j.train;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.Crop;
 import dreambooth4j.data.Bucket;
+import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.LossMask;
 import dreambooth4j.data.PairSampler;
@@ -36,14 +37,40 @@ import org.jspecify.annotations.Nullable;
  * own draws, noise and timesteps, are made so too.
  */
 final class PairBatches {
-  /** One row of a batch before it is tensors. */
-  private record BatchRow(Path file, String prompt, Crop crop, double lossWeight, int index) {}
+  /**
+   * One row of a batch before it is tensors.
+   *
+   * @param step whose draws it is seen by, with the index
+   * @param known whether the base model was asked about it before the training
+   */
+  private record BatchRow(
+      Path file,
+      String prompt,
+      Crop crop,
+      double lossWeight,
+      int step,
+      int index,
+      boolean known) {}
+
+  /** A prior row that the base model is asked about before the training. */
+  record Asked(BatchRow row, Bucket bucket) {
+    /** The number of its draws. */
+    int draw() {
+      return row.step;
+    }
+
+    /** The class prompt, as it is drawn. */
+    String prompt() {
+      return row.prompt;
+    }
+  }
 
   private final Config config;
   private final StableDiffusion model;
   private final Caches caches;
   private final PromptEncoder encoder;
   private final List<PromptDraw> draws;
+  private final PriorPredictions predictions;
 
   /** Masks by the view that they are of: small, and a picture would be read for each otherwise. */
   private final Map<View, float[]> masks = new HashMap<>();
@@ -59,6 +86,7 @@ final class PairBatches {
     this.model = model;
     this.caches = caches;
     this.encoder = new PromptEncoder(model, TextEncoding.ofCaptions(config));
+    this.predictions = new PriorPredictions(config, model, caches);
   }
 
   /**
@@ -71,8 +99,37 @@ final class PairBatches {
   TrainingBatch batch(
       Arena arena, PairSampler.Batch batch, int step, int firstPair, boolean textEncoderTrains) {
     List<BatchRow> rows = rows(batch, step, firstPair);
-    Tensor latents = latents(arena, rows, batch.bucket(), step);
-    Conditioning<Tensor> told = told(arena, rows, batch.bucket(), step, textEncoderTrains);
+    TrainingBatch made =
+        batch(
+            arena,
+            rows,
+            batch.bucket(),
+            batch.pairs().size(),
+            config.loss().masked() ? mask(arena, rows, batch) : null,
+            textEncoderTrains);
+    return rows.stream().anyMatch(BatchRow::known)
+        ? made.with(known(arena, rows, batch.bucket()))
+        : made;
+  }
+
+  /** The batch of a single row by which the base model is asked. */
+  TrainingBatch batch(Arena arena, Asked asked) {
+    BatchRow row = asked.row;
+    BatchRow drawn =
+        new BatchRow(
+            row.file, row.prompt, row.crop, row.lossWeight, row.step, row.index, false);
+    return batch(arena, List.of(drawn), asked.bucket, 1, null, config.promptsLearn());
+  }
+
+  private TrainingBatch batch(
+      Arena arena,
+      List<BatchRow> rows,
+      Bucket bucket,
+      int instances,
+      @Nullable Tensor mask,
+      boolean textEncoderTrains) {
+    Tensor latents = latents(arena, rows, bucket);
+    Conditioning<Tensor> told = told(arena, rows, bucket, textEncoderTrains);
     model.rest();
     float[] lossWeights = new float[rows.size()];
     for (int i = 0; i < lossWeights.length; i++) {
@@ -81,15 +138,68 @@ final class PairBatches {
     return new TrainingBatch(
         latents,
         told,
-        batch.pairs().size(),
+        instances,
         rows.stream().mapToInt(BatchRow::index).toArray(),
         lossWeights,
-        config.loss().masked() ? mask(arena, rows, batch, step) : null,
+        mask,
+        null,
         null);
   }
 
+  /** What the base model said of prior rows before the training. */
+  private TrainingBatch.Known known(Arena arena, List<BatchRow> rows, Bucket bucket) {
+    List<Asked> asked =
+        rows.stream().filter(BatchRow::known).map(row -> new Asked(row, bucket)).toList();
+    int each = elements(asked.get(0));
+    float[] noisy = new float[asked.size() * each];
+    float[] targets = new float[asked.size() * each];
+    long[] timesteps = new long[asked.size()];
+    for (int i = 0; i < timesteps.length; i++) {
+      PriorPredictions.Prediction kept = predictions.get(content(asked.get(i)), each);
+      System.arraycopy(kept.noisy(), 0, noisy, i * each, each);
+      System.arraycopy(kept.target(), 0, targets, i * each, each);
+      timesteps[i] = kept.timestep();
+    }
+    long[] shape = latentShape(bucket, timesteps.length);
+    return new TrainingBatch.Known(
+        arena.floats("known noisy", noisy, shape),
+        arena.floats("known targets", targets, shape),
+        timesteps);
+  }
+
+  /** The prior rows of a batch that the base model is asked about before the training. */
+  List<Asked> asked(PairSampler.Batch batch) {
+    return rows(batch, 0, 0).stream()
+        .filter(BatchRow::known)
+        .map(row -> new Asked(row, batch.bucket()))
+        .toList();
+  }
+
+  /** By what the answer is known. */
+  String content(Asked asked) {
+    BatchRow row = asked.row;
+    String latents = caches.latents().content(view(row, asked.bucket));
+    return predictions.content(latents, row.prompt, row.step, row.index);
+  }
+
+  /** Elements of the latents that it is asked with. */
+  int elements(Asked asked) {
+    return Math.toIntExact(Tensor.count(latentShape(asked.bucket, 1)));
+  }
+
+  /** What is known of prior rows. */
+  PriorPredictions predictions() {
+    return predictions;
+  }
+
+  private long[] latentShape(Bucket bucket, int rows) {
+    int factor = model.vae().config().factor();
+    int channels = model.vae().config().latentChannels();
+    return new long[] {rows, bucket.height() / factor, bucket.width() / factor, channels};
+  }
+
   /** What each place of the latents counts: instance rows by their masks, class images whole. */
-  private Tensor mask(Arena arena, List<BatchRow> rows, PairSampler.Batch batch, int step) {
+  private Tensor mask(Arena arena, List<BatchRow> rows, PairSampler.Batch batch) {
     int factor = model.vae().config().factor();
     int height = batch.bucket().height() / factor;
     int width = batch.bucket().width() / factor;
@@ -97,7 +207,7 @@ final class PairBatches {
     Arrays.fill(all, 1);
     for (int i = 0; i < batch.pairs().size(); i++) {
       Path file = batch.pairs().get(i).instance().mask();
-      float[] own = mask(file, rows.get(i), view(rows.get(i), batch.bucket(), step), factor);
+      float[] own = mask(file, rows.get(i), view(rows.get(i), batch.bucket()), factor);
       System.arraycopy(own, 0, all, i * height * width, own.length);
     }
     return arena.floats("mask", all, rows.size(), height, width);
@@ -123,27 +233,26 @@ final class PairBatches {
     return made;
   }
 
-  /** A draw of each row's moments: F32 [B, h, w, channels]. */
-  private Tensor latents(Arena arena, List<BatchRow> rows, Bucket bucket, int step) {
-    int factor = model.vae().config().factor();
-    int channels = model.vae().config().latentChannels();
-    int height = bucket.height() / factor;
-    int width = bucket.width() / factor;
-    int each = height * width * channels;
-    float[] z = new float[rows.size() * each];
+  /** A draw of each row's moments: F32 [B, h, w, channels]; of what is known before, zeros. */
+  private Tensor latents(Arena arena, List<BatchRow> rows, Bucket bucket) {
+    long[] shape = latentShape(bucket, rows.size());
+    float[] z = new float[Math.toIntExact(Tensor.count(shape))];
+    int each = z.length / rows.size();
     float[] draw = new float[each];
     for (int i = 0; i < rows.size(); i++) {
       BatchRow row = rows.get(i);
-      random("latents", step, row).normal(draw, 0, each);
-      Tensor moments = moments(arena, row, bucket, step);
-      LatentCache.draw(model.vae().config(), moments, draw, z, i * each);
-      moments.release();
+      if (!row.known) {
+        random("latents", row).normal(draw, 0, each);
+        Tensor moments = moments(arena, row, bucket);
+        LatentCache.draw(model.vae().config(), moments, draw, z, i * each);
+        moments.release();
+      }
     }
-    return arena.floats("latents", z, rows.size(), height, width, channels);
+    return arena.floats("latents", z, shape);
   }
 
-  private CounterRandom random(String purpose, int step, BatchRow row) {
-    return CounterRandom.at(config.training().seed(), purpose, step, row.index);
+  private CounterRandom random(String purpose, BatchRow row) {
+    return CounterRandom.at(config.training().seed(), purpose, row.step, row.index);
   }
 
   /** Instance rows, then prior rows. */
@@ -155,11 +264,30 @@ final class PairBatches {
       Picture picture = pair.instance();
       int concept = picture.concept();
       instances.add(
-          row(concept, picture.file(), picture.instancePrompt(), picture.crop(), step, number));
-      Path classImage = pair.classImage();
-      if (classImage != null) {
-        Crop crop = config.concepts().get(concept).crop();
-        priors.add(row(concept, classImage, pair.classPrompt(), crop, step, number + 1));
+          drawn(
+              concept,
+              new BatchRow(
+                  picture.file(),
+                  picture.instancePrompt(),
+                  picture.crop(),
+                  lossWeight(concept),
+                  step,
+                  number,
+                  false)));
+      ClassImage prior = pair.prior();
+      if (prior != null) {
+        boolean known = prior.isFixed();
+        priors.add(
+            drawn(
+                concept,
+                new BatchRow(
+                    prior.file(),
+                    prior.prompt(),
+                    config.concepts().get(concept).crop(),
+                    lossWeight(concept),
+                    known ? prior.draw() : step,
+                    known ? fixedIndex(prior) : number + 1,
+                    known)));
       }
       number += 2;
     }
@@ -167,25 +295,34 @@ final class PairBatches {
     return instances;
   }
 
-  private BatchRow row(int concept, Path file, String prompt, Crop crop, int step, int number) {
-    double lossWeight = config.concepts().get(concept).lossWeight();
-    BatchRow row = new BatchRow(file, prompt, crop, lossWeight, number);
+  /** The same wherever the picture lies among others, so that more of them change nothing of it. */
+  private static int fixedIndex(ClassImage prior) {
+    return 31 * String.valueOf(prior.file().getFileName()).hashCode() + prior.prompt().hashCode();
+  }
+
+  private double lossWeight(int concept) {
+    return config.concepts().get(concept).lossWeight();
+  }
+
+  /** With the tags that its draws leave, in their order. */
+  private BatchRow drawn(int concept, BatchRow row) {
     if (!config.data().captions().varies()) {
       return row;
     }
-    String drawn = draws.get(concept).draw(prompt, random("tags", step, row));
-    return new BatchRow(file, drawn, crop, lossWeight, number);
+    String prompt = draws.get(concept).draw(row.prompt, random("tags", row));
+    return new BatchRow(
+        row.file, prompt, row.crop, row.lossWeight, row.step, row.index, row.known);
   }
 
-  private View view(BatchRow row, Bucket bucket, int step) {
-    boolean mirrored = config.data().hflip() && random("hflip", step, row).uniform() < 0.5;
-    CounterRandom place = random("crop", step, row);
+  private View view(BatchRow row, Bucket bucket) {
+    boolean mirrored = config.data().hflip() && random("hflip", row).uniform() < 0.5;
+    CounterRandom place = random("crop", row);
     return new View(row.file, bucket, row.crop.drawn(place.uniform(), place.uniform()), mirrored);
   }
 
   /** A picture that is cropped anew each time is encoded anew; the others' moments are kept. */
-  private Tensor moments(Arena arena, BatchRow row, Bucket bucket, int step) {
-    View view = view(row, bucket, step);
+  private Tensor moments(Arena arena, BatchRow row, Bucket bucket) {
+    View view = view(row, bucket);
     return row.crop.random()
         ? caches.latents().encode(arena, view.read())
         : caches.latents().get(view);
@@ -195,8 +332,8 @@ final class PairBatches {
   void collect(
       PairSampler.Batch batch, int step, int firstPair, Set<View> views, Set<String> texts) {
     for (BatchRow row : rows(batch, step, firstPair)) {
-      if (!row.crop.random()) {
-        views.add(view(row, batch.bucket(), step));
+      if (!row.crop.random() && !row.known) {
+        views.add(view(row, batch.bucket()));
       }
       if (!config.data().captions().varies()) {
         texts.add(row.prompt);
@@ -206,7 +343,7 @@ final class PairBatches {
 
   /** What the UNet is told of each row: of its prompt, and where it wants to know, of its size. */
   private Conditioning<Tensor> told(
-      Arena arena, List<BatchRow> rows, Bucket bucket, int step, boolean textEncoderTrains) {
+      Arena arena, List<BatchRow> rows, Bucket bucket, boolean textEncoderTrains) {
     Conditioning<Tensor> prompts = prompts(arena, rows, textEncoderTrains);
     if (model.unet().config().added() == null) {
       return prompts;
@@ -214,7 +351,7 @@ final class PairBatches {
     List<PictureSizes> sizes = new ArrayList<>();
     for (BatchRow row : rows) {
       ImageReader.Size file = files.computeIfAbsent(row.file, ImageReader::size);
-      sizes.add(PictureSizes.of(view(row, bucket, step), file));
+      sizes.add(PictureSizes.of(view(row, bucket), file));
     }
     return prompts.with(Conditioning.SIZES, PictureSizes.tensor(arena, sizes));
   }

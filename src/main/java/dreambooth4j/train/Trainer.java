@@ -390,6 +390,19 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
+   * With {@code prior: prediction} where all weights train, has the model say what prior rows will
+   * be compared with: to be called before it learns or is resumed.
+   *
+   * @param stop looked at after each; true leaves the rest for another time
+   */
+  public void askBaseModel(Caches.Listener listener, BooleanSupplier stop) {
+    if (config.prior().remembers()) {
+      int epochs = (steps + stepsPerEpoch - 1) / stepsPerEpoch;
+      new PredictionMaker(batches, training()).make(pairs, epochs, listener, stop);
+    }
+  }
+
+  /**
    * Encodes what the steps to come will need and the caches on disk lack.
    *
    * @param stop looked at after each picture and prompt; true leaves the rest for another time

@@ -13,6 +13,7 @@ import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.Group;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -72,7 +73,9 @@ public final class Training implements AutoCloseable {
             new PromptEncoder(model, how)::encode,
             NoiseSchedule.of(model.scheduler()),
             model.trained().stream().map(Group::learning).toList(),
-            config.prior().predicts() ? model::withoutAdapters : null,
+            config.prior().predicts() && !config.prior().remembers()
+                ? model::withoutAdapters
+                : null,
             config.loss().maskedPrior() > 0 ? model::withoutAdapters : null,
             model::drawDropout);
     return assemble(run, learning, Recipe.of(config));
@@ -156,6 +159,32 @@ public final class Training implements AutoCloseable {
    */
   void gradients(List<Function<Arena, TrainingBatch>> batches) {
     forwardBackward(batches);
+  }
+
+  /**
+   * What the model says now of one row, as a step of this number would noise it: F32 [2n + 1],
+   * the noisy latents, what is predicted of them, and the timestep; held by the caller.
+   */
+  Tensor predict(Function<Arena, TrainingBatch> row, int number) {
+    write(new StepSettings(number, 0, 0, 1, 0), 1);
+    List<float[]> parts = new ArrayList<>();
+    try (Arena arena = run.child("row")) {
+      TrainingBatch batch = row.apply(arena);
+      BatchPlaces in = new BatchPlaces(arena, batch);
+      in.write(batch);
+      step.predict(
+          in,
+          (noisy, predicted, timesteps) -> {
+            parts.add(noisy.toFloats());
+            parts.add(predicted.toFloats());
+            parts.add(new float[] {timesteps.toLongs()[0]});
+          });
+    }
+    int n = parts.get(0).length;
+    float[] all = Arrays.copyOf(parts.get(0), 2 * n + 1);
+    System.arraycopy(parts.get(1), 0, all, n, n);
+    all[2 * n] = parts.get(2)[0];
+    return run.floats("prediction", all, all.length);
   }
 
   /** The forward of these batches op by op: throws at the first number that is not finite. */

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  *     row of pair p, 2p + 1 for its class image
  * @param lossWeights what each row's error is multiplied with, such as its concept's weight
  * @param mask what each place of the latents counts, F32 [B, h, w]; null where all count alike
+ * @param known what prior rows are compared with, known before; null where that is drawn too
  * @param given recorded noise and timesteps to take instead of drawing; null in a run
  */
 @SuppressWarnings("ArrayRecordComponent") // a carrier from the data to the step, never compared
@@ -26,7 +27,18 @@ public record TrainingBatch(
     int[] rowIndex,
     float[] lossWeights,
     @Nullable Tensor mask,
+    @Nullable Known known,
     @Nullable Given given) {
+  /**
+   * Prior rows that were noised and predicted before; their latents are not looked at.
+   *
+   * @param noisy F32 [prior rows, h, w, channels]
+   * @param targets what was predicted of them, of the same shape
+   * @param timesteps one a prior row
+   */
+  @SuppressWarnings("ArrayRecordComponent") // as above
+  public record Known(Tensor noisy, Tensor targets, long[] timesteps) {}
+
   /**
    * Recorded draws.
    *
@@ -47,7 +59,13 @@ public record TrainingBatch(
             .toArray();
     float[] weights = new float[rows];
     Arrays.fill(weights, 1);
-    return new TrainingBatch(latents, prompts, instanceRows, index, weights, null, given);
+    return new TrainingBatch(latents, prompts, instanceRows, index, weights, null, null, given);
+  }
+
+  /** The same with prior rows that are known. */
+  TrainingBatch with(Known prior) {
+    return new TrainingBatch(
+        latents, prompts, instanceRows, rowIndex, lossWeights, mask, prior, given);
   }
 
   /** Instance and prior rows. */

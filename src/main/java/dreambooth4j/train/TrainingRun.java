@@ -148,6 +148,10 @@ public final class TrainingRun {
       listener.paired(config, concepts, made);
       Caches caches = new Caches(run, config, base, model, listener::warning);
       Trainer trainer = new Trainer(run, fitted, model, pairs(concepts, made), caches, ranks);
+      trainer.askBaseModel(listener, stop);
+      if (ranks.any(stop.getAsBoolean())) {
+        return stoppedBeforeItsFirstStep(start);
+      }
       resume(trainer, start);
       trainer.requireSameOnAllRanks();
       trainer.fillCaches(listener, stop);

@@ -129,21 +129,17 @@ final class TrainingStep {
   private Var loss(Tape tape, BatchPlaces in) {
     Arena arena = tape.arena();
     model.dropout().accept(in.draws(seed, scalars.step));
-    if (!in.isGiven()) {
-      NoiseTarget.timesteps(arena, in.rowIndex, scalars.step, in.timesteps, timestepKey, chances);
-    }
     NoiseTarget.Result noised = noised(arena, in);
-    Tensor times = arena.allocate("timesteps", DType.F32, in.timesteps.count());
-    times.copyFrom(in.timesteps);
+    Tensor times = times(arena, in);
     if (recipe.dream() != null) {
       noised = dreamt(arena, in, noised, times, recipe.dream());
     }
     if (model.base() != null && in.hasPrior()) {
       noised = predicted(arena, in, noised, times, model.base());
     }
+    in.recall(noised);
     Tensor kept = outside(arena, in, noised, times);
-    Var prediction =
-        model.unet().forward(tape, tape.constant(noised.noisy()), times, model.prompts(tape, in));
+    Var prediction = predicted(tape, in, noised.noisy(), times);
     LossKernels.Measure measure = new LossKernels.Measure(objective.form(), thresholds, in.mask);
     Var loss =
         RowLoss.apply(tape, prediction, noised.target(), weights(in), measure, scalars.losses);
@@ -155,7 +151,43 @@ final class TrainingStep {
     return loss;
   }
 
+  /**
+   * The rows as they are noised in a step, and what the network says of them, without learning.
+   *
+   * @param told gets noisy samples, predictions (F32, as the latents) and timesteps (I64 [B])
+   */
+  void predict(BatchPlaces in, Answer told) {
+    try (Arena arena = run.child("predict");
+        Tape tape = Tape.inference(arena)) {
+      NoiseTarget.Result noised = noised(arena, in);
+      Var said = predicted(tape, in, noised.noisy(), times(arena, in));
+      told.of(noised.noisy(), said.value(), in.timesteps);
+    }
+  }
+
+  /** Is told what was predicted; tensors are there as long as the call. */
+  @FunctionalInterface
+  interface Answer {
+    /** All of the same rows. */
+    void of(Tensor noisy, Tensor predicted, Tensor timesteps);
+  }
+
+  private Var predicted(Tape tape, BatchPlaces in, Tensor noisy, Tensor times) {
+    return model.unet().forward(tape, tape.constant(noisy), times, model.prompts(tape, in));
+  }
+
+  private static Tensor times(Arena arena, BatchPlaces in) {
+    Tensor times = arena.allocate("timesteps", DType.F32, in.timesteps.count());
+    times.copyFrom(in.timesteps);
+    return times;
+  }
+
+  /** Draws timesteps, where they are not given, and noise. */
   private NoiseTarget.Result noised(Arena arena, BatchPlaces in) {
+    if (!in.isGiven()) {
+      NoiseTarget.timesteps(arena, in.rowIndex, scalars.step, in.timesteps, timestepKey, chances);
+    }
+    in.recallTimesteps();
     NoiseRecipe noise = recipe.noise();
     NoiseDraws draws = in.draws(seed, scalars.step);
     NoiseTarget.Result noised =
@@ -175,8 +207,7 @@ final class TrainingStep {
   private NoiseTarget.Result dreamt(
       Arena arena, BatchPlaces in, NoiseTarget.Result noised, Tensor times, double detail) {
     try (Tape first = Tape.inference(arena)) {
-      Var noisy = first.constant(noised.noisy());
-      Var prediction = model.unet().forward(first, noisy, times, model.prompts(first, in));
+      Var prediction = predicted(first, in, noised.noisy(), times);
       return NoiseTarget.dream(
           arena, noised, prediction.value(), in.timesteps, roots, detail, isVelocity());
     }

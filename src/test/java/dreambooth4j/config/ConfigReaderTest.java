@@ -399,13 +399,13 @@ class ConfigReaderTest extends ConfigFile {
   @Test
   void shouldLetThePriorLossWeightFallAsTheExtensionDoes() {
     PriorConfig falling =
-        new PriorConfig(true, PriorConfig.Source.CLASS_IMAGES, 0.75, true, 100, 0.1, 4, 0);
+        new PriorConfig(true, PriorConfig.Source.CLASS_IMAGES, false, 0.75, true, 100, 0.1, 4, 0);
     assertThat(falling.weightAt(0)).isEqualTo(0.75);
     assertThat(falling.weightAt(50)).isEqualTo(0.425);
     assertThat(falling.weightAt(100)).isEqualTo(0.1);
     assertThat(falling.weightAt(150)).isEqualTo(0.1);
     assertThat(
-            new PriorConfig(true, PriorConfig.Source.CLASS_IMAGES, 0.75, false, 100, 0.1, 4, 0)
+            new PriorConfig(true, PriorConfig.Source.CLASS_IMAGES, false, 0.75, false, 100, 0.1, 4, 0)
                 .weightAt(50))
         .isEqualTo(0.75);
   }

@@ -171,12 +171,14 @@ class OtherTrainersTest extends ConfigFile {
   @Test
   void shouldSayWhatThePriorByPredictionNeeds() throws IOException {
     String prior = "instance_data_dir: a\nprior: prediction\n";
-    assertThat(problem(prior + "class_token: man\n")).contains("set use_lora: true");
+    assertThat(read(prior + "class_token: man\n").prior().remembers()).isTrue();
     assertThat(problem(prior + "use_lora: true\n")).contains("give a class_token or class_prompt");
     assertThat(
             problem(prior + "use_lora: true\nclass_token: man\nclass_images_refresh_epochs: 2\n"))
         .contains("there are no class images with prior: prediction");
-    assertThat(read(prior + "use_lora: true\nclass_token: man\n").prior().predicts()).isTrue();
+    PriorConfig ofLora = read(prior + "use_lora: true\nclass_token: man\n").prior();
+    assertThat(ofLora.predicts()).isTrue();
+    assertThat(ofLora.remembers()).isFalse();
   }
 
   @Test

@@ -86,6 +86,7 @@ class CapturedStepTest {
   @CsvSource({
     "snr_gamma=5 offset_noise=0.1 prior_loss_scale=true,1e-4,0.02",
     "use_8bit_adam=true gradient_checkpointing=true,1e-3,0.02",
+    "prior=prediction num_class_images_per=3 offset_noise=0.1,1e-4,0.02",
     "mixed_precision=bf16 max_grad_norm=0,2e-2,",
     "use_lora=true lora_targets=convolutions,1e-4,0.02",
     "use_lora=true lora_kind=lokr lora_targets=convolutions lora_dropout=0.2,1e-4,0.02",

@@ -28,6 +28,16 @@ import java.util.function.Consumer;
 
 /** A trainer of a {@link TinyRun} with its model in memory, and what it reported so far. */
 final class TinyTrainer implements AutoCloseable {
+  /** Hears nothing of what is encoded. */
+  static final Caches.Listener NOBODY =
+      new Caches.Listener() {
+        @Override
+        public void cached(String what, int there, int all, Path folder) {}
+
+        @Override
+        public void encoded(String what, int done, int missing) {}
+      };
+
   final Arena run;
   final Config config;
   final StableDiffusion model;
@@ -57,6 +67,7 @@ final class TinyTrainer implements AutoCloseable {
     model = Trainer.load(run, base, config);
     caches = new Caches(run, config, base, model, notes::add);
     trainer = new Trainer(run, config, model, pairs, caches);
+    trainer.askBaseModel(NOBODY, () -> false);
   }
 
   /** Trains to the end. */

@@ -33,7 +33,7 @@ final class OneTrainerConcepts {
         draft.say(
             Fate.IMPOSSIBLE,
             place + "type = " + each.path("type").asText(),
-            "it is left out: prior: prediction with use_lora takes the place of PRIOR_PREDICTION");
+            "it is left out: prior: prediction takes the place of PRIOR_PREDICTION");
       } else {
         add(place, each);
       }

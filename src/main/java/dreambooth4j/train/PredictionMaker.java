@@ -1,0 +1,66 @@
+package dreambooth4j.train;
+
+import dreambooth4j.data.PairSampler;
+import dreambooth4j.pipeline.Caches;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.function.BooleanSupplier;
+
+/**
+ * Has a model that has not begun to learn say all that the steps of a run will compare prior rows
+ * with. What is there already is not asked again, so that a run that was killed meanwhile goes on.
+ */
+final class PredictionMaker {
+  /** What it is called where progress is told. */
+  private static final String NAME = "predictions";
+
+  private final PairBatches batches;
+  private final Training training;
+
+  PredictionMaker(PairBatches batches, Training training) {
+    this.batches = batches;
+    this.training = training;
+  }
+
+  /**
+   * Makes those that are missing.
+   *
+   * @param epochs of the whole run
+   * @param stop looked at after each; true leaves the rest for another time
+   */
+  void make(PairSampler pairs, int epochs, Caches.Listener listener, BooleanSupplier stop) {
+    Set<PairBatches.Asked> all = new LinkedHashSet<>();
+    for (int epoch = 0; epoch < epochs && !stop.getAsBoolean(); epoch++) {
+      pairs.epoch(epoch).forEach(batch -> all.addAll(batches.asked(batch)));
+    }
+    PriorPredictions predictions = batches.predictions();
+    List<PairBatches.Asked> missing = new ArrayList<>();
+    for (PairBatches.Asked each : all) {
+      if (!predictions.cache().has(batches.content(each))) {
+        missing.add(each);
+      }
+    }
+    Path folder = predictions.cache().folder();
+    if (folder != null) {
+      listener.cached(NAME, all.size() - missing.size(), all.size(), folder);
+    }
+    all.removeAll(Set.copyOf(missing));
+    all.stream().takeWhile(each -> !stop.getAsBoolean()).forEach(this::make); // unless damaged
+    for (int i = 0; i < missing.size() && !stop.getAsBoolean(); i++) {
+      make(missing.get(i));
+      listener.encoded(NAME, i + 1, missing.size());
+    }
+  }
+
+  private void make(PairBatches.Asked asked) {
+    batches
+        .predictions()
+        .fill(
+            batches.content(asked),
+            batches.elements(asked),
+            () -> training.predict(arena -> batches.batch(arena, asked), asked.draw()));
+  }
+}
