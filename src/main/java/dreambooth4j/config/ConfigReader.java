@@ -158,25 +158,25 @@ public final class ConfigReader {
     embedding.check(run, training, lora, optimizer, anchor);
     Config whole =
         new Config(
-        ModelConfig.of(run),
-        DataConfig.of(run),
-        training,
-        LossConfig.of(run),
-        NoiseConfig.of(run),
-        TimestepConfig.of(run),
-        optimizer,
-        lora,
-        embedding,
-        EmaConfig.of(run),
-        anchor,
-        ComputeConfig.of(run),
-        MemoryConfig.of(run),
-        PriorConfig.of(run, prior, lora.used()),
-        concepts,
-        SamplesConfig.of(run),
-        ValidationConfig.of(run),
-        output,
-        ReportConfig.of(run));
+            ModelConfig.of(run),
+            DataConfig.of(run),
+            training,
+            LossConfig.of(run),
+            NoiseConfig.of(run),
+            TimestepConfig.of(run),
+            optimizer,
+            lora,
+            embedding,
+            EmaConfig.of(run),
+            anchor,
+            ComputeConfig.of(run),
+            MemoryConfig.of(run),
+            PriorConfig.of(run, prior, lora.used()),
+            concepts,
+            SamplesConfig.of(run),
+            ValidationConfig.of(run),
+            output,
+            ReportConfig.of(run));
     whole.data().captions().check(run, whole);
     whole.loss().check(run, lora);
     return whole;

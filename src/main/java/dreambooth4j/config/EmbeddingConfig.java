@@ -7,7 +7,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -70,6 +69,8 @@ public record EmbeddingConfig(
   public static final EmbeddingConfig NONE =
       new EmbeddingConfig(List.of(), List.of(), 1, null, null);
 
+  private static final String SEPARATOR = ", ";
+
   /** Characters by which captions and prompts are divided are in no word. */
   private static final String WORD = "(?!.*__)[^\\s,()\\[\\]{}\"'`|\\\\]{1,75}";
 
@@ -84,7 +85,7 @@ public record EmbeddingConfig(
               throw new IllegalArgumentException(each);
             }
           }
-          return joined(split(text));
+          return String.join(SEPARATOR, split(text));
         },
         ValueType.Kind.TEXT);
   }
@@ -94,7 +95,7 @@ public record EmbeddingConfig(
   }
 
   private static @Nullable String joined(List<String> words) {
-    return words.isEmpty() ? null : words.stream().collect(Collectors.joining(", "));
+    return words.isEmpty() ? null : String.join(SEPARATOR, words);
   }
 
   /** Whether words are trained. */
@@ -159,9 +160,6 @@ public record EmbeddingConfig(
     if (!used()) {
       return;
     }
-    run.remarkUseless(
-        ReportConfig.BLEED_REPORT,
-        "it cannot read the vectors of placeholder_token: leave out one of the two");
     if (anchor.weight() > 0) {
       run.error(
           "anchor_weight would pull placeholder_token back to the word that it began as: leave out one of the two");

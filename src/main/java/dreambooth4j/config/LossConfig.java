@@ -135,8 +135,7 @@ public record LossConfig(
                   + " mask, as OneTrainer's option of that name does.");
 
   static final Key<LossConfig, Double> MASKED_PRIOR =
-      KEYS.key(
-              "masked_prior_preservation_weight", ValueType.number(0, 1), LossConfig::maskedPrior)
+      KEYS.key("masked_prior_preservation_weight", ValueType.number(0, 1), LossConfig::maskedPrior)
           .standard(0.0)
           .help(
               "With masked_loss and use_lora: how much it costs, from 0 to 1, to draw what lies"

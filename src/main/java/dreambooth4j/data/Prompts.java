@@ -157,9 +157,7 @@ public final class Prompts {
   private String fill(String template, String caption) {
     String filled = template.replace(FILEWORDS, caption);
     return tidy(
-        weighted
-            ? OTHER_BACKSLASHES.matcher(filled).replaceAll("")
-            : filled.replace("\\", ""));
+        weighted ? OTHER_BACKSLASHES.matcher(filled).replaceAll("") : filled.replace("\\", ""));
   }
 
   // Control characters go too: a caption may come from anywhere, and is printed to terminals.

@@ -45,8 +45,7 @@ public final class Tokenizer implements AutoCloseable {
   private final AddedTokens added;
   private final long firstAdded;
 
-  private Tokenizer(
-      TokenizerJson json, ObjectNode settings, AddedTokens added, long firstAdded) {
+  private Tokenizer(TokenizerJson json, ObjectNode settings, AddedTokens added, long firstAdded) {
     this.added = added;
     this.firstAdded = firstAdded;
     this.where = json.where();

@@ -34,8 +34,7 @@ public record Learning(
    * @param dropout share of an adapter's input that is dropped in training
    * @param export how they are saved; the same for all components that share a file
    */
-  public record Adaptation(
-      AdapterKind kind, Adapters.Sizes sizes, double dropout, Export export) {}
+  public record Adaptation(AdapterKind kind, Adapters.Sizes sizes, double dropout, Export export) {}
 
   /**
    * Vectors of the words that the model's source adds.

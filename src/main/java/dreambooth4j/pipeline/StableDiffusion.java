@@ -13,7 +13,6 @@ import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.model.ModelConfigs;
 import dreambooth4j.model.TextEncoder;
-import dreambooth4j.model.TextEncoderConfig;
 import dreambooth4j.model.Tokenizer;
 import dreambooth4j.model.UNet;
 import dreambooth4j.model.Vae;
@@ -102,6 +101,7 @@ public final class StableDiffusion implements AutoCloseable {
 
   /** Those of the words that the source adds. */
   private final WordVectors words;
+
   private final UNet unet;
   private final Arena arena;
   private final ModelSource source;

@@ -19,8 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param weighted whether brackets weigh the words between them, as {@link WeightedPrompt} has it
  * @param masked whether padding behind a prompt is hidden from its tokens and from itself
  */
-public record TextEncoding(
-    int clipSkip, int maxTokenLength, boolean weighted, boolean masked) {
+public record TextEncoding(int clipSkip, int maxTokenLength, boolean weighted, boolean masked) {
   /** As diffusers uses it. */
   public static final TextEncoding USUAL = new TextEncoding(1, ModelConfig.WINDOW);
 

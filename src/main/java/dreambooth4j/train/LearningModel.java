@@ -20,8 +20,8 @@ import org.jspecify.annotations.Nullable;
  * @param groups what the optimizer updates; allocated, with gradients
  * @param base computes as the base model meanwhile, whose predictions are then what prior rows are
  *     compared with; null where that is their noise
- * @param outside computes as the base model meanwhile, whose predictions are then what instance rows
- *     are compared with outside of their masks, too; null where they are not
+ * @param outside computes as the base model meanwhile, whose predictions are then what instance
+ *     rows are compared with outside of their masks, too; null where they are not
  * @param dropout is told what a step's dropout is drawn by
  */
 public record LearningModel(

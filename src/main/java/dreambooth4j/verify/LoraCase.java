@@ -47,8 +47,8 @@ import java.util.Objects;
 import java.util.stream.IntStream;
 
 /**
- * Adapters, or the vectors of a new word, on recorded draws: the model's output without and with them, the gradient of each of
- * their weights, and steps by the very step that trains.
+ * Adapters, or the vectors of a new word, on recorded draws: the model's output without and with
+ * them, the gradient of each of their weights, and steps by the very step that trains.
  */
 final class LoraCase {
   private static final String WEIGHT = "input.lora.";

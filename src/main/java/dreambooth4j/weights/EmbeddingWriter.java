@@ -11,8 +11,8 @@ import java.util.TreeMap;
 
 /**
  * Writes what textual inversion has learnt, a file for each word: {@code embeddings/WORD
- * .safetensors} with the word's vectors [n, width] under the word itself, which diffusers, A1111 and
- * ComfyUI load; of SDXL under {@code clip_l} and {@code clip_g}.
+ * .safetensors} with the word's vectors [n, width] under the word itself, which diffusers, A1111
+ * and ComfyUI load; of SDXL under {@code clip_l} and {@code clip_g}.
  */
 public final class EmbeddingWriter implements Export {
   private static final String FOLDER = "embeddings";
@@ -59,8 +59,7 @@ public final class EmbeddingWriter implements Export {
               .metadata(EmbeddingFile.WORD, each.token());
       new TreeMap<>(notes).forEach(writer::metadata);
       for (Group group : groups) {
-        String name =
-            groups.size() == 1 ? each.token() : EmbeddingFile.ofSdxl(group.component());
+        String name = groups.size() == 1 ? each.token() : EmbeddingFile.ofSdxl(group.component());
         add(writer, name, group.parameters().all().get(0), from, each.vectors());
       }
       files.add(file(output, each.token()), writer.body(arena));

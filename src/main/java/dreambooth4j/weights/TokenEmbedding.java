@@ -32,7 +32,8 @@ public record TokenEmbedding(String token, int vectors, Map<Component, float[]> 
    */
   public TokenEmbedding {
     if (!isWord(token)) {
-      throw Problem.usage("%s: an embedding's word has up to 75 characters, and no spaces, commas, brackets (but < and >), quotation marks, |, __ or \\: give another"
+      throw Problem.usage(
+          "%s: an embedding's word has up to 75 characters, and no spaces, commas, brackets (but < and >), quotation marks, |, __ or \\: give another"
               .formatted(Printable.shortened(token)));
     }
     if (vectors < 1 || vectors > MOST_VECTORS) {

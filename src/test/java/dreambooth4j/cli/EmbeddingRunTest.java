@@ -85,8 +85,7 @@ class EmbeddingRunTest {
         Ran.of(tiny.with("train_unet", false).without("placeholder_token").arguments("train"));
     assertThat(none.exitCode()).isEqualTo(2);
     assertThat(none.err()).contains("train_unet: false leaves nothing to train: set placeholder");
-    Ran missing =
-        Ran.of("generate", TinyRun.MODEL.toString(), "a", "--embedding", "a=none.pt");
+    Ran missing = Ran.of("generate", TinyRun.MODEL.toString(), "a", "--embedding", "a=none.pt");
     assertThat(missing.err()).contains("--embedding a=none.pt: expected a file, found none");
   }
 }

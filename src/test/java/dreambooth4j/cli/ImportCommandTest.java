@@ -221,7 +221,7 @@ class ImportCommandTest {
     Ran ran = ran(preset);
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(ran.err())
-        .contains("not possible  masked_prior_preservation_weight = 0.5  ->  prior: prediction")
+        .contains("masked_prior_preservation_weight = 0.5  ->  it asks for nothing: it is for LoRA")
         .contains("not needed    validation = false  ->  it asks for nothing")
         .contains("not possible  concept 1: concepts.image.enable_random_hue = true  ->  pictures")
         .contains("converted     concept 2: enabled = false  ->  it is left out");
@@ -274,8 +274,7 @@ class ImportCommandTest {
                 .formatted(TinyRun.MODEL.toAbsolutePath()));
     Config ofOneTrainer = made(preset);
     assertThat(ofOneTrainer.embedding())
-        .isEqualTo(
-            new EmbeddingConfig(List.of("<cat>"), List.of("a cat"), 3, 0.001, null));
+        .isEqualTo(new EmbeddingConfig(List.of("<cat>"), List.of("a cat"), 3, 0.001, null));
     assertThat(ofOneTrainer.training().trainUnet()).isFalse();
     assertThat(ofOneTrainer.training().trainTextEncoder()).isFalse();
   }
@@ -307,9 +306,12 @@ class ImportCommandTest {
         write(
             "loha.json",
             "{\"base_model_name\": \"m/n\", \"training_method\": \"LORA\", \"peft_type\": \"LOHA\","
-                + " \"lora_rank\": 8, \"dropout_probability\": 0.2, \"concepts\": [{\"path\":"
-                + " \"pictures\"}]}");
-    LoraConfig ofOneTrainer = made(preset).lora();
+                + " \"lora_rank\": 8, \"dropout_probability\": 0.2, \"masked_training\": true,"
+                + " \"masked_prior_preservation_weight\": 0.3,"
+                + " \"concepts\": [{\"path\": \"pictures\"}]}");
+    Config whole = made(preset);
+    assertThat(whole.loss().maskedPrior()).isEqualTo(0.3);
+    LoraConfig ofOneTrainer = whole.lora();
     assertThat(ofOneTrainer.kind()).isEqualTo(LoraConfig.Kind.LOHA);
     assertThat(ofOneTrainer.dropout()).isEqualTo(0.2);
   }

@@ -214,6 +214,19 @@ class EmbeddingTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"train_unet=false", "text_encoder_use_attention_mask=true"})
+  void shouldHoldNoMoreAfterMoreSteps(String keys) {
+    tiny.withOptions(keys).with("num_train_epochs", 4);
+    try (TinyTrainer trainer = new TinyTrainer(tiny)) {
+      int epoch = trainer.trainer.stepsPerEpoch();
+      trainer.train(2 * epoch);
+      long held = trainer.run.meter().liveCount();
+      trainer.train();
+      assertThat(trainer.run.meter().liveCount()).isEqualTo(held);
+    }
+  }
+
   @Test
   void shouldPlanForTheVectorsAlone() {
     tiny.with("gradient_checkpointing", false);

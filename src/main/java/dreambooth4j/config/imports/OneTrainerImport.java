@@ -109,8 +109,7 @@ final class OneTrainerImport extends RunImport {
     converters.put("embedding.token_count", value -> ofWord("num_vectors", value));
     converters.put(
         "embedding.model_name",
-        value ->
-            ofWord("embedding_weights", value.isEmpty() ? "" : draft.path(value).toString()));
+        value -> ofWord("embedding_weights", value.isEmpty() ? "" : draft.path(value).toString()));
     converters.put("embedding_learning_rate", v -> ofWord("embedding_learning_rate", v));
   }
 

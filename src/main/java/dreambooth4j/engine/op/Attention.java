@@ -43,13 +43,11 @@ public final class Attention {
         AttentionCall.hiding(
             tape.arena(),
             heads,
-            () ->
-                Qkv.ofTokens(q.handle(), k.handle(), v.handle(), heads, true, hidden.handle()));
+            () -> Qkv.ofTokens(q.handle(), k.handle(), v.handle(), heads, true, hidden.handle()));
     return record(tape, call, q, k, v, List.of(hidden));
   }
 
-  private static Var record(
-      Tape tape, AttentionCall call, Var q, Var k, Var v, List<Tensor> more) {
+  private static Var record(Tape tape, AttentionCall call, Var q, Var k, Var v, List<Tensor> more) {
     Arena arena = tape.arena();
     List<Tensor> kept =
         Stream.of(List.of(q.value(), k.value(), v.value()), call.results(), more)

@@ -104,9 +104,7 @@ public final class Embedding {
       org.bytedeco.pytorch.Tensor others) {
     org.bytedeco.pytorch.Tensor gradient = table.gradient().handle();
     gradient.index_add_(
-        0,
-        rows,
-        part.masked_fill(others.unsqueeze(-1), new Scalar(0)).to(gradient.scalar_type()));
+        0, rows, part.masked_fill(others.unsqueeze(-1), new Scalar(0)).to(gradient.scalar_type()));
   }
 
   private static long[] rowsShape(Tensor ids, Parameter table) {
