@@ -40,6 +40,33 @@ public final class Adapters {
       this(rank, alpha, 0);
     }
 
+    /**
+     * That of a LoKr whose first matrix has this shape.
+     *
+     * @param rank of the second as a product; 0 where it is whole
+     * @param weight the shape of the layer's weight, as files hold it
+     * @return null where no factor splits the weight so
+     */
+    public static @Nullable Size ofLokr(
+        int rank, double alpha, List<Long> weight, List<Long> first) {
+      long outputs = weight.get(0) / first.get(0);
+      long inputs = weight.get(1) / first.get(1);
+      long larger = Math.max(outputs, inputs);
+      if (rank > 0 && 2L * rank >= larger) {
+        return null;
+      }
+      int most = (int) Math.max(weight.get(0), weight.get(1));
+      for (int factor = 0; factor <= most; factor++) {
+        if (Lokr.split(weight.get(0), factor)[0] == first.get(0)
+            && Lokr.split(weight.get(1), factor)[0] == first.get(1)) {
+          return rank == 0
+              ? new Size((int) larger, larger, factor)
+              : new Size(rank, alpha, factor);
+        }
+      }
+      return null;
+    }
+
     /** What it adds is multiplied with this. */
     public double scale() {
       return alpha / rank;

@@ -1,5 +1,6 @@
 package dreambooth4j.train;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.FloatType;
 import dreambooth4j.config.LoraConfig;
@@ -58,6 +59,11 @@ final class Adaptation {
     textEncoders = base.pipeline().textEncoders();
     Path weights = config.lora().weights();
     start = weights == null ? null : new LoraStart(weights, base, config.lora(), trained());
+    if (start != null && start.kind() != AdapterKind.LORA && config.anchor().weight() != 0) {
+      throw Problem.usage(
+          "anchor_weight: lora_weights %s is no plain LoRA, so there is more to pull than a product of two matrices: leave out anchor_weight"
+              .formatted(weights));
+    }
     export =
         dry
             ? Export.NONE

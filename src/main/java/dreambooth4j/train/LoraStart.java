@@ -15,15 +15,21 @@ import dreambooth4j.weights.ModelLayers;
 import dreambooth4j.weights.ModelSource;
 import java.nio.file.Path;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * The adapters of a LoRA file that training goes on from, whatever its naming: which layers have
  * one, and of what size and kind, is the file's to say.
  */
 final class LoraStart {
+  /** Of each kind the factor that takes up another alpha than the file's. */
+  private static final Set<LoraFactor> SCALED =
+      EnumSet.of(LoraFactor.UP, LoraFactor.HADA_W2_A, LoraFactor.LOKR_W2_A);
+
   private final Path path;
   private final ModelLayers model;
   private final LoraConfig config;
@@ -42,14 +48,13 @@ final class LoraStart {
     model = ModelLayers.of(base);
     try (LoraFile file = LoraFile.open(path, model)) {
       List<LoraLayer> layers = file.layers();
-      boolean dora = layers.get(0).has(LoraFactor.MAGNITUDE);
-      kind = dora ? AdapterKind.DORA : AdapterKind.LORA;
+      kind = kind(layers.get(0));
+      requireWritable();
       for (LoraLayer each : layers) {
-        require(each, dora, trained);
-        int rank = (int) each.rank().orElseThrow();
+        require(each, trained);
         sizes
             .computeIfAbsent(each.component(), component -> new LinkedHashMap<>())
-            .put(each.name(), new Adapters.Size(rank, config.alphaOf(rank)));
+            .put(each.name(), size(each));
       }
     }
     for (Component each : trained) {
@@ -61,15 +66,58 @@ final class LoraStart {
     }
   }
 
-  private void require(LoraLayer layer, boolean dora, List<Component> trained) {
-    if (!layer.has(LoraFactor.UP) || layer.has(LoraFactor.MID)) {
-      throw Problem.usage(
-          "lora_weights %s: layer %s is of LoHa, LoKr or with a core, and training goes on from LoRA and DoRA alone: give another file, or put it into a model with dreambooth merge and train around that"
-              .formatted(path, layer.name()));
+  /** What a layer's factors are trained as. */
+  private AdapterKind kind(LoraLayer layer) {
+    boolean magnitude = layer.has(LoraFactor.MAGNITUDE);
+    if (layer.has(LoraFactor.UP) && !layer.has(LoraFactor.MID)) {
+      return magnitude ? AdapterKind.DORA : AdapterKind.LORA;
     }
-    if (layer.has(LoraFactor.MAGNITUDE) != dora) {
+    boolean core = layer.has(LoraFactor.HADA_T1) || layer.has(LoraFactor.LOKR_T2);
+    if (layer.has(LoraFactor.HADA_W1_A) && !core && !magnitude) {
+      return AdapterKind.LOHA;
+    }
+    if (layer.has(LoraFactor.LOKR_W1) && !core && !magnitude) {
+      return AdapterKind.LOKR;
+    }
+    throw untrained(layer, "with a core, with LoKr's first matrix as a product, or with magnitudes");
+  }
+
+  private Problem untrained(LoraLayer layer, String what) {
+    return Problem.usage(
+        "lora_weights %s: layer %s is %s, which is not trained here: give another file, or put it into a model with dreambooth merge and train around that"
+            .formatted(path, layer.name(), what));
+  }
+
+  /** Before hours of training, not after them. */
+  private void requireWritable() {
+    boolean lycoris = kind == AdapterKind.LOHA || kind == AdapterKind.LOKR;
+    if (lycoris && config.files() != LoraConfig.Files.KOHYA) {
       throw Problem.usage(
-          "lora_weights %s has layers with a magnitude and layers without: give another file"
+          "lora_files: %s: lora_weights %s is of LoHa or LoKr, which diffusers does not load: set lora_files: kohya"
+              .formatted(config.files(), path));
+    }
+  }
+
+  /** The size by which an adapter has the factors of the file. */
+  private Adapters.Size size(LoraLayer layer) {
+    if (kind != AdapterKind.LOKR) {
+      int rank = (int) layer.rank().orElseThrow();
+      return new Adapters.Size(rank, config.alphaOf(rank));
+    }
+    List<Long> weight = model.of(layer.component()).getOrDefault(layer.name(), List.of());
+    int rank = (int) layer.rank().orElse(0);
+    Adapters.Size size =
+        Adapters.Size.ofLokr(rank, config.alphaOf(rank), weight, layer.shape(LoraFactor.LOKR_W1));
+    if (size == null) {
+      throw untrained(layer, "of LoKr split otherwise than by one lora_factor");
+    }
+    return size;
+  }
+
+  private void require(LoraLayer layer, List<Component> trained) {
+    if (kind(layer) != kind) {
+      throw Problem.usage(
+          "lora_weights %s has layers of several kinds, such as some with a magnitude and some without: give another file"
               .formatted(path));
     }
     if (!trained.contains(layer.component())) {
@@ -90,21 +138,19 @@ final class LoraStart {
     return (module, spatial) -> own.get(module);
   }
 
-  /** Gives the model's adapters the file's numbers; its own alpha goes into the second matrix. */
+  /** Gives the model's adapters the file's numbers; its own alpha goes into one factor. */
   void readInto(StableDiffusion loaded) {
     try (LoraFile file = LoraFile.open(path, model)) {
       for (LoraLayer layer : file.layers()) {
         for (Group group : loaded.trained(layer.component())) {
           Map<String, Parameter> weights = group.parameters().byName();
-          for (LoraFactor factor : List.of(LoraFactor.DOWN, LoraFactor.UP, LoraFactor.MAGNITUDE)) {
+          for (LoraFactor factor : LoraFactor.values()) {
             Parameter weight = weights.get(layer.name() + "." + factor.label());
             if (weight != null) {
               layer.readInto(weight, factor);
             }
-            if (weight != null && factor == LoraFactor.UP) {
-              int rank = (int) layer.rank().orElseThrow();
-              weight.multiply(
-                  layer.scale() / new Adapters.Size(rank, config.alphaOf(rank)).scale());
+            if (weight != null && SCALED.contains(factor)) {
+              weight.multiply(layer.scale() / size(layer).scale());
             }
           }
           group.parameters().copyMasters();

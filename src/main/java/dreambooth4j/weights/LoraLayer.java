@@ -104,6 +104,11 @@ public final class LoraLayer {
     return tensors.has(factor);
   }
 
+  /** The shape of a factor, as the file holds it. */
+  public List<Long> shape(LoraFactor factor) {
+    return tensors.info(factor).shape();
+  }
+
   /**
    * Fills a parameter with a factor.
    *

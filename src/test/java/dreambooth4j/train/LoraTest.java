@@ -212,6 +212,43 @@ class LoraTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "lora_kind=loha lora_rank=3 lora_alpha=2",
+        "lora_kind=lokr lora_rank=1 lora_alpha=3",
+        "lora_kind=lokr lora_rank=64 lora_factor=2"
+      })
+  void shouldGoOnFromAFileOfLycoris(String keys) {
+    tiny.withOptions(keys).with("lora_targets", "convolutions");
+    try (TinyTrainer first = new TinyTrainer(tiny).train()) {
+      tiny.with("lora_weights", saved(first));
+      List.of("lora_kind", "lora_rank", "lora_alpha", "lora_factor", "lora_targets")
+          .forEach(tiny::without);
+      List<byte[]> expected = drawn(first);
+      try (TinyTrainer next = new TinyTrainer(tiny)) {
+        assertThat(next.unet().keySet()).isEqualTo(first.unet().keySet());
+        assertThat(next.text().keySet()).isEqualTo(first.text().keySet());
+        byte[] picture = drawn(next).get(0);
+        for (int at = 0; at < picture.length; at++) {
+          assertThat(picture[at] & 0xff).isCloseTo(expected.get(0)[at] & 0xff, within(1));
+        }
+        Map<String, List<Float>> before = next.unet();
+        next.train(1);
+        assertThat(next.unet()).isNotEqualTo(before);
+      }
+      tiny.with("lora_files", "both");
+      assertThatExceptionOfType(Problem.class)
+          .isThrownBy(() -> new TinyTrainer(tiny))
+          .withMessageContaining("which diffusers does not load: set lora_files: kohya");
+      tiny.without("lora_files").with("anchor_weight", 10);
+      assertThatExceptionOfType(Problem.class)
+          .isThrownBy(() -> new TinyTrainer(tiny))
+          .withMessageContaining("is no plain LoRA")
+          .withMessageContaining("leave out anchor_weight");
+    }
+  }
+
   @Test
   void shouldSayWhatOfALoraFileCannotBeTrainedOn() {
     try (TinyTrainer first = new TinyTrainer(tiny).train(1)) {

@@ -256,7 +256,7 @@ final class KohyaImport extends RunImport {
   private String network(String module) throws NotPossible {
     if (!module.equals("networks.lora") && !module.startsWith("lycoris")) {
       throw new NotPossible(
-          "adapters of this kind are not trained: use_lora: true with lora_kind: lora or dora");
+          "adapters of this kind are not trained: use_lora: true with lora_kind: lora, dora, loha or lokr");
     }
     return draft.put("use_lora", true) + ", " + draft.put("lora_targets", "all-linear");
   }
