@@ -134,7 +134,7 @@ __device__ __forceinline__ void normalise(const T* x, const T* gamma, const T* b
     scale[k] *= shared[2 * g + 1];
   }
   Share chunk(pixels);
-#pragma unroll 4
+#pragma unroll(V > 1 ? 4 : 1)
   for (int p = chunk.from + row; p < chunk.to; p += rows) {
     float v[V];
     i64 at = ((i64)n * pixels + p) * c + lane * V;
