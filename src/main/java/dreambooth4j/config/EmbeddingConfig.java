@@ -72,7 +72,7 @@ public record EmbeddingConfig(
   private static final String SEPARATOR = ", ";
 
   /** Characters by which captions and prompts are divided are in no word. */
-  private static final String WORD = "(?!.*__)[^\\s,()\\[\\]{}\"'`|\\\\]{1,75}";
+  private static final String WORD = "(?!.*__)[^\\s\\p{Cc},()\\[\\]{}\"'`|\\\\]{1,75}";
 
   private static ValueType<String> listOfWords() {
     return new ValueType<>(

@@ -1,5 +1,6 @@
 package dreambooth4j.weights;
 
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
@@ -76,7 +77,13 @@ public final class EmbeddingFile {
         values.put(each, numbers(arena, file, Objects.requireNonNull(info)));
       }
       requireFinite(path, values);
-      return new TokenEmbedding(word == null ? word(file) : word, vectors, values);
+      String own = word == null ? word(file) : word;
+      if (word == null && !TokenEmbedding.isWord(own)) {
+        throw Problem.usage(
+            "%s: its word is '%s', which a prompt cannot hold as one word: give it another, as in --embedding my-word=%s"
+                .formatted(path, Printable.shortened(own), path));
+      }
+      return new TokenEmbedding(own, vectors, values);
     }
   }
 

@@ -66,6 +66,17 @@ class EmbeddingFileTest {
         .isEqualTo("dog");
   }
 
+  /** A1111 takes names with blanks, and names of files may hold anything. */
+  @Test
+  void shouldAskForAnotherWordWhereAPromptCannotHoldIt() {
+    Map<String, long[]> nameless = Map.of("emb_params", new long[] {1, 24});
+    Path blank = file("bad style.safetensors", nameless, null);
+    refuses(blank, SD1, "its word is 'bad style'");
+    refuses(blank, SD1, "--embedding my-word=" + blank);
+    refuses(file("e.safetensors", Map.of("\u001b[31mred", new long[] {1, 24}), null), SD1, "word");
+    assertThat(EmbeddingFile.read(blank, "bad-style", SD1).token()).isEqualTo("bad-style");
+  }
+
   @Test
   void shouldReadBothVectorsOfSdxl() {
     Map<String, long[]> both = Map.of("clip_l", new long[] {2, 2}, "clip_g", new long[] {2, 3});
