@@ -179,8 +179,8 @@ public final class RunReport implements RunListener, AutoCloseable {
     }
     if (config.prior().remembers()) {
       say(
-          "Class images: none, the prior loss compares with %s that the base model makes before"
-              + " the training, weight %s",
+          "Class images: none, the prior loss compares with what the base model predicts before the"
+              + " training, %s at most, weight %s",
           counted(concepts.stream().mapToInt(PriorPools::predictions).sum(), "prediction"),
           config.prior().priorLossWeight());
     } else if (config.prior().predicts()) {
