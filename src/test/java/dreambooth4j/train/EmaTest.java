@@ -7,8 +7,6 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dreambooth4j.config.EmaConfig;
 import dreambooth4j.config.EmaConfig.Warmup;
-import dreambooth4j.data.Concept;
-import dreambooth4j.data.Pixels;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameters;
@@ -306,14 +304,6 @@ class EmaTest {
     }
   }
 
-  private static List<byte[]> drawn(TinyTrainer of) {
-    SamplePictures samples = new SamplePictures(of.config, of.model, Concept.scanAll(of.config));
-    return samples.draw(of.run, () -> false).stream()
-        .flatMap(sample -> sample.pictures().stream())
-        .map(Pixels::rgb)
-        .toList();
-  }
-
   /** An average that hardly moves draws as the base model does. */
   @ParameterizedTest
   @CsvSource({"no", "bf16"})
@@ -324,12 +314,12 @@ class EmaTest {
         .with("mixed_precision", precision);
     try (TinyTrainer with = new TinyTrainer(tiny);
         TinyTrainer without = new TinyTrainer(tiny.with("use_ema", false))) {
-      List<byte[]> first = drawn(with);
-      assertThat(drawn(without)).usingRecursiveComparison().isEqualTo(first);
+      List<byte[]> first = with.drawn();
+      assertThat(without.drawn()).usingRecursiveComparison().isEqualTo(first);
       with.train();
       without.train();
-      assertThat(drawn(with)).usingRecursiveComparison().isEqualTo(first);
-      assertThat(drawn(without)).usingRecursiveComparison().isNotEqualTo(first);
+      assertThat(with.drawn()).usingRecursiveComparison().isEqualTo(first);
+      assertThat(without.drawn()).usingRecursiveComparison().isNotEqualTo(first);
       assertThat(with.unet()).isEqualTo(without.unet());
     }
   }

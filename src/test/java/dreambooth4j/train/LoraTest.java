@@ -5,8 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.within;
 
 import dreambooth4j.Problem;
-import dreambooth4j.config.Config;
-import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
@@ -225,11 +223,11 @@ class LoraTest {
       tiny.with("lora_weights", saved(first));
       List.of("lora_kind", "lora_rank", "lora_alpha", "lora_factor", "lora_targets")
           .forEach(tiny::without);
-      List<byte[]> expected = drawn(first);
+      List<byte[]> expected = first.drawn();
       try (TinyTrainer next = new TinyTrainer(tiny)) {
         assertThat(next.unet().keySet()).isEqualTo(first.unet().keySet());
         assertThat(next.text().keySet()).isEqualTo(first.text().keySet());
-        byte[] picture = drawn(next).get(0);
+        byte[] picture = next.drawn().get(0);
         for (int at = 0; at < picture.length; at++) {
           assertThat(picture[at] & 0xff).isCloseTo(expected.get(0)[at] & 0xff, within(1));
         }
@@ -277,7 +275,7 @@ class LoraTest {
       assertThat(dropped.unet()).isNotEqualTo(all.unet());
       dropped.train();
       assertThat(dropped.reports.get(1).losses()).isNotEqualTo(all.reports.get(1).losses());
-      assertThat(drawn(dropped).get(0)).isEqualTo(drawn(dropped).get(0));
+      assertThat(dropped.drawn().get(0)).isEqualTo(dropped.drawn().get(0));
     }
   }
 
@@ -346,14 +344,14 @@ class LoraTest {
       plain.train(1);
       assertThat(trained.reports.get(0).losses().total())
           .isCloseTo(plain.reports.get(0).losses().total(), within(1e-5));
-      List<byte[]> base = drawn(plain);
-      List<byte[]> expected = drawn(trained);
+      List<byte[]> base = plain.drawn();
+      List<byte[]> expected = trained.drawn();
       assertThat(expected.get(0)).isNotEqualTo(base.get(0));
       try (Arena run = Arena.open("merged");
           MergedModel merged =
               MergedModel.of(
                   ModelFolder.open(TinyRun.MODEL, null), List.of(new LoraUse(saved(trained), 1)))) {
-        List<byte[]> drawn = drawn(trained.config, StableDiffusion.load(run, merged), run);
+        List<byte[]> drawn = TinyTrainer.drawn(trained.config, StableDiffusion.load(run, merged), run);
         for (int i = 0; i < expected.size(); i++) {
           for (int at = 0; at < expected.get(i).length; at++) {
             assertThat(drawn.get(i)[at] & 0xff).isCloseTo(expected.get(i)[at] & 0xff, within(1));
@@ -405,10 +403,10 @@ class LoraTest {
   void shouldComputeAsTheBaseModelWithoutItsAdapters() {
     try (TinyTrainer trained = new TinyTrainer(tiny).train();
         TinyTrainer fresh = new TinyTrainer(tiny)) {
-      List<byte[]> with = drawn(trained);
+      List<byte[]> with = trained.drawn();
       List<byte[]> base = new ArrayList<>();
-      trained.model.withoutAdapters(() -> base.addAll(drawn(trained)));
-      List<byte[]> expected = drawn(fresh);
+      trained.model.withoutAdapters(() -> base.addAll(trained.drawn()));
+      List<byte[]> expected = fresh.drawn();
       assertThat(base).hasSameSizeAs(expected).isNotEmpty();
       for (int i = 0; i < expected.size(); i++) {
         assertThat(base.get(i)).isEqualTo(expected.get(i));
@@ -423,21 +421,9 @@ class LoraTest {
     tiny.with("frozen_dtype", "bf16");
     try (TinyTrainer trained = new TinyTrainer(tiny).train();
         TinyTrainer fresh = new TinyTrainer(tiny)) {
-      assertThat(drawn(trained).get(0)).isNotEqualTo(drawn(fresh).get(0));
+      assertThat(trained.drawn().get(0)).isNotEqualTo(fresh.drawn().get(0));
       assertThat(fresh.trainer.precision())
           .endsWith("; weights that do not train, and what is computed with them, in bf16");
     }
-  }
-
-  private static List<byte[]> drawn(TinyTrainer trainer) {
-    return drawn(trainer.config, trainer.model, trainer.run);
-  }
-
-  private static List<byte[]> drawn(Config config, StableDiffusion model, Arena run) {
-    return new SamplePictures(config, model, Concept.scanAll(config))
-        .draw(run, () -> false).stream()
-            .flatMap(sample -> sample.pictures().stream())
-            .map(picture -> picture.rgb().clone())
-            .toList();
   }
 }

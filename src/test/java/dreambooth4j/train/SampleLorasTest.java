@@ -8,7 +8,6 @@ import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
 import dreambooth4j.config.ConfigWriter;
 import dreambooth4j.data.Concept;
-import dreambooth4j.data.Pixels;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
@@ -59,24 +58,12 @@ class SampleLorasTest {
     }
   }
 
-  private static List<byte[]> drawn(TinyTrainer of) {
-    return drawn(of.config, of.model, of.run);
-  }
-
-  private static List<byte[]> drawn(Config config, StableDiffusion model, Arena run) {
-    return new SamplePictures(config, model, Concept.scanAll(config))
-        .draw(run, () -> false).stream()
-            .flatMap(sample -> sample.pictures().stream())
-            .map(Pixels::rgb)
-            .toList();
-  }
-
   /** What {@code generate --lora} draws: the file's change in the weights of the saved model. */
   private static List<byte[]> drawnWith(TinyTrainer trained, Path model, LoraUse... loras) {
     try (Arena run = Arena.open("merged");
         MergedModel merged = MergedModel.of(ModelFolder.open(model, null), List.of(loras));
         StableDiffusion loaded = StableDiffusion.load(run, merged)) {
-      return drawn(trained.config, loaded, run);
+      return TinyTrainer.drawn(trained.config, loaded, run);
     }
   }
 
@@ -88,15 +75,15 @@ class SampleLorasTest {
     try (TinyTrainer plain = new TinyTrainer(tiny).train();
         TinyTrainer shown = new TinyTrainer(tiny.with("sample_loras", lora + ":0.7"))) {
       shown.train(1);
-      drawn(shown);
+      shown.drawn();
       shown.train();
-      List<byte[]> pictures = drawn(shown);
+      List<byte[]> pictures = shown.drawn();
       shown.model.save(shown.run, Map.of(), tiny.output());
       // Drawing leaves no trace, neither in what is trained on from there nor in what is saved.
       assertThat(shown.timeless()).isEqualTo(plain.timeless());
       assertThat(shown.unet()).isEqualTo(plain.unet());
       assertThat(shown.text()).isEqualTo(plain.text());
-      List<byte[]> without = drawn(plain);
+      List<byte[]> without = plain.drawn();
       assertThat(drawnWith(plain, tiny.output())).usingRecursiveComparison().isEqualTo(without);
       assertThat(pictures)
           .usingRecursiveComparison()
@@ -112,7 +99,7 @@ class SampleLorasTest {
     tiny.withOptions("use_lora=true lora_kind=dora").with("sample_loras", style);
     try (TinyTrainer trained = new TinyTrainer(tiny).train()) {
       Map<String, List<Float>> base = trained.weights(Component.UNET);
-      List<byte[]> pictures = drawn(trained);
+      List<byte[]> pictures = trained.drawn();
       assertThat(trained.weights(Component.UNET)).isEqualTo(base);
       trained.model.save(trained.run, Map.of(), tiny.output());
       LoraUse own = new LoraUse(trained.model.result(tiny.output()), 1);
@@ -125,7 +112,7 @@ class SampleLorasTest {
       }
       assertThat(pictures)
           .usingRecursiveComparison()
-          .isNotEqualTo(drawn(how.config, trained.model, trained.run));
+          .isNotEqualTo(TinyTrainer.drawn(how.config, trained.model, trained.run));
     }
   }
 
@@ -136,13 +123,13 @@ class SampleLorasTest {
       SamplePictures samples =
           new SamplePictures(trained.config, trained.model, Concept.scanAll(trained.config));
       Map<String, List<Float>> before = trained.unet();
-      List<byte[]> whole = drawn(trained);
+      List<byte[]> whole = trained.drawn();
       long held = trained.run.meter().liveBytes();
       assertThatExceptionOfType(CancellationException.class)
           .isThrownBy(() -> samples.draw(trained.run, () -> true));
       assertThat(trained.run.meter().liveBytes()).isEqualTo(held);
       assertThat(trained.unet()).isEqualTo(before);
-      assertThat(drawn(trained)).usingRecursiveComparison().isEqualTo(whole);
+      assertThat(trained.drawn()).usingRecursiveComparison().isEqualTo(whole);
     }
   }
 
@@ -157,7 +144,7 @@ class SampleLorasTest {
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {
       long before = trainer.run.meter().liveBytes();
       trainer.run.meter().resetPeak();
-      drawn(trainer);
+      trainer.drawn();
       long measured = trainer.run.meter().peakBytes() - before;
       long planned = TinyRun.forecast(trainer.config, Long.MAX_VALUE).plan().pictures();
       assertThat(planned).isBetween((long) (0.95 * measured), (long) (1.05 * measured));

@@ -117,6 +117,20 @@ final class TinyTrainer implements AutoCloseable {
     Checkpoint.write(run, checkpoint, 0, 42, scale, "", null, settings, fresh);
   }
 
+  /** The samples of its run, drawn with the weights as they are. */
+  List<byte[]> drawn() {
+    return drawn(config, model, run);
+  }
+
+  /** The samples of a run, drawn with another model. */
+  static List<byte[]> drawn(Config config, StableDiffusion model, Arena run) {
+    return new SamplePictures(config, model, Concept.scanAll(config))
+        .draw(run, () -> false).stream()
+            .flatMap(sample -> sample.pictures().stream())
+            .map(picture -> picture.rgb().clone())
+            .toList();
+  }
+
   /** What each step said, but for its time. */
   List<Trainer.StepReport> timeless() {
     return reports.stream()
