@@ -314,7 +314,8 @@ public final class DeviceWorks {
                   new Optimizer.Options(1, in8Bits, 0));
           double moments = rule.moments().size() * (in8Bits ? 1 : 4);
           // The norm reads gradients once more; the copy in 16 bits is written.
-          double each = 2 * dtype.bytes() + 2 * 4 + 2 * moments + (dtype.isHalf() ? dtype.bytes() : 0);
+          double each = 2 * dtype.bytes() + 2 * 4 + 2 * moments;
+          each += dtype.isHalf() ? dtype.bytes() : 0;
           Tensor rate = arena.floats("rate", new float[] {1e-6f}, 1);
           Tensor scale = arena.floats("scale", new float[] {1}, 1);
           Tensor norm = arena.zeros("norm", DType.F32, 1);
