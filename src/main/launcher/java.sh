@@ -1,7 +1,10 @@
 # Sourced by the launcher and by bench/run: how every JVM of ours runs. Sets java, blas and options.
 
-java=${JAVA_HOME:+$JAVA_HOME/bin/java}
-java=${java:-$(command -v java || true)}
+java=${home:-.}/runtime/bin/java # an archive's own
+if [ ! -x "$java" ]; then
+  java=${JAVA_HOME:+$JAVA_HOME/bin/java}
+  java=${java:-$(command -v java || true)}
+fi
 if [ -z "$java" ] || [ ! -x "$java" ]; then
   echo "error: no Java found. Install a JDK 17 or newer, or set JAVA_HOME." >&2
   exit 1
@@ -17,11 +20,12 @@ options=(
 )
 
 # Which library multiplies matrices on the CPU: Intel's own is the faster one on its processors, and
-# the slower one on AMD's (bench/LOG.md). There are jars of it for Linux alone.
+# the slower one on AMD's (bench/LOG.md). There are jars of it for Linux alone; archives are without.
 blas=${DREAMBOOTH_BLAS:-}
 if [ -z "$blas" ]; then
   blas=openblas
-  if [ "$(uname -sm)" = "Linux x86_64" ] && grep -q -m 1 GenuineIntel /proc/cpuinfo; then blas=mkl; fi
+  if [ ! -d "${home:-.}/runtime" ] && [ "$(uname -sm)" = "Linux x86_64" ] &&
+    grep -q -m 1 GenuineIntel /proc/cpuinfo; then blas=mkl; fi
 fi
 case $blas in
   openblas) ;;

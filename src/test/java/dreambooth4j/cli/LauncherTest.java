@@ -41,7 +41,7 @@ class LauncherTest {
   void makeHome() throws IOException {
     home = Files.createDirectories(folder.resolve("my home"));
     builds = home.resolve("builds");
-    for (String each : List.of("java.sh", "cuda.sh")) {
+    for (String each : List.of("java.sh", "cuda.sh", "build.sh", "archive.sh")) {
       Path sourced = Path.of("src/main/launcher", each);
       Files.createDirectories(home.resolve(sourced).getParent());
       Files.copy(sourced, home.resolve(sourced));
@@ -217,6 +217,64 @@ class LauncherTest {
     Path link = Files.createSymbolicLink(folder.resolve("db"), home.resolve("dreambooth"));
 
     assertThat(run(link, "--version").out()).startsWith("dreambooth4j ");
+  }
+
+  /** An archive's home has a Java, which here says what it was asked for, and libraries for the CPU. */
+  private void makeArchive() throws IOException {
+    Files.createDirectories(home.resolve("lib/cpu"));
+    Files.createDirectories(home.resolve("runtime/bin"));
+    script(home.resolve("runtime/bin/java"), "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
+    environment.remove("DREAMBOOTH_BLAS");
+  }
+
+  /** By OpenBLAS on every processor. */
+  @Test
+  void shouldRunAnArchiveByItsOwnJavaWithoutBuilding() throws Exception {
+    makeArchive();
+
+    Ran ran = run("generate", "no such model", "a prompt of words");
+
+    assertThat(ran.exitCode()).isZero();
+    assertThat(ran.err()).isEmpty();
+    assertThat(ran.out().lines())
+        .contains("-Dorg.bytedeco.javacpp.cacheLibraries=false")
+        .doesNotContain("-Dorg.bytedeco.openblas.load=mkl")
+        .endsWith(
+            "-cp",
+            "%1$s/lib/cpu:%1$s/lib/natives:%1$s/lib/tokenizers:%1$s/lib/*"
+                .formatted(home.toRealPath()),
+            "dreambooth4j.cli.Main",
+            "generate",
+            "no such model",
+            "a prompt of words");
+    assertThat(builds).doesNotExist();
+  }
+
+  @Test
+  void shouldTakeAnArchivesLibrariesForGpusWhereTheyAreAskedFor() throws Exception {
+    makeArchive();
+    Files.createDirectories(home.resolve("lib/cuda"));
+
+    Ran ran = run("generate", "--device", "cuda");
+
+    assertThat(ran.out().lines())
+        .contains("-Dorg.bytedeco.javacpp.platform.extension=-gpu")
+        .anyMatch(line -> line.startsWith(home.toAbsolutePath() + "/lib/cuda:"))
+        .noneMatch(line -> line.contains("/lib/cpu"));
+  }
+
+  @Test
+  void shouldSayWhatAnArchiveLacks() throws Exception {
+    makeArchive();
+
+    Ran cuda = run("generate", "--device", "cuda");
+    assertThat(cuda.exitCode()).isEqualTo(4);
+    assertThat(cuda.err()).contains("no libraries for --device cuda", "ends with -cuda");
+
+    environment.put("DREAMBOOTH_BLAS", "mkl");
+    Ran mkl = run("generate");
+    assertThat(mkl.exitCode()).isEqualTo(2);
+    assertThat(mkl.err()).contains("DREAMBOOTH_BLAS=mkl");
   }
 
   @Test
