@@ -35,11 +35,11 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 5)
 public class ClassImageBenchmark {
   /** A diffusers folder. */
-  @Param({"weights/emoji32"})
+  @Param({"weights/sprites64"})
   public String model;
 
   /** Side of the pictures in pixels. */
-  @Param({"32"})
+  @Param({"64"})
   public int side;
 
   /** Pictures made together. */

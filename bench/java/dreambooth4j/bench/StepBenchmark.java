@@ -31,7 +31,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 10)
 public class StepBenchmark {
   /** A UNet's config.json. */
-  @Param({"weights/emoji32/unet/config.json"})
+  @Param({"weights/sprites64/unet/config.json"})
   public String unet;
 
   /** Side of the pictures in pixels. */

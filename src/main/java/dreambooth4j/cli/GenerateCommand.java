@@ -45,7 +45,7 @@ import picocli.CommandLine.Spec;
       "The same seed gives the picture that diffusers gives with"
           + " torch.Generator(\"cpu\").manual_seed(seed) and num_images_per_prompt=n.",
       "",
-      "  dreambooth generate weights/emoji32 \"robot, red hat\" -o robot.png -n 4",
+      "  dreambooth generate weights/sprites64 \"robot, red hat\" -o robot.png -n 4",
       "  dreambooth generate sd15 \"sks dog\" --lora dog.safetensors:0.8",
       "  dreambooth generate sd15 \"a photo of <my-cat>\" --embedding my-cat.safetensors"
     })

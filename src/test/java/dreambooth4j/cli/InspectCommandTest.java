@@ -55,7 +55,7 @@ class InspectCommandTest {
         .contains(
             new String[] {
               "src/examples/santa/images/05.jpg",
-              "24x40",
+              "48x72",
               "santa, white beard, pink background",
               "man, white beard, pink background"
             });
@@ -188,7 +188,7 @@ class InspectCommandTest {
             "inspect",
             "--boxes",
             "--html=" + page,
-            "--pretrained_model_name_or_path=weights/emoji32",
+            "--pretrained_model_name_or_path=weights/sprites64",
             "--instance_data_dir=" + folder.resolve("p"),
             "--instance_token=sks",
             "--class_token=man",
@@ -276,7 +276,7 @@ class InspectCommandTest {
     TestPictures.write(folder.resolve("p"), "b", 64, 64, "a hat");
     Path base = folder.resolve("base");
     Files.createDirectories(base.resolve("tokenizer"));
-    Path whole = Path.of("weights/emoji32");
+    Path whole = Path.of("weights/sprites64");
     Files.copy(whole.resolve("model_index.json"), base.resolve("model_index.json"));
     Files.copy(whole.resolve("tokenizer/tokenizer.json"), base.resolve("tokenizer/tokenizer.json"));
     String pictures = "--instance_data_dir=" + folder.resolve("p");

@@ -72,7 +72,7 @@ class TrainCommandTest {
             "tokenizer",
             "unet",
             "vae");
-    Path base = Path.of("weights/emoji32");
+    Path base = Path.of("weights/sprites64");
     for (String same : List.of("model_index.json", "unet/config.json", "vae/config.json")) {
       assertThat(output.resolve(same)).hasSameTextualContentAs(base.resolve(same));
     }
@@ -80,11 +80,11 @@ class TrainCommandTest {
     assertThat(names(output.resolve("samples")))
         .containsExactly("000000-santa.png", "000002-santa.png", "000003-santa.png");
     BufferedImage sheet = ImageIO.read(output.resolve("samples/000002-santa.png").toFile());
-    assertThat(sheet.getWidth()).isEqualTo(2 * 128); // of 32 pixels, enlarged
+    assertThat(sheet.getWidth()).isEqualTo(2 * 128); // of 64 pixels, enlarged
     assertThat(sheet.getHeight()).isGreaterThan(128); // words above them
     assertThat(GenerateCommandTest.parameters(output.resolve("samples/000002-santa.png")))
         .startsWith("santa, ")
-        .contains("\nSteps: 2, Sampler: ", ", CFG scale: ", ", Seed: ", ", Size: 32x32, Model: ")
+        .contains("\nSteps: 2, Sampler: ", ", CFG scale: ", ", Seed: ", ", Size: 64x64, Model: ")
         .endsWith(", Clip skip: 1, Training step: 2, Batch size: 2");
     assertThat(names(output.resolve("class_images/santa"))).hasSize(24);
     assertThat(metrics(output)).extracting(m -> m.path("step").asInt()).containsExactly(1, 2, 3);

@@ -296,8 +296,8 @@ class ConfigReaderTest extends ConfigFile {
         .isEqualTo(folder.resolve("models/mine").toString());
     assertThat(read(start + "runwayml/stable-diffusion-v1-5").model().required())
         .isEqualTo("runwayml/stable-diffusion-v1-5");
-    assertThat(read(start + "../weights/emoji32").model().required())
-        .isEqualTo(folder.resolveSibling("weights/emoji32").toString());
+    assertThat(read(start + "../weights/sprites64").model().required())
+        .isEqualTo(folder.resolveSibling("weights/sprites64").toString());
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> read("instance_data_dir: a").model().required())
         .withMessageContaining("pretrained_model_name_or_path is missing");

@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class TokenizerTest {
   private static final Path GOLDENS = Path.of("src/test/resources/goldens");
-  private static final Path BUNDLED = Path.of("weights/emoji32/tokenizer");
+  private static final Path BUNDLED = Path.of("weights/sprites64/tokenizer");
 
   @TempDir Path folder;
 

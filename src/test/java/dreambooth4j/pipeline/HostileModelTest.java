@@ -179,7 +179,7 @@ class HostileModelTest {
   @Test
   void shouldNameBothPartsThatDoNotFitEachOther() throws IOException {
     // The UNet of another family: its configuration fits its weights.
-    Path other = Path.of("weights/emoji32/unet");
+    Path other = Path.of("weights/sprites64/unet");
     for (String name : new String[] {"config.json", "diffusion_pytorch_model.safetensors"}) {
       Path target = folder.resolve("unet").resolve(name);
       Files.delete(target);

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 
 class LongPromptsTest {
   private final Tokenizer tokenizer =
-      Tokenizer.open(ComponentFiles.in(Path.of("weights/emoji32/tokenizer")));
+      Tokenizer.open(ComponentFiles.in(Path.of("weights/sprites64/tokenizer")));
 
   @AfterEach
   void close() {

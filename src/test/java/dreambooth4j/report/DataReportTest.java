@@ -27,7 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class DataReportTest {
-  private static final Path TOKENIZER = Path.of("weights/emoji32/tokenizer");
+  private static final Path TOKENIZER = Path.of("weights/sprites64/tokenizer");
 
   @TempDir Path folder;
   private Path pictures;

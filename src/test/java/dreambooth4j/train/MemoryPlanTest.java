@@ -254,8 +254,8 @@ class MemoryPlanTest {
     MemoryPlan.Load load =
         new MemoryPlan.Load(
             new Bucket(4096, 4096), 8, 0, 0, false, false, MemoryPlan.DrawnAtOnce.NOTHING);
-    Config config = tiny.with("pretrained_model_name_or_path", "weights/emoji32").config();
-    ModelFolder base = ModelFolder.open(Path.of("weights/emoji32"), null);
+    Config config = tiny.with("pretrained_model_name_or_path", "weights/sprites64").config();
+    ModelFolder base = ModelFolder.open(Path.of("weights/sprites64"), null);
     assertThat(MemoryPlan.of(base, config, load, Device.CPU).total()).isGreaterThan(100 * GB);
   }
 

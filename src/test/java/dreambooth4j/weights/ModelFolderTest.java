@@ -195,8 +195,8 @@ class ModelFolderTest {
   /** Such a path looks like the name of a model of the Hugging Face hub. */
   @Test
   void shouldNotTakeAMistypedRelativePathForAModelToDownload() {
-    notFound("wieghts/emoji32")
-        .hasMessageContaining("did you mean weights/emoji32?")
+    notFound("wieghts/sprites64")
+        .hasMessageContaining("did you mean weights/sprites64?")
         .hasMessageNotContaining("hf download");
     notFound("wieghts/stable-diffusion-v1-5").hasMessageContaining("hf download");
   }
