@@ -146,10 +146,7 @@ public final class Compare implements Callable<Integer> {
     }
     System.out.printf(
         "%.2f times as fast (%.2f to %.2f), with %.2f of the memory%n",
-        median(speedups),
-        Collections.min(speedups),
-        Collections.max(speedups),
-        median(memory));
+        median(speedups), Collections.min(speedups), Collections.max(speedups), median(memory));
     return 0;
   }
 

@@ -24,7 +24,8 @@ final class Interrupt {
       "Stopping: the ranks finish the step at hand and save (kill -9 %d ends without them) ...";
 
   /** Said once a run has saved all of it. */
-  static final String SAVED = "Stopping: the run is saved, only what is measured of it is left out ...";
+  static final String SAVED =
+      "Stopping: the run is saved, only what is measured of it is left out ...";
 
   private final CountDownLatch asked = new CountDownLatch(1);
   private final CountDownLatch finished = new CountDownLatch(1);

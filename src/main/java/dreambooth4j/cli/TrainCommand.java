@@ -78,8 +78,7 @@ final class TrainCommand implements Callable<Integer> {
       LocalRanks ranks = new LocalRanks(processes, System.err);
       main.interrupt.listen(Interrupt.ENDING_RANKS);
       List<String> arguments = new ArrayList<>(List.of(Main.class.getName()));
-      arguments.addAll(
-          withoutProcesses(spec.root().commandLine().getParseResult().originalArgs()));
+      arguments.addAll(withoutProcesses(spec.root().commandLine().getParseResult().originalArgs()));
       return ranks.run(arguments, main.interrupt::requested);
     }
     return train();

@@ -73,7 +73,8 @@ public record ReportConfig(boolean monitor, int monitorPort, Tracker reportTo, b
                   + " bleed measures more of it at any time.");
 
   static ReportConfig of(Values run) {
-    return new ReportConfig(run.get(MONITOR), run.get(MONITOR_PORT), run.get(REPORT_TO), run.get(BLEED_REPORT));
+    return new ReportConfig(
+        run.get(MONITOR), run.get(MONITOR_PORT), run.get(REPORT_TO), run.get(BLEED_REPORT));
   }
 
   /** Whether TensorBoard's event files are written. */

@@ -56,7 +56,8 @@ public final class LocalRanks {
    *
    * @param main the class that each runs, and its arguments
    * @param stop true ends the ranks, which save first
-   * @return their exit code: 0 where all have 0, otherwise rank 0's or that of the first that failed
+   * @return their exit code: 0 where all have 0, otherwise rank 0's or that of the first that
+   *     failed
    */
   public int run(List<String> main, BooleanSupplier stop) {
     List<String> command = command(main);
@@ -67,8 +68,7 @@ public final class LocalRanks {
       }
       return await(stop);
     } catch (IOException e) {
-      throw new Problem(
-          Problem.Kind.FAILED, "a rank cannot be started: " + Problem.why(e), e);
+      throw new Problem(Problem.Kind.FAILED, "a rank cannot be started: " + Problem.why(e), e);
     } finally {
       ranks.forEach(Process::destroyForcibly);
     }
@@ -108,8 +108,7 @@ public final class LocalRanks {
   }
 
   /** What is set in the environment of one of so many ranks. */
-  static Map<String, String> environment(
-      int rank, int count, int port, Map<String, String> outer) {
+  static Map<String, String> environment(int rank, int count, int port, Map<String, String> outer) {
     Map<String, String> set = new HashMap<>();
     set.put(RankEnvironment.RANK, Integer.toString(rank));
     set.put("LOCAL_RANK", Integer.toString(rank));
@@ -152,9 +151,7 @@ public final class LocalRanks {
       }
       if (failed != null) {
         boolean late = System.nanoTime() > until;
-        ranks.stream()
-            .filter(each -> late || isStopped(each))
-            .forEach(Process::destroyForcibly);
+        ranks.stream().filter(each -> late || isStopped(each)).forEach(Process::destroyForcibly);
       }
       pause();
     }

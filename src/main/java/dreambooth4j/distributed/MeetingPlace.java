@@ -65,8 +65,7 @@ final class MeetingPlace {
   @Nullable String get(String name) {
     return Native.call(
         "store",
-        () ->
-            store.check(new StringVector(prefix + name)) ? text(store.get(prefix + name)) : null);
+        () -> store.check(new StringVector(prefix + name)) ? text(store.get(prefix + name)) : null);
   }
 
   /** What was set under these names, all of which must be there. */

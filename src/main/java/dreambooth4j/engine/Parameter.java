@@ -206,13 +206,11 @@ public final class Parameter {
 
   /**
    * As {@link #accumulateProduct(org.bytedeco.pytorch.Tensor, org.bytedeco.pytorch.Tensor)}, of
-   * [ΣO, n] and [n, I], to those of weights that {@link #joined} joins and that train: at once where
-   * their gradients lie one behind the other too.
+   * [ΣO, n] and [n, I], to those of weights that {@link #joined} joins and that train: at once
+   * where their gradients lie one behind the other too.
    */
   public static void accumulateProduct(
-      List<Parameter> parts,
-      org.bytedeco.pytorch.Tensor left,
-      org.bytedeco.pytorch.Tensor right) {
+      List<Parameter> parts, org.bytedeco.pytorch.Tensor left, org.bytedeco.pytorch.Tensor right) {
     Parameter first = parts.get(0);
     Tensor flat = first.group.gatheredGradients();
     if (flat != null
@@ -320,7 +318,9 @@ public final class Parameter {
     return arena.compute(name, () -> asInFile(inMemory).contiguous().clone());
   }
 
-  /** Copies a tensor of the file's shape, any type, into one of {@link #shape} beside the weight. */
+  /**
+   * Copies a tensor of the file's shape, any type, into one of {@link #shape} beside the weight.
+   */
   public void fromFileOrder(Tensor fromFile, Tensor inMemory) {
     Native.run(name, () -> asInFile(inMemory).copy_(fromFile.handle()));
   }

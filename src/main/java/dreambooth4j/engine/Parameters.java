@@ -268,8 +268,7 @@ public final class Parameters {
   /** Tells what is trained from other weights: the sum of all bits, in pieces of their size. */
   public long fingerprint() {
     Tensor all = masters();
-    torch.ScalarType bits =
-        all.dtype().isHalf() ? torch.ScalarType.Short : torch.ScalarType.Int;
+    torch.ScalarType bits = all.dtype().isHalf() ? torch.ScalarType.Short : torch.ScalarType.Int;
     return Native.call("fingerprint", () -> all.handle().view(bits).sum().item_long());
   }
 

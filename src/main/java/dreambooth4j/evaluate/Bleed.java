@@ -133,8 +133,7 @@ public final class Bleed {
   public @Nullable String lackOfRoom(long needed) {
     long available = ProcessMemory.available();
     boolean fits =
-        how.device != Device.CPU
-            || needed <= ProcessMemory.limit(available).orElse(Long.MAX_VALUE);
+        how.device != Device.CPU || needed <= ProcessMemory.limit(available).orElse(Long.MAX_VALUE);
     return fits
         ? null
         : "it needs %s of memory by a plan, and %s are available"

@@ -38,7 +38,9 @@ public final class RunBleed implements AutoCloseable {
   /** The base model's, the trained model's, and that to the subject's prompt. */
   private static final int PREDICTIONS_OF_A_POINT = 3;
 
-  /** Where a run computes in 16 bits: the measurement is in F32, which takes about twice as long. */
+  /**
+   * Where a run computes in 16 bits: the measurement is in F32, which takes about twice as long.
+   */
   private static final double SLOWER_IN_F32 = 2;
 
   /** Weights are read at this rate or faster: they were just written, or read before. */

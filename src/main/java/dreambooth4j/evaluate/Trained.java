@@ -56,7 +56,9 @@ public final class Trained implements AutoCloseable {
     }
     boolean described = options.config() != null || !Files.isDirectory(base.path());
     ModelOptions own =
-        described ? options : new ModelOptions(options.variant(), base.path(), options.prediction());
+        described
+            ? options
+            : new ModelOptions(options.variant(), base.path(), options.prediction());
     return new Trained(ModelSource.find(name, own), null);
   }
 

@@ -59,9 +59,7 @@ public final class Adapters {
       for (int factor = 0; factor <= most; factor++) {
         if (Lokr.split(weight.get(0), factor)[0] == first.get(0)
             && Lokr.split(weight.get(1), factor)[0] == first.get(1)) {
-          return rank == 0
-              ? new Size((int) larger, larger, factor)
-              : new Size(rank, alpha, factor);
+          return rank == 0 ? new Size((int) larger, larger, factor) : new Size(rank, alpha, factor);
         }
       }
       return null;

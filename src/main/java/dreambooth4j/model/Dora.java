@@ -10,9 +10,9 @@ import dreambooth4j.engine.op.Magnitude;
 
 /**
  * DoRA (Liu et al. 2024): the weight that {@link Lora} makes of a layer's, each of its rows brought
- * to a length that is learnt by itself. As in peft, dropout holds for the whole change that it makes
- * to the layer's result, W x + b: with d as what is left of x, and m / n as {@link Magnitude} has
- * it, that is (m / n) (W + s B A) d − W d.
+ * to a length that is learnt by itself. As in peft, dropout holds for the whole change that it
+ * makes to the layer's result, W x + b: with d as what is left of x, and m / n as {@link Magnitude}
+ * has it, that is (m / n) (W + s B A) d − W d.
  *
  * @param changed the layer without its bias, and the adapter
  * @param magnitude {@code lora_magnitude_vector} [out]

@@ -137,8 +137,7 @@ public final class ComparePage {
     values.forEach(
         (key, each) ->
             shown.add(
-                new Difference(
-                    key, Arrays.stream(each).map(v -> v == null ? "–" : v).toList())));
+                new Difference(key, Arrays.stream(each).map(v -> v == null ? "–" : v).toList())));
     return shown;
   }
 

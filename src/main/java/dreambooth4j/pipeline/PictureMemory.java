@@ -45,7 +45,8 @@ public final class PictureMemory {
     int atOnce = tiled ? 1 : Math.min(count, TextToImage.atOnce(size.width(), size.height()));
     long decoding =
         peak(
-            (arena, tape) -> model.vae().decode(tape, tape.constant(latents(arena, decoded, atOnce))));
+            (arena, tape) ->
+                model.vae().decode(tape, tape.constant(latents(arena, decoded, atOnce))));
     return predicting(size, guided ? 2 * count : count, 2 * count, decoding);
   }
 

@@ -47,8 +47,7 @@ public final class PriorPools {
     return concept.config().classImages().per(concept.pictures().size());
   }
 
-  private static void add(
-      Map<ClassPool, List<ClassImage>> pools, Picture picture, int draws) {
+  private static void add(Map<ClassPool, List<ClassImage>> pools, Picture picture, int draws) {
     if (picture.classCaption().isEmpty()) {
       return;
     }

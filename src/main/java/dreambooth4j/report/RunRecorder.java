@@ -151,8 +151,7 @@ final class RunRecorder {
     List<RunRecord.Moved> moved = new ArrayList<>();
     for (BleedResult.Row row : result.rows()) {
       Probe asked = row.probe();
-      moved.add(
-          new RunRecord.Moved(asked.prompt(), asked.kind().toString(), row.bleed().value()));
+      moved.add(new RunRecord.Moved(asked.prompt(), asked.kind().toString(), row.bleed().value()));
     }
     record = record.with(moved);
     record.write(output);

@@ -79,7 +79,8 @@ final class LoraStart {
     if (layer.has(LoraFactor.LOKR_W1) && !core && !magnitude) {
       return AdapterKind.LOKR;
     }
-    throw untrained(layer, "with a core, with LoKr's first matrix as a product, or with magnitudes");
+    throw untrained(
+        layer, "with a core, with LoKr's first matrix as a product, or with magnitudes");
   }
 
   private Problem untrained(LoraLayer layer, String what) {

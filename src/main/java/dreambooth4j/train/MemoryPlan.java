@@ -301,7 +301,9 @@ public record MemoryPlan(
       boolean resumes = config.output().resumeFromCheckpoint() != null;
       boolean encodes = load.encodes || resumes || !remembers;
       long encoding = encodes ? pictures().encoding(load.bucket) : 0;
-      return Math.max(encoding, Math.max(SamplePictures.bytes(config, model, pictures()), freshClassImages(load)));
+      return Math.max(
+          encoding,
+          Math.max(SamplePictures.bytes(config, model, pictures()), freshClassImages(load)));
     }
 
     private long preparing(Load load) {
@@ -361,7 +363,10 @@ public record MemoryPlan(
       int instances = config.prior().predicts() ? load.rows / 2 : load.rows;
       TrainingBatch batch =
           TrainingBatch.of(
-              latents(arena, load.bucket, load.rows), told(arena, load, textTrains), instances, null);
+              latents(arena, load.bucket, load.rows),
+              told(arena, load, textTrains),
+              instances,
+              null);
       int priors = load.rows - instances;
       return config.prior().remembers()
           ? batch.with(

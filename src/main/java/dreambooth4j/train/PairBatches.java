@@ -44,13 +44,7 @@ final class PairBatches {
    * @param known whether the base model was asked about it before the training
    */
   private record BatchRow(
-      Path file,
-      String prompt,
-      Crop crop,
-      double lossWeight,
-      int step,
-      int index,
-      boolean known) {}
+      Path file, String prompt, Crop crop, double lossWeight, int step, int index, boolean known) {}
 
   /** A prior row that the base model is asked about before the training. */
   record Asked(BatchRow row, Bucket bucket) {
@@ -116,8 +110,7 @@ final class PairBatches {
   TrainingBatch batch(Arena arena, Asked asked) {
     BatchRow row = asked.row;
     BatchRow drawn =
-        new BatchRow(
-            row.file, row.prompt, row.crop, row.lossWeight, row.step, row.index, false);
+        new BatchRow(row.file, row.prompt, row.crop, row.lossWeight, row.step, row.index, false);
     return batch(arena, List.of(drawn), asked.bucket, 1, null, config.promptsLearn());
   }
 
@@ -310,8 +303,7 @@ final class PairBatches {
       return row;
     }
     String prompt = draws.get(concept).draw(row.prompt, random("tags", row));
-    return new BatchRow(
-        row.file, prompt, row.crop, row.lossWeight, row.step, row.index, row.known);
+    return new BatchRow(row.file, prompt, row.crop, row.lossWeight, row.step, row.index, row.known);
   }
 
   private View view(BatchRow row, Bucket bucket) {

@@ -162,8 +162,8 @@ public final class Training implements AutoCloseable {
   }
 
   /**
-   * What the model says now of one row, as a step of this number would noise it: F32 [2n + 1],
-   * the noisy latents, what is predicted of them, and the timestep; held by the caller.
+   * What the model says now of one row, as a step of this number would noise it: F32 [2n + 1], the
+   * noisy latents, what is predicted of them, and the timestep; held by the caller.
    */
   Tensor predict(Function<Arena, TrainingBatch> row, int number) {
     write(new StepSettings(number, 0, 0, 1, 0), 1);

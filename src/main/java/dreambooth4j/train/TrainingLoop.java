@@ -126,10 +126,7 @@ final class TrainingLoop {
               .mapToInt(schedule -> schedule.after(done))
               .min()
               .getAsInt();
-      trainer.train(
-          next,
-          this::step,
-          () -> pauses(done));
+      trainer.train(next, this::step, () -> pauses(done));
       if (session.isFinished() || session.isStopped()) {
         return;
       }

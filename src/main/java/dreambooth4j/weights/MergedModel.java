@@ -24,8 +24,7 @@ public final class MergedModel extends DerivedSource implements AutoCloseable {
   private MergedModel(ModelSource base, List<LoraUse> uses) {
     super(base);
     this.uses = List.copyOf(uses);
-    changes =
-        uses.isEmpty() ? LoraChanges.none() : LoraChanges.of(ModelLayers.of(base), uses);
+    changes = uses.isEmpty() ? LoraChanges.none() : LoraChanges.of(ModelLayers.of(base), uses);
   }
 
   /**
@@ -135,10 +134,7 @@ public final class MergedModel extends DerivedSource implements AutoCloseable {
     private final Map<String, String> notes;
 
     Merged(
-        Component component,
-        TensorSource weights,
-        LoraChanges changes,
-        Map<String, String> notes) {
+        Component component, TensorSource weights, LoraChanges changes, Map<String, String> notes) {
       this.component = component;
       this.weights = weights;
       this.changes = changes;

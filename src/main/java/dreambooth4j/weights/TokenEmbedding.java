@@ -23,7 +23,8 @@ public record TokenEmbedding(String token, int vectors, Map<Component, float[]> 
 
   private static final String TABLE = "embeddings.token_embedding.weight";
 
-  private static final Pattern WORD = Pattern.compile("(?!.*__)[^\\s\\p{Cc},()\\[\\]{}\"'`|\\\\]{1,75}");
+  private static final Pattern WORD =
+      Pattern.compile("(?!.*__)[^\\s\\p{Cc},()\\[\\]{}\"'`|\\\\]{1,75}");
 
   /**
    * Checks it.

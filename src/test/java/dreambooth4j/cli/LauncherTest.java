@@ -219,7 +219,9 @@ class LauncherTest {
     assertThat(run(link, "--version").out()).startsWith("dreambooth4j ");
   }
 
-  /** An archive's home has a Java, which here says what it was asked for, and libraries for the CPU. */
+  /**
+   * An archive's home has a Java, which here says what it was asked for, and libraries for the CPU.
+   */
   private void makeArchive() throws IOException {
     Files.createDirectories(home.resolve("lib/cpu"));
     Files.createDirectories(home.resolve("runtime/bin"));

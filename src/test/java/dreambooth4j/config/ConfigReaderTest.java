@@ -405,7 +405,8 @@ class ConfigReaderTest extends ConfigFile {
     assertThat(falling.weightAt(100)).isEqualTo(0.1);
     assertThat(falling.weightAt(150)).isEqualTo(0.1);
     assertThat(
-            new PriorConfig(true, PriorConfig.Source.CLASS_IMAGES, false, 0.75, false, 100, 0.1, 4, 0)
+            new PriorConfig(
+                    true, PriorConfig.Source.CLASS_IMAGES, false, 0.75, false, 100, 0.1, 4, 0)
                 .weightAt(50))
         .isEqualTo(0.75);
   }

@@ -25,7 +25,9 @@ class CaptionTest {
   private Caption caption(String picture, CaptionConfig.Lines lines) {
     List<String> extensions = List.of(".txt", ".caption");
     return Caption.of(
-        folder, folder.resolve(picture), new CaptionConfig(extensions, lines, false, 1, 0, 0, false));
+        folder,
+        folder.resolve(picture),
+        new CaptionConfig(extensions, lines, false, 1, 0, 0, false));
   }
 
   @ParameterizedTest

@@ -157,8 +157,18 @@ class RanksTest {
     RankEnvironment found =
         RankEnvironment.of(
             Map.of(
-                "WORLD_SIZE", "2", "RANK", "0", "MASTER_ADDR", "h", "MASTER_PORT", "29500",
-                "TORCHELASTIC_USE_AGENT_STORE", "True", "TORCHELASTIC_RESTART_COUNT", "3"));
+                "WORLD_SIZE",
+                "2",
+                "RANK",
+                "0",
+                "MASTER_ADDR",
+                "h",
+                "MASTER_PORT",
+                "29500",
+                "TORCHELASTIC_USE_AGENT_STORE",
+                "True",
+                "TORCHELASTIC_RESTART_COUNT",
+                "3"));
     assertThat(found).isEqualTo(new RankEnvironment(0, 2, 1, "h", 29500, true, "3"));
   }
 

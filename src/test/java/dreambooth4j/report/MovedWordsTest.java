@@ -72,8 +72,14 @@ class MovedWordsTest {
   @ValueSource(booleans = {false, true})
   void shouldReadTheSubjectByItsOwnVectors(boolean lora) throws IOException {
     TinyRun tiny =
-        tiny().with("instance_token", "<sks>").with("placeholder_token", "<sks>").with("num_vectors", 2);
-    run((lora ? tiny.with("use_lora", true) : tiny.with("train_unet", false)).config(), LONG, MovedWordsTest::never);
+        tiny()
+            .with("instance_token", "<sks>")
+            .with("placeholder_token", "<sks>")
+            .with("num_vectors", 2);
+    run(
+        (lora ? tiny.with("use_lora", true) : tiny.with("train_unet", false)).config(),
+        LONG,
+        MovedWordsTest::never);
     assertThat(said()).contains("of the way to the subject '<sks>'").doesNotContain("not measured");
     if (lora) {
       assertThat(said()).doesNotContain("class 'man' 0.00");

@@ -30,8 +30,7 @@ import java.util.TreeMap;
 record LaunchCensus(Map<String, Integer> nodes) {
   private static final MadeUpTraining.Sizes ONE_AND_ONE = new MadeUpTraining.Sizes(1, 64, 77);
   private static final MadeUpTraining.Manner BF16 =
-      new MadeUpTraining.Manner(
-          DType.BF16, new MemoryConfig(Checkpointing.FALSE, false, false));
+      new MadeUpTraining.Manner(DType.BF16, new MemoryConfig(Checkpointing.FALSE, false, false));
 
   private static final String PRODUCTS = "libtorch's matrix products";
   private static final String ELEMENTWISE = "libtorch's elementwise ops";
@@ -99,7 +98,10 @@ record LaunchCensus(Map<String, Integer> nodes) {
 
     private static String kind(String operator) {
       List<String> kinds =
-          OPERATORS.keySet().stream().filter(each -> is(operator, OPERATORS.get(each))).toList();
+          OPERATORS.entrySet().stream()
+              .filter(each -> is(operator, each.getValue()))
+              .map(Map.Entry::getKey)
+              .toList();
       assertThat(kinds).as("the kind of operator " + operator + ", in this file").hasSize(1);
       return kinds.get(0);
     }

@@ -351,7 +351,8 @@ class LoraTest {
           MergedModel merged =
               MergedModel.of(
                   ModelFolder.open(TinyRun.MODEL, null), List.of(new LoraUse(saved(trained), 1)))) {
-        List<byte[]> drawn = TinyTrainer.drawn(trained.config, StableDiffusion.load(run, merged), run);
+        List<byte[]> drawn =
+            TinyTrainer.drawn(trained.config, StableDiffusion.load(run, merged), run);
         for (int i = 0; i < expected.size(); i++) {
           for (int at = 0; at < expected.get(i).length; at++) {
             assertThat(drawn.get(i)[at] & 0xff).isCloseTo(expected.get(i)[at] & 0xff, within(1));

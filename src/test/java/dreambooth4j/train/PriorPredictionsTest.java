@@ -20,7 +20,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;
@@ -88,13 +87,13 @@ class PriorPredictionsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"train_text_encoder=false", "train_text_encoder=true", "offset_noise=0.1"})
+  @ValueSource(
+      strings = {"train_text_encoder=false", "train_text_encoder=true", "offset_noise=0.1"})
   void shouldCompareWithWhatTheBaseModelSaid(String keys) {
     tiny.withOptions(keys).with("prior_loss_weight", 1).with("train_batch_size", 2);
     try (TinyTrainer trained = new TinyTrainer(tiny);
         Arena other = Arena.open("base");
-        StableDiffusion base =
-            StableDiffusion.load(other, ModelFolder.open(TinyRun.MODEL, null))) {
+        StableDiffusion base = StableDiffusion.load(other, ModelFolder.open(TinyRun.MODEL, null))) {
       List<PairSampler.Batch> epoch = trained.pairs.epoch(0);
       for (int i = 0; i < epoch.size(); i++) {
         assertThat(loss(trained, base, epoch.get(i))).isLessThan(1e-9);
@@ -139,7 +138,8 @@ class PriorPredictionsTest {
         assertThat(next.unet()).isEqualTo(whole.unet());
         assertThat(next.text()).isEqualTo(whole.text());
         int done = whole.reports.size() - next.reports.size();
-        assertThat(next.timeless()).isEqualTo(whole.timeless().subList(done, done + next.reports.size()));
+        assertThat(next.timeless())
+            .isEqualTo(whole.timeless().subList(done, done + next.reports.size()));
       }
     }
   }

@@ -23,8 +23,7 @@ class RankShareTest {
   /** Batches of these numbers of pairs. */
   private static List<PairSampler.Batch> batches(int... counts) {
     Picture.Wording wording = new Picture.Wording("sks", "man");
-    Picture picture =
-        new Picture(Path.of("a.png"), 0, SIZE, Crop.CENTER, 1, List.of(wording));
+    Picture picture = new Picture(Path.of("a.png"), 0, SIZE, Crop.CENTER, 1, List.of(wording));
     PairSampler.Pair pair = new PairSampler.Pair(picture, null);
     return Arrays.stream(counts)
         .mapToObj(count -> new PairSampler.Batch(SIZE, Collections.nCopies(count, pair)))

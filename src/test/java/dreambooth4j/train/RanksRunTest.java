@@ -1,5 +1,6 @@
 package dreambooth4j.train;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -95,8 +96,8 @@ class RanksRunTest {
     double apart = 0;
     double way = 0;
     for (Map.Entry<String, float[]> each : weights(one).entrySet()) {
-      float[] from = begun.get(each.getKey());
-      float[] there = second.get(each.getKey());
+      float[] from = requireNonNull(begun.get(each.getKey()));
+      float[] there = requireNonNull(second.get(each.getKey()));
       for (int i = 0; i < there.length; i++) {
         apart += Math.pow(each.getValue()[i] - there[i], 2);
         way += Math.pow(each.getValue()[i] - from[i], 2);
@@ -223,16 +224,14 @@ class RanksRunTest {
         .hasMessageContaining("raise train_batch_size to 3 or more");
     tiny.with("gradient_accumulation_steps", 1).with("fused_backward_pass", true);
     tiny.with("max_grad_norm", 0);
-    assertThatThrownBy(() -> run(2, config("several")))
-        .hasMessageContaining("fused_backward_pass");
+    assertThatThrownBy(() -> run(2, config("several"))).hasMessageContaining("fused_backward_pass");
   }
 
   @Test
   void shouldEndAllRanksWhereOneSeesOtherPictures() {
     Config here = config("several");
     Config there = tiny.with("seed", 7).config();
-    assertThatThrownBy(
-            () -> TestRanks.each(2, ranks -> run(ranks.isFirst() ? here : there, ranks)))
+    assertThatThrownBy(() -> TestRanks.each(2, ranks -> run(ranks.isFirst() ? here : there, ranks)))
         .hasMessageContaining("'seed' of rank 1 is not that of rank 0");
   }
 
@@ -255,7 +254,7 @@ class RanksRunTest {
     try {
       body.run();
     } catch (Throwable e) {
-      return (Problem) (e instanceof AssertionError ? e.getCause() : e);
+      return (Problem) requireNonNull(e instanceof AssertionError ? e.getCause() : e);
     }
     throw new AssertionError("it did not fail");
   }

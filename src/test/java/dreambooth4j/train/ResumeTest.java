@@ -83,9 +83,9 @@ class ResumeTest {
     trains(again.with("resume_from_checkpoint", "auto"));
     trains(again.with("max_train_steps", 4));
     trains(earlier);
-    assertThat(again.output().resolve(UNET))
-        .hasSameBinaryContentAs(earlier.output().resolve(UNET));
-    assertThat(metrics(again.output().resolve("metrics.jsonl"))).containsExactly("1", "2", "3", "4");
+    assertThat(again.output().resolve(UNET)).hasSameBinaryContentAs(earlier.output().resolve(UNET));
+    assertThat(metrics(again.output().resolve("metrics.jsonl")))
+        .containsExactly("1", "2", "3", "4");
   }
 
   @ParameterizedTest

@@ -172,7 +172,8 @@ class SampleLorasTest {
     Config config = ConfigReader.read(file, Map.of()).config();
     assertThat(config.samples().loras())
         .extracting(Object::toString)
-        .containsExactly(folder.resolve("a b.safetensors:0.7") + "", folder.resolve("x,y:1.0") + "");
+        .containsExactly(
+            folder.resolve("a b.safetensors:0.7") + "", folder.resolve("x,y:1.0") + "");
     Files.writeString(file, ConfigWriter.toYaml(config));
     assertThat(ConfigReader.read(file, Map.of()).config().samples().loras())
         .isEqualTo(config.samples().loras());

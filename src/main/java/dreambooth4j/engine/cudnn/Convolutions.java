@@ -75,7 +75,9 @@ public final class Convolutions {
         && (!dw || plan(arena, shape, Direction.FILTER) != null);
   }
 
-  /** Why {@link #take} left a convolution to libtorch: what was said of each algorithm, suppressed. */
+  /**
+   * Why {@link #take} left a convolution to libtorch: what was said of each algorithm, suppressed.
+   */
   IllegalStateException refusal(Convolution shape) {
     IllegalStateException all = new IllegalStateException("no plan for " + shape);
     for (Direction each : Direction.values()) {

@@ -28,7 +28,9 @@ import org.jspecify.annotations.Nullable;
 final class CudnnLibrary implements ConvolutionLibrary {
   private static final int ERROR_BYTES = 256;
 
-  /** Without Winograd's, whose rounding is worse than a sum's: a step must not depend on a trial. */
+  /**
+   * Without Winograd's, whose rounding is worse than a sum's: a step must not depend on a trial.
+   */
   @Override
   public List<Integer> algorithms(Direction direction) {
     return switch (direction) {

@@ -21,7 +21,9 @@ record Columns(int samples, int pixels, int channels, int vector, int threads, i
 
   private static final int BLOCKS = 1024;
 
-  /** Where PIXELS give fewer blocks than this, a GPU is half idle: threads take fewer, but these. */
+  /**
+   * Where PIXELS give fewer blocks than this, a GPU is half idle: threads take fewer, but these.
+   */
   private static final int FEW_BLOCKS = 256;
 
   private static final int FEW_PIXELS = 2;

@@ -17,8 +17,7 @@ import java.util.stream.Stream;
  */
 public record KernelSource(String file, List<String> entries) {
   /** {@link AddKernels}. */
-  public static final KernelSource ADD =
-      source("add", "add_*", "add_per_sample_**");
+  public static final KernelSource ADD = source("add", "add_*", "add_per_sample_**");
 
   /** {@link ColumnSums}. */
   public static final KernelSource COLUMN_SUMS =
@@ -75,7 +74,12 @@ public record KernelSource(String file, List<String> entries) {
             Stream.of(
                 ADD,
                 COLUMN_SUMS,
-                GEGLU, GLOBAL_NORM, GROUP_NORM_SILU, LAYER_NORM, NOISE_TARGET, PRIOR_LOSS),
+                GEGLU,
+                GLOBAL_NORM,
+                GROUP_NORM_SILU,
+                LAYER_NORM,
+                NOISE_TARGET,
+                PRIOR_LOSS),
             UpdateRules.withKernels().stream().map(KernelSource::ofRule))
         .toList();
   }

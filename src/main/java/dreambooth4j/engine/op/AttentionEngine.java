@@ -221,7 +221,9 @@ enum AttentionEngine {
     }
   },
 
-  /** Matrix products with the N×M matrix between them, of any type and width; it alone hides keys. */
+  /**
+   * Matrix products with the N×M matrix between them, of any type and width; it alone hides keys.
+   */
   PLAIN {
     @Override
     boolean takes(Sizes sizes) {

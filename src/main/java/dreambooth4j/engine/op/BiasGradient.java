@@ -12,8 +12,8 @@ final class BiasGradient {
   private BiasGradient() {}
 
   /**
-   * Adds the sum of dy [.., O] over all but the last axis to the gradient of a bias [O]: by a kernel
-   * of ours straight into its slice, or by libtorch. Does nothing for null.
+   * Adds the sum of dy [.., O] over all but the last axis to the gradient of a bias [O]: by a
+   * kernel of ours straight into its slice, or by libtorch. Does nothing for null.
    */
   static void accumulate(Arena arena, @Nullable Parameter bias, Tensor dy) {
     if (bias == null) {

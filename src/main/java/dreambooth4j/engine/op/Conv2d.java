@@ -162,9 +162,7 @@ public final class Conv2d {
     Arena arena = tape.arena();
     if (weight.isTrainable()) {
       Tensor matrix = matrix();
-      Native.run(
-          "conv2d.dw",
-          () -> weight.accumulateProduct(Linear.rows(dy).t(), matrix.handle()));
+      Native.run("conv2d.dw", () -> weight.accumulateProduct(Linear.rows(dy).t(), matrix.handle()));
       matrix.release();
       BiasGradient.accumulate(arena, bias, dy);
     }

@@ -123,8 +123,7 @@ abstract class NormForm {
                 kernels.backward(
                     of, dy, other, work, new NormKernels.Gradients(dx, dgamma, dbeta, add)));
       } else {
-        kernels.backward(
-            of, dy, other, work, new NormKernels.Gradients(dx, null, null, false));
+        kernels.backward(of, dy, other, work, new NormKernels.Gradients(dx, null, null, false));
       }
       work.release();
       release(other);

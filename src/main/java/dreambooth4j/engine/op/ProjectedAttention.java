@@ -148,13 +148,11 @@ public final class ProjectedAttention {
   private void joinedBackward(org.bytedeco.pytorch.Tensor[] d, Tensor matrix) {
     Arena arena = tape.arena();
     Tensor all = arena.compute("attention.dqkv", () -> torch.cat(new TensorVector(d), 1));
-    Parameter.accumulateProduct(
-        weights, all.handle().t(), x.handle().view(-1, x.size(-1)));
+    Parameter.accumulateProduct(weights, all.handle().t(), x.handle().view(-1, x.size(-1)));
     if (x.needsGradient()) {
       x.accumulate(
           arena.compute(
-              "linear.dx",
-              () -> all.handle().matmul(matrix.handle()).view(x.value().shape())));
+              "linear.dx", () -> all.handle().matmul(matrix.handle()).view(x.value().shape())));
     }
     all.release();
   }

@@ -3,7 +3,6 @@ package dreambooth4j.engine.kernel;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dreambooth4j.engine.Closeness;
-import dreambooth4j.engine.Closeness;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Tensor;

@@ -81,8 +81,7 @@ class KernelCompileTest {
   @ParameterizedTest
   @MethodSource("all")
   void shouldLoadSixteenBytesAtOnce(KernelSource source, int architecture) {
-    Map<String, MachineCode> code =
-        MachineCode.of(CACHE.get(source, architecture, "none").cubin());
+    Map<String, MachineCode> code = MachineCode.of(CACHE.get(source, architecture, "none").cubin());
     assertThat(code.keySet()).containsExactlyInAnyOrderElementsOf(source.entries());
     code.forEach(
         (entry, each) -> {
@@ -135,8 +134,7 @@ class KernelCompileTest {
     for (KernelSource source : KernelSource.all()) {
       Map<String, Integer> registers = new TreeMap<>();
       Map<String, Integer> shared = new TreeMap<>();
-      Map<String, MachineCode> code =
-          MachineCode.of(CACHE.get(source, HOPPER, "none").cubin());
+      Map<String, MachineCode> code = MachineCode.of(CACHE.get(source, HOPPER, "none").cubin());
       for (int architecture : KernelSource.ARCHITECTURES) {
         for (EntryReport each : EntryReport.of(CACHE.get(source, architecture, "none").log())) {
           registers.merge(each.entry(), each.registers(), Math::max);

@@ -57,7 +57,8 @@ class KernelWiringTest {
 
     @Override
     public void launch(Launch launch) {
-      launches.merge(launch.entry().replaceFirst("(_\\d+)?_(f32|bf16|f16)(_odd)?$", ""), 1, Integer::sum);
+      launches.merge(
+          launch.entry().replaceFirst("(_\\d+)?_(f32|bf16|f16)(_odd)?$", ""), 1, Integer::sum);
       device.launch(launch);
     }
   }

@@ -99,8 +99,7 @@ class LargeLaunchTest {
   /** SDXL's UNet has 2.6 billion weights in one buffer. */
   @Test
   void shouldUpdateThreeBillionWeights() {
-    UpdateRule rule =
-        UpdateRules.named("AdamW", new UpdateRule.Constants(0.9, 0.999, 1e-8, 0));
+    UpdateRule rule = UpdateRules.named("AdamW", new UpdateRule.Constants(0.9, 0.999, 1e-8, 0));
     OptimizerKernels kernels = new OptimizerKernels(device, arena, rule);
     Tensor gradients = ones(DType.BF16, N);
     Tensor partial = memory.allocate(DType.F64, OptimizerKernels.partials(N));
