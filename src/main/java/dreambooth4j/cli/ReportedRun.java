@@ -29,7 +29,7 @@ final class ReportedRun {
    * @param force begins it even if it needs more memory than there is
    */
   static int run(CommandSpec spec, ConfigReader.Reading reading, Origin origin, boolean force) {
-    return run(spec, reading, origin, force, Ranks.ALONE);
+    return run(spec, reading, origin, force, Ranks.alone());
   }
 
   /** As above, as one of these ranks. */

@@ -98,11 +98,11 @@ final class SamplePromptFile {
       String name = flag.matches() ? flag.group(1).toLowerCase(Locale.ROOT) : "";
       String value = name.isEmpty() || flag.group(2) == null ? "" : flag.group(2).strip();
       if (!isKnown(name)) {
-        wrong("--%s is no flag of a sample prompt; there are %s", parts[i].strip(), ALL);
+        wrong("--" + parts[i].strip() + " is no flag of a sample prompt; there are " + ALL);
       } else if (value.isEmpty()) {
-        wrong("--%s has no value", name);
+        wrong("--" + name + " has no value");
       } else if (flags.put(name, value) != null) {
-        wrong("--%s stands there twice", name);
+        wrong("--" + name + " stands there twice");
       }
     }
     return new SamplePrompt(
@@ -184,13 +184,12 @@ final class SamplePromptFile {
       value = null;
     }
     if (value == null) {
-      wrong("--%s is %s, found '%s'", name, what, Printable.shortened(text));
+      wrong("--%s is %s, found '%s'".formatted(name, what, Printable.shortened(text)));
     }
     return value;
   }
 
-  private void wrong(String message, Object... values) {
-    errors.accept(
-        "sample_prompts: %s line %d: %s".formatted(file, number, message.formatted(values)));
+  private void wrong(String message) {
+    errors.accept("sample_prompts: %s line %d: %s".formatted(file, number, message));
   }
 }

@@ -5,6 +5,10 @@ import java.util.List;
 
 /** One process by itself: nothing to wait for, nothing to add. */
 final class Alone implements Ranks {
+  static final Alone INSTANCE = new Alone();
+
+  private Alone() {}
+
   @Override
   public int rank() {
     return 0;

@@ -11,21 +11,23 @@ import java.util.Map;
  * same ones in the same order, and each waits for the others. When another rank is lost, a call
  * throws a {@link Problem} that names it.
  *
- * <p>One process by itself is {@link #ALONE}, for which all of this is nothing.
+ * <p>One process by itself is {@link #alone}, for which all of this is nothing.
  */
 public interface Ranks extends AutoCloseable {
   /** One process by itself. */
-  Ranks ALONE = new Alone();
+  static Ranks alone() {
+    return Alone.INSTANCE;
+  }
 
   /**
    * The ranks that these variables of the environment speak of, as torchrun sets them; waits until
-   * all have come. Without them, or with a WORLD_SIZE of 1, {@link #ALONE}.
+   * all have come. Without them, or with a WORLD_SIZE of 1, {@link #alone}.
    *
    * @throws Problem where the variables contradict each other, or a rank does not come
    */
   static Ranks of(Map<String, String> environment) {
     RankEnvironment found = RankEnvironment.of(environment);
-    return found == null ? ALONE : ProcessGroups.join(found);
+    return found == null ? alone() : ProcessGroups.join(found);
   }
 
   /** The number of this process, from 0. */

@@ -106,7 +106,7 @@ public final class ClassImageGenerator {
    *     again
    */
   public void generate(Arena run, ClassImagePlan plan, Listener listener, BooleanSupplier stop) {
-    generate(run, plan, listener, stop, Ranks.ALONE);
+    generate(run, plan, listener, stop, Ranks.alone());
   }
 
   /**

@@ -102,7 +102,7 @@ public final class Trainer implements AutoCloseable {
    */
   public Trainer(
       Arena run, Config config, StableDiffusion model, PairSampler pairs, Caches caches) {
-    this(run, config, model, pairs, caches, Ranks.ALONE);
+    this(run, config, model, pairs, caches, Ranks.alone());
   }
 
   /** As above, as one of these ranks, all of which train the same. */

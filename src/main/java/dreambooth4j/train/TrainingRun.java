@@ -56,7 +56,7 @@ public final class TrainingRun {
    * @param stop is looked at after each step; true saves what was learnt and ends the run
    */
   public TrainingRun(Config config, Origin origin, RunListener listener, BooleanSupplier stop) {
-    this(config, origin, listener, stop, Ranks.ALONE);
+    this(config, origin, listener, stop, Ranks.alone());
   }
 
   /**

@@ -126,8 +126,8 @@ class RanksTest {
 
   @Test
   void shouldBeAloneWithoutALauncher() {
-    assertThat(Ranks.of(Map.of())).isSameAs(Ranks.ALONE);
-    assertThat(Ranks.of(Map.of("WORLD_SIZE", "1"))).isSameAs(Ranks.ALONE);
+    assertThat(Ranks.of(Map.of())).isSameAs(Ranks.alone());
+    assertThat(Ranks.of(Map.of("WORLD_SIZE", "1"))).isSameAs(Ranks.alone());
   }
 
   @ParameterizedTest

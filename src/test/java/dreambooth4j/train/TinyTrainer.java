@@ -99,7 +99,7 @@ final class TinyTrainer implements AutoCloseable {
                   }
                   return null;
                 });
-    return new Session(told, listener, () -> false, run, model, trainer, Ranks.ALONE);
+    return new Session(told, listener, () -> false, run, model, trainer, Ranks.alone());
   }
 
   /** Writes a checkpoint of the beginning, of fp16 with this loss scale and without averages. */
