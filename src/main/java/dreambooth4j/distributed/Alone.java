@@ -25,7 +25,10 @@ final class Alone implements Ranks {
   }
 
   @Override
-  public void sum(List<Tensor> tensors) {}
+  public void begin(Tensor tensor) {}
+
+  @Override
+  public void finish() {}
 
   @Override
   public List<String> gather(String mine) {

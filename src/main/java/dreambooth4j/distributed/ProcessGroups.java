@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.chrono.Milliseconds;
 import org.bytedeco.pytorch.Backend;
 import org.bytedeco.pytorch.GlooDeviceVector;
@@ -39,6 +40,7 @@ final class ProcessGroups implements Ranks {
   private final MeetingPlace place;
   private final Heartbeats heartbeats;
   private final ProcessGroupGloo gloo;
+  private final List<Work> begun = new ArrayList<>();
   private @Nullable Backend nccl;
 
   private ProcessGroups(
@@ -166,17 +168,22 @@ final class ProcessGroups implements Ranks {
   }
 
   @Override
-  public void sum(List<Tensor> tensors) {
+  public void begin(Tensor tensor) {
     Native.run(
         "sum over the ranks",
         () -> {
-          List<Work> works = new ArrayList<>();
-          for (Tensor each : tensors) {
-            Backend group = each.arena().device() == Device.CUDA ? nccl() : gloo;
-            works.add(group.allreduce(new TensorVector(each.handle())));
-          }
-          works.forEach(this::await);
+          Backend group = tensor.arena().device() == Device.CUDA ? nccl() : gloo;
+          Work work = group.allreduce(new TensorVector(tensor.handle()));
+          work.retainReference();
+          begun.add(work);
         });
+  }
+
+  @Override
+  public void finish() {
+    Native.run("sum over the ranks", () -> begun.forEach(this::await));
+    begun.forEach(Pointer::releaseReference);
+    begun.clear();
   }
 
   private Backend nccl() {

@@ -45,10 +45,13 @@ public interface Ranks extends AutoCloseable {
   }
 
   /**
-   * Adds up each of these tensors over all ranks, in place. The sums have the same bits on all
-   * ranks.
+   * Begins to add up a tensor over all ranks, in place. Until {@link #finish} its content is
+   * undefined; then it has the same bits on all ranks.
    */
-  void sum(List<Tensor> tensors);
+  void begin(Tensor tensor);
+
+  /** Waits for all sums that have begun. */
+  void finish();
 
   /** What each rank says, in their order. */
   List<String> gather(String mine);

@@ -213,16 +213,10 @@ public abstract class Optimizer {
     }
   }
 
-  /** The gradients that have gathered, of all that trains: views, which the caller releases. */
-  public final List<Tensor> gathered() {
-    List<Tensor> all = new ArrayList<>();
-    for (OptimizerState each : active(false)) {
-      Tensor flat = each.parameters().gradients();
-      each.parameters()
-          .trainedSpans()
-          .forEach(span -> all.add(flat.rows(span.from(), span.length())));
-    }
-    return all;
+  /** The gathered gradients of all that trains now, in pieces of so many bytes or less. */
+  public final GradientBuckets buckets(long bytes) {
+    return new GradientBuckets(
+        active(false).stream().map(OptimizerState::parameters).toList(), bytes);
   }
 
   /** Leaves a group as it is from now on; what is remembered of it stays. */

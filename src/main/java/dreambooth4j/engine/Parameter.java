@@ -26,6 +26,12 @@ public final class Parameter {
   /** Whether the slice still holds the last step's gradient: what comes first takes its place. */
   private boolean stale;
 
+  /** Whether the walk that is going back has written to its gradient. */
+  private boolean reached;
+
+  /** Whether its gradient is on its way to other processes. */
+  private boolean sent;
+
   Parameter(Parameters group, String name, long[] fileShape, long offset) {
     this.group = group;
     this.name = name;
@@ -151,8 +157,27 @@ public final class Parameter {
     return slice;
   }
 
+  /** Its gradient is complete, and nothing may be added until {@code now} is false. */
+  void setSent(boolean now) {
+    sent = now;
+  }
+
+  /** A walk begins whose gradients are sent as they are complete. */
+  void expectGradient() {
+    reached = false;
+  }
+
+  boolean isReached() {
+    return reached;
+  }
+
   /** Where its gradient gathers, whatever is there. */
   private Tensor slot() {
+    if (sent) {
+      throw new IllegalStateException(
+          name + " is used by two ops: its gradient was sent after the first");
+    }
+    reached = true;
     if (!trainable) {
       throw new IllegalStateException(name + " is frozen");
     }

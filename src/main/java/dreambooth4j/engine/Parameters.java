@@ -369,6 +369,11 @@ public final class Parameters {
     return gradients;
   }
 
+  /** A part of the gradients' buffer, whatever is there. */
+  Tensor gradientSlice(long from, long length) {
+    return allocated(gradients).rows(from, length);
+  }
+
   /** Sets all gathered gradients to zero; this takes no time, for the next ones replace them. */
   public void zeroGradients() {
     byName.values().forEach(Parameter::forgetGradient);

@@ -4,6 +4,7 @@ import dreambooth4j.config.Config;
 import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.GradientBuckets;
 import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
@@ -26,6 +27,9 @@ import org.jspecify.annotations.Nullable;
  * the trainer, the memory plan (in a dry arena), verify, doctor and the benches.
  */
 public final class Training implements AutoCloseable {
+  /** Gradients are sent in pieces of so many bytes, as DDP does: the last one is not hidden. */
+  private static final long BUCKET_BYTES = 25 << 20;
+
   private final Arena run;
   private final List<Parameters> groups;
   private final Arena places;
@@ -127,13 +131,27 @@ public final class Training implements AutoCloseable {
       boolean hasPrior,
       Ranks ranks) {
     write(settings, of);
-    forwardBackward(batches);
-    List<Tensor> all = new ArrayList<>(optimizer.gathered());
-    ranks.sum(all);
-    all.forEach(Tensor::release);
-    ranks.sum(List.of(scalars.losses));
+    step.begin();
+    GradientBuckets gradients = optimizer.buckets(BUCKET_BYTES);
+    for (int i = 0; i < batches.size(); i++) {
+      BatchPlaces in = placed(batches.get(i));
+      if (i < batches.size() - 1) {
+        step.forwardBackward(in);
+      } else {
+        gradients.begin();
+        step.forwardBackward(in, () -> gradients.complete(each -> sum(each, ranks)));
+      }
+    }
+    gradients.rest(each -> sum(each, ranks));
+    ranks.begin(scalars.losses);
+    ranks.finish();
     step.update();
     return scalars.read(settings, hasPrior);
+  }
+
+  private static void sum(Tensor gradients, Ranks ranks) {
+    ranks.begin(gradients);
+    gradients.release();
   }
 
   /** Gathers losses and gradients of a step; whether there were prior rows. */

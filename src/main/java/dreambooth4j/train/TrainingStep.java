@@ -38,6 +38,8 @@ final class TrainingStep {
   /** The part of a memory plan that is neither the model's nor the update's. */
   static final String BATCH = "batch";
 
+  private static final Runnable NOTHING = () -> {};
+
   private final LearningModel model;
   private final Objective objective;
   private final LossRecipe recipe;
@@ -53,6 +55,7 @@ final class TrainingStep {
   private final Tensor offsetFactors;
   private final Tensor chances;
   private final long timestepKey;
+  private Runnable afterEach = NOTHING;
 
   /**
    * Its tables, of all timesteps, are allocated in {@code run}; the average is kept if not null.
@@ -74,7 +77,7 @@ final class TrainingStep {
     this.recipe = recipe;
     this.seed = seed;
     objective = recipe.objective().apply(model.schedule());
-    saving = new Tape.Saving(checkpoints, optimizer::updateArrived);
+    saving = new Tape.Saving(checkpoints, this::passed);
     roots = model.schedule().roots(run);
     timestepWeights = objective.timestepWeights(run);
     thresholds = objective.thresholds(run);
@@ -88,6 +91,22 @@ final class TrainingStep {
     run.meter().part(BATCH);
     scalars.losses.zero_();
     optimizer.begin(scalars.learningRate);
+  }
+
+  /** Backward has passed an op. */
+  private void passed() {
+    optimizer.updateArrived();
+    afterEach.run();
+  }
+
+  /** As the other one; {@code after} is called once backward has passed an op, each time. */
+  void forwardBackward(BatchPlaces in, Runnable after) {
+    afterEach = after;
+    try {
+      forwardBackward(in);
+    } finally {
+      afterEach = NOTHING;
+    }
   }
 
   /** Adds the gradients of a batch's loss, and the loss itself, to those of the step. */
