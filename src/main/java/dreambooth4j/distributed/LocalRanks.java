@@ -146,7 +146,9 @@ public final class LocalRanks {
         until = System.nanoTime() + TO_END;
       }
       if ((failed != null || stop.getAsBoolean()) && !told) {
-        ranks.forEach(Process::destroy); // one that trains saves first, one that waits just ends
+        // One that trains saves first, one that waits just ends; what they say is still read, which
+        // Process.destroy would put an end to.
+        ranks.forEach(rank -> rank.toHandle().destroy());
         told = true;
       }
       if (failed != null) {
