@@ -185,6 +185,11 @@ public final class Tokenizer implements AutoCloseable {
     return encode(words(text), windows);
   }
 
+  /** Whether the text has a word that was added, which may be of more tokens than letters. */
+  public boolean hasAdded(String text) {
+    return added.areIn(text);
+  }
+
   /** The text's tokens, however many, without begin and end. */
   public long[] words(String text) {
     return added.pieces(text).stream().flatMapToLong(each -> LongStream.of(ids(each))).toArray();

@@ -111,9 +111,14 @@ public final class LongPrompts {
     }
   }
 
-  /** Spares nearly all of 100,000 captions the tokenizer: no token is less than a letter. */
+  /**
+   * Spares nearly all of 100,000 captions the tokenizer: no token is less than a letter, but those
+   * of a new word.
+   */
   private boolean isShort(String prompt) {
-    return prompt.length() <= how.maxTokenLength() && prompt.chars().allMatch(c -> c < 128);
+    return prompt.length() <= how.maxTokenLength()
+        && prompt.chars().allMatch(c -> c < 128)
+        && !tokenizer.hasAdded(prompt);
   }
 
   private static String shown(String text) {

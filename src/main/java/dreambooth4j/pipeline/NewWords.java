@@ -10,6 +10,7 @@ import dreambooth4j.model.Tokenizer;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.EmbeddedSource;
 import dreambooth4j.weights.EmbeddingFile;
+import dreambooth4j.weights.EmbeddingWriter;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.TokenEmbedding;
 import java.nio.file.Path;
@@ -17,6 +18,7 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -39,6 +41,7 @@ public final class NewWords {
     ModelConfigs configs = ModelConfigs.read(base);
     Map<Component, Integer> widths = widths(configs);
     requireNew(base, configs, config.words());
+    requireFilesOfTheirOwn(config.words());
     List<TokenEmbedding> made = new ArrayList<>();
     Path file = config.weights();
     if (file != null) {
@@ -87,6 +90,19 @@ public final class NewWords {
                     .formatted(word, word));
           }
         }
+      }
+    }
+  }
+
+  private static void requireFilesOfTheirOwn(List<String> words) {
+    Map<String, String> seen = new LinkedHashMap<>();
+    for (String word : words) {
+      Path file = EmbeddingWriter.file(Path.of(""), word);
+      String other = seen.put(file.toString().toLowerCase(Locale.ROOT), word);
+      if (other != null) {
+        throw Problem.usage(
+            "placeholder_token: %s and %s would both be saved as %s: give one of them other letters or digits"
+                .formatted(other, word, file));
       }
     }
   }

@@ -1,5 +1,7 @@
 package dreambooth4j.weights;
 
+import static java.util.stream.Collectors.joining;
+
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
@@ -34,10 +36,12 @@ public final class EmbeddingWriter implements Export {
   }
 
   /**
-   * Where a word's vectors lie: the file is named for its letters, digits, hyphens and underscores.
+   * Where a word's vectors lie: the file is named for its letters, digits, hyphens and underscores,
+   * the first 50 of them, as names of files have up to 255 bytes.
    */
   public static Path file(Path output, String word) {
     String plain = word.replaceAll("[^\\p{L}\\p{N}_-]+", "-").replaceAll("^-+|-+$", "");
+    plain = plain.codePoints().limit(50).mapToObj(Character::toString).collect(joining());
     return output.resolve(FOLDER).resolve((plain.isEmpty() ? "word" : plain) + ".safetensors");
   }
 

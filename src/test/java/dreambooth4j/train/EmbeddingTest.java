@@ -8,15 +8,18 @@ import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
+import dreambooth4j.pipeline.LongPrompts;
 import dreambooth4j.pipeline.NewWords;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.Component;
+import dreambooth4j.weights.EmbeddingWriter;
 import dreambooth4j.weights.Group;
 import dreambooth4j.weights.ModelFolder;
 import dreambooth4j.weights.Safetensors;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -236,6 +239,37 @@ class EmbeddingTest {
     assertThat(alone.gradients()).isLessThan(all.gradients() / 20);
     assertThat(alone.optimizer()).isLessThan(all.optimizer() / 20);
     assertThat(alone.tensors()).isLessThan(all.tensors());
+  }
+
+  @Test
+  void shouldPlanForTheVectorsAloneOnAGpu() {
+    tiny.with("train_unet", false);
+    MemoryForecast forecast = TinyRun.forecast(tiny.config(), Long.MAX_VALUE);
+    assertThat(forecast.optionsOnGpu(false)).isNotEmpty();
+    assertThat(forecast.optionsOnGpu(true)).isNotEmpty();
+  }
+
+  @Test
+  void shouldRefuseWordsOfWhichOneFileWouldBeWrittenOverTheOthers() {
+    tiny.with("placeholder_token", "<my-cat>, *my-cat*");
+    assertThatExceptionOfType(Problem.class)
+        .isThrownBy(() -> new TinyTrainer(tiny))
+        .withMessageContaining("<my-cat> and *my-cat* would both be saved as");
+  }
+
+  @Test
+  void shouldSayThatAWordOfManyVectorsIsCutOff() {
+    tiny.with("num_vectors", 75).with("instance_prompt", "a photo of <my-cat>");
+    assertThat(
+            LongPrompts.notesOf(tiny.config(), Concept.scanAll(tiny.config()), Map.of(), 3))
+        .anyMatch(note -> note.contains("of which 75 are read"));
+  }
+
+  @Test
+  void shouldNameAFileForNoMoreOfAWordThanNamesOfFilesMayHave() {
+    String word = Character.toString(0x20000).repeat(75);
+    String name = EmbeddingWriter.file(folder, word).getFileName() + "";
+    assertThat(name.getBytes(StandardCharsets.UTF_8)).hasSizeLessThan(230);
   }
 
   @Test

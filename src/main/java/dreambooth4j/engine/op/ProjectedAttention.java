@@ -67,7 +67,7 @@ public final class ProjectedAttention {
   }
 
   private Var run() {
-    boolean trains = weights.stream().anyMatch(Parameter::isTrainable);
+    boolean trains = trains();
     boolean backward = x.needsGradient() || context.needsGradient() || trains;
     List<Tensor> projections =
         x == context
@@ -90,6 +90,10 @@ public final class ProjectedAttention {
     projections.forEach(Tensor::release);
     call.releaseKept();
     return y;
+  }
+
+  private boolean trains() {
+    return weights.stream().anyMatch(Parameter::isTrainable);
   }
 
   private Sizes sizes() {
@@ -148,7 +152,9 @@ public final class ProjectedAttention {
   private void joinedBackward(org.bytedeco.pytorch.Tensor[] d, Tensor matrix) {
     Arena arena = tape.arena();
     Tensor all = arena.compute("attention.dqkv", () -> torch.cat(new TensorVector(d), 1));
-    Parameter.accumulateProduct(weights, all.handle().t(), x.handle().view(-1, x.size(-1)));
+    if (trains()) { // otherwise x is not kept
+      Parameter.accumulateProduct(weights, all.handle().t(), x.handle().view(-1, x.size(-1)));
+    }
     if (x.needsGradient()) {
       x.accumulate(
           arena.compute(
