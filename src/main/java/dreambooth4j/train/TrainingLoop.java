@@ -157,20 +157,29 @@ final class TrainingLoop {
   /** A run that is stopped right after a step has not measured it. */
   private void catchUpOnValidation() {
     BestLoss best = trainer.bestLoss();
-    if (session.config().validation().saveBest() && !saver.hasBest()) {
-      best.lost();
-      if (best.step() == begun) {
-        saveIfBest(best.loss());
-      } else if (best.step() > 0) {
-        session.warn(
-            "the model of step %d, the best so far, is not in %s: the best of those to come is saved there"
-                .formatted(best.step(), session.config().output().outputDir()));
-      }
+    if (session.config().validation().saveBest()) {
+      catchUpOnBest();
     }
     if (best.measured() == begun) {
       endIfNoBetter();
     } else if (validating.isDue(begun)) {
       validate();
+    }
+  }
+
+  /** The best model may be gone, or one before it lies there where the disk was full. */
+  private void catchUpOnBest() {
+    BestLoss best = trainer.bestLoss();
+    boolean there = saver.hasBest();
+    if (!there) {
+      best.lost();
+    }
+    if (best.step() == begun) {
+      saveIfBest(best.loss());
+    } else if (!there && best.step() > 0) {
+      session.warn(
+          "the model of step %d, the best so far, is not in %s: the best of those to come is saved there"
+              .formatted(best.step(), session.config().output().outputDir()));
     }
   }
 

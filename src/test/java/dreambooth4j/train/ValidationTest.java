@@ -293,6 +293,26 @@ class ValidationTest {
     assertThat(ModelFolder.open(aside, null).hasWeights(Component.UNET)).isTrue();
   }
 
+  /** The disk was full when the best model was to take the place of the one before it. */
+  @Test
+  void shouldSaveTheBestThatItGoesOnFromWhereAnotherLiesInItsPlace() throws IOException {
+    tiny.with("validation_data_dir", folder.resolve("held"))
+        .with("validate_every_n_steps", 1)
+        .with("checkpointing_steps", 1)
+        .with("save_best", true);
+    String unet = UNET.substring(UNET.indexOf('/') + 1);
+    FailingFiles failing =
+        new FailingFiles(FailingFiles.How.ERROR, 0).andFailsAt("move " + unet + " old-\\d+");
+    Path output = tiny.output();
+    says(TinyRun.through(failing, tiny.config(), null), () -> isDone(output, 3));
+    failing.close();
+    lose(output.resolve("checkpoint-3"));
+    Map<Integer, Double> losses = column(output, "validation_loss");
+    assertThat(losses.get(2)).as("%s", losses).isLessThan(losses.get(1));
+    assertThat(says(tiny.with("resume_from_checkpoint", "latest").config(), () -> false))
+        .contains("Best so far, after step 2");
+  }
+
   @Test
   void shouldRememberTheLeastLossToTheBit() {
     BestLoss first = new BestLoss();
