@@ -5,10 +5,8 @@ import dreambooth4j.pipeline.NewWords;
 import dreambooth4j.weights.ModelSource;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
+import java.util.Collections;
 import java.util.List;
-import java.util.Map;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** The option --embedding: words beside the model's, each of a file. */
@@ -28,7 +26,7 @@ final class EmbeddingOption {
    * @throws Problem when a file is missing, or holds no embedding for this model
    */
   ModelSource in(ModelSource model) {
-    Map<Path, @Nullable String> files = new LinkedHashMap<>();
+    ModelSource reads = model;
     for (String each : given) {
       int equals = each.indexOf('=');
       Path whole = Main.path(each);
@@ -37,8 +35,9 @@ final class EmbeddingOption {
       if (!Files.isRegularFile(file)) {
         throw Problem.data("--embedding %s: expected a file, found none".formatted(each));
       }
-      files.put(file, worded ? each.substring(0, equals) : null);
+      String word = worded ? each.substring(0, equals) : null;
+      reads = NewWords.of(reads, Collections.singletonMap(file, word));
     }
-    return NewWords.of(model, files);
+    return reads;
   }
 }

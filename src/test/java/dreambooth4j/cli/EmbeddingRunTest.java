@@ -58,6 +58,9 @@ class EmbeddingRunTest {
     int[] with = drawn(TinyRun.MODEL, "a <my-cat>", "--embedding", embedding);
     assertThat(with).isNotEqualTo(drawn(TinyRun.MODEL, "a <my-cat>"));
     assertThat(drawn(TinyRun.MODEL, "a (<MY-CAT>:1)", "--embedding", embedding)).isEqualTo(with);
+    String[] twice = {"--embedding", "one=" + embedding, "--embedding", "two=" + embedding};
+    assertThat(drawn(TinyRun.MODEL, "a one", twice)).isEqualTo(with);
+    assertThat(drawn(TinyRun.MODEL, "a two", twice)).isEqualTo(with);
     assertThat(drawn(TinyRun.MODEL, "a dog", "--embedding", "dog=" + embedding)).isEqualTo(with);
   }
 
