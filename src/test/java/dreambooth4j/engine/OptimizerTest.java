@@ -236,8 +236,11 @@ class OptimizerTest {
 
   @Test
   void shouldRefuseF16WithoutMasters() {
-    assertThatThrownBy(() -> new Parameters(DType.F16, false))
-        .isInstanceOf(IllegalArgumentException.class);
+    try (Arena run = Arena.open("run")) {
+      Parameters weights = new Parameters(DType.F16, false);
+      assertThatThrownBy(() -> weights.allocate(run, Parameters.Gradients.GATHERED))
+          .isInstanceOf(IllegalStateException.class);
+    }
   }
 
   private static List<Float> all(Arena run, Tensor tensor) {

@@ -59,8 +59,13 @@ public final class HeadlessBrowser {
         new ChromeDriverService.Builder().usingDriverExecutable(DRIVER.toFile()).build(), options);
   }
 
-  /** What it has complained of since it was last asked, what its page's policy forbids too. */
+  /**
+   * What it has complained of since it was last asked, what its page's policy forbids too. A notice
+   * is no complaint: that a field did not take the focus at once hangs on how fast the page loads.
+   */
   public static List<LogEntry> complaints(ChromeDriver browser) {
-    return browser.manage().logs().get(LogType.BROWSER).getAll();
+    return browser.manage().logs().get(LogType.BROWSER).getAll().stream()
+        .filter(entry -> entry.getLevel().intValue() > Level.INFO.intValue())
+        .toList();
   }
 }
