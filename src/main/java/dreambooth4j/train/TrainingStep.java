@@ -38,8 +38,6 @@ final class TrainingStep {
   /** The part of a memory plan that is neither the model's nor the update's. */
   static final String BATCH = "batch";
 
-  private static final Runnable NOTHING = () -> {};
-
   private final LearningModel model;
   private final Objective objective;
   private final LossRecipe recipe;
@@ -55,7 +53,7 @@ final class TrainingStep {
   private final Tensor offsetFactors;
   private final Tensor chances;
   private final long timestepKey;
-  private Runnable afterEach = NOTHING;
+  private Runnable afterEach = TrainingStep::nothing;
 
   /**
    * Its tables, of all timesteps, are allocated in {@code run}; the average is kept if not null.
@@ -99,13 +97,15 @@ final class TrainingStep {
     afterEach.run();
   }
 
+  private static void nothing() {}
+
   /** As the other one; {@code after} is called once backward has passed an op, each time. */
   void forwardBackward(BatchPlaces in, Runnable after) {
     afterEach = after;
     try {
       forwardBackward(in);
     } finally {
-      afterEach = NOTHING;
+      afterEach = TrainingStep::nothing;
     }
   }
 

@@ -260,8 +260,7 @@ class EmbeddingTest {
   @Test
   void shouldSayThatAWordOfManyVectorsIsCutOff() {
     tiny.with("num_vectors", 75).with("instance_prompt", "a photo of <my-cat>");
-    assertThat(
-            LongPrompts.notesOf(tiny.config(), Concept.scanAll(tiny.config()), Map.of(), 3))
+    assertThat(LongPrompts.notesOf(tiny.config(), Concept.scanAll(tiny.config()), Map.of(), 3))
         .anyMatch(note -> note.contains("of which 75 are read"));
   }
 
