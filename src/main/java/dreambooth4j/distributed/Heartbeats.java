@@ -55,6 +55,9 @@ final class Heartbeats {
   private volatile @Nullable Lost lost;
   private long checked = System.nanoTime();
 
+  /** When the others' numbers were last read: what is silent is so up to then. */
+  private volatile long heard = System.nanoTime();
+
   /**
    * Not begun.
    *
@@ -115,21 +118,30 @@ final class Heartbeats {
   }
 
   private void look(List<String> now, long time) {
+    hear(now, time);
     String said = place.get(LOST);
     if (said != null) {
       lost = Lost.of(said);
       return;
     }
     for (int rank = 0; rank < now.size(); rank++) {
-      if (!now.get(rank).equals(beats[rank]) || now.get(rank).equals(ENDED)) {
-        beats[rank] = now.get(rank);
-        since[rank] = time;
-      } else if (rank != self.rank() && time - since[rank] > patience()) {
+      if (rank != self.rank() && time - since[rank] > patience()) {
         Lost found = new Lost(rank, true, silent(rank));
         lost = Lost.of(place.setFirst(LOST, found.toString()));
         return;
       }
     }
+  }
+
+  /** Goes on when a rank is lost, for who saves depends on which of the others are still there. */
+  private void hear(List<String> now, long time) {
+    for (int rank = 0; rank < now.size(); rank++) {
+      if (!now.get(rank).equals(beats[rank]) || now.get(rank).equals(ENDED)) {
+        beats[rank] = now.get(rank);
+        since[rank] = time;
+      }
+    }
+    heard = time;
   }
 
   private long patience() {
@@ -212,7 +224,7 @@ final class Heartbeats {
   }
 
   private boolean isSilent(int rank) {
-    return System.nanoTime() - since[rank] > patience() / 2;
+    return heard - since[rank] > patience() / 2;
   }
 
   /** What the others are told when it {@linkplain #end ends}. */
