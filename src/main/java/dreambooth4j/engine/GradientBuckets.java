@@ -5,15 +5,15 @@ import java.util.List;
 import java.util.function.Consumer;
 
 /**
- * Gathered gradients in pieces that are complete one after the other while a walk goes back, so
- * that they can be sent before it ends. The pieces go from the end of the flat buffers to their
- * begin, about as a walk does, and are handed out in this order whatever is complete first: it is
- * the same in every process.
+ * Gathered gradients in pieces that are complete one after the other during backward, so that they
+ * can be sent before it ends. The pieces go from the end of the flat buffers to their start, about
+ * as backward does, and are handed out in this order whatever is complete first: it is the same in
+ * every process.
  */
 public final class GradientBuckets {
   private record Bucket(Parameters of, List<Parameter> parameters, long from, long end) {
     Tensor gradients() {
-      parameters.forEach(Parameter::gradient); // one that no walk has reached is zero
+      parameters.forEach(Parameter::gradient); // one that no backward has reached is zero
       return of.gradientSlice(from, end - from);
     }
   }
@@ -56,7 +56,7 @@ public final class GradientBuckets {
     return span.from() + span.length() == second.offset();
   }
 
-  /** The last walk of a step begins: what it reaches is complete once it has passed it. */
+  /** The last backward of a step begins: a gradient is complete once it has passed its op. */
   public void begin() {
     next = 0;
     buckets.forEach(each -> each.parameters.forEach(Parameter::expectGradient));
@@ -74,7 +74,7 @@ public final class GradientBuckets {
     }
   }
 
-  /** Hands out the rest: the walk is at its end, or there was none. */
+  /** Hands out the rest: backward is at its end, or there was none. */
   public void rest(Consumer<Tensor> user) {
     while (next < buckets.size()) {
       user.accept(buckets.get(next++).gradients());

@@ -26,7 +26,7 @@ public final class Parameter {
   /** Whether the slice still holds the last step's gradient: what comes first takes its place. */
   private boolean stale;
 
-  /** Whether the walk that is going back has written to its gradient. */
+  /** Whether this backward has written to its gradient. */
   private boolean reached;
 
   /** Whether its gradient is on its way to other processes. */
@@ -162,7 +162,7 @@ public final class Parameter {
     sent = now;
   }
 
-  /** A walk begins whose gradients are sent as they are complete. */
+  /** A backward begins whose gradients are sent as they are complete. */
   void expectGradient() {
     reached = false;
   }

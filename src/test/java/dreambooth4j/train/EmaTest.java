@@ -275,10 +275,7 @@ class EmaTest {
       assertThat(average(second.model.parameters(Component.UNET)))
           .isEqualTo(average(first.model.parameters(Component.UNET)));
       second.train();
-      whole.trainer.save(folder.resolve("whole"));
-      second.trainer.save(folder.resolve("second"));
-      assertThat(folder.resolve("second/training_state.safetensors"))
-          .hasSameBinaryContentAs(folder.resolve("whole/training_state.safetensors"));
+      second.hasTheStateOf(whole, folder);
     }
   }
 

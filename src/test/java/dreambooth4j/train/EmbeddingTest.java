@@ -136,18 +136,7 @@ class EmbeddingTest {
       })
   void shouldGoOnFromACheckpointBitForBit(String keys) {
     tiny.withOptions(keys);
-    Path checkpoint = folder.resolve("checkpoint-2");
-    try (TinyTrainer whole = new TinyTrainer(tiny).train();
-        TinyTrainer first = new TinyTrainer(tiny).train(2);
-        TinyTrainer second = new TinyTrainer(tiny)) {
-      first.trainer.save(checkpoint);
-      assertThat(second.trainer.resume(checkpoint)).isEmpty();
-      second.train();
-      whole.trainer.save(folder.resolve("whole"));
-      second.trainer.save(folder.resolve("second"));
-      assertThat(folder.resolve("second/training_state.safetensors"))
-          .hasSameBinaryContentAs(folder.resolve("whole/training_state.safetensors"));
-    }
+    TinyTrainer.goesOnBitForBit(tiny, folder, 2);
   }
 
   /** Both ways a word's vectors are what the text encoder reads at its place. */

@@ -127,18 +127,7 @@ class LoraTest {
     if (keys.contains("stop_text_encoder")) {
       tiny.without("train_text_encoder");
     }
-    Path checkpoint = folder.resolve("checkpoint-2");
-    try (TinyTrainer whole = new TinyTrainer(tiny).train();
-        TinyTrainer first = new TinyTrainer(tiny).train(2);
-        TinyTrainer second = new TinyTrainer(tiny)) {
-      first.trainer.save(checkpoint);
-      assertThat(second.trainer.resume(checkpoint)).isEmpty();
-      second.train();
-      whole.trainer.save(folder.resolve("whole"));
-      second.trainer.save(folder.resolve("second"));
-      assertThat(folder.resolve("second/training_state.safetensors"))
-          .hasSameBinaryContentAs(folder.resolve("whole/training_state.safetensors"));
-    }
+    TinyTrainer.goesOnBitForBit(tiny, folder, 2);
   }
 
   @Test

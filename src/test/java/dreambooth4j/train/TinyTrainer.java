@@ -1,5 +1,7 @@
 package dreambooth4j.train;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.PairSampler;
@@ -79,6 +81,26 @@ final class TinyTrainer implements AutoCloseable {
   TinyTrainer train(int until) {
     trainer.train(until, reports::add, () -> false);
     return this;
+  }
+
+  /** A run that is stopped after so many steps and goes on has the state of one that is not. */
+  static void goesOnBitForBit(TinyRun tiny, Path folder, int stopped) {
+    Path checkpoint = folder.resolve("checkpoint-" + stopped);
+    try (TinyTrainer whole = new TinyTrainer(tiny).train();
+        TinyTrainer first = new TinyTrainer(tiny).train(stopped);
+        TinyTrainer second = new TinyTrainer(tiny)) {
+      first.trainer.save(checkpoint);
+      assertThat(second.trainer.resume(checkpoint)).isEmpty();
+      second.train().hasTheStateOf(whole, folder);
+    }
+  }
+
+  /** Their checkpoints, which are written to the folder for this, have the same bytes. */
+  void hasTheStateOf(TinyTrainer whole, Path folder) {
+    whole.trainer.save(folder.resolve("whole"));
+    trainer.save(folder.resolve("second"));
+    assertThat(folder.resolve("second/training_state.safetensors"))
+        .hasSameBinaryContentAs(folder.resolve("whole/training_state.safetensors"));
   }
 
   /** As the parts of a run share it, of which nobody hears. */

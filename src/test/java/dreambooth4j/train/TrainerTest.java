@@ -224,10 +224,7 @@ class TrainerTest {
               .isEqualTo(whole.timeless().subList(stopped, whole.reports.size()));
           assertThat(second.unet()).isEqualTo(whole.unet());
           assertThat(second.text()).isEqualTo(whole.text());
-          whole.trainer.save(folder.resolve("whole"));
-          second.trainer.save(folder.resolve("second"));
-          assertThat(folder.resolve("second/training_state.safetensors"))
-              .hasSameBinaryContentAs(folder.resolve("whole/training_state.safetensors"));
+          second.hasTheStateOf(whole, folder);
         }
       }
     }
