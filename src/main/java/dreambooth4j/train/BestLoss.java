@@ -1,5 +1,6 @@
 package dreambooth4j.train;
 
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -8,13 +9,40 @@ import org.jspecify.annotations.Nullable;
  * on knows how long it has waited for a better one and what it has measured.
  */
 final class BestLoss {
-  private static final int PARTS = 5;
+  private static final int PARTS = 6;
 
   private double best = Double.POSITIVE_INFINITY;
   private int step;
   private int since;
   private int measured;
   private double saved = Double.POSITIVE_INFINITY;
+
+  /** What is measured, in short: losses of another are not compared with these. */
+  private String subject = "";
+
+  /**
+   * Says what is measured from now on. Where that is not what was measured before, the least loss
+   * and the wait for a lesser one begin anew.
+   *
+   * @param now one word, another for other pictures
+   * @return a note that says so; null where nothing is lost
+   */
+  @Nullable String measures(String now) {
+    boolean anew = measured > 0 && !now.equals(subject);
+    if (anew) {
+      best = Double.POSITIVE_INFINITY;
+      step = 0;
+      since = 0;
+      measured = 0;
+      lost();
+    }
+    subject = now;
+    return anew
+        ? "the loss on held-out pictures cannot be compared with what was measured before this run"
+            + " was resumed, for the pictures, their crops or captions, the text encoder's settings"
+            + " or the noise schedule are others: save_best and early_stopping_patience begin anew"
+        : null;
+  }
 
   /** Takes a measurement. */
   void add(double loss, int atStep) {
@@ -42,6 +70,19 @@ final class BestLoss {
     return measured;
   }
 
+  /** Why nothing better is waited for. */
+  String waited() {
+    String times = since + (since == 1 ? " measurement" : " measurements");
+    return step == 0
+        ? "the loss on held-out pictures was not a finite number in " + times
+        : String.format(
+            Locale.ROOT,
+            "the loss on held-out pictures was least after step %d, %.4f, and not less in %s since",
+            step,
+            best,
+            times);
+  }
+
   /** The least one. */
   double loss() {
     return best;
@@ -65,7 +106,7 @@ final class BestLoss {
   /** As {@link #restore} reads it: every bit of it. */
   @Override
   public String toString() {
-    return "%a %d %d %d %a".formatted(best, step, since, measured, saved);
+    return "%a %d %d %d %a %s".formatted(best, step, since, measured, saved, subject);
   }
 
   /** Goes on from what {@link #toString} said; null, or what no run says, begins anew. */
@@ -84,6 +125,7 @@ final class BestLoss {
       step = leastStep;
       since = waited;
       measured = last;
+      subject = parts[5];
     } catch (NumberFormatException e) {
       // No run says that.
     }

@@ -184,7 +184,7 @@ final class OutputFolder implements AutoCloseable {
 
   /** Locks the folder, until the channel is closed. */
   private static FileChannel lock(Path path) throws IOException {
-    Path file = path.resolve(".lock");
+    Path file = path.resolve(FileLocks.OF_RUN);
     requireFileOrNothing(file);
     FileChannel lock = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     if (!FileLocks.isOurs(lock)) {

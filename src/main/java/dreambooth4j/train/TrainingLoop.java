@@ -7,10 +7,10 @@ import dreambooth4j.data.PairSampler;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.prior.FreshClassImages;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.concurrent.CancellationException;
 import java.util.function.Function;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The steps of a run from where it stands to its end, with what is done between them: checkpoints,
@@ -87,7 +87,7 @@ final class TrainingLoop {
         sample();
       }
       if (validation.isUsed()) {
-        session.listener().validated(0, validation.measure(session.arena()));
+        measure();
       }
     } else if (writes()) {
       catchUp();
@@ -236,24 +236,34 @@ final class TrainingLoop {
     }
   }
 
-  /**
-   * Measures the loss on held-out pictures, and does what the configuration says of it. What is
-   * learnt is worth as much where that fails.
-   */
+  /** Measures the loss on held-out pictures, and does what the configuration says of it. */
   private void validate() {
+    validated = trainer.done();
+    RunListener.Validated losses = measure();
+    if (losses != null) {
+      trainer.bestLoss().add(losses.instance(), validated);
+      saveIfBest(losses.instance());
+      endIfNoBetter();
+    }
+  }
+
+  /**
+   * Measures the loss on held-out pictures; null where that fails, for what is learnt is worth as
+   * much.
+   */
+  private RunListener.@Nullable Validated measure() {
     int step = trainer.done();
-    validated = step;
     RunListener.Validated losses;
     try {
       losses = validation.measure(session.arena());
     } catch (Problem | IllegalStateException e) {
-      session.warn("no loss on held-out pictures after step " + step + ": " + e.getMessage());
-      return;
+      session.warn(
+          "no loss on held-out pictures %s: %s"
+              .formatted(step == 0 ? "before step 1" : "after step " + step, e.getMessage()));
+      return null;
     }
     session.listener().validated(step, losses);
-    trainer.bestLoss().add(losses.instance(), step);
-    saveIfBest(losses.instance());
-    endIfNoBetter();
+    return losses;
   }
 
   private void saveIfBest(double loss) {
@@ -269,17 +279,7 @@ final class TrainingLoop {
     int patience = session.config().validation().patience();
     if (patience > 0 && best.since() >= patience && !session.isFinished()) {
       trainer.end();
-      session
-          .listener()
-          .endsEarly(
-              trainer.done(),
-              String.format(
-                  Locale.ROOT,
-                  "the loss on held-out pictures was least after step %d, %.4f, and not less in %d"
-                      + " measurements since",
-                  best.step(),
-                  best.loss(),
-                  best.since()));
+      session.listener().endsEarly(trainer.done(), best.waited());
     }
   }
 

@@ -164,6 +164,10 @@ public final class TrainingRun {
       Session session = new Session(config, listener, stop, run, model, trainer, ranks);
       Validation validation =
           new Validation(config, model, caches, all.pictures(), made.pools(), ranks);
+      if (validation.isUsed()) {
+        ranks.requireSame("what the loss is measured on", validation.subject());
+        warn(trainer.bestLoss().measures(validation.subject()));
+      }
       return train(session, concepts, base, validation, captures, folder);
     }
   }

@@ -1,5 +1,6 @@
 package dreambooth4j.train;
 
+import dreambooth4j.Sha256;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.Crop;
 import dreambooth4j.data.Bucket;
@@ -52,6 +53,7 @@ final class Validation {
   private final Ranks ranks;
   private final StableDiffusion model;
   private final Caches caches;
+  private final TextEncoding read;
   private final PromptEncoder encoder;
   private final NoiseSchedule schedule;
   private final List<Row> instances = new ArrayList<>();
@@ -74,7 +76,8 @@ final class Validation {
     this.ranks = ranks;
     this.model = model;
     this.caches = caches;
-    encoder = new PromptEncoder(model, TextEncoding.ofCaptions(config));
+    read = TextEncoding.ofCaptions(config);
+    encoder = new PromptEncoder(model, read);
     schedule = NoiseSchedule.of(model.scheduler());
     for (Picture each : held) {
       instances.add(new Row(each.file(), each.bucket(), each.crop(), each.instancePrompt()));
@@ -98,6 +101,28 @@ final class Validation {
   /** Whether there is anything to measure on. */
   boolean isUsed() {
     return !instances.isEmpty();
+  }
+
+  /**
+   * All that decides what is compared, in a word: pictures as they are seen, prompts and how they
+   * are read, timesteps and noise; of the model nothing.
+   */
+  String subject() {
+    StringBuilder all = new StringBuilder();
+    for (Row each : instances) {
+      View view = each.view();
+      all.append(view.content(View.Source.of(each.file))).append('\n').append(each.prompt);
+      all.append('\n');
+    }
+    all.append(read).append(' ').append(schedule.prediction());
+    for (int k = 0; k < TIMESTEPS; k++) {
+      all.append(" %a".formatted(schedule.alphaBar(timestep(k))));
+    }
+    return Sha256.of(all.toString()).substring(0, 16);
+  }
+
+  private int timestep(int k) {
+    return (2 * k + 1) * schedule.timesteps() / (2 * TIMESTEPS);
   }
 
   /** Measures with the weights as they would be saved now; each rank a share. */
@@ -155,7 +180,7 @@ final class Validation {
     float[] noise = new float[each];
     boolean velocity = schedule.prediction() == Prediction.VELOCITY;
     for (int k = 0; k < TIMESTEPS; k++) {
-      int timestep = (2 * k + 1) * schedule.timesteps() / (2 * TIMESTEPS);
+      int timestep = timestep(k);
       times[k] = timestep;
       double signal = Math.sqrt(schedule.alphaBar(timestep));
       double deviation = Math.sqrt(1 - schedule.alphaBar(timestep));

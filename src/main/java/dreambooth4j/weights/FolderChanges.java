@@ -295,7 +295,7 @@ public final class FolderChanges implements NewFiles, AutoCloseable {
                 named(e),
                 lost
                     ? wayOut(pending)
-                    : "They are complete in %s: once that is possible, the next run with this output_dir does it."
+                    : "They are complete in %s: once that is possible, the next run with the same output_dir does it."
                         .formatted(pending)),
         e);
   }

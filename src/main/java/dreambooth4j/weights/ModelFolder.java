@@ -59,8 +59,8 @@ public final class ModelFolder implements ModelSource {
   public static ModelFolder open(Path path, @Nullable String variant) {
     if (FolderChanges.isPending(path)) {
       throw Problem.data(
-          "%s: a run is putting a model there, or was killed while it did. If none is running, start one with this output_dir (with --resume_from_checkpoint latest it goes on): it finishes that first."
-              .formatted(path));
+          "%s: a run is putting a model there, or was killed while it did. If none is running, start one with output_dir %s (with --resume_from_checkpoint latest it goes on): it finishes that first."
+              .formatted(path, FileLocks.runFolder(path)));
     }
     if (Files.notExists(path.resolve(INDEX), LinkOption.NOFOLLOW_LINKS)) {
       throw Problem.data(

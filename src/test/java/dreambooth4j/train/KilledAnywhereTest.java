@@ -109,7 +109,7 @@ class KilledAnywhereTest {
       if (Files.exists(output.resolve("model_index.json"))) {
         assertThatExceptionOfType(Problem.class)
             .isThrownBy(() -> ModelFolder.open(output, null))
-            .withMessageContaining("start one with this output_dir");
+            .withMessageContaining("start one with output_dir " + output);
       }
       return "pending";
     }

@@ -211,6 +211,20 @@ class RanksRunTest {
     assertThat(validated("several")).isEqualTo(validated("one")).isNotEmpty();
   }
 
+  /** Rank 1 alone would wait for rank 0's gradients. */
+  @Test
+  void shouldEndEarlyTogether() throws Exception {
+    tiny.with("validation_share", 0.3)
+        .with("validate_every_n_steps", 1)
+        .with("learning_rate", 0.1)
+        .with("max_train_steps", 40)
+        .with("save_best", true)
+        .with("early_stopping_patience", 1);
+    assertThat(run(2, config("several"))).containsExactly(true, true);
+    assertThat(metrics("several")).hasSizeBetween(2, 39);
+    assertThat(folder.resolve("several/model-best").resolve(UNET)).exists();
+  }
+
   private List<String> validated(String output) throws IOException {
     return Files.readAllLines(folder.resolve(output).resolve("metrics.jsonl")).stream()
         .filter(line -> line.contains("valid"))

@@ -13,16 +13,23 @@ import dreambooth4j.config.Config;
 import dreambooth4j.data.HeldOut;
 import dreambooth4j.data.Picture;
 import dreambooth4j.data.TestPictures;
+import dreambooth4j.distributed.Ranks;
+import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.Caches;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.report.QuietReport;
 import dreambooth4j.report.RunReport;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -67,6 +74,10 @@ class ValidationTest {
       }
     }
     return column;
+  }
+
+  private static int lastStep(Path output) throws IOException {
+    return column(output, "loss").keySet().stream().max(Integer::compare).orElseThrow();
   }
 
   /** The text encoder trains too, for a measurement must not disturb what it learns either. */
@@ -127,7 +138,7 @@ class ValidationTest {
     Map<Integer, Double> losses = column(output, "validation_loss");
     losses.remove(0);
     int best = losses.entrySet().stream().min(Map.Entry.comparingByValue()).orElseThrow().getKey();
-    int last = column(output, "loss").keySet().stream().max(Integer::compare).orElseThrow();
+    int last = lastStep(output);
     assertThat(last).as("%s", losses).isEqualTo(best + 1).isLessThan(40);
     assertThat(Sha256.of(output.resolve("model-best").resolve(UNET)))
         .isEqualTo(Sha256.of(output.resolve("model-" + best).resolve(UNET)))
@@ -136,7 +147,7 @@ class ValidationTest {
     Path resumed = folder.resolve("resumed");
     tiny.with("resume_from_checkpoint", output.resolve("checkpoint-" + best));
     run(resumed);
-    assertThat(column(resumed, "loss").keySet().stream().max(Integer::compare)).contains(last);
+    assertThat(lastStep(resumed)).isEqualTo(last);
     assertThat(Sha256.of(resumed.resolve(UNET))).isEqualTo(Sha256.of(output.resolve(UNET)));
 
     Path again = folder.resolve("early"); // what the run left is set aside
@@ -205,12 +216,74 @@ class ValidationTest {
         .with("early_stopping_patience", 1);
     Path output = folder.resolve("early");
     run(output);
-    int last = column(output, "loss").keySet().stream().max(Integer::compare).orElseThrow();
+    int last = lastStep(output);
     assertThat(last).isLessThan(40);
     assertThat(output.resolve("checkpoint-" + last)).exists();
     tiny.with("resume_from_checkpoint", "latest");
     run(output);
-    assertThat(column(output, "loss").keySet().stream().max(Integer::compare)).contains(last);
+    assertThat(lastStep(output)).isEqualTo(last);
+  }
+
+  /** Losses on other pictures are no better and no worse than those before. */
+  @Test
+  void shouldBeginAnewWithTheBestWhereOtherPicturesAreHeldOut() throws IOException {
+    tiny.with("validation_data_dir", folder.resolve("held"))
+        .with("validate_every_n_steps", 1)
+        .with("checkpointing_steps", 1)
+        .with("learning_rate", 0.1)
+        .with("max_train_steps", 40)
+        .with("save_best", true)
+        .with("early_stopping_patience", 1);
+    Path output = folder.resolve("early");
+    run(output);
+    int last = lastStep(output);
+    assertThat(last).isLessThan(40);
+
+    Path moved = Files.move(folder.resolve("held"), folder.resolve("moved"));
+    tiny.with("resume_from_checkpoint", "latest").with("validation_data_dir", moved);
+    assertThat(says(tiny.config(), () -> false)).doesNotContain("anew");
+    assertThat(lastStep(output)).isEqualTo(last);
+
+    TestPictures.paint(moved, "h2", 32, 32, "sks, man, tree", 52);
+    assertThat(says(tiny.config(), () -> false))
+        .contains(
+            "the loss on held-out pictures cannot be compared",
+            "save_best and early_stopping_patience begin anew",
+            "Best so far, after step " + last + ":");
+    assertThat(lastStep(output)).isGreaterThan(last);
+  }
+
+  /** What is compared depends on all of this, and on nothing of the folder's name. */
+  @Test
+  void shouldTellWhatIsMeasuredFromAnything() throws IOException {
+    tiny.with("validation_data_dir", folder.resolve("held"));
+    String subject = subject();
+    Path moved = Files.move(folder.resolve("held"), folder.resolve("moved"));
+    tiny.with("validation_data_dir", moved);
+    assertThat(subject()).isEqualTo(subject);
+    tiny.with("clip_skip", 2);
+    String skipped = subject();
+    tiny.without("clip_skip").with("zero_terminal_snr", true).with("v_parameterization", true);
+    String schedule = subject();
+    tiny.without("zero_terminal_snr").without("v_parameterization").with("resolution", 64);
+    String resolution = subject();
+    tiny.with("resolution", 32);
+    Files.writeString(moved.resolve("h0.txt"), "sks, man, red hat");
+    String caption = subject();
+    assertThat(List.of(subject, skipped, schedule, resolution, caption)).doesNotHaveDuplicates();
+  }
+
+  private String subject() {
+    Config config = tiny.config();
+    HeldOut held = HeldOut.scan(config);
+    try (Arena run = Arena.open("run");
+        StableDiffusion model =
+            Trainer.load(run, ModelFolder.open(TinyRun.MODEL, null), config, held.concepts())) {
+      Caches caches =
+          new Caches(run, config, ModelFolder.open(TinyRun.MODEL, null), model, note -> {});
+      return new Validation(config, model, caches, held.pictures(), Map.of(), Ranks.alone())
+          .subject();
+    }
   }
 
   /** What measures is not what learns: without it the model is worth as much. */
@@ -219,20 +292,26 @@ class ValidationTest {
     Path output = folder.resolve("unmeasured");
     tiny.with("validation_data_dir", folder.resolve("held"))
         .with("validate_every_n_steps", 2)
-        .with("cache_dir", folder.resolve("cache"))
         .with("max_train_steps", 3)
         .with("output_dir", output);
-    String said =
-        says(
-            tiny.config(),
-            () -> {
-              if (isDone(output, 1)) {
-                lose(folder.resolve("held/h0.png"));
-                lose(folder.resolve("cache"));
-              }
-              return false;
-            });
-    assertThat(said).contains("no loss on held-out pictures after step 2: ", "after step 3: ");
+    List<String> warnings = new ArrayList<>();
+    PrintStream nowhere =
+        new PrintStream(OutputStream.nullOutputStream(), true, StandardCharsets.UTF_8);
+    RunListener report =
+        new QuietReport(nowhere) {
+          @Override
+          public void ready(Beginning beginning) {
+            lose(folder.resolve("held/h0.png"));
+          }
+
+          @Override
+          public void warning(String message) {
+            warnings.add(message);
+          }
+        };
+    assertThat(new TrainingRun(tiny.config(), report, () -> false).run()).isTrue();
+    assertThat(String.join("; ", warnings))
+        .contains("no loss on held-out pictures before step 1: ", "after step 2: ", "step 3: ");
     assertThat(output.resolve(UNET)).exists();
     assertThat(Mark.UNFINISHED.isIn(output)).isFalse();
   }
@@ -286,6 +365,8 @@ class ValidationTest {
     failing.close();
     Path best = tiny.output().resolve("model-best");
     assertThat(best.resolve(".dreambooth-changes")).exists();
+    assertThatThrownBy(() -> ModelFolder.open(best, null))
+        .hasMessageContaining("start one with output_dir " + tiny.output() + " (");
     tiny.without("save_best");
     run(tiny.output());
     Path aside = tiny.output().resolve("models-1/model-best");
@@ -316,6 +397,7 @@ class ValidationTest {
   @Test
   void shouldRememberTheLeastLossToTheBit() {
     BestLoss first = new BestLoss();
+    assertThat(first.measures("these")).isNull();
     first.add(0.3, 2);
     first.saved(0.3);
     first.add(0.1 + 0.2, 4);
@@ -326,13 +408,27 @@ class ValidationTest {
     assertThat(second.since()).isEqualTo(2);
     assertThat(second.measured()).isEqualTo(6);
     assertThat(second.isWorthSaving(0.3)).isFalse();
+    assertThat(second.measures("these")).isNull();
     second.add(Math.nextDown(0.3), 8);
     assertThat(second.step()).isEqualTo(8);
-    for (String none : List.of("something else", "0x1p0 1 1 1 x", "x 1 1 1 0x1p0")) {
+    for (String none : List.of("something else", "0x1p0 1 1 1 x p", "x 1 1 1 0x1p0 p")) {
       second.restore(none);
       assertThat(second.step()).as(none).isEqualTo(8);
       assertThat(second.isWorthSaving(0.3)).as(none).isFalse();
     }
+  }
+
+  @Test
+  void shouldSayWhyNothingBetterIsWaitedFor() {
+    BestLoss losses = new BestLoss();
+    losses.add(Double.NaN, 2);
+    losses.add(Double.POSITIVE_INFINITY, 4);
+    assertThat(losses.waited())
+        .isEqualTo("the loss on held-out pictures was not a finite number in 2 measurements");
+    losses.add(0.25, 6);
+    losses.add(Double.NaN, 8);
+    assertThat(losses.waited())
+        .endsWith("was least after step 6, 0.2500, and not less in 1 measurement since");
   }
 
   /** On a full disk the best one was not saved; the next is better than what lies there. */
