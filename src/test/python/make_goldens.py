@@ -7,6 +7,7 @@ Writes OUT/model (a random-weight pipeline in the diffusers layout) and one .saf
 Every tensor's name begins with what it is:
   input.*   what goes in              output.*  what must come out
   grad.*    d(loss)/d(that parameter or input), with loss given in the file's metadata
+  rows.*    of which rows of a table the grad.* of that name holds the gradient; that of all others is zero
   final.*   a parameter after training (every 8th; the metadata's "moved" gives ||final - start|| of each)
 The metadata of each file says which component it speaks of and under which settings (JSON, key "case").
 All arithmetic is float32 on the CPU. Needs: torch diffusers transformers safetensors.
@@ -55,7 +56,19 @@ def build(family, seed, tokenizer_dir):
     return tokenizer, text, unet, vae, sched
 
 
+def without_zeros(tensors):
+    """Of a table's gradient (an embedding's) only the rows that were read, and their numbers."""
+    found = dict(tensors)
+    for name, t in tensors.items():
+        if name.startswith("grad.") and t.ndim == 2 and len(t) > 100:
+            rows = t.abs().sum(1).nonzero().flatten()
+            if 4 * len(rows) < len(t):
+                found[name], found["rows." + name] = t[rows], rows
+    return found
+
+
 def write(out, name, tensors, **case):
+    tensors = without_zeros(tensors)
     save_file({k: v.detach().contiguous().clone() for k, v in tensors.items()}, str(out / f"{name}.safetensors"),
               metadata={"case": json.dumps(case)})
     print(name, len(tensors), "tensors")
@@ -153,6 +166,8 @@ def scheduler_cases(out, prediction, g):
         if fresh:
             tensors[f"input.{name}.fresh_noise"] = torch.stack(fresh)
         settings[name] = dict(s.config)
+    # Every number goes its own way: a corner of each picture shows as much as the whole.
+    tensors = {name: t[..., :4, :4] if t.ndim > 3 else t for name, t in tensors.items()}
     write(out, "schedulers", tensors, component="schedulers", steps=12, model="eps(x,t) = 0.3 x + 0.5 sin(t/100)",
           configs=json.loads(json.dumps(settings, default=str)))
 

@@ -32,6 +32,12 @@ final class Golden implements AutoCloseable {
 
   private static final String CASE = "case";
 
+  /**
+   * Before the name of a table of which only the rows that are not zeros were recorded: their
+   * numbers.
+   */
+  private static final String ROWS = "rows.";
+
   private final Safetensors file;
   private final JsonNode settings;
   private final Set<String> open = new TreeSet<>();
@@ -208,13 +214,28 @@ final class Golden implements AutoCloseable {
   }
 
   private float[] recorded(Arena arena, String name, int count) {
-    float[] theirs = floats(arena, name);
+    float[] theirs = has(ROWS + name) ? spread(arena, name, count) : floats(arena, name);
     open.remove(name);
     if (theirs.length != count) {
       throw notUnderstood(
           "%s has %d elements, the model gives %d".formatted(name, theirs.length, count));
     }
     return theirs;
+  }
+
+  /** A table with the rows that were left out. */
+  private float[] spread(Arena arena, String name, int count) {
+    float[] some = floats(arena, name);
+    long[] rows = longs(arena, ROWS + name);
+    int width = rows.length == 0 ? 0 : some.length / rows.length;
+    float[] all = new float[count];
+    for (int i = 0; i < rows.length; i++) {
+      if (rows[i] < 0 || (rows[i] + 1) * width > count) {
+        throw notUnderstood("%s%s has row %d, beyond the model's".formatted(ROWS, name, rows[i]));
+      }
+      System.arraycopy(some, i * width, all, (int) rows[i] * width, width);
+    }
+    return all;
   }
 
   private void add(String name, String what, double worst, double limit) {
