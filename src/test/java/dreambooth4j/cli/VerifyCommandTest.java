@@ -124,6 +124,34 @@ class VerifyCommandTest {
     assertThat(ran.out()).contains("FAIL", " in " + tensor, "NOT within limits.");
   }
 
+  /** Of an embedding's gradient only rows that are not zeros are recorded, with their numbers. */
+  @ParameterizedTest
+  @CsvSource({"2047, FAIL", "2048, not understood: rows.grad.embeddings.token_embedding.weight"})
+  void shouldNoticeARowOfAGradientAtAnotherPlace(long place, String expected) {
+    String rows = "rows.grad.embeddings.token_embedding.weight";
+    Path changed = folder.resolve("changed.safetensors");
+    try (Arena arena = Arena.open("test");
+        Safetensors file = Safetensors.open(SD1.resolve("text_encoder.safetensors"))) {
+      SafetensorsWriter writer = new SafetensorsWriter();
+      file.metadata().forEach(writer::metadata);
+      for (String name : file.tensors().keySet()) {
+        Tensor stored = file.read(arena, name);
+        if (name.equals(rows)) {
+          long[] places = stored.toLongs();
+          places[0] = place;
+          stored = arena.longs(name, places, places.length);
+        }
+        writer.add(name, stored);
+      }
+      writer.write(arena, changed);
+    }
+
+    Ran ran = verify(SD1.resolve("model"), changed);
+
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.out()).contains(expected);
+  }
+
   @Test
   void shouldNoticeATokenThatDiffers() throws IOException {
     Path changed = folder.resolve("tokenizer.json");
