@@ -130,7 +130,7 @@ final class ClassImagesCommand implements Callable<Integer> {
 
   private int forecast(Config config, ModelSource base, ClassImagePlan plan) {
     try (Arena run = Devices.open("run", Devices.choose(config.compute()));
-        StableDiffusion model = StableDiffusion.load(run, base)) {
+        StableDiffusion model = StableDiffusion.loadToDraw(run, base, config.compute())) {
       Forecast forecast =
           new ClassImageGenerator(config, base, model).forecast(run, plan, System::nanoTime);
       spec.commandLine()
@@ -168,7 +168,7 @@ final class ClassImagesCommand implements Callable<Integer> {
     main.interrupt.listen(
         "Stopping: class images that are not written yet are made another time (kill -9 %d ends it at once) ...");
     try (Arena run = Devices.open("run", Devices.choose(config.compute()));
-        StableDiffusion model = StableDiffusion.load(run, base);
+        StableDiffusion model = StableDiffusion.loadToDraw(run, base, config.compute());
         ClassImageProgress progress =
             new ClassImageProgress(err, ProgressLine.Terminal.current())) {
       new ClassImageGenerator(config, base, model)

@@ -3,8 +3,8 @@ package dreambooth4j.cli;
 import dreambooth4j.Problem;
 import dreambooth4j.config.FloatType;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.pipeline.Devices;
 import dreambooth4j.report.ProgressLine;
-import dreambooth4j.train.Precision;
 import dreambooth4j.weights.LoraExtraction;
 import dreambooth4j.weights.LoraNaming;
 import dreambooth4j.weights.ModelSource;
@@ -106,7 +106,7 @@ final class ExtractCommand implements Callable<Integer> {
     WholeOutput.requireFree(output);
     StagedFiles.requireWritable(output);
     LoraExtraction extraction =
-        new LoraExtraction(model(base), model(trained), rank, Precision.typeOf(precision));
+        new LoraExtraction(model(base), model(trained), rank, Devices.typeOf(precision));
     LoraExtraction.Result result;
     PrintStream err = System.err;
     try (Arena run = Arena.open("extract");

@@ -13,7 +13,6 @@ import dreambooth4j.pipeline.Wildcards;
 import dreambooth4j.report.PictureFiles;
 import dreambooth4j.report.PictureParameters;
 import dreambooth4j.report.ProgressLine;
-import dreambooth4j.train.Precision;
 import dreambooth4j.weights.MergedModel;
 import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.StagedFiles;
@@ -257,7 +256,7 @@ final class GenerateCommand implements Callable<Integer> {
             latents,
             where,
             tiled,
-            precision == null ? usual : Precision.typeOf(precision));
+            precision == null ? usual : Devices.typeOf(precision));
     Generation.Drawn drawn;
     PrintStream err = System.err;
     try (ProgressLine line =

@@ -3,8 +3,8 @@ package dreambooth4j.cli;
 import dreambooth4j.config.FloatType;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.ProcessMemory;
+import dreambooth4j.pipeline.Devices;
 import dreambooth4j.report.ProgressLine;
-import dreambooth4j.train.Precision;
 import dreambooth4j.weights.Conversion;
 import dreambooth4j.weights.ModelForm;
 import dreambooth4j.weights.ModelSource;
@@ -27,7 +27,7 @@ final class WrittenModel {
 
   /** The type that was asked for; null if none was. */
   @Nullable DType type() {
-    return precision == null ? null : Precision.typeOf(precision);
+    return precision == null ? null : Devices.typeOf(precision);
   }
 
   /** Prepares it: the place must be free. */

@@ -42,7 +42,9 @@ public record ComputeConfig(
           .help(
               "Number type in which the trained models compute: no is float32; bf16 and fp16 halve"
                   + " the memory of activations and are faster on GPUs, while trained weights are also"
-                  + " kept in float32. On a GPU take bf16 where it has it (RTX 30 or newer).");
+                  + " kept in float32. auto takes bf16 on a GPU that has it (RTX 30 or newer), and on"
+                  + " a CPU whichever of float32 and bf16 a trial of about a second finds faster; a"
+                  + " resumed run keeps what it began with.");
 
   static final Key<ComputeConfig, Boolean> FULL_BF16 =
       KEYS.key("full_bf16", ValueType.flag(), ComputeConfig::fullBf16)
@@ -99,6 +101,11 @@ public record ComputeConfig(
   private static String mixedPrecision(String text) {
     String plain = text.toLowerCase(Locale.ROOT);
     return plain.equals("fp32") ? MixedPrecision.NO.toString() : plain;
+  }
+
+  /** The same computed in another type. */
+  public ComputeConfig in(MixedPrecision type) {
+    return new ComputeConfig(device, type, fullBf16, allowTf32, cudaGraph, frozenDtype);
   }
 
   /** The same on another device, in BF16. */
@@ -159,7 +166,9 @@ public record ComputeConfig(
     /** BF16. */
     BF16,
     /** F16, with a loss scale. */
-    FP16;
+    FP16,
+    /** F32 or BF16, decided when the run begins and recorded as what it is. */
+    AUTO;
 
     /** The name in configuration files. */
     @Override

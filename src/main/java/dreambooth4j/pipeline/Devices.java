@@ -2,7 +2,9 @@ package dreambooth4j.pipeline;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig;
+import dreambooth4j.config.FloatType;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.ProcessMemory;
@@ -10,7 +12,7 @@ import dreambooth4j.engine.op.OpBackend;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
-/** Chooses the device that a configuration asks for, and opens it. */
+/** Devices and number types that a configuration asks for, as the engine knows them. */
 public final class Devices {
   private Devices() {}
 
@@ -60,6 +62,15 @@ public final class Devices {
     Arena run = Arena.open(name, OpBackend.on(device));
     limit.ifPresent(run.meter()::limit);
     return run;
+  }
+
+  /** The engine's name of a type. */
+  public static DType typeOf(FloatType type) {
+    return switch (type) {
+      case FP32 -> DType.F32;
+      case BF16 -> DType.BF16;
+      case FP16 -> DType.F16;
+    };
   }
 
   /** What to tell someone who could expect a GPU and gets the CPU; null if there is nothing. */

@@ -2,6 +2,7 @@ package dreambooth4j.pipeline;
 
 import dreambooth4j.Sha256;
 import dreambooth4j.diffusion.SchedulerConfig;
+import dreambooth4j.config.ComputeConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
@@ -238,6 +239,13 @@ public final class StableDiffusion implements AutoCloseable {
     Map<Component, Learning> alike = new EnumMap<>(Component.class);
     Stream.of(trained).forEach(each -> alike.put(each, Learning.whole(1)));
     return load(arena, source, alike, Gradients.GATHERED, Types.trainedIn(DType.F32));
+  }
+
+  /** Reads a model that draws class images and does not train: of {@code frozen_dtype}. */
+  public static StableDiffusion loadToDraw(
+      Arena arena, ModelSource source, ComputeConfig compute) {
+    DType type = Devices.typeOf(compute.frozen());
+    return load(arena, source, Map.of(), Gradients.NONE, new Types(type, false, type));
   }
 
   /**

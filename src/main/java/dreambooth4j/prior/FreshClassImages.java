@@ -67,7 +67,7 @@ public final class FreshClassImages {
     ranks.await(); // all have the same plan before the first picture is there
     if (plan.missing() > 0) {
       try (Arena arena = run.child("class images");
-          StableDiffusion model = StableDiffusion.load(arena, base)) {
+          StableDiffusion model = StableDiffusion.loadToDraw(arena, base, config.compute())) {
         new ClassImageGenerator(config, base, model, generation)
             .generate(arena, plan, listener, stop, ranks);
       }

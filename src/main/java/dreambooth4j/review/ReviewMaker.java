@@ -88,7 +88,7 @@ public final class ReviewMaker implements AutoCloseable {
       ModelSource base = Models.find(config.model());
       Arena run = Devices.open("review", Devices.choose(config.compute()));
       try {
-        StableDiffusion weights = StableDiffusion.load(run, base);
+        StableDiffusion weights = StableDiffusion.loadToDraw(run, base, config.compute());
         return new Model(run, weights, new ClassImageGenerator(config, base, weights));
       } catch (RuntimeException | OutOfMemoryError e) {
         run.close();

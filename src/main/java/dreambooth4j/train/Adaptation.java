@@ -11,6 +11,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.model.AdapterKind;
 import dreambooth4j.model.Adapters;
+import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.Learning;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
@@ -74,7 +75,7 @@ final class Adaptation {
     words =
         dry || !config.embedding().used()
             ? Export.NONE
-            : new EmbeddingWriter(base, type == null ? DType.F32 : Precision.typeOf(type));
+            : new EmbeddingWriter(base, type == null ? DType.F32 : Devices.typeOf(type));
   }
 
   private List<Component> trained() {
@@ -157,7 +158,7 @@ final class Adaptation {
           case BOTH -> Set.of(ModelForm.Format.DIFFUSERS, ModelForm.Format.SAFETENSORS);
         };
     FloatType precision = output.savePrecision();
-    return new ModelForm(formats, precision == null ? null : Precision.typeOf(precision));
+    return new ModelForm(formats, precision == null ? null : Devices.typeOf(precision));
   }
 
   /** Which layers of a component get an adapter, and of what size. */

@@ -171,21 +171,34 @@ final class Checkpoint {
         averages(states).forEach((name, tensor) -> read(file, name, tensor));
       }
       states.forEach(state -> state.parameters().copyMasters());
-      Map<String, String> settings = new LinkedHashMap<>();
-      file.metadata()
-          .forEach(
-              (name, value) -> {
-                if (name.startsWith(SETTING)) {
-                  settings.put(name.substring(SETTING.length()), value);
-                }
-              });
       return new Restored(
           number(path, "step", file.metadata().get("step")),
           file.metadata().get(LOSS_SCALE),
           file.metadata().get(BEST_LOSS),
           ema == null ? null : number(path, EMA_UPDATES, ema),
-          settings);
+          settings(metadata));
     }
+  }
+
+  /** What the run was told that wrote it; nothing else of it is read. */
+  static Map<String, String> settings(Path folder) {
+    CheckpointFolder.requireComplete(folder);
+    Path path = CheckpointFolder.file(folder);
+    try (Safetensors file = open(path)) {
+      requireWhole(path, file.metadata());
+      return settings(file.metadata());
+    }
+  }
+
+  private static Map<String, String> settings(Map<String, String> metadata) {
+    Map<String, String> settings = new LinkedHashMap<>();
+    metadata.forEach(
+        (name, value) -> {
+          if (name.startsWith(SETTING)) {
+            settings.put(name.substring(SETTING.length()), value);
+          }
+        });
+    return settings;
   }
 
   /**

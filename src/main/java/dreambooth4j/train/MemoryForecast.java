@@ -69,7 +69,7 @@ public final class MemoryForecast {
   }
 
   /** CUDA where it is asked for, be it here or not. */
-  private static Device device(Target target) {
+  static Device device(Target target) {
     return switch (target) {
       case CPU -> Device.CPU;
       case CUDA -> Device.CUDA;

@@ -311,14 +311,14 @@ public record MemoryPlan(
       return Math.max(pictures().encoding(load.bucket), missing);
     }
 
-    /** The base model in F32, and as many of its pictures at once as have to be. */
+    /** The base model in frozen_dtype, and as many of its pictures at once as have to be. */
     private long freshClassImages(Load load) {
       if (load.drawn.count == 0) {
         return 0;
       }
       long before = run.meter().liveBytes();
       try (Arena beside = run.child("class images");
-          StableDiffusion drawing = StableDiffusion.load(beside, base)) {
+          StableDiffusion drawing = StableDiffusion.loadToDraw(beside, base, config.compute())) {
         DryRun dry = new DryRun(beside, base, config, drawing);
         return run.meter().liveBytes()
             - before

@@ -15,6 +15,7 @@ import dreambooth4j.engine.UpdateRule;
 import dreambooth4j.engine.UpdateRules;
 import dreambooth4j.engine.kernel.KernelOptimizer;
 import dreambooth4j.engine.kernel.Kernels;
+import dreambooth4j.pipeline.Devices;
 import java.util.List;
 
 /**
@@ -60,7 +61,7 @@ public record Recipe(
     double weight = config.anchor().weight();
     return config.lora().used()
         ? new Anchor(weight / 2, null)
-        : new Anchor(weight, Precision.typeOf(config.anchor().dtype()));
+        : new Anchor(weight, Devices.typeOf(config.anchor().dtype()));
   }
 
   /**

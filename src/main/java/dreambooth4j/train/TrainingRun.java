@@ -1,6 +1,7 @@
 package dreambooth4j.train;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.HeldOut;
@@ -29,6 +30,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -89,7 +91,7 @@ public final class TrainingRun {
   public boolean run(boolean force) {
     try {
       requireRanksFit();
-      boolean complete = runOnce(force);
+      boolean complete = decided(this::checkpoint).runOnce(force);
       ranks.await();
       return complete;
     } catch (RuntimeException | Error e) {
@@ -108,6 +110,45 @@ public final class TrainingRun {
     }
   }
 
+  /**
+   * This run with all decided that it leaves to be measured; rank 0 decides for all.
+   *
+   * @param checkpoint finds what the run goes on from
+   */
+  private TrainingRun decided(Supplier<@Nullable Path> checkpoint) {
+    if (config.compute().mixedPrecision() != MixedPrecision.AUTO) {
+      return this;
+    }
+    Path from = checkpoint.get();
+    MixedPrecision chosen = ranks.isFirst() ? precision(from) : MixedPrecision.AUTO;
+    String said = ranks.gather(chosen.name()).get(0);
+    Config other = config.with(config.compute().in(MixedPrecision.valueOf(said)));
+    return new TrainingRun(other, origin, listener, stop, ranks);
+  }
+
+  private MixedPrecision precision(@Nullable Path checkpoint) {
+    ModelSource base = origin.find(config);
+    return Precision.decide(
+        MemoryForecast.device(config.compute().device()),
+        checkpoint,
+        () -> PrecisionTrial.of(config, base),
+        listener::warning);
+  }
+
+  /** What the run goes on from; null for the base model. */
+  private @Nullable Path checkpoint() {
+    recover();
+    return new Checkpoints(config.output()).start().checkpoint();
+  }
+
+  /** Finishes what an earlier run was changing in the folder when it was ended. */
+  private void recover() {
+    if (ranks.isFirst()) {
+      OutputFolder.recover(output);
+    }
+    ranks.await();
+  }
+
   private boolean runOnce(boolean force) {
     HeldOut all = HeldOut.scan(config);
     List<Concept> concepts = all.concepts();
@@ -117,10 +158,7 @@ public final class TrainingRun {
     ModelSource base = origin.find(config);
     base.notes().forEach(listener::warning);
     Adaptation.notes(config, base).forEach(listener::warning);
-    if (ranks.isFirst()) {
-      OutputFolder.recover(output);
-    }
-    ranks.await();
+    recover();
     Checkpoints checkpoints = new Checkpoints(config.output());
     checkpoints.start(); // what cannot be gone on from is said before all else
     requireReadable(concepts, all.pictures());
@@ -205,8 +243,9 @@ public final class TrainingRun {
       return plan;
     }
     ClassImageGenerator generator = new ClassImageGenerator(config, base, model);
+    Runnable all = () -> generator.generate(run, plan, listener, stop, ranks);
     model.withoutAdapters(
-        () -> model.withSavedWeights(() -> generator.generate(run, plan, listener, stop, ranks)));
+        Precision.drawsWithMasters(config.compute()) ? () -> model.withSavedWeights(all) : all);
     ranks.await();
     return ClassImagePlan.of(config, concepts);
   }
@@ -280,6 +319,10 @@ public final class TrainingRun {
 
   /** What {@link #run} would do and need; nothing is loaded, and nothing is written. */
   public MemoryForecast dryRun() {
+    return decided(() -> null).planned();
+  }
+
+  private MemoryForecast planned() {
     List<Concept> concepts = HeldOut.scan(config).concepts();
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);

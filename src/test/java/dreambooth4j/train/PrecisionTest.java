@@ -3,6 +3,8 @@ package dreambooth4j.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
+import dreambooth4j.config.ComputeConfig.MixedPrecision;
+import dreambooth4j.config.Config;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
@@ -14,10 +16,12 @@ import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -218,6 +222,72 @@ class PrecisionTest {
       half.close();
       exact.close();
     }
+  }
+
+  private static final PrecisionTrial SLOW_BF16 = new PrecisionTrial(1, 1.6);
+  private static final PrecisionTrial FAST_BF16 = new PrecisionTrial(1, 0.5);
+
+  @Test
+  void shouldTakeTheFasterTypeAndSayWhatWasMeasured() {
+    List<String> notes = new ArrayList<>();
+    assertThat(Precision.decide(Device.CPU, null, () -> SLOW_BF16, notes::add))
+        .isEqualTo(MixedPrecision.NO);
+    assertThat(Precision.decide(Device.CPU, null, () -> FAST_BF16, notes::add))
+        .isEqualTo(MixedPrecision.BF16);
+    assertThat(notes)
+        .containsExactly(
+            "mixed_precision: auto takes no: layers of this run's sizes took 1.000 s in float32 and 1.600 s in bf16 here",
+            "mixed_precision: auto takes bf16: layers of this run's sizes took 1.000 s in float32 and 0.500 s in bf16 here");
+    assertThat(new PrecisionTrial(1, 0.95).faster()).isEqualTo(MixedPrecision.NO);
+  }
+
+  @Test
+  void shouldKeepTheTypeOfACheckpointWhateverIsFaster() {
+    Path checkpoint = folder.resolve("checkpoint-1");
+    try (TinyTrainer half = new TinyTrainer(tiny.with("mixed_precision", "bf16")).train(1)) {
+      half.trainer.save(checkpoint);
+    }
+    List<String> notes = new ArrayList<>();
+    assertThat(Precision.decide(Device.CPU, checkpoint, () -> SLOW_BF16, notes::add))
+        .isEqualTo(MixedPrecision.BF16);
+    assertThat(notes)
+        .singleElement()
+        .asString()
+        .contains("keeps bf16", "repeats bit for bit", "slower", "1.600 s in bf16");
+  }
+
+  @Test
+  void shouldRecordWhatWasChosen() throws IOException {
+    Config config =
+        tiny.with("mixed_precision", "auto")
+            .with("max_train_steps", 1)
+            .with("checkpointing_steps", 1)
+            .with("save_state_after", true)
+            .config();
+    assertThat(TinyRun.run(config)).isTrue();
+    String recorded =
+        Checkpoint.settings(tiny.output().resolve("checkpoint-1")).get("mixed_precision");
+    assertThat(recorded).isIn("no", "bf16");
+    assertThat(Files.readString(tiny.output().resolve("config.yaml")))
+        .contains("mixed_precision: " + recorded);
+  }
+
+  /** Named by their pixels. */
+  private List<String> classImages(String name, String options) throws IOException {
+    TinyRun run = new TinyRun(folder.resolve(name)).withOptions("max_train_steps=1 " + options);
+    assertThat(TinyRun.run(run.config())).isTrue();
+    try (Stream<Path> files = Files.list(run.classImages())) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  @Test
+  void shouldDrawClassImagesIn16BitsWhereFrozenModelsAre() throws IOException {
+    List<String> exact = classImages("exact", "mixed_precision=no");
+    assertThat(classImages("masters", "mixed_precision=bf16")).isEqualTo(exact);
+    assertThat(classImages("half", "mixed_precision=bf16 frozen_dtype=bf16"))
+        .hasSameSizeAs(exact)
+        .doesNotContainAnyElementsOf(exact);
   }
 
   @Test

@@ -21,7 +21,7 @@ public final class CudaDevice {
   private CudaDevice() {}
 
   /** Compute capability, as 90. */
-  static int architecture() {
+  public static int architecture() {
     return 10 * attribute(cudart.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)
         + attribute(cudart.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
   }
