@@ -8,6 +8,7 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.Generation;
+import dreambooth4j.pipeline.NewWords;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.Wildcards;
 import dreambooth4j.report.PictureFiles;
@@ -22,6 +23,7 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.Arrays;
 import java.util.Iterator;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -230,14 +232,15 @@ final class GenerateCommand implements Callable<Integer> {
     StagedFiles.requireWritable(file);
     ModelSource base = flags.find(model);
     try (MergedModel merged = MergedModel.of(base, lora.uses())) {
-      draw(embeddings.in(merged), file, chosenSeed, out);
+      draw(merged, file, chosenSeed, out);
     }
     out.println("seed " + chosenSeed);
     out.flush();
     return 0;
   }
 
-  private void draw(ModelSource folder, Path file, long chosenSeed, PrintWriter out) {
+  private void draw(ModelSource bare, Path file, long chosenSeed, PrintWriter out) {
+    ModelSource folder = embeddings.in(bare);
     Device where = Devices.choose(device, false);
     DType usual = where == Device.CPU ? DType.F32 : Generation.typeOf(folder);
     Generation.ImageRequest wanted =
@@ -263,6 +266,7 @@ final class GenerateCommand implements Callable<Integer> {
         new ProgressLine(err, "generate", steps, ProgressLine.Terminal.current())) {
       // Some samplers take a step more than they were asked for.
       folder.notes().forEach(line::say);
+      NewWords.notes(bare, folder.embeddings(), prompts(wanted)).forEach(line::say);
       drawn = Generation.draw(folder, wanted, line::say, step -> line.at(Math.min(step, steps)));
     }
     String name = String.valueOf(folder.path().toAbsolutePath().normalize().getFileName());
@@ -270,6 +274,11 @@ final class GenerateCommand implements Callable<Integer> {
         new PictureParameters(
             drawn.request(), drawn.sampler(), wanted.encoding(), chosenSeed, name, lora.uses(), -1);
     PictureFiles.write(file, drawn.pictures(), how).forEach(out::println);
+  }
+
+  private static List<String> prompts(Generation.ImageRequest wanted) {
+    String negative = wanted.negative();
+    return negative == null ? List.of(wanted.prompt()) : List.of(wanted.prompt(), negative);
   }
 
   private String drawnPrompt(String written, long chosenSeed, int row, PrintWriter out) {

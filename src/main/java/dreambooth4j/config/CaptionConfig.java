@@ -93,12 +93,21 @@ public record CaptionConfig(
   void check(Values run, Config whole) {
     if (weighted && whole.promptsLearn()) {
       run.error(
-          "weighted_captions weighs what a text encoder says that stays as it is: leave it out, or train_text_encoder and placeholder_token");
+          "weighted_captions: brackets weigh words only while what the text encoder says of them stays as it is, and here %s trains that: leave out weighted_captions, so that brackets are read as they stand, or leave out %s"
+              .formatted(trains(whole), trains(whole)));
     }
     if (weighted && (shuffleTags || tagDropoutRate > 0)) {
       run.remark(
           "weighted_captions: shuffle_tags and caption_tag_dropout_rate take captions apart at commas, so put brackets around one tag, not around several");
     }
+  }
+
+  private static String trains(Config whole) {
+    return !whole.training().trainTextEncoder()
+        ? EmbeddingConfig.PLACEHOLDER_TOKEN.name()
+        : whole.embedding().used()
+            ? "train_text_encoder and placeholder_token"
+            : TrainingConfig.TRAIN_TEXT_ENCODER.name();
   }
 
   /** What a caption file of several lines means. */

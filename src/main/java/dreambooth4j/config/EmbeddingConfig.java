@@ -1,5 +1,6 @@
 package dreambooth4j.config;
 
+import dreambooth4j.PromptWord;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -71,17 +72,13 @@ public record EmbeddingConfig(
 
   private static final String SEPARATOR = ", ";
 
-  /** Characters by which captions and prompts are divided are in no word. */
-  private static final String WORD = "(?!.*__)[^\\s\\p{Cc},()\\[\\]{}\"'`|\\\\]{1,75}";
-
   private static ValueType<String> listOfWords() {
     return new ValueType<>(
-        "words of up to 75 characters, separated by commas, without spaces, brackets other than <"
-            + " and >, quotation marks, |, __ or \\",
+        "words, separated by commas, each of " + PromptWord.RULE,
         (text, folder) -> {
           Set<String> seen = new HashSet<>();
           for (String each : split(text)) {
-            if (!each.matches(WORD) || !seen.add(each.toLowerCase(Locale.ROOT))) {
+            if (!PromptWord.is(each) || !seen.add(each.toLowerCase(Locale.ROOT))) {
               throw new IllegalArgumentException(each);
             }
           }

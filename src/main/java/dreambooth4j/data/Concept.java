@@ -140,6 +140,25 @@ public record Concept(
     return new Concept(index, config, List.copyOf(pictures), folder, List.copyOf(uncaptioned));
   }
 
+  /**
+   * What to say of a run whose loss is masked where no picture has a mask; null where one has, or
+   * none is asked for. Pictures are read for their opacity until one has some.
+   */
+  public static @Nullable String noteOfMasks(Config run, List<Concept> concepts) {
+    List<Picture> pictures = concepts.stream().flatMap(each -> each.pictures.stream()).toList();
+    if (!run.loss().masked()
+        || pictures.stream().anyMatch(each -> each.mask() != null)
+        || pictures.parallelStream().anyMatch(LossMask::isOpacityOf)) {
+      return null;
+    }
+    return "masked_loss: no picture of %s has a mask, so all of each picture counts in the loss, as without masked_loss: put 01.mask.png beside 01.jpg, white where the picture counts and black where it does not, or save pictures with transparency; or leave out masked_loss"
+        .formatted(
+            concepts.stream()
+                .map(each -> each.config.instanceDataDir().toString())
+                .distinct()
+                .collect(Collectors.joining(" and ")));
+  }
+
   private static Scanned scan(
       Path file,
       @Nullable Path mask,

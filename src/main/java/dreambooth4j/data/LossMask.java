@@ -44,6 +44,11 @@ public final class LossMask {
     return new View(mask, view.bucket(), view.crop(), view.mirrored()).read();
   }
 
+  /** Whether a picture's own opacity is its mask. */
+  static boolean isOpacityOf(Picture picture) {
+    return ImageReader.opacity(picture.file(), picture.bucket(), picture.crop()) != null;
+  }
+
   /**
    * Refuses a mask that its picture cannot have.
    *

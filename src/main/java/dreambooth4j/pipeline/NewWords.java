@@ -1,5 +1,6 @@
 package dreambooth4j.pipeline;
 
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.EmbeddingConfig;
@@ -17,9 +18,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Words that a model is given beside those of its tokenizer: what a run trains, and files. */
@@ -81,17 +84,52 @@ public final class NewWords {
 
   /** What is one token already, other programs would not take for a new one. */
   private static void requireNew(ModelSource base, ModelConfigs configs, List<String> words) {
+    for (String word : known(base, configs, words)) {
+      throw Problem.usage(
+          "placeholder_token: the base model knows %s as a word of its own: take another, such as <%s>, in the prompts too"
+              .formatted(word, word));
+    }
+  }
+
+  /** Those of the words that a text encoder of the model reads as one token. */
+  private static Set<String> known(ModelSource base, ModelConfigs configs, List<String> words) {
+    Set<String> known = new LinkedHashSet<>();
     for (Component each : configs.textEncoders().keySet()) {
       try (Tokenizer tokenizer = configs.tokenizer(base, each)) {
-        for (String word : words) {
-          if (tokenizer.words(word).length < 2) {
-            throw Problem.usage(
-                "placeholder_token: the base model knows %s as a word of its own: take another, such as <%s>, in the prompts too"
-                    .formatted(word, word));
-          }
-        }
+        words.stream().filter(word -> tokenizer.words(word).length < 2).forEach(known::add);
       }
     }
+    return known;
+  }
+
+  /**
+   * What to say of the words of files before a picture is drawn: those that change nothing, as the
+   * prompts do not have them, and those that the prompts have and the model knows by itself.
+   *
+   * @param base the model without them
+   * @param prompts what is drawn, and what it is drawn against
+   */
+  public static List<String> notes(
+      ModelSource base, List<TokenEmbedding> words, List<String> prompts) {
+    List<String> notes = new ArrayList<>();
+    List<String> used = new ArrayList<>();
+    for (TokenEmbedding each : words) {
+      if (prompts.stream().anyMatch(AddedTokens.of(List.of(each))::areIn)) {
+        used.add(each.token());
+      } else {
+        notes.add(
+            "--embedding: no prompt has the word %s, so its embedding changes nothing: write %s into the prompt, or leave the embedding out"
+                .formatted(Printable.line(each.token()), Printable.line(each.token())));
+      }
+    }
+    if (!used.isEmpty()) {
+      for (String word : known(base, ModelConfigs.read(base), used)) {
+        notes.add(
+            "--embedding: %s is a word of the model's own, in whose place the embedding is read: give the embedding another word to keep both, as in --embedding my-%s=FILE"
+                .formatted(Printable.line(word), Printable.line(word)));
+      }
+    }
+    return notes;
   }
 
   private static void requireFilesOfTheirOwn(List<String> words) {

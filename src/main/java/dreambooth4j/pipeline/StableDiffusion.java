@@ -35,6 +35,7 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
@@ -420,6 +421,13 @@ public final class StableDiffusion implements AutoCloseable {
             .map(source::fingerprint)
             .distinct()
             .collect(Collectors.joining(" ")));
+  }
+
+  /** The words that it reads beside its tokenizer's, and the vectors of each; empty for none. */
+  public String addedWords() {
+    return source.embeddings().stream()
+        .map(each -> "%s (%d)".formatted(each.token().toLowerCase(Locale.ROOT), each.vectors()))
+        .collect(Collectors.joining(", "));
   }
 
   /**

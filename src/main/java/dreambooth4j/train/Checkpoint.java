@@ -47,6 +47,9 @@ final class Checkpoint {
   /** Before the name of a setting among the file's metadata. */
   private static final String SETTING = "setting ";
 
+  /** The setting that says which words train, in order, and how many vectors each has. */
+  static final String WORDS = "words that train, with their vectors";
+
   /** Before the name of a tensor among the file's metadata; alone that of the metadata itself. */
   private static final String CHECKSUM = "crc32c ";
 
@@ -132,8 +135,12 @@ final class Checkpoint {
     }
   }
 
-  /** Restores in place; the averages where the file and the parameters have them. */
-  static Restored read(Path folder, long seed, Optimizer optimizer) {
+  /**
+   * Restores in place; the averages where the file and the parameters have them.
+   *
+   * @param words the run's {@link #WORDS}; empty where none train
+   */
+  static Restored read(Path folder, long seed, String words, Optimizer optimizer) {
     List<OptimizerState> states = optimizer.states();
     Path path = CheckpointFolder.file(folder);
     CheckpointFolder.requireComplete(folder);
@@ -144,11 +151,13 @@ final class Checkpoint {
             path + ": expected a checkpoint's state, found tensors of something else");
       }
       requireWhole(path, metadata);
+      requireWords(path, metadata.get(SETTING + WORDS), words);
       expect(
           path,
           layout(states).equals(metadata.get("layout")),
-          "it is of other weights than this run trains: the base model, train_text_encoder,"
-              + " use_lora, lora_kind, lora_targets or a rank was another");
+          "it is of other weights than this run trains: the base model, train_unet,"
+              + " train_text_encoder, placeholder_token, num_vectors, use_lora, lora_kind,"
+              + " lora_targets or a rank was another");
       String rule = optimizer.rule().name();
       String wrote = metadata.getOrDefault(OPTIMIZER, UpdateRules.DEFAULT);
       expect(
@@ -199,6 +208,15 @@ final class Checkpoint {
           }
         });
     return settings;
+  }
+
+  /** The vectors of one word lie where another's would: only the names tell them apart. */
+  private static void requireWords(Path path, @Nullable String then, String now) {
+    expect(
+        path,
+        then == null || then.equals(now),
+        "it has learnt the words %s, and this run trains %s (in brackets, how many vectors each has): placeholder_token or num_vectors was another"
+            .formatted(then, now.isEmpty() ? "none" : now));
   }
 
   /**

@@ -367,6 +367,9 @@ public record MemoryPlan(
               told(arena, load, textTrains),
               instances,
               null);
+      if (config.loss().masked()) {
+        batch = batch.with(mask(arena, load));
+      }
       int priors = load.rows - instances;
       return config.prior().remembers()
           ? batch.with(
@@ -375,6 +378,16 @@ public record MemoryPlan(
                   latents(arena, load.bucket, priors),
                   new long[priors]))
           : batch;
+    }
+
+    private Tensor mask(Arena arena, Load load) {
+      int factor = model.vae().config().factor();
+      return arena.allocate(
+          "mask",
+          DType.F32,
+          load.rows,
+          load.bucket.height() / factor,
+          load.bucket.width() / factor);
     }
 
     /** What the UNet is told, or the token ids in place of what they become. */

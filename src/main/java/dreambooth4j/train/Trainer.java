@@ -88,6 +88,10 @@ public final class Trainer implements AutoCloseable {
   private final @Nullable String adapted;
 
   private final LearningRate learningRate;
+
+  /** What the learning rate that is reported is multiplied with. */
+  private final double shownRateFactor;
+
   private final LossScale lossScale;
   private final BestLoss bestLoss = new BestLoss();
   private @Nullable Training training;
@@ -132,6 +136,7 @@ public final class Trainer implements AutoCloseable {
     int pictures = optimizer.scaleLr() ? config.training().trainBatchSize() * batchesPerStep : 1;
     learningRate =
         new LearningRate(optimizer.schedule(), optimizer.learningRate() * pictures, steps);
+    shownRateFactor = config.training().trainUnet() ? 1 : model.trained().get(0).rateFactor();
     lossScale = new LossScale(config.compute().mixedPrecision());
   }
 
@@ -303,6 +308,9 @@ public final class Trainer implements AutoCloseable {
     if (adapted != null) {
       settings.put("base model", adapted);
     }
+    if (config.embedding().used()) {
+      settings.put(Checkpoint.WORDS, model.addedWords());
+    }
     if (config.prior().refreshEpochs() > 0) {
       settings.remove("class images"); // the checkpoint's are as old as it is
     }
@@ -330,7 +338,8 @@ public final class Trainer implements AutoCloseable {
    */
   public List<String> resume(Path checkpoint) {
     Checkpoint.Restored restored =
-        Checkpoint.read(checkpoint, config.training().seed(), training().optimizer());
+        Checkpoint.read(
+            checkpoint, config.training().seed(), model.addedWords(), training().optimizer());
     done = restored.step();
     lossScale.restore(restored.lossScale());
     bestLoss.restore(restored.bestLoss());
@@ -519,7 +528,7 @@ public final class Trainer implements AutoCloseable {
         epoch,
         result.losses(),
         result.gradientNorm(),
-        settings.learningRate(),
+        settings.learningRate() * shownRateFactor,
         settings.priorLossWeight(),
         parts.stream().mapToInt(Trainer::pictures).sum(),
         (System.nanoTime() - start) / 1e9,

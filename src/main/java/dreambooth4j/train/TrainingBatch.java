@@ -68,6 +68,12 @@ public record TrainingBatch(
         latents, prompts, instanceRows, rowIndex, lossWeights, mask, prior, given);
   }
 
+  /** The same with this mask, F32 [B, h, w]. */
+  TrainingBatch with(Tensor mask) {
+    return new TrainingBatch(
+        latents, prompts, instanceRows, rowIndex, lossWeights, mask, known, given);
+  }
+
   /** Instance and prior rows. */
   int rows() {
     return rowIndex.length;

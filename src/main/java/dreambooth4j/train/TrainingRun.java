@@ -229,6 +229,7 @@ public final class TrainingRun {
         .notes("max_token_length: ", 5)
         .forEach(listener::warning);
     warn(BaseModel.noteOfOthers(plan, base));
+    warn(Concept.noteOfMasks(config, concepts));
   }
 
   /** Makes the class images that are missing; the plan as it is then. */
@@ -326,6 +327,7 @@ public final class TrainingRun {
     List<Concept> concepts = HeldOut.scan(config).concepts();
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
+    warn(Concept.noteOfMasks(config, concepts));
     ModelSource base = origin.find(config);
     return forecast(base, concepts, plan);
   }

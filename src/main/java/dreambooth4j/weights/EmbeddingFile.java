@@ -2,6 +2,7 @@ package dreambooth4j.weights;
 
 import dreambooth4j.Printable;
 import dreambooth4j.Problem;
+import dreambooth4j.PromptWord;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
@@ -78,7 +79,7 @@ public final class EmbeddingFile {
       }
       requireFinite(path, values);
       String own = word == null ? word(file) : word;
-      if (word == null && !TokenEmbedding.isWord(own)) {
+      if (word == null && !PromptWord.is(own)) {
         throw Problem.usage(
             "%s: its word is '%s', which a prompt cannot hold as one word: give it another, as in --embedding my-word=%s"
                 .formatted(path, Printable.shortened(own), path));

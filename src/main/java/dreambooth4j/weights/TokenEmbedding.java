@@ -2,12 +2,12 @@ package dreambooth4j.weights;
 
 import dreambooth4j.Printable;
 import dreambooth4j.Problem;
+import dreambooth4j.PromptWord;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Tensor;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.regex.Pattern;
 
 /**
  * A word that a model's tokenizer lacks, and what its text encoders read in its place: one or
@@ -23,19 +23,16 @@ public record TokenEmbedding(String token, int vectors, Map<Component, float[]> 
 
   private static final String TABLE = "embeddings.token_embedding.weight";
 
-  private static final Pattern WORD =
-      Pattern.compile("(?!.*__)[^\\s\\p{Cc},()\\[\\]{}\"'`|\\\\]{1,75}");
-
   /**
    * Checks it.
    *
    * @throws Problem when the word is none that a prompt can hold
    */
   public TokenEmbedding {
-    if (!isWord(token)) {
+    if (!PromptWord.is(token)) {
       throw Problem.usage(
-          "%s: an embedding's word has up to 75 characters, and no spaces, commas, brackets (but < and >), quotation marks, |, __ or \\: give another"
-              .formatted(Printable.shortened(token)));
+          "%s: an embedding's word is %s: give another"
+              .formatted(Printable.shortened(token), PromptWord.RULE));
     }
     if (vectors < 1 || vectors > MOST_VECTORS) {
       throw Problem.data(
@@ -43,11 +40,6 @@ public record TokenEmbedding(String token, int vectors, Map<Component, float[]> 
               .formatted(token, MOST_VECTORS, vectors));
     }
     values = Map.copyOf(values);
-  }
-
-  /** Whether a prompt can hold it as a word. */
-  public static boolean isWord(String text) {
-    return WORD.matcher(text).matches();
   }
 
   /** Zeros for all text encoders of a model, for whoever needs no more than the sizes. */

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -17,6 +18,9 @@ import org.junit.jupiter.api.io.TempDir;
 /** Textual inversion from the command line. */
 class EmbeddingRunTest {
   @TempDir private Path folder;
+
+  /** What the last picture's command said of embeddings. */
+  private String said = "";
 
   private static TinyRun words(TinyRun tiny) {
     return tiny.withoutClass()
@@ -39,6 +43,11 @@ class EmbeddingRunTest {
     args.addAll(List.of(more));
     Ran ran = Ran.of(args);
     assertThat(ran.exitCode()).as(ran.err()).isZero();
+    said =
+        ran.err()
+            .lines()
+            .filter(line -> line.contains("--embedding"))
+            .collect(Collectors.joining("\n"));
     BufferedImage image = ImageIO.read(picture.toFile());
     return image.getRGB(0, 0, image.getWidth(), image.getHeight(), null, 0, image.getWidth());
   }
@@ -58,10 +67,18 @@ class EmbeddingRunTest {
     int[] with = drawn(TinyRun.MODEL, "a <my-cat>", "--embedding", embedding);
     assertThat(with).isNotEqualTo(drawn(TinyRun.MODEL, "a <my-cat>"));
     assertThat(drawn(TinyRun.MODEL, "a (<MY-CAT>:1)", "--embedding", embedding)).isEqualTo(with);
+    assertThat(said).isEmpty();
     String[] twice = {"--embedding", "one=" + embedding, "--embedding", "two=" + embedding};
     assertThat(drawn(TinyRun.MODEL, "a one", twice)).isEqualTo(with);
     assertThat(drawn(TinyRun.MODEL, "a two", twice)).isEqualTo(with);
     assertThat(drawn(TinyRun.MODEL, "a dog", "--embedding", "dog=" + embedding)).isEqualTo(with);
+
+    assertThat(drawn(TinyRun.MODEL, "a <my-cat>", "--embedding", "zed=" + embedding))
+        .isEqualTo(drawn(TinyRun.MODEL, "a <my-cat>"));
+    assertThat(said)
+        .contains("--embedding: no prompt has the word zed, so its embedding changes nothing");
+    drawn(TinyRun.MODEL, "a zed", "--negative", "the", "--embedding", "the=" + embedding);
+    assertThat(said).contains("--embedding: the is a word of the model's own, in whose place");
   }
 
   @Test

@@ -15,6 +15,7 @@ import dreambooth4j.train.TinyRun;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -246,14 +247,23 @@ class ImportCommandTest {
             """
             accelerate launch train_textual_inversion.py --pretrained_model_name_or_path=%s \\
               --train_data_dir pictures --output_dir out --token_string mycat --init_word cat \\
-              --num_vectors_per_token 4 --learning_rate 5e-3 --max_train_steps 3 --weights old.pt
-            """
+              --num_vectors_per_token 4 --learning_rate 5e-3 --max_train_steps 3"""
                 .formatted(TinyRun.MODEL.toAbsolutePath()));
     Config ofKohya = made(script);
     EmbeddingConfig words = ofKohya.embedding();
     assertThat(words.words()).containsExactly("mycat");
     assertThat(words.vectors()).isEqualTo(4);
-    assertThat(words.weights()).isEqualTo(folder.resolve("old.pt"));
+    assertThat(words.initializers()).containsExactly("cat");
+    Files.delete(yaml());
+    Files.writeString(script, " --weights old.pt", StandardOpenOption.APPEND);
+    Ran going = ran(script);
+    assertThat(going.exitCode()).as(going.err()).isZero();
+    assertThat(going.err())
+        .contains("converted     init_word = cat  ->  the file of weights has its own vectors, and")
+        .contains("converted     num_vectors_per_token = 4  ->  the file of weights has its own");
+    Config resumed = ConfigReader.read(yaml(), Map.of()).config();
+    assertThat(resumed.embedding().weights()).isEqualTo(folder.resolve("old.pt"));
+    assertThat(resumed.embedding().vectors()).isEqualTo(1);
     assertThat(ofKohya.training().trainUnet()).isFalse();
     assertThat(ofKohya.training().trainTextEncoder()).isFalse();
 
@@ -277,6 +287,29 @@ class ImportCommandTest {
         .isEqualTo(new EmbeddingConfig(List.of("<cat>"), List.of("a cat"), 3, 0.001, null));
     assertThat(ofOneTrainer.training().trainUnet()).isFalse();
     assertThat(ofOneTrainer.training().trainTextEncoder()).isFalse();
+  }
+
+  /** kohya's script trains the text encoder where nobody says otherwise. */
+  @Test
+  void shouldLeaveOutWeightsOfCaptionsWhereTheTextEncoderTrains() throws IOException {
+    paint("pictures", "sks, (hat:1.2)");
+    String line =
+        ("python train_db.py --pretrained_model_name_or_path=%s --train_data_dir=pictures"
+                + " --output_dir=out --caption_extension=.txt --resolution=32 --max_train_steps=1"
+                + " --weighted_captions")
+            .formatted(TinyRun.MODEL.toAbsolutePath());
+    Ran ran = ran(write("weighted.sh", line));
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(ran.err())
+        .contains("not possible  weighted_captions = true  ->  brackets weigh words only while")
+        .contains("or set train_text_encoder: false and weighted_captions: true");
+    Ran trained = Ran.of("train", yaml().toString(), "--save_infer_steps=1");
+    assertThat(trained.exitCode()).as(trained.err()).isZero();
+
+    Files.delete(yaml());
+    Config still = made(write("still.sh", line + " --stop_text_encoder_training=-1"));
+    assertThat(still.data().captions().weighted()).isTrue();
+    assertThat(still.training().trainTextEncoder()).isFalse();
   }
 
   @Test

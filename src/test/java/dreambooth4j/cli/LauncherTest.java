@@ -265,6 +265,19 @@ class LauncherTest {
         .noneMatch(line -> line.contains("/lib/cpu"));
   }
 
+  /** A class path cannot hold it. */
+  @Test
+  void shouldRefuseAFolderWithAColon() throws Exception {
+    makeArchive();
+    Path there = folder.resolve("a:b");
+    Files.move(home, there);
+
+    Ran ran = run(there.resolve("dreambooth"), "--version");
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.out()).isEmpty();
+    assertThat(ran.err()).contains("lies in " + there.toRealPath() + ", where", "move it to a");
+  }
+
   @Test
   void shouldSayWhatAnArchiveLacks() throws Exception {
     makeArchive();

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.entry;
 import static org.assertj.core.api.Assertions.within;
 
 import dreambooth4j.Problem;
+import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
 import dreambooth4j.config.Crop;
 import java.awt.Color;
@@ -60,20 +61,43 @@ class LossMaskTest {
     assertThat(mirrored[1]).isEqualTo(plain[0]);
   }
 
+  private @Nullable String note(String masked) {
+    Map<String, String> flags = flags(masked);
+    Config run = ConfigReader.read(null, flags).config();
+    return Concept.noteOfMasks(run, Concept.scanAll(run));
+  }
+
+  @Test
+  void shouldSayThatNoPictureHasAMask() throws IOException {
+    halves("01.png", 64, 64, Color.RED, Color.BLUE);
+    halves("02.png", 64, 64, Color.RED, Color.BLUE);
+    assertThat(note("true"))
+        .startsWith("masked_loss: no picture of " + folder + " has a mask, so all of each picture")
+        .contains("put 01.mask.png beside 01.jpg");
+    assertThat(note("false")).isNull();
+    Path seen = halves("03.png", 64, 64, Color.RED, new Color(0, true));
+    assertThat(note("true")).isNull();
+    Files.delete(seen);
+    halves("02.mask.png", 64, 64, Color.BLACK, Color.WHITE);
+    assertThat(note("true")).isNull();
+  }
+
   private Concept scanned() {
     return scanned("false");
   }
 
   private Concept scanned(String masked) {
-    Map<String, String> flags =
-        Map.of(
-            "instance_data_dir",
-            folder.toString(),
-            "instance_prompt",
-            "a sks man",
-            "masked_loss",
-            masked);
-    return Concept.scanAll(ConfigReader.read(null, flags).config()).get(0);
+    return Concept.scanAll(ConfigReader.read(null, flags(masked)).config()).get(0);
+  }
+
+  private Map<String, String> flags(String masked) {
+    return Map.of(
+        "instance_data_dir",
+        folder.toString(),
+        "instance_prompt",
+        "a sks man",
+        "masked_loss",
+        masked);
   }
 
   @ParameterizedTest

@@ -2,6 +2,7 @@ package dreambooth4j.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.within;
 
 import dreambooth4j.Problem;
 import dreambooth4j.data.Concept;
@@ -244,6 +245,57 @@ class EmbeddingTest {
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> new TinyTrainer(tiny))
         .withMessageContaining("<my-cat> and *my-cat* would both be saved as");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"<b>, <a>", "<a>, <c>"})
+  void shouldRefuseToTakeOneWordsVectorsForAnothers(String others) {
+    tiny.with("placeholder_token", "<a>, <b>").with("train_unet", false);
+    Path checkpoint = folder.resolve("checkpoint-1");
+    try (TinyTrainer first = new TinyTrainer(tiny).train(1)) {
+      first.trainer.save(checkpoint);
+    }
+    try (TinyTrainer same = new TinyTrainer(tiny.with("placeholder_token", "<A>, <B>"))) {
+      assertThat(same.trainer.resume(checkpoint))
+          .containsExactly("placeholder_token was '<a>, <b>', is '<A>, <B>'");
+    }
+    try (TinyTrainer other = new TinyTrainer(tiny.with("placeholder_token", others))) {
+      assertThatExceptionOfType(Problem.class)
+          .isThrownBy(() -> other.trainer.resume(checkpoint))
+          .withMessageContaining("it has learnt the words <a> (2), <b> (2), and this run trains <")
+          .withMessageContaining("placeholder_token or num_vectors was another");
+    }
+  }
+
+  @Test
+  void shouldRefuseToTakeTwoWordsVectorsForThoseOfOneOfTwiceAsMany() {
+    tiny.with("placeholder_token", "<a>, <b>").with("train_unet", false);
+    Path checkpoint = folder.resolve("checkpoint-1");
+    try (TinyTrainer first = new TinyTrainer(tiny).train(1)) {
+      first.trainer.save(checkpoint);
+    }
+    tiny.with("placeholder_token", "<a>").with("num_vectors", 4);
+    try (TinyTrainer other = new TinyTrainer(tiny)) {
+      assertThatExceptionOfType(Problem.class)
+          .isThrownBy(() -> other.trainer.resume(checkpoint))
+          .withMessageContaining("<a> (2), <b> (2), and this run trains <a> (4) (in brackets, how");
+    }
+    tiny.without("placeholder_token").without("num_vectors").with("train_unet", true);
+    try (TinyTrainer none = new TinyTrainer(tiny)) {
+      assertThatExceptionOfType(Problem.class)
+          .isThrownBy(() -> none.trainer.resume(checkpoint))
+          .withMessageContaining("and this run trains none");
+    }
+  }
+
+  @Test
+  void shouldReportTheLearningRateOfTheWordsWhereTheyTrainAlone() {
+    tiny.with("embedding_learning_rate", 0.01).with("lr_scheduler", "constant");
+    try (TinyTrainer both = new TinyTrainer(tiny).train(1);
+        TinyTrainer alone = new TinyTrainer(tiny.with("train_unet", false)).train(1)) {
+      assertThat(both.reports.get(0).learningRate()).isEqualTo(0.001);
+      assertThat(alone.reports.get(0).learningRate()).isCloseTo(0.01, within(1e-9));
+    }
   }
 
   @Test

@@ -79,6 +79,10 @@ class MemoryPlanTest {
         "mixed_precision=no use_lora=true lora_kind=loha lora_targets=convolutions lora_dropout=0.1",
         "mixed_precision=no use_lora=true prior=prediction gradient_checkpointing=true",
         "mixed_precision=no prior=prediction num_class_images_per=3 class_token=man",
+        "mixed_precision=no use_lora=true masked_loss=true gradient_checkpointing=true",
+        "mixed_precision=no use_lora=true masked_loss=true masked_prior_preservation_weight=1"
+            + " gradient_checkpointing=true",
+        "mixed_precision=no use_lora=true masked_loss=true masked_prior_preservation_weight=1",
         "mixed_precision=bf16 use_ema=true",
         "mixed_precision=bf16 use_ema=true anchor_weight=10",
         "mixed_precision=no fused_backward_pass=true anchor_weight=10 anchor_dtype=fp16",

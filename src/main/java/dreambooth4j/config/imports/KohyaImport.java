@@ -37,8 +37,9 @@ final class KohyaImport extends RunImport {
 
   /** Takes every key, and adds the scripts' defaults where they are not ours. */
   void run() {
-    takeAll(List.of("network_module", "optimizer_type"));
+    takeAll(List.of("network_module", "optimizer_type"), List.of("weighted_captions"));
     addDefaults();
+    takeLast();
   }
 
   private boolean on(String name) {
@@ -102,6 +103,9 @@ final class KohyaImport extends RunImport {
     converters.put("network_args", this::networkArguments);
     converters.put("network_dropout", value -> draft.put("lora_dropout", value));
     converters.put("token_string", this::word);
+    converters.put("init_word", value -> ofNewVectors("initializer_token", value));
+    converters.put("num_vectors_per_token", value -> ofNewVectors("num_vectors", value));
+    converters.put("weighted_captions", this::weightedCaptions);
     converters.put("weights", value -> draft.put("embedding_weights", draft.path(value)));
     converters.put(
         "network_train_text_encoder_only",
@@ -209,6 +213,27 @@ final class KohyaImport extends RunImport {
         + draft.put("train_unet", false)
         + ", "
         + draft.put("train_text_encoder", false);
+  }
+
+  private String ofNewVectors(String key, String value) throws NotPossible {
+    return given.containsKey("weights")
+        ? "the file of weights has its own vectors, and training goes on from them"
+        : draft.put(key, value);
+  }
+
+  /** Taken when it is known what trains. */
+  private String weightedCaptions(String value) throws NotPossible {
+    String stops = draft.get("stop_text_encoder");
+    boolean textTrains =
+        "true".equals(draft.get("train_text_encoder")) || (stops != null && number(stops) > 0);
+    if (value.equalsIgnoreCase("true") && (textTrains || draft.has("placeholder_token"))) {
+      throw new NotPossible(
+          "brackets weigh words only while what the text encoder says of them stays as it is: take the brackets out of the captions, which are read as they stand"
+              + (textTrains
+                  ? ", or set train_text_encoder: false and weighted_captions: true"
+                  : ""));
+    }
+    return draft.put("weighted_captions", value);
   }
 
   private String scheduler(String name) throws NotPossible {

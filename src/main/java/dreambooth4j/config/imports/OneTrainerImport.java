@@ -57,7 +57,7 @@ final class OneTrainerImport extends RunImport {
 
   /** Takes every key, and adds OneTrainer's defaults where they are not ours. */
   void run() {
-    takeAll(List.of("optimizer.optimizer", "learning_rate"));
+    takeAll(List.of("optimizer.optimizer", "learning_rate"), List.of());
     addDefaults();
   }
 
@@ -105,12 +105,18 @@ final class OneTrainerImport extends RunImport {
 
   private void addWord() {
     converters.put("embedding.placeholder", value -> ofWord("placeholder_token", value));
-    converters.put("embedding.initial_embedding_text", v -> ofWord("initializer_token", v));
-    converters.put("embedding.token_count", value -> ofWord("num_vectors", value));
+    converters.put("embedding.initial_embedding_text", v -> ofNewVectors("initializer_token", v));
+    converters.put("embedding.token_count", value -> ofNewVectors("num_vectors", value));
     converters.put(
         "embedding.model_name",
         value -> ofWord("embedding_weights", value.isEmpty() ? "" : draft.path(value).toString()));
     converters.put("embedding_learning_rate", v -> ofWord("embedding_learning_rate", v));
+  }
+
+  private String ofNewVectors(String key, String value) throws NotPossible {
+    return word && !value("embedding.model_name").isEmpty()
+        ? "the file of embedding.model_name has its own vectors, and training goes on from them"
+        : ofWord(key, value);
   }
 
   private String ofWord(String key, String value) throws NotPossible {

@@ -17,15 +17,30 @@ abstract class RunImport {
   /** How keys are converted, by their names. */
   final Map<String, Converter> converters = new HashMap<>();
 
+  private List<String> last = List.of();
+
   RunImport(Draft draft, Map<String, String> given) {
     this.draft = draft;
     this.given = given;
   }
 
-  /** Takes every key; those first that others are read by, or take the place of. */
-  final void takeAll(List<String> first) {
+  /**
+   * Takes every key but those of {@code last}.
+   *
+   * @param first those that others are read by, or take the place of
+   * @param last those that can be read once all else is known, by {@link #takeLast}
+   */
+  final void takeAll(List<String> first, List<String> last) {
+    this.last = last;
     first.stream().filter(given::containsKey).forEach(this::take);
-    given.keySet().stream().filter(name -> !first.contains(name)).forEach(this::take);
+    given.keySet().stream()
+        .filter(name -> !first.contains(name) && !last.contains(name))
+        .forEach(this::take);
+  }
+
+  /** Takes the keys that were left for the end. */
+  final void takeLast() {
+    last.stream().filter(given::containsKey).forEach(this::take);
   }
 
   private void take(String name) {
