@@ -73,8 +73,9 @@ class EmbeddingRunTest {
     assertThat(drawn(TinyRun.MODEL, "a two", twice)).isEqualTo(with);
     assertThat(drawn(TinyRun.MODEL, "a dog", "--embedding", "dog=" + embedding)).isEqualTo(with);
 
+    int[] without = drawn(TinyRun.MODEL, "a <my-cat>");
     assertThat(drawn(TinyRun.MODEL, "a <my-cat>", "--embedding", "zed=" + embedding))
-        .isEqualTo(drawn(TinyRun.MODEL, "a <my-cat>"));
+        .isEqualTo(without);
     assertThat(said)
         .contains("--embedding: no prompt has the word zed, so its embedding changes nothing");
     drawn(TinyRun.MODEL, "a zed", "--negative", "the", "--embedding", "the=" + embedding);

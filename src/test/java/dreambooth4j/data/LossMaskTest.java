@@ -70,7 +70,7 @@ class LossMaskTest {
   @Test
   void shouldSayThatNoPictureHasAMask() throws IOException {
     halves("01.png", 64, 64, Color.RED, Color.BLUE);
-    halves("02.png", 64, 64, Color.RED, Color.BLUE);
+    halves("02.png", 64, 64, Color.GREEN, Color.BLUE);
     assertThat(note("true"))
         .startsWith("masked_loss: no picture of " + folder + " has a mask, so all of each picture")
         .contains("put 01.mask.png beside 01.jpg");

@@ -308,7 +308,7 @@ final class KohyaImport extends RunImport {
   }
 
   private String stopTextEncoder(String text) throws NotPossible {
-    int step = whole(text.replace("-", "0"));
+    int step = Math.max(0, whole(text)); // below 0 it never trains, either
     if (step > 0 && given.containsKey("max_train_epochs")) {
       throw new NotPossible("set stop_text_encoder to the part of the run, from 0 to 1");
     }
