@@ -12,7 +12,9 @@ import sys
 
 START = """
 . src/main/launcher/java.sh
-exec "$java" "${options[@]}" -cp "target/test-classes:target/classes:$(cat target/bench.classpath)" \
+classpath="target/test-classes:target/classes:$(cat target/bench.classpath)"
+if [ -f src/main/launcher/products.sh ]; then . src/main/launcher/products.sh; fi
+exec "$java" "${options[@]}" -cp "$classpath" \
     dreambooth4j.bench.StepRun "$@" --turns
 """
 

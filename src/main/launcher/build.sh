@@ -20,7 +20,7 @@ if [ ! -f "$stamp" ] || ! jars_present ||
   # Of the jars' name, the profile's: -cuda is made by -Pcuda.
   if ! (cd "$home" && ./mvnw -B -q -Dlauncher ${jars:+"-P${jars#-}"} -DskipTests process-classes >&2); then
     echo "error: the build failed; its messages are above. It needs a JDK 17 or newer and, the first time, the network." >&2
-    if [ "$blas" = mkl ]; then echo "DREAMBOOTH_BLAS=openblas does without Intel's library, 180 MB of it." >&2; fi
+    if [ "$jars" = -mkl ]; then echo "DREAMBOOTH_BLAS=openblas does without Intel's library, 180 MB of it." >&2; fi
     exit 1
   fi
   mv "$stamp.started" "$stamp"

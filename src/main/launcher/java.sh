@@ -1,4 +1,5 @@
-# Sourced by the launcher and by bench/run: how every JVM of ours runs. Sets java, blas and options.
+# Sourced by the launcher and by bench/run: how every JVM of ours runs. Sets java, options, blas (what was
+# asked for) and jars (their kind).
 
 java=${home:-.}/runtime/bin/java # an archive's own
 if [ ! -x "$java" ]; then
@@ -19,22 +20,19 @@ options=(
   -XX:+UseSerialGC
 )
 
-# Which library multiplies matrices on the CPU: Intel's own is the faster one on its processors, and
-# the slower one on AMD's (bench/LOG.md). There are jars of it for Linux alone; archives are without.
+# Intel's library of matrix products is fetched on its processors under Linux, where it can be the
+# faster one, and where it is asked for; products.sh takes the fastest. Archives are without.
 blas=${DREAMBOOTH_BLAS:-}
-if [ -z "$blas" ]; then
-  blas=openblas
-  if [ ! -d "${home:-.}/runtime" ] && [ "$(uname -sm)" = "Linux x86_64" ] &&
-    grep -q -m 1 GenuineIntel /proc/cpuinfo; then blas=mkl; fi
-fi
+jars=
 case $blas in
-  openblas) ;;
-  mkl)
-    options+=(-Dorg.bytedeco.openblas.load=mkl)
-    export MKL_THREADING_LAYER=GNU # libtorch's own threads
+  openblas | openblas-auto) ;;
+  mkl) jars=-mkl ;;
+  "")
+    if [ ! -d "${home:-.}/runtime" ] && [ "$(uname -sm)" = "Linux x86_64" ] &&
+      grep -q -m 1 GenuineIntel /proc/cpuinfo; then jars=-mkl; fi
     ;;
   *)
-    echo "error: DREAMBOOTH_BLAS is $blas; it can be openblas or mkl." >&2
+    echo "error: DREAMBOOTH_BLAS is $blas; it can be openblas, openblas-auto or mkl." >&2
     exit 2
     ;;
 esac

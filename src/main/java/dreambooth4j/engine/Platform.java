@@ -39,6 +39,9 @@ public final class Platform {
   /** About what the libraries for the CPU take when they are unpacked. */
   private static final long UNPACKED_BYTES = 500_000_000;
 
+  /** Names the processor whose kernels OpenBLAS takes in place of those of the one it finds. */
+  private static final String KERNELS = "OPENBLAS_CORETYPE";
+
   private static final Path CPU_INFO = Path.of("/proc/cpuinfo");
   private static final Map<Class<?>, String> FAILURES = new ConcurrentHashMap<>();
   private static final Pattern VERSION = Pattern.compile("TORCH_VERSION=([^,]+)");
@@ -212,7 +215,10 @@ public final class Platform {
     }
   }
 
-  /** The library that multiplies matrices on the CPU, and its version. Never fails. */
+  /**
+   * The library that multiplies matrices on the CPU, its version, and the kernels that it was told
+   * to take: what decides how products round. Never fails.
+   */
   public static String blas() {
     return Fact.of("BLAS", Platform::products).value();
   }
@@ -225,7 +231,13 @@ public final class Platform {
     if (!kind.equals("open")) {
       return kind;
     }
-    return Threads.hasOpenBlas() ? "OpenBLAS " + version("openblas") : "MKL " + version("mkl");
+    if (!Threads.hasOpenBlas()) {
+      return "MKL " + version("mkl");
+    }
+    String told = System.getenv(KERNELS);
+    return "OpenBLAS "
+        + version("openblas")
+        + (told == null || told.isEmpty() ? "" : ", %s=%s".formatted(KERNELS, told));
   }
 
   private static String threads() {

@@ -4,10 +4,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.sun.management.OperatingSystemMXBean;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Platform.Fact;
 import dreambooth4j.engine.ProcessMemory;
+import dreambooth4j.engine.ProductTrial;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.UNetConfig;
 import dreambooth4j.train.MadeUpTraining;
@@ -28,6 +30,11 @@ import java.util.stream.Collectors;
 
 /** What this installation is, and whether it trains. */
 public final class Doctor {
+  /** The launcher says by these what it tried, and which variables it left out. */
+  private static final String TRIAL = "dreambooth.products";
+
+  private static final String UNSET = "dreambooth.unset";
+
   private static final Path CPU_INFO = Path.of("/proc/cpuinfo");
   private static final int STEPS = 10;
   private static final int PATIENCE_SECONDS = 10;
@@ -63,6 +70,7 @@ public final class Doctor {
     facts.add(Fact.of("CPU features", Doctor::features));
     facts.add(Fact.of("GPU", Doctor::gpu));
     facts.addAll(Platform.facts());
+    facts.add(Fact.of("products", Doctor::products));
     facts.add(Fact.of("libraries", () -> libraries(all)));
     return facts;
   }
@@ -157,6 +165,26 @@ public final class Doctor {
     Set<String> all = Platform.cpuFeatures();
     String known = FEATURES.stream().filter(all::contains).collect(Collectors.joining(" "));
     return known.isEmpty() ? "none that libtorch makes use of" : known;
+  }
+
+  /** How fast matrices are multiplied, and what the launcher's trial found of other libraries. */
+  private static String products() {
+    double exact = ProductTrial.gigaflops(DType.F32);
+    double half = ProductTrial.gigaflops(DType.BF16);
+    String trial = System.getProperty(TRIAL, "");
+    String unset = System.getProperty(UNSET, "");
+    return String.format(
+        Locale.ROOT,
+        "%.0f GFLOP/s in float32, %.0f in bf16%s%s",
+        exact,
+        half,
+        trial.isEmpty() ? "" : "; the launcher's trial: " + trial,
+        unset.isEmpty() ? "" : notUsed(unset));
+  }
+
+  private static String notUsed(String set) {
+    String names = Arrays.stream(set.split(" ")).map(each -> each.replaceAll("=.*", "")).collect(Collectors.joining(" "));
+    return "; %s is set and would slow it down, so it is not used here: unset %s".formatted(set, names);
   }
 
   /** What the driver's own tool says: it is there wherever the driver is. */

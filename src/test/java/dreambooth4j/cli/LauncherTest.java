@@ -41,7 +41,7 @@ class LauncherTest {
   void makeHome() throws IOException {
     home = Files.createDirectories(folder.resolve("my home"));
     builds = home.resolve("builds");
-    for (String each : List.of("java.sh", "cuda.sh", "build.sh", "archive.sh")) {
+    for (String each : List.of("java.sh", "cuda.sh", "build.sh", "archive.sh", "products.sh")) {
       Path sourced = Path.of("src/main/launcher", each);
       Files.createDirectories(home.resolve(sourced).getParent());
       Files.copy(sourced, home.resolve(sourced));
@@ -82,6 +82,7 @@ class LauncherTest {
     Path err = folder.resolve("err");
     ProcessBuilder builder = new ProcessBuilder(command).directory(folder.toFile());
     builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
+    builder.environment().keySet().removeAll(Set.of("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"));
     builder.environment().putAll(environment);
     // Java says on standard error that it picked them up.
     builder.environment().keySet().removeAll(Set.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"));
@@ -250,6 +251,74 @@ class LauncherTest {
             "no such model",
             "a prompt of words");
     assertThat(builds).doesNotExist();
+  }
+
+  /**
+   * An archive whose Java multiplies at these speeds in a trial, and otherwise says what it is given.
+   */
+  private Path makeMultiplying(int told, int byItself) throws IOException {
+    makeArchive();
+    Path trials = folder.resolve("trials");
+    script(
+        home.resolve("runtime/bin/java"),
+        """
+        #!/bin/sh
+        case "$*" in
+          *ProductTrial*)
+            echo "${OPENBLAS_CORETYPE:-}" >> '%s'
+            if [ -n "${OPENBLAS_CORETYPE:-}" ]; then echo %d; else echo %d; fi ;;
+          *)
+            echo "kernels: ${OPENBLAS_CORETYPE:-its own}"
+            printf '%%s\n' "$@" ;;
+        esac
+        """
+            .formatted(trials, told, byItself));
+    environment.put("XDG_CACHE_HOME", folder.resolve("cache").toString());
+    environment.put("OPENBLAS_CORETYPE", "Haswell");
+    return trials;
+  }
+
+  @Test
+  void shouldLeaveOutAVariableThatSlowsProductsDownAndRememberIt() throws Exception {
+    Path trials = makeMultiplying(104, 188);
+
+    Ran first = run("train");
+    Ran second = run("train");
+
+    assertThat(first.err()).startsWith("Trying which library multiplies matrices fastest");
+    assertThat(second.err()).isEmpty();
+    assertThat(second.out()).isEqualTo(first.out());
+    assertThat(first.out().lines())
+        .contains(
+            "kernels: its own",
+            "-Ddreambooth.products=openblas-auto 188, openblas 104 GFLOP/s",
+            "-Ddreambooth.unset=OPENBLAS_CORETYPE=Haswell");
+    assertThat(Files.readAllLines(trials)).containsExactly("", "Haswell");
+  }
+
+  @Test
+  void shouldKeepAVariableWithWhichProductsAreFaster() throws Exception {
+    makeMultiplying(188, 104);
+
+    assertThat(run("train").out().lines())
+        .contains("kernels: Haswell")
+        .noneMatch(line -> line.startsWith("-Ddreambooth.unset"));
+  }
+
+  /** What is asked for is taken as it is; other processors and environments are tried anew. */
+  @Test
+  void shouldTryNothingWhereThereIsNoChoice() throws Exception {
+    Path trials = makeMultiplying(104, 188);
+    environment.put("DREAMBOOTH_BLAS", "openblas");
+    assertThat(run("train").out()).contains("kernels: Haswell");
+    environment.put("DREAMBOOTH_BLAS", "openblas-auto");
+    assertThat(run("train").out()).contains("kernels: its own");
+    environment.remove("DREAMBOOTH_BLAS");
+    environment.remove("OPENBLAS_CORETYPE");
+    assertThat(run("train").err()).isEmpty();
+    assertThat(trials).doesNotExist();
+    environment.put("OPENBLAS_CORETYPE", "Zen");
+    assertThat(run("train").err()).startsWith("Trying");
   }
 
   @Test

@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# Sourced by the launcher and by bench/run: which library multiplies matrices on the CPU, and with which
+# kernels. Takes java, options, classpath and blas; sets options and the environment of libraries.
+#
+# Where there is a choice and nobody made it (DREAMBOOTH_BLAS), each candidate multiplies for half a
+# second in a process of its own. The fastest is remembered in the user's cache for this processor,
+# these libraries and this environment, and is taken from then on.
+
+# What tells OpenBLAS which kernels to take, and so can hold it to those of an older processor.
+kernels=(OPENBLAS_CORETYPE OPENBLAS_L2_SIZE)
+told=
+for each in "${kernels[@]}"; do
+  if [ -n "${!each:-}" ]; then told+="${told:+ }$each=${!each}"; fi
+done
+
+take() { # a candidate: options and environment become its own
+  case $1 in
+    mkl)
+      options+=(-Dorg.bytedeco.openblas.load=mkl)
+      export MKL_THREADING_LAYER=GNU # libtorch's own threads
+      ;;
+    openblas-auto) unset "${kernels[@]}" ;;
+  esac
+}
+
+speed() ( # GFLOP/s of a candidate; 0 where it does not work
+  take "$1"
+  "$java" "${options[@]}" -cp "$classpath" dreambooth4j.engine.ProductTrial 2>/dev/null || echo 0
+)
+
+try_all() { # prints the fastest candidate, and a line of all with their speeds
+  local best='' most=-1 all='' each now
+  for each; do
+    now=$(speed "$each")
+    all+="${all:+, }$each $now"
+    # By a twentieth, so that of two equal ones the first is taken.
+    if [ "$((now * 20))" -gt "$((most * 21))" ]; then best=$each most=$now; fi
+  done
+  printf '%s\n%s GFLOP/s\n' "$best" "$all"
+}
+
+candidates=(openblas)
+if [ -n "$told" ]; then candidates=(openblas-auto openblas); fi
+if [ "$jars" = -mkl ]; then candidates=(mkl "${candidates[@]}"); fi
+if [ -z "$blas" ]; then
+  blas=${candidates[0]}
+  if [ "${#candidates[@]}" -gt 1 ]; then
+    facts="$(grep -m 1 '^model name' /proc/cpuinfo 2>/dev/null) $(nproc 2>/dev/null) ${candidates[*]} $(
+      env | LC_ALL=C grep -E '^(OPENBLAS|GOTO|MKL|OMP|GOMP|KMP)_' | LC_ALL=C sort
+    ) $(tr : '\n' <<<"$classpath" | grep -E '/(openblas|mkl|pytorch)-[^/]*$' | sed 's,.*/,,')"
+    remembered=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/dreambooth4j/products-$(cksum <<<"$facts" | cut -d ' ' -f 1)
+    if [ ! -s "$remembered" ] && [ -z "${RANK:-}" ]; then # ranks would disturb each other's trial
+      echo "Trying which library multiplies matrices fastest here (once) ..." >&2
+      found=$(try_all "${candidates[@]}")
+      if mkdir -p "${remembered%/*}" 2>/dev/null; then
+        { printf '%s\n' "$found" >"$remembered.$$" && mv "$remembered.$$" "$remembered"; } 2>/dev/null || true
+      fi
+    else
+      found=$(cat "$remembered" 2>/dev/null || true)
+    fi
+    chosen=${found%%$'\n'*}
+    for each in "${candidates[@]}"; do
+      if [ "$each" = "$chosen" ]; then blas=$each; fi
+    done
+    if [ -n "$found" ]; then options+=("-Ddreambooth.products=${found##*$'\n'}"); fi
+  fi
+fi
+if [ "$blas" = openblas-auto ]; then options+=("-Ddreambooth.unset=$told"); fi
+take "$blas"
