@@ -16,6 +16,8 @@ import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -26,7 +28,7 @@ import picocli.CommandLine.Spec;
 
 /**
  * Our training step and diffusers' on the same shapes, in turn, each in a process of its own: never
- * two at once. Speeds are compared as ratios, round by round, for the machine's own speed wanders.
+ * two at once; or, with {@code --model}, our class images and those of diffusers' pipeline. Speeds are compared as ratios, round by round, for the machine's own speed wanders.
  *
  * <p>Ours runs first, and the result is written after every process, so that what was measured is
  * kept when something later fails. Where the baseline fails once, it is left out from then on: the
@@ -47,6 +49,19 @@ public final class Compare implements Callable<Integer> {
 
   @Option(names = "--unet", defaultValue = "bench/models/sd15-unet.json")
   String unet = "";
+
+  @Option(
+      names = "--model",
+      description =
+          "A model's folder: compares class images by it in place of steps; a step is then a batch"
+              + " of pictures, from the prompt to pixels.")
+  @Nullable Path model;
+
+  @Option(names = "--pictures", defaultValue = "2", description = "With --model: made at once.")
+  int pictures;
+
+  @Option(names = "--sampler-steps", defaultValue = "10", description = "With --model.")
+  int samplerSteps;
 
   @Option(names = "--pairs", defaultValue = "1")
   int pairs;
@@ -69,13 +84,16 @@ public final class Compare implements Callable<Integer> {
   @Option(
       names = "--baseline",
       split = ",",
-      description = "Options of step.py, such as --baseline=--channels-last,--fused.")
+      description =
+          "Options of step.py or class_images.py, such as --baseline=--channels-last,--fused.")
   List<String> baseline = new ArrayList<>();
 
   @Option(
       names = "--ours",
       split = ",",
-      description = "Options of our step: --ours=--bf16,--checkpointing,--8bit,--fused-backward.")
+      description =
+          "Options of our step: --ours=--bf16,--checkpointing,--8bit,--fused-backward; of class"
+              + " images --bf16.")
   List<String> our = new ArrayList<>();
 
   @Option(
@@ -98,10 +116,17 @@ public final class Compare implements Callable<Integer> {
 
   /** One process: its median step and its peak, and all that it said. */
   private record Sample(double seconds, long peakBytes, JsonNode said) {
-    /** Of the last step: a speed of steps that compute nothing sensible is none. */
-    JsonNode lastLoss() {
-      JsonNode losses = said.path("losses");
-      return losses.path(losses.size() - 1);
+    /**
+     * The last step's loss, or the mean of the last pictures' samples: a speed of what computes
+     * nothing sensible is none.
+     */
+    JsonNode last() {
+      JsonNode each = said.path(said.has("means") ? "means" : "losses");
+      return each.path(each.size() - 1);
+    }
+
+    String what() {
+      return said.has("means") ? "mean of the last pictures" : "last loss";
     }
   }
 
@@ -130,8 +155,9 @@ public final class Compare implements Callable<Integer> {
     Path folder = results == null ? Machine.results() : Files.createDirectories(results);
     Path file = folder.resolve("compare-" + name + ".json");
     ObjectNode json = MAPPER.createObjectNode();
-    json.put("shape", "%s, %d+%d at %d px".formatted(unet, pairs, pairs, side));
+    json.put("shape", shown());
     json.put("blas", System.getProperty("org.bytedeco.openblas.load", "openblas"));
+    json.put("environment", environment());
     json.put("steps", steps).put("warmup", warmup);
     json.put("ours", String.join(" ", our));
     json.put("baseline", "diffusers " + String.join(" ", baseline));
@@ -154,9 +180,11 @@ public final class Compare implements Callable<Integer> {
   private void round(ObjectNode round, ObjectNode json, Path file)
       throws IOException, InterruptedException {
     Sample mine = sample(ours());
-    json.set("memory over a step", MemoryTrace.thinned(mine.said.path("memory"), MEMORY_SAMPLES));
+    if (mine.said.has("memory")) {
+      json.set("memory over a step", MemoryTrace.thinned(mine.said.path("memory"), MEMORY_SAMPLES));
+    }
     round.put("ourSeconds", mine.seconds).put("ourPeakBytes", mine.peakBytes);
-    round.set("ourLastLoss", mine.lastLoss());
+    round.set(model == null ? "ourLastLoss" : "ourLastMean", mine.last());
     tell(round, "our", mine);
     if (mine.said.has("plannedBytes")) {
       round.set("ourPlannedBytes", mine.said.path("plannedBytes"));
@@ -180,7 +208,7 @@ public final class Compare implements Callable<Integer> {
       return;
     }
     round.put("theirSeconds", their.seconds).put("theirPeakBytes", their.peakBytes);
-    round.set("theirLastLoss", their.lastLoss());
+    round.set(model == null ? "theirLastLoss" : "theirLastMean", their.last());
     tell(round, "their", their);
     speedups.add(their.seconds / mine.seconds);
     memory.add((double) mine.peakBytes / their.peakBytes);
@@ -193,28 +221,49 @@ public final class Compare implements Callable<Integer> {
     List<String> command =
         new ArrayList<>(List.of(ProcessHandle.current().info().command().orElseThrow()));
     command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), StepRun.class.getName()));
+    Class<?> ours = model == null ? StepRun.class : ClassImageRun.class;
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), ours.getName()));
     command.addAll(shape());
     command.addAll(our);
     return command;
   }
 
   private List<String> theirs() {
-    List<String> command = new ArrayList<>(List.of(python, "bench/baseline/step.py"));
+    String script = model == null ? "step.py" : "class_images.py";
+    List<String> command = new ArrayList<>(List.of(python, "bench/baseline/" + script));
     command.addAll(shape());
     command.addAll(baseline);
     return command;
   }
 
+  /** What of the environment changes how fast OpenBLAS is; of both sides, but only ours heeds it. */
+  private static String environment() {
+    return Stream.of("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+        .filter(each -> System.getenv(each) != null)
+        .map(each -> each + "=" + System.getenv(each))
+        .collect(Collectors.joining(" "));
+  }
+
+  private String shown() {
+    return model == null
+        ? "%s, %d+%d at %d px".formatted(unet, pairs, pairs, side)
+        : "%s, %d class images at %d px, %d sampler steps"
+            .formatted(model.getFileName(), pictures, side, samplerSteps);
+  }
+
   private List<String> shape() {
+    if (model != null) {
+      return List.of(
+          model.toString(), "" + pictures, "" + side, "" + samplerSteps, "" + steps);
+    }
     return List.of(unet, "" + pairs, "" + side, "77", "" + steps);
   }
 
   /** Says a sample; of CUDA's, what its allocator had at most once all was found. */
   private static void tell(ObjectNode round, String whose, Sample sample) {
     System.out.printf(
-        "%s step: %.3f s, %.2f GB, last loss %s%n",
-        whose, sample.seconds, sample.peakBytes / 1e9, sample.lastLoss());
+        "%s step: %.3f s, %.2f GB, %s %s%n",
+        whose, sample.seconds, sample.peakBytes / 1e9, sample.what(), sample.last());
     if (sample.said.has("settledPeakBytes")) {
       long settled = sample.said.path("settledPeakBytes").asLong();
       round.put(whose + "SettledPeakBytes", settled);
