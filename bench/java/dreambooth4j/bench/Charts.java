@@ -11,6 +11,8 @@ import org.jspecify.annotations.Nullable;
 import org.knowm.xchart.AnnotationLine;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.BitmapEncoder.BitmapFormat;
+import org.knowm.xchart.CategoryChart;
+import org.knowm.xchart.CategoryChartBuilder;
 import org.knowm.xchart.HorizontalBarChart;
 import org.knowm.xchart.HorizontalBarChartBuilder;
 import org.knowm.xchart.XYChart;
@@ -19,6 +21,7 @@ import org.knowm.xchart.XYSeries;
 import org.knowm.xchart.XYSeries.XYSeriesRenderStyle;
 import org.knowm.xchart.internal.chartpart.Chart;
 import org.knowm.xchart.style.AxesChartStyler;
+import org.knowm.xchart.style.Styler.LegendLayout;
 import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.Marker;
 import org.knowm.xchart.style.markers.SeriesMarkers;
@@ -88,6 +91,38 @@ final class Charts {
    * @param errors of each y, upwards and downwards; null for none
    */
   record Line(String name, List<Double> x, List<Double> y, @Nullable List<Double> errors) {}
+
+  /** Bars of one colour, one in each group; intervals are drawn where all have them. */
+  record Bars(String name, List<Estimate> values) {}
+
+  /** Groups of upright bars, a group above each name. The picture's name. */
+  String groups(String name, String title, String y, List<String> names, List<Bars> bars)
+      throws IOException {
+    return save(
+        name,
+        () -> {
+          CategoryChart chart =
+              new CategoryChartBuilder()
+                  .width(WIDTH)
+                  .height(HEIGHT)
+                  .title(title)
+                  .yAxisTitle(y)
+                  .build();
+          for (Bars each : bars) {
+            List<Double> means = each.values.stream().map(Estimate::mean).toList();
+            List<Double> halves = each.values.stream().map(Estimate::half).toList();
+            if (halves.stream().allMatch(Double::isFinite)) {
+              chart.addSeries(each.name, names, means, halves);
+            } else {
+              chart.addSeries(each.name, names, means);
+            }
+          }
+          chart.getStyler().setAvailableSpaceFill(0.8);
+          chart.getStyler().setLegendPosition(LegendPosition.OutsideS);
+          chart.getStyler().setLegendLayout(LegendLayout.Horizontal);
+          return chart;
+        });
+  }
 
   /** A bar beside each name, the first on top, and a line at 1. The picture's name. */
   String bars(String name, String title, String x, List<String> names, List<Double> values)
@@ -193,8 +228,9 @@ final class Charts {
     for (boolean dark : new boolean[] {false, true}) {
       var chart = drawing.get();
       style(chart.getStyler(), dark);
-      String file = folder.resolve(whole + (dark ? "-dark" : "")).toString();
-      BitmapEncoder.saveBitmapWithDPI(chart, file, BitmapFormat.PNG, DOTS_PER_INCH);
+      Path file = folder.resolve(whole + (dark ? "-dark" : "") + ".png");
+      BitmapEncoder.saveBitmapWithDPI(chart, file.toString(), BitmapFormat.PNG, DOTS_PER_INCH);
+      Palette.reduce(file);
     }
     return whole;
   }

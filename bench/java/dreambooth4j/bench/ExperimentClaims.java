@@ -1,13 +1,12 @@
 package dreambooth4j.bench;
 
-import static dreambooth4j.bench.ExperimentMeasures.kind;
+import static dreambooth4j.bench.ExperimentMeasures.words;
 
-import com.fasterxml.jackson.databind.JsonNode;
+import dreambooth4j.bench.ExperimentMeasures.Measure;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.ToDoubleFunction;
 
 /** What the method's page says, and what was measured of it. */
 final class ExperimentClaims {
@@ -17,94 +16,151 @@ final class ExperimentClaims {
   private static final Set<String> UNKNOWN = Set.of("fur", "fangs", "porcelain");
 
   private final ExperimentMeasures measures;
-  private final ToDoubleFunction<JsonNode> ofClass;
-  private final ToDoubleFunction<JsonNode> ofWords;
-  private final ToDoubleFunction<JsonNode> ofControls;
+  private final Measure learnt;
+  private final Measure variety;
+  private final Measure ofClass;
+  private final Measure ofWords;
+  private final Measure ofControls;
   private final List<Map<String, Object>> all = new ArrayList<>();
 
   ExperimentClaims(ExperimentMeasures measures) {
     this.measures = measures;
-    ofClass = measures.bleed(kind("class"));
-    ofWords = measures.bleed(each -> ExperimentMeasures.WORDS.contains(each.path("kind").asText()));
-    ofControls = measures.bleed(kind("control"));
+    learnt = measures.learnt();
+    variety = measures.variety();
+    ofClass = measures.bleed(ExperimentMeasures.ofClass());
+    ofWords = measures.bleed(ExperimentMeasures.ofWords());
+    ofControls = measures.bleed(ExperimentMeasures.ofControls());
   }
 
   /** Each claim with its measurements and what they say, for the page's template. */
   List<Map<String, Object>> all() {
-    claim(
-        "Trained with captions and without class images, all other words of the captions are"
-            + " influenced.",
-        new Evidence(
-            "bleed of caption words less that of unrelated prompts, without class images",
-            measures.atEnd("none", difference(ofWords, ofControls)),
-            1),
-        new Evidence(
-            "bleed of caption words, without class images less with (weight 0.4)",
-            measures.difference("none", "weight-0.4", ofWords),
-            1));
-    claim(
-        "A word is influenced the more the more captions it stands in.",
-        new Evidence(
-            "rank correlation of a word's bleed with the captions that hold it, without class"
-                + " images",
-            measures.atEnd("none", ExperimentMeasures::correlation),
-            1));
-    claim(
-        "Words rare in the base model's training are more susceptible.",
-        new Evidence(
-            "bleed of words that it has never seen less that of words that it has, each in three"
-                + " captions, without class images",
-            measures.atEnd("none", difference(words(UNKNOWN), words(KNOWN))),
-            1));
-    claim(
-        "One class image a picture may be too few for small sets: the class drifts to what those"
-            + " images show.",
-        new Evidence(
-            "variety of the class's pictures, the base model's being 1: one image less four",
-            measures.difference("images-1", "weight-0.4", ExperimentMeasures::variety),
-            -1));
-    claim(
-        "A larger number captures the class better and reduces that bias.",
-        new Evidence(
-            "bleed of the class: sixteen images less one",
-            measures.difference("images-16", "images-1", ofClass),
-            -1),
-        new Evidence(
-            "variety of the class's pictures: sixteen images less one",
-            measures.difference("images-16", "images-1", ExperimentMeasures::variety),
-            1));
-    claim(
-        "A weight of 1.0 is probably too high: results look like the class images.",
-        new Evidence(
-            "what is learnt of the subject: weight 1.0 less 0.4",
-            measures.differenceLearnt("weight-1", "weight-0.4"),
-            -1));
-    claim(
-        "A weight of 0.01 is too low: the class images are ignored.",
-        new Evidence(
-            "bleed of the class: weight 0.01 less 0.4",
-            measures.difference("weight-0.01", "weight-0.4", ofClass),
-            1));
-    claim(
-        "An anchor to the base model's weights does better than class images (arXiv 2505.19519).",
-        new Evidence(
-            "bleed of the class: anchor less class images (weight 0.4)",
-            measures.difference("anchor", "weight-0.4", ofClass),
-            -1),
-        new Evidence(
-            "what is learnt of the subject: anchor less class images",
-            measures.differenceLearnt("anchor", "weight-0.4"),
-            1));
+    captions();
+    numbers();
+    weights();
+    anchor();
     return all;
   }
 
-  /** A number that a claim says is above 0 (1) or below it (-1). */
+  private void captions() {
+    claim(
+        "(a) Trained with captions and without class images, all other words of the captions are"
+            + " influenced.",
+        new Evidence(
+            "bleed of caption words less that of unrelated words, without class images",
+            measures.atEnd("none", ofWords.less(ofControls)),
+            1),
+        new Evidence(
+            "bleed of caption words: no class images less weight 0.4",
+            measures.difference("none", "weight-0.4", ofWords),
+            1),
+        new Evidence(
+            "the same where both have learnt equally much",
+            measures.differenceEquallyLearnt("none", "weight-0.4", ofWords),
+            1));
+    claim(
+        "(b) A word is influenced the more the more captions it stands in.",
+        new Evidence(
+            "rank correlation of a word's bleed with the number of captions that hold it, without"
+                + " class images",
+            measures.atEnd("none", measures.correlation("bleed")),
+            1));
+    claim(
+        "(c) Words rare in the base model's training are more susceptible.",
+        new Evidence(
+            "bleed of words that it has never seen less that of words that it has, each in three"
+                + " captions, without class images",
+            measures.atEnd(
+                "none", measures.bleed(words(UNKNOWN)).less(measures.bleed(words(KNOWN)))),
+            1));
+  }
+
+  private void numbers() {
+    claim(
+        "(d) One class image a picture may be too few for small sets: the class drifts to what"
+            + " those images show.",
+        new Evidence(
+            "variety of the class's pictures: 1 image less 4",
+            measures.difference("images-1", "weight-0.4", variety),
+            -1),
+        new Evidence(
+            "bleed of the class: 1 image less 4",
+            measures.difference("images-1", "weight-0.4", ofClass),
+            1));
+    claim(
+        "(e) A larger number captures the class better and reduces that bias.",
+        new Evidence(
+            "bleed of the class: 16 images less 1",
+            measures.difference("images-16", "images-1", ofClass),
+            -1),
+        new Evidence(
+            "variety of the class's pictures: 16 images less 1",
+            measures.difference("images-16", "images-1", variety),
+            1));
+    all.add(
+        Map.of(
+            "claim",
+            "(f) The number of class images does not change the ratio of class to instance images"
+                + " that are seen.",
+            "evidence",
+            List.of(),
+            "byConstruction",
+            "So by construction, not by measurement: each step shows every instance picture beside"
+                + " one class image, however many there are."));
+  }
+
+  private void weights() {
+    claim(
+        "(g) A weight of 1.0 is probably too high: results look like the class images.",
+        new Evidence(
+            "subject learnt: weight 1.0 less 0.4",
+            measures.difference("weight-1", "weight-0.4", learnt),
+            -1));
+    claim(
+        "(g) A weight of 0.01 is too low: the class images are ignored.",
+        new Evidence(
+            "bleed of the class: weight 0.01 less 0.4",
+            measures.difference("weight-0.01", "weight-0.4", ofClass),
+            1),
+        new Evidence(
+            "bleed of the class: weight 0.01 less no class images; ignored would be 0",
+            measures.difference("weight-0.01", "none", ofClass),
+            0));
+    claim(
+        "(g) 0.15 to 0.4 is the usual range.",
+        new Evidence(
+            "bleed of the class: weight 0.15 less 0.01",
+            measures.difference("weight-0.15", "weight-0.01", ofClass),
+            -1),
+        new Evidence(
+            "subject learnt: weight 0.4 less 0.01; no loss would be 0",
+            measures.difference("weight-0.4", "weight-0.01", learnt),
+            0));
+  }
+
+  private void anchor() {
+    claim(
+        "An anchor to the base model's weights does better than class images (arXiv 2505.19519).",
+        new Evidence(
+            "bleed of the class where both have learnt equally much: anchor less weight 0.4",
+            measures.differenceEquallyLearnt("anchor", "weight-0.4", ofClass),
+            -1),
+        new Evidence(
+            "subject learnt: anchor less weight 0.4",
+            measures.difference("anchor", "weight-0.4", learnt),
+            1));
+  }
+
+  /** A number that a claim says is above 0 (1), below it (-1), or about it (0). */
   private record Evidence(String what, Estimate measured, int expected) {
     private String verdict() {
       int sign = measured.sign();
-      return measured.count() < 2
-          ? "not measured"
-          : sign == 0 ? "undecided" : sign == expected ? "as claimed" : "the other way round";
+      if (measured.count() < 2) {
+        return "not measured";
+      }
+      if (expected == 0) {
+        return sign == 0 ? "no difference found" : "contradicts it";
+      }
+      return sign == 0 ? "not shown by this" : sign == expected ? "bears it out" : "contradicts it";
     }
   }
 
@@ -113,15 +169,6 @@ final class ExperimentClaims {
     for (Evidence each : evidence) {
       rows.add(Map.of("what", each.what, "measured", each.measured, "verdict", each.verdict()));
     }
-    all.add(Map.of("claim", claim, "evidence", rows));
-  }
-
-  private ToDoubleFunction<JsonNode> words(Set<String> some) {
-    return measures.bleed(each -> some.contains(each.path("prompt").asText()));
-  }
-
-  private static ToDoubleFunction<JsonNode> difference(
-      ToDoubleFunction<JsonNode> one, ToDoubleFunction<JsonNode> other) {
-    return bleed -> one.applyAsDouble(bleed) - other.applyAsDouble(bleed);
+    all.add(Map.of("claim", claim, "evidence", rows, "byConstruction", ""));
   }
 }

@@ -3,17 +3,37 @@ package dreambooth4j.bench;
 import com.fasterxml.jackson.databind.JsonNode;
 import dreambooth4j.bench.ExperimentPlan.Run;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.function.ToDoubleFunction;
-import java.util.stream.IntStream;
 import org.apache.commons.math3.stat.correlation.SpearmansCorrelation;
 
-/** What is read out of an experiment's raw results, for one run or over all of a cell. */
+/**
+ * What is read out of an experiment's raw results, for one run or over all of a cell. Runs of one
+ * subject resemble each other, so intervals are over subjects: each counts as the mean of its
+ * seeds.
+ */
 final class ExperimentMeasures {
-  /** Words of captions, the class aside. */
-  static final Set<String> WORDS = Set.of("frequent", "rare");
+  /** A number of a run at one of the steps that are measured; NaN where it has none. */
+  @FunctionalInterface
+  interface Measure {
+    /**
+     * The number.
+     *
+     * @param at index into the plan's measured steps
+     */
+    double of(Run run, int at);
+
+    /** This less another of the same run. */
+    default Measure less(Measure other) {
+      return (run, at) -> of(run, at) - other.of(run, at);
+    }
+  }
+
+  private static final Set<String> WORDS = Set.of("frequent", "rare");
 
   private final ExperimentPlan plan;
   private final ExperimentResults results;
@@ -27,35 +47,50 @@ final class ExperimentMeasures {
   List<Run> runs(String cell) {
     return plan.runs().stream()
         .filter(run -> run.cell().equals(cell) && results.has(run))
-        .filter(run -> results.has(untouched(run)))
+        .filter(run -> results.has(in(run, ExperimentPlan.UNTOUCHED)))
         .toList();
   }
 
-  private static Run untouched(Run run) {
-    return new Run(run.subject(), ExperimentPlan.UNTOUCHED, run.seed());
+  private static Run in(Run run, String cell) {
+    return new Run(run.subject(), cell, run.seed());
   }
 
   private JsonNode point(Run run, int at) {
     return results.of(run).path("points").path(at);
   }
 
-  /**
-   * How much of the subject is learnt: the part of the untouched model's instance loss, at the same
-   * noise, that is gone in the steps before this measurement; 0 is nothing.
-   */
-  double learnt(Run run, int at) {
-    double loss = point(run, at).path("instance_loss").asDouble(Double.NaN);
-    return 1 - loss / point(untouched(run), at).path("instance_loss").asDouble(Double.NaN);
+  /** How much of the subject is learnt: 0 is nothing. */
+  Measure learnt() {
+    return this::learnt;
   }
 
-  /** The mean bleed of prompts of this kind. */
-  ToDoubleFunction<JsonNode> bleed(Predicate<JsonNode> prompts) {
-    return bleed -> {
+  /**
+   * The part of the untouched model's instance loss, at the same noise, that is gone in the steps
+   * before this measurement.
+   */
+  private double learnt(Run run, int at) {
+    double loss = point(run, at).path("instance_loss").asDouble(Double.NaN);
+    Run untouched = in(run, ExperimentPlan.UNTOUCHED);
+    return 1 - loss / point(untouched, at).path("instance_loss").asDouble(Double.NaN);
+  }
+
+  /** The mean bleed of these prompts. */
+  Measure bleed(Predicate<JsonNode> prompts) {
+    return mean("bleed", prompts);
+  }
+
+  /** How much of the way to the subject these prompts' answers went, in the mean. */
+  Measure towards(Predicate<JsonNode> prompts) {
+    return mean("towards", prompts);
+  }
+
+  private Measure mean(String column, Predicate<JsonNode> prompts) {
+    return (run, at) -> {
       double sum = 0;
       int count = 0;
-      for (JsonNode each : bleed.path("prompts")) {
+      for (JsonNode each : point(run, at).path("bleed").path("prompts")) {
         if (prompts.test(each)) {
-          sum += each.path("bleed").asDouble();
+          sum += each.path(column).asDouble();
           count++;
         }
       }
@@ -63,111 +98,135 @@ final class ExperimentMeasures {
     };
   }
 
-  static Predicate<JsonNode> kind(String kind) {
+  static Predicate<JsonNode> ofClass() {
+    return kind("class");
+  }
+
+  /** Words of captions, the class aside. */
+  static Predicate<JsonNode> ofWords() {
+    return prompt -> WORDS.contains(prompt.path("kind").asText());
+  }
+
+  /** Things that the base model draws well and no caption names. */
+  static Predicate<JsonNode> ofControls() {
+    return kind("asked");
+  }
+
+  private static Predicate<JsonNode> kind(String kind) {
     return prompt -> prompt.path("kind").asText().equals(kind);
+  }
+
+  /** These words. */
+  static Predicate<JsonNode> words(Set<String> some) {
+    return prompt -> some.contains(prompt.path("prompt").asText());
   }
 
   /** Words of captions that so many captions hold. */
   static Predicate<JsonNode> inCaptions(int captions) {
-    return prompt ->
-        WORDS.contains(prompt.path("kind").asText()) && prompt.path("captions").asInt() == captions;
+    return ofWords().and(prompt -> prompt.path("captions").asInt() == captions);
   }
 
   /** The variety of the class's pictures, the base model's being 1. */
-  static double variety(JsonNode bleed) {
-    for (JsonNode each : bleed.path("prompts")) {
-      if (kind("class").test(each) && each.has("div")) {
-        return each.get("div").path("after").asDouble() / each.get("div").path("before").asDouble();
+  Measure variety() {
+    return (run, at) -> {
+      for (JsonNode each : point(run, at).path("bleed").path("prompts")) {
+        if (ofClass().test(each) && each.has("div")) {
+          JsonNode variety = each.get("div");
+          return variety.path("after").asDouble() / variety.path("before").asDouble();
+        }
       }
-    }
-    return Double.NaN;
+      return Double.NaN;
+    };
   }
 
-  /** Rank correlation, over caption words, of their bleed with the captions that hold them. */
-  static double correlation(JsonNode bleed) {
-    List<double[]> words = new ArrayList<>();
-    for (JsonNode each : bleed.path("prompts")) {
-      if (WORDS.contains(each.path("kind").asText())) {
-        words.add(new double[] {each.path("captions").asDouble(), each.path("bleed").asDouble()});
+  /** Rank correlation, over caption words, of a column with the captions that hold them. */
+  Measure correlation(String column) {
+    return (run, at) -> {
+      List<double[]> words = new ArrayList<>();
+      for (JsonNode each : point(run, at).path("bleed").path("prompts")) {
+        if (ofWords().test(each)) {
+          words.add(new double[] {each.path("captions").asDouble(), each.path(column).asDouble()});
+        }
       }
+      return words.size() < 3
+          ? Double.NaN
+          : new SpearmansCorrelation()
+              .correlation(
+                  words.stream().mapToDouble(w -> w[0]).toArray(),
+                  words.stream().mapToDouble(w -> w[1]).toArray());
+    };
+  }
+
+  /** A measure of a cell at one of the steps that are measured. */
+  Estimate at(String cell, int at, Measure measure) {
+    return over(runs(cell), run -> measure.of(run, at));
+  }
+
+  /** A measure of a cell at the end. */
+  Estimate atEnd(String cell, Measure measure) {
+    return at(cell, end(), measure);
+  }
+
+  /** One cell less another at the end, of the subjects and seeds that both have. */
+  Estimate difference(String cell, String other, Measure measure) {
+    return over(
+        both(cell, other), run -> measure.of(run, end()) - measure.of(in(run, other), end()));
+  }
+
+  /** The same where both have learnt as much as the slower one by its end. */
+  Estimate differenceEquallyLearnt(String cell, String other, Measure measure) {
+    List<String> cells = List.of(cell, other);
+    return over(
+        both(cell, other),
+        run -> {
+          double wanted = leastLearnt(run, cells);
+          return interpolated(run, wanted, measure) - interpolated(in(run, other), wanted, measure);
+        });
+  }
+
+  /**
+   * A measure of a cell where it has learnt as much as the slowest of these cells by its end: on
+   * straight lines between the steps that were measured.
+   */
+  Estimate atEquallyLearnt(String cell, List<String> cells, Measure measure) {
+    return over(runs(cell), run -> interpolated(run, leastLearnt(run, cells), measure));
+  }
+
+  private int end() {
+    return plan.measuredAt().size() - 1;
+  }
+
+  private List<Run> both(String cell, String other) {
+    List<Run> others = runs(other);
+    return runs(cell).stream().filter(run -> others.contains(in(run, other))).toList();
+  }
+
+  private static Estimate over(List<Run> runs, ToDoubleFunction<Run> value) {
+    Map<String, List<Double>> ofSubjects = new LinkedHashMap<>();
+    for (Run run : runs) {
+      ofSubjects
+          .computeIfAbsent(run.subject(), name -> new ArrayList<>())
+          .add(value.applyAsDouble(run));
     }
-    return words.size() < 3
-        ? Double.NaN
-        : new SpearmansCorrelation()
-            .correlation(
-                words.stream().mapToDouble(w -> w[0]).toArray(),
-                words.stream().mapToDouble(w -> w[1]).toArray());
-  }
-
-  /** A measure of each run of a cell, at the end. */
-  Estimate atEnd(String cell, ToDoubleFunction<JsonNode> measure) {
-    return at(cell, plan.measuredAt().size() - 1, measure);
-  }
-
-  /** A measure of each run of a cell, at one of the steps that are measured. */
-  Estimate at(String cell, int at, ToDoubleFunction<JsonNode> measure) {
-    return Estimate.of(runs(cell).stream().map(run -> value(run, at, measure)).toList());
-  }
-
-  /** How much the runs of a cell have learnt by then. */
-  Estimate learntAt(String cell, int at) {
-    return Estimate.of(runs(cell).stream().map(run -> learnt(run, at)).toList());
-  }
-
-  private double value(Run run, int at, ToDoubleFunction<JsonNode> measure) {
-    return measure.applyAsDouble(point(run, at).path("bleed"));
-  }
-
-  /** One cell less another, of the runs that both have, at the end. */
-  Estimate difference(String cell, String other, ToDoubleFunction<JsonNode> measure) {
-    int end = plan.measuredAt().size() - 1;
-    return Estimate.of(
-        runs(cell).stream()
-            .filter(run -> runs(other).contains(in(run, other)))
-            .map(run -> value(run, end, measure) - value(in(run, other), end, measure))
-            .toList());
-  }
-
-  /** The same of what is learnt. */
-  Estimate differenceLearnt(String cell, String other) {
-    int end = plan.measuredAt().size() - 1;
-    return Estimate.of(
-        runs(cell).stream()
-            .filter(run -> runs(other).contains(in(run, other)))
-            .map(run -> learnt(run, end) - learnt(in(run, other), end))
-            .toList());
-  }
-
-  private static Run in(Run run, String cell) {
-    return new Run(run.subject(), cell, run.seed());
+    return Estimate.of(ofSubjects.values().stream().map(each -> Estimate.of(each).mean()).toList());
   }
 
   /** What all of these cells have learnt of a subject by the end at least, the same seed. */
-  private double fidelity(Run run, List<String> cells) {
-    int end = plan.measuredAt().size() - 1;
+  private double leastLearnt(Run run, List<String> cells) {
     return cells.stream()
         .map(cell -> in(run, cell))
-        .filter(each -> results.has(each))
-        .mapToDouble(each -> learnt(each, end))
+        .filter(results::has)
+        .mapToDouble(each -> learnt(each, end()))
         .min()
         .orElse(Double.NaN);
   }
 
-  /**
-   * A measure of the runs of a cell where they have learnt as much as the slowest of these cells by
-   * its end: on straight lines between the steps that were measured.
-   */
-  Estimate atEqualFidelity(String cell, List<String> cells, ToDoubleFunction<JsonNode> measure) {
-    return Estimate.of(
-        runs(cell).stream().map(run -> interpolated(run, fidelity(run, cells), measure)).toList());
-  }
-
-  private double interpolated(Run run, double wanted, ToDoubleFunction<JsonNode> measure) {
+  private double interpolated(Run run, double wanted, Measure measure) {
     double learnt = 0;
     double value = 0; // nothing is learnt and nothing moved before the first step
-    for (int at : IntStream.range(0, plan.measuredAt().size()).toArray()) {
+    for (int at = 0; at <= end(); at++) {
       double next = learnt(run, at);
-      double there = value(run, at, measure);
+      double there = measure.of(run, at);
       if (next >= wanted) {
         double part = next > learnt ? Math.max(0, (wanted - learnt) / (next - learnt)) : 1;
         return value + part * (there - value);

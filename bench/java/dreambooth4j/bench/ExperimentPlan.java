@@ -22,6 +22,7 @@ import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
  * @param measuredAt steps after which a run is measured; the last ends it
  * @param train keys of {@code dreambooth train} that all runs share
  * @param bleed options of {@code dreambooth bleed}
+ * @param controls prompts of what the base model draws well and no caption names
  * @param subjects keys of each subject, whose pictures lie in {@code subjects/NAME}
  * @param untouched keys of the cell that learns nothing
  * @param cells keys of each cell, and its {@code name} in figures
@@ -32,6 +33,7 @@ record ExperimentPlan(
     List<Integer> measuredAt,
     Map<String, Object> train,
     Map<String, Object> bleed,
+    List<String> controls,
     Map<String, Map<String, Object>> subjects,
     Map<String, Object> untouched,
     Map<String, Map<String, Object>> cells) {
@@ -66,13 +68,13 @@ record ExperimentPlan(
     }
   }
 
-  /** All trainings, those of the first seed first: figures can be drawn when they are done. */
+  /** All trainings, seed by seed and cell by cell: what is done so far can be compared. */
   List<Run> runs() {
     List<Run> runs = new ArrayList<>();
     for (long seed : seeds) {
-      for (String subject : subjects.keySet()) {
-        runs.add(new Run(subject, UNTOUCHED, seed));
-        cells.keySet().forEach(cell -> runs.add(new Run(subject, cell, seed)));
+      subjects.keySet().forEach(subject -> runs.add(new Run(subject, UNTOUCHED, seed)));
+      for (String cell : cells.keySet()) {
+        subjects.keySet().forEach(subject -> runs.add(new Run(subject, cell, seed)));
       }
     }
     return runs;

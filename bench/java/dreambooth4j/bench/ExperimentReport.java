@@ -1,8 +1,9 @@
 package dreambooth4j.bench;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.samskivert.mustache.Mustache;
+import dreambooth4j.bench.Charts.Bars;
 import dreambooth4j.bench.Charts.Line;
+import dreambooth4j.bench.ExperimentMeasures.Measure;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.Reader;
@@ -12,10 +13,12 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.LongSummaryStatistics;
 import java.util.Map;
 import java.util.Objects;
-import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /** An experiment's figures and its page, from raw results alone. */
 final class ExperimentReport {
@@ -38,29 +41,46 @@ final class ExperimentReport {
 
   private static final List<String> LORAS = List.of("lora-none", "lora-images", "lora-prediction");
 
+  /** What the front page's figure shows: weights, then numbers of images. */
+  private static final List<String> ANSWER =
+      List.of(
+          "none",
+          "weight-0.01",
+          "weight-0.15",
+          "weight-0.4",
+          "weight-1",
+          "images-1",
+          "images-16",
+          "one-prompt");
+
   private final ExperimentPlan plan;
   private final ExperimentMeasures measures;
   private final Path work;
   private final Path page;
-  private final ToDoubleFunction<JsonNode> ofClass;
-  private final ToDoubleFunction<JsonNode> ofWords;
-  private final ToDoubleFunction<JsonNode> ofControls;
+  private final Measure ofClass;
+  private final Measure ofWords;
+  private final Measure ofControls;
 
   ExperimentReport(ExperimentPlan plan, ExperimentResults results, Path work, Path page) {
     this.plan = plan;
     this.work = work;
     this.page = page.toAbsolutePath();
     measures = new ExperimentMeasures(plan, results);
-    ofClass = measures.bleed(ExperimentMeasures.kind("class"));
-    ofWords = measures.bleed(each -> ExperimentMeasures.WORDS.contains(each.path("kind").asText()));
-    ofControls = measures.bleed(ExperimentMeasures.kind("control"));
+    ofClass = measures.bleed(ExperimentMeasures.ofClass());
+    ofWords = measures.bleed(ExperimentMeasures.ofWords());
+    ofControls = measures.bleed(ExperimentMeasures.ofControls());
   }
 
   /** Writes the page and its figures, of the cells that have results. */
   void write() throws IOException {
     Path folder = Objects.requireNonNull(page.getParent());
     Charts charts = new Charts(Files.createDirectories(folder.resolve("images")), "prior");
-    curves(charts, "weights", "Class images' weight: the subject learnt, the class moved", WEIGHTS);
+    answer(charts);
+    curves(
+        charts,
+        "weights",
+        "Weight of the class images: the subject learnt, the class moved",
+        WEIGHTS);
     curves(
         charts,
         "numbers",
@@ -70,9 +90,9 @@ final class ExperimentReport {
     words(charts);
     Map<String, Object> values = new LinkedHashMap<>();
     values.put("subjects", plan.subjects().size());
-    values.put("seeds", plan.seeds().size());
+    values.put("seeds", seeds());
     values.put("steps", plan.steps());
-    values.put("runs", WHOLE.stream().mapToInt(cell -> measures.runs(cell).size()).sum());
+    values.put("runs", Stream.concat(WHOLE.stream(), LORAS.stream()).mapToInt(this::runs).sum());
     values.put("ends", table(WHOLE));
     values.put("loras", table(LORAS));
     values.put("sheets", sheets(folder.resolve("images")));
@@ -88,6 +108,25 @@ final class ExperimentReport {
     System.err.println("Written: " + page);
   }
 
+  private int runs(String cell) {
+    return measures.runs(cell).size();
+  }
+
+  /** "1", or "1 to 3" where cells have different numbers of seeds so far. */
+  private String seeds() {
+    Map<String, Long> counts =
+        Stream.concat(WHOLE.stream(), LORAS.stream())
+            .flatMap(cell -> measures.runs(cell).stream())
+            .collect(
+                Collectors.groupingBy(
+                    run -> run.subject() + "/" + run.cell(), Collectors.counting()));
+    LongSummaryStatistics all =
+        counts.values().stream().mapToLong(Long::longValue).summaryStatistics();
+    return all.getMin() == all.getMax()
+        ? String.valueOf(all.getMax())
+        : all.getMin() + " to " + all.getMax();
+  }
+
   /** Names of the sheets of pictures that are there, those that can be made written anew. */
   private List<String> sheets(Path images) throws IOException {
     ExperimentPictures pictures = new ExperimentPictures(plan, work);
@@ -101,15 +140,39 @@ final class ExperimentReport {
     return sheets;
   }
 
+  /** What is learnt and what is lost by the end, beside each other. */
+  private void answer(Charts charts) throws IOException {
+    List<String> there = ANSWER.stream().filter(cell -> runs(cell) > 0).toList();
+    if (there.isEmpty()) {
+      return;
+    }
+    charts.groups(
+        "answer",
+        "What weight, how many class images?",
+        "0: base model, 1: subject",
+        there.stream().map(plan::name).toList(),
+        List.of(
+            new Bars("subject learnt", atEnd(there, measures.learnt())),
+            new Bars("class moved", atEnd(there, ofClass)),
+            new Bars("other words of the captions moved", atEnd(there, ofWords)),
+            new Bars("unrelated words moved", atEnd(there, ofControls))));
+  }
+
+  private List<Estimate> atEnd(List<String> cells, Measure measure) {
+    return cells.stream().map(cell -> measures.atEnd(cell, measure)).toList();
+  }
+
   /** How far the class moved over how much is learnt, a marker a measured step. */
   private void curves(Charts charts, String name, String title, List<String> cells)
       throws IOException {
     List<Line> lines = new ArrayList<>();
     for (String cell : cells) {
-      if (!measures.runs(cell).isEmpty()) {
+      if (runs(cell) > 0) {
         List<Estimate> moved = steps().mapToObj(at -> measures.at(cell, at, ofClass)).toList();
         List<Double> learnt =
-            steps().mapToObj(at -> Math.max(0, 100 * measures.learntAt(cell, at).mean())).toList();
+            steps()
+                .mapToObj(at -> Math.max(0, 100 * measures.at(cell, at, measures.learnt()).mean()))
+                .toList();
         lines.add(line(plan.name(cell), learnt, moved));
       }
     }
@@ -138,7 +201,7 @@ final class ExperimentReport {
     if (!lines.isEmpty()) {
       charts.lines(
           "words",
-          "Words of the captions: the more captions hold one, …",
+          "Words of the captions, by how many captions hold them",
           "captions that hold the word",
           "bleed of the word",
           lines);
@@ -160,19 +223,19 @@ final class ExperimentReport {
 
   private List<Map<String, Object>> table(List<String> cells) {
     List<Map<String, Object>> rows = new ArrayList<>();
-    int end = plan.measuredAt().size() - 1;
-    List<String> there = cells.stream().filter(cell -> !measures.runs(cell).isEmpty()).toList();
+    List<String> there = cells.stream().filter(cell -> runs(cell) > 0).toList();
     for (String cell : there) {
       Map<String, Object> row = new LinkedHashMap<>();
       row.put("cell", plan.name(cell));
-      row.put("learnt", measures.learntAt(cell, end));
+      row.put("learnt", measures.atEnd(cell, measures.learnt()));
       row.put("class", measures.atEnd(cell, ofClass));
+      row.put("towards", measures.atEnd(cell, measures.towards(ExperimentMeasures.ofClass())));
       row.put("words", measures.atEnd(cell, ofWords));
       row.put("controls", measures.atEnd(cell, ofControls));
-      row.put("variety", measures.atEnd(cell, ExperimentMeasures::variety));
-      row.put("equalClass", measures.atEqualFidelity(cell, there, ofClass));
-      row.put("equalWords", measures.atEqualFidelity(cell, there, ofWords));
-      row.put("equalControls", measures.atEqualFidelity(cell, there, ofControls));
+      row.put("variety", measures.atEnd(cell, measures.variety()));
+      row.put("equalClass", measures.atEquallyLearnt(cell, there, ofClass));
+      row.put("equalWords", measures.atEquallyLearnt(cell, there, ofWords));
+      row.put("equalControls", measures.atEquallyLearnt(cell, there, ofControls));
       rows.add(row);
     }
     return rows;

@@ -74,7 +74,8 @@ final class BleedCommand implements Callable<Integer> {
       index = "1",
       paramLabel = "TRAINED",
       description =
-          "What the training left: a diffusers folder, a single file, a LoRA file, or an embedding.")
+          "What the training left: a diffusers folder, a single file, a LoRA file, or an"
+              + " embedding.")
   @SuppressWarnings("NullAway.Init")
   private String trained;
 
@@ -126,6 +127,22 @@ final class BleedCommand implements Callable<Integer> {
           "How many frequent and how many rare words of the captions at most (${DEFAULT-VALUE} if"
               + " not given).")
   private int words;
+
+  @Option(
+      names = "--neighbours",
+      paramLabel = "N",
+      defaultValue = "4",
+      description = "How many words like the class at most (${DEFAULT-VALUE} if not given).")
+  private int neighbours;
+
+  @Option(
+      names = "--controls",
+      paramLabel = "N",
+      defaultValue = "6",
+      description =
+          "How many prompts without relation at most (${DEFAULT-VALUE} if not given); 0 and"
+              + " --prompt for some of your own.")
+  private int controls;
 
   @Option(
       names = "--seeds",
@@ -228,6 +245,8 @@ final class BleedCommand implements Callable<Integer> {
     require("--pictures", pictures, 0, 100);
     require("--steps", steps, 1, 1000);
     require("--words", words, 0, 1000);
+    require("--neighbours", neighbours, 0, 1000);
+    require("--controls", controls, 0, 1000);
     require("--size", size == null ? 64 : size, 8, DataConfig.MOST_RESOLUTION);
     if (!(Math.abs(guidance) <= 1000)) {
       throw Problem.usage("--guidance must be a number up to 1000, found " + guidance);
@@ -293,7 +312,7 @@ final class BleedCommand implements Callable<Integer> {
       Subject asked,
       Bleed.Options how,
       List<Picture> real) {
-    Subject.Extent extent = new Subject.Extent(words, 4, 6);
+    Subject.Extent extent = new Subject.Extent(words, neighbours, controls);
     List<Picture> some = real.subList(0, Math.min(MOST_INSTANCES, real.size()));
     int most = asked.most(extent);
     int total = Bleed.asked(most, how);

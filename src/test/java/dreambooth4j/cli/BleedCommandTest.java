@@ -90,6 +90,18 @@ class BleedCommandTest {
   }
 
   @Test
+  void shouldAskOnlyWhatIsWanted() throws IOException {
+    Ran ran =
+        bleed(
+            BASE, "--subject=sks", "--class=man", "--pictures=0", "--neighbours=1", "--controls=0");
+
+    assertThat(ran.exitCode()).as(ran.err()).isZero();
+    assertThat(json().path("prompts"))
+        .extracting(prompt -> prompt.path("kind").asText())
+        .containsExactlyInAnyOrder("subject", "class", "neighbour");
+  }
+
+  @Test
   void shouldSayWhatIsMissingOrOutOfBounds() {
     assertThat(bleed(BASE).exitCode()).isEqualTo(2);
     assertThat(bleed(BASE).err()).contains("what is the subject?", "--subject PROMPT");
