@@ -1,11 +1,12 @@
-// Sums of two values of one shape, and of a picture and one vector a sample (the time embedding).
+// Sums of two values of one shape, and of pictures with what is the same for many of their pixels.
 //
-// in   a, b [n]; x [N, P, C] and vector [N, C]
+// in   a, b [n]; x [N, P, C] and, each or null, other [N, P, C], one vector a sample [N, C] (the time
+//      embedding), and biases one, two [C]
 // out  y as a or x; a + b may be a or b itself
 // all of one storage type; n any; C a multiple of the vector, or any with the _odd entries
 //
 // versions
-//   1  one pass; the vector's gradient is column_sums.cu's.
+//   1  one pass; gradients of vector and biases are column_sums.cu's.
 //
 // run    engine.kernel.AddKernels; check: ./mvnw -Pkernels verify, KernelCases
 // architectures 75 80 86 89 90 100 120
@@ -40,20 +41,33 @@ __device__ __forceinline__ void add(const T* a, const T* b, T* y, i64 n) {
   if (rest < n) add_at<1, 1>(a, b, y, rest, 0);
 }
 
+template <int V, class T>
+__device__ __forceinline__ void add_to(float* sum, const T* more) {
+  float v[V];
+  load<V>(more, v);
+#pragma unroll
+  for (int k = 0; k < V; k++) sum[k] += v[k];
+}
+
 // A thread has V channels of a sample, for the pixels of its block's share.
 template <int V, class T>
-__device__ __forceinline__ void per_sample(const T* x, const T* vector,
-                                           T* __restrict__ y, int pixels, int c) {
+__device__ __forceinline__ void per_sample(const T* x, const T* other, const T* vector, const T* one,
+                                           const T* two, T* __restrict__ y, int pixels, int c) {
   int lanes = c / V, lane = threadIdx.x % lanes, row = threadIdx.x / lanes;
   int rows = blockDim.x / lanes, n = blockIdx.y;
   if (row >= rows) return;
   float by[V], v[V];
-  load<V>(vector + (i64)n * c + lane * V, by);
+#pragma unroll
+  for (int k = 0; k < V; k++) by[k] = 0;
+  if (vector != nullptr) add_to<V>(by, vector + (i64)n * c + lane * V);
+  if (one != nullptr) add_to<V>(by, one + lane * V);
+  if (two != nullptr) add_to<V>(by, two + lane * V);
   Share chunk(pixels);
 #pragma unroll 4
   for (int p = chunk.from + row; p < chunk.to; p += rows) {
     i64 at = ((i64)n * pixels + p) * c + lane * V;
     load<V>(x + at, v);
+    if (other != nullptr) add_to<V>(v, other + at);
 #pragma unroll
     for (int k = 0; k < V; k++) v[k] += by[k];
     store<V>(y + at, v);
@@ -68,8 +82,9 @@ __device__ __forceinline__ void per_sample(const T* x, const T* vector,
 
 #define ADD_PER_SAMPLE(NAME, T, V)                                                               \
   extern "C" __global__ void __launch_bounds__(512)                                              \
-      add_per_sample_##NAME(const T* x, const T* vector, T* y, int pixels, int c) {              \
-    per_sample<V>(x, vector, y, pixels, c);                                                      \
+      add_per_sample_##NAME(const T* x, const T* other, const T* vector, const T* one,           \
+                            const T* two, T* y, int pixels, int c) {                             \
+    per_sample<V>(x, other, vector, one, two, y, pixels, c);                                     \
   }
 
 ADD(f32)

@@ -1,6 +1,7 @@
 // Group normalisation of channels-last pictures, with SiLU after it if asked; statistics in fp32.
 //
 // in   x, dy [N, P, C] (P pixels), gamma, beta [C], all of the storage type; C = G groups of D
+//      and where x goes on by another way too, the gradient that it has from there, other [N, P, C]
 // out  y, dx [N, P, C]; mean, rstd [N, G] fp32; dgamma, dbeta [C] of the storage type
 // work sums [N, G, chunks, 2] fp32 forward; the same and [N, C, chunks, 2] fp32 backward
 //
@@ -134,7 +135,7 @@ __device__ __forceinline__ void normalise(const T* x, const T* gamma, const T* b
     scale[k] *= shared[2 * g + 1];
   }
   Share chunk(pixels);
-#pragma unroll(V > 1 ? 4 : 1)
+#pragma unroll(V > 4 ? 4 : V > 1 ? 3 : 1)  // as many as spill nothing
   for (int p = chunk.from + row; p < chunk.to; p += rows) {
     float v[V];
     i64 at = ((i64)n * pixels + p) * c + lane * V;
@@ -239,12 +240,12 @@ __device__ __forceinline__ void parameters(const float* of_channels, T* dgamma, 
 
 // Rows of blocks: those of dx, one a sample, unless dx is null; then those of dgamma and dbeta.
 template <int V, class T>
-__device__ __forceinline__ void backward_dx(const T* dy, const T* x, const T* gamma, const T* beta,
-                                            const float* mean, const float* rstd,
-                                            const float* of_groups, const float* of_channels,
-                                            T* __restrict__ dx, T* dgamma, T* dbeta,
-                                            int samples, int pixels,
-                                            int c, int groups, int silu, int accumulate) {
+__device__ __forceinline__ void backward_dx(const T* dy, const T* other, const T* x,
+                                            const T* gamma, const T* beta, const float* mean,
+                                            const float* rstd, const float* of_groups,
+                                            const float* of_channels, T* __restrict__ dx,
+                                            T* dgamma, T* dbeta, int samples, int pixels, int c,
+                                            int groups, int silu, int accumulate) {
   SHARED(float, shared);  // the means of dy gamma, and of that times the normalised number
   int n = blockIdx.y, chunks = gridDim.x, dx_rows = dx == nullptr ? 0 : samples;
   if (n >= dx_rows) {
@@ -276,13 +277,17 @@ __device__ __forceinline__ void backward_dx(const T* dy, const T* x, const T* ga
   Share chunk(pixels);
 #pragma unroll 2
   for (int p = chunk.from + row; p < chunk.to; p += rows) {
-    float v[V], d[V];
+    float v[V], d[V], more[V];
     i64 i = ((i64)n * pixels + p) * c + lane * V;
     load<V>(x + i, v);
     load<V>(dy + i, d);
+    if (other != nullptr) load<V>(other + i, more);
     at.before_silu(v, d, silu);
 #pragma unroll
-    for (int k = 0; k < V; k++) d[k] = at.r[k] * (at.scale[k] * d[k] - a[k] - v[k] * b[k]);
+    for (int k = 0; k < V; k++) {
+      d[k] = at.r[k] * (at.scale[k] * d[k] - a[k] - v[k] * b[k]);
+      if (other != nullptr) d[k] += more[k];
+    }
     store<V>(dx + i, d);
   }
 }
@@ -305,11 +310,11 @@ __device__ __forceinline__ void backward_dx(const T* dy, const T* x, const T* ga
                      silu);                                                                      \
   }                                                                                              \
   extern "C" __global__ void __launch_bounds__(512) group_norm_backward_dx_##NAME(               \
-      const T* dy, const T* x, const T* gamma, const T* beta, const float* mean,                 \
+      const T* dy, const T* other, const T* x, const T* gamma, const T* beta, const float* mean, \
       const float* rstd, const float* of_groups, const float* of_channels, T* dx, T* dgamma,     \
       T* dbeta, int samples, int pixels, int c, int groups, int silu, int accumulate) {          \
-    backward_dx<V>(dy, x, gamma, beta, mean, rstd, of_groups, of_channels, dx, dgamma, dbeta,    \
-                   samples, pixels, c, groups, silu, accumulate);                                \
+    backward_dx<V>(dy, other, x, gamma, beta, mean, rstd, of_groups, of_channels, dx, dgamma,    \
+                   dbeta, samples, pixels, c, groups, silu, accumulate);                         \
   }
 
 GROUP_NORM(f32, f32, 4)

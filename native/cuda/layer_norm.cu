@@ -4,23 +4,23 @@
 //      dy [rows, C] and, where the sum goes on by another way too, its gradient dsum [rows, C]
 // out  sum = x + residual [rows, C] (with a residual only), y [rows, C], mean, rstd [rows] fp32;
 //      dx [rows, C], which is the residual's gradient as well; dgamma, dbeta [C]
-// work [C, chunks, 2] fp32
+// work [chunks, 2, C] fp32
 // C at most 2048, or what an entry has in its name, and at most 512 with those that end in _odd; in
 // the others it is a multiple of the vector.
 //
 // versions
-//   2  a warp has a row in registers, as many as the entry's width needs: x is read once, the variance
-//      is of differences from the mean. dgamma and dbeta by column in a launch of their own (dy and
-//      sum from L2), then by chunk.
+//   3  a warp has a row in registers, as many as the entry's width needs: x is read once, the variance
+//      is of differences from the mean. Backward is one launch, whose first blocks sum up dgamma and
+//      dbeta by column (columns.cuh); dx reads dy and the sum from L2 then.
 //
 // run    engine.kernel.LayerNormKernels; check: ./mvnw -Pkernels verify, KernelCases
 // architectures 75 80 86 89 90 100 120
-#include "common.cuh"
+#include "columns.cuh"
 
 // A lane's share of a row: vectors lane, lane + 32, ...; what lies behind the end is 0.
 template <int V, int C>
 struct Row {
-  static const int PACKS = (V == 1 ? 512 : C) / 32 / V;
+  static const int PACKS = C / 32 / V;
   float v[PACKS][V];
 
   static __device__ __forceinline__ int at(int i) { return (i * 32 + (threadIdx.x & 31)) * V; }
@@ -95,8 +95,8 @@ __device__ __forceinline__ void forward(const T* x, const T* residual, const T* 
 template <int V, int C, class T>
 __device__ __forceinline__ void backward_dx(const T* dy, const T* dsum, const T* sum,
                                             const T* gamma, const float* mean, const float* rstd,
-                                            T* dx, int rows, int c) {
-  int row = blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5);
+                                            T* dx, int block, int rows, int c) {
+  int row = block * (blockDim.x >> 5) + (threadIdx.x >> 5);
   if (row >= rows) return;
   i64 from = (i64)row * c;
   float m = mean[row], r = rstd[row], a = 0, b = 0;
@@ -134,55 +134,53 @@ __device__ __forceinline__ void backward_dx(const T* dy, const T* dsum, const T*
   }
 }
 
+// The sums of dbeta and dgamma.
 template <int V, class T>
-__device__ __forceinline__ void backward_columns(const T* dy, const T* sum, const float* mean,
-                                                 const float* rstd, float* work, int rows, int c) {
-  SHARED(float, shared);
-  int lanes = c / V, lane = threadIdx.x % lanes, row = threadIdx.x / lanes;
-  int at_once = blockDim.x / lanes;
-  float sums[2][V];
+struct Normed {
+  const T *dy, *sum;
+  const float *mean, *rstd;
+  int c;
+
+  __device__ __forceinline__ void add(i64 row, int column, float (&sums)[2][V]) const {
+    float d[V], x[V], m = mean[row], r = rstd[row];
+    load<V>(dy + row * c + column, d);
+    load<V>(sum + row * c + column, x);
 #pragma unroll
-  for (int k = 0; k < V; k++) sums[0][k] = sums[1][k] = 0;
-  Share chunk(rows);
-  if (row < at_once) {
-#pragma unroll 2
-    for (int i = chunk.from + row; i < chunk.to; i += at_once) {
-      float d[V], x[V], m = mean[i], r = rstd[i];
-      load<V>(dy + (i64)i * c + lane * V, d);
-      load<V>(sum + (i64)i * c + lane * V, x);
-#pragma unroll
-      for (int k = 0; k < V; k++) {
-        sums[0][k] += d[k];
-        sums[1][k] += d[k] * (x[k] - m) * r;
-      }
+    for (int k = 0; k < V; k++) {
+      sums[0][k] += d[k];
+      sums[1][k] += d[k] * (x[k] - m) * r;
     }
   }
-  by_column<V, 2>(shared, sums, c, lane, row, at_once);
-  for (int i = threadIdx.x; i < c; i += blockDim.x) {
-    float* to = work + ((i64)i * gridDim.x + blockIdx.x) * 2;
-    to[0] = shared[2 * i];
-    to[1] = shared[2 * i + 1];
-  }
-}
+};
 
-// A warp has a column.
 template <class T>
-__device__ __forceinline__ void backward_finish(const float* work, T* dgamma, T* dbeta, int c,
-                                                int chunks, int accumulate) {
-  int column = blockIdx.x * (blockDim.x >> 5) + (threadIdx.x >> 5);
-  if (column >= c) return;
-  const float* part = work + (i64)column * chunks * 2;
-  float a = 0, b = 0;
-  for (int i = threadIdx.x & 31; i < chunks; i += 32) {
-    a += part[2 * i];
-    b += part[2 * i + 1];
+struct Slices {
+  T *dgamma, *dbeta;
+  int add;
+
+  __device__ __forceinline__ void sample(int, int, const double (&)[2]) const {}
+
+  __device__ __forceinline__ void all(int column, const double (&sum)[2]) const {
+    give(dbeta + column, (float)sum[0], add);
+    give(dgamma + column, (float)sum[1], add);
   }
-  a = warp_sum(a);
-  b = warp_sum(b);
-  if ((threadIdx.x & 31) == 0) {
-    give(dbeta + column, a, accumulate);
-    give(dgamma + column, b, accumulate);
+};
+
+// The first blocks sum up columns, chunks of them a tile, unless chunks is 0; those behind have rows.
+template <int V, int C, class T>
+__device__ __forceinline__ void backward(const T* dy, const T* dsum, const T* sum, const T* gamma,
+                                         const float* mean, const float* rstd, T* dx, float* work,
+                                         T* dgamma, T* dbeta, int rows, int c, int chunks,
+                                         int add) {
+  const int WIDTH = V == 1 ? 32 : 8 * V;
+  int block = blockIdx.x, of_columns = (c + WIDTH - 1) / WIDTH * chunks;
+  if (block >= of_columns) {
+    backward_dx<V, C>(dy, dsum, sum, gamma, mean, rstd, dx, block - of_columns, rows, c);
+    return;
   }
+  int tile = block / chunks;
+  sum_columns<V, 2, 128>(Part{tile, 0, 1, block - tile * chunks, chunks}, rows, c, work,
+                         Normed<V, T>{dy, sum, mean, rstd, c}, Slices<T>{dgamma, dbeta, add});
 }
 
 // With rows of at most C channels.
@@ -192,18 +190,12 @@ __device__ __forceinline__ void backward_finish(const float* work, T* dgamma, T*
       float* rstd, int rows, int c, float epsilon) {                                             \
     forward<V, C>(x, residual, gamma, beta, sum, y, mean, rstd, rows, c, epsilon);               \
   }                                                                                              \
-  extern "C" __global__ void __launch_bounds__(128) layer_norm_backward_dx_##NAME(               \
+  extern "C" __global__ void __launch_bounds__(128) layer_norm_backward_##NAME(                  \
       const T* dy, const T* dsum, const T* sum, const T* gamma, const float* mean,               \
-      const float* rstd, T* dx, int rows, int c) {                                               \
-    backward_dx<V, C>(dy, dsum, sum, gamma, mean, rstd, dx, rows, c);                            \
-  }
-
-#define LAYER_NORM(NAME, T, V)                                                                   \
-  LAYER_NORM_ROWS(NAME, T, V, 2048)                                                              \
-  extern "C" __global__ void __launch_bounds__(512)                                              \
-      layer_norm_backward_columns_##NAME(const T* dy, const T* sum, const float* mean,           \
-                                         const float* rstd, float* work, int rows, int c) {      \
-    backward_columns<V>(dy, sum, mean, rstd, work, rows, c);                                     \
+      const float* rstd, T* dx, float* work, T* dgamma, T* dbeta, int rows, int c, int chunks,   \
+      int add) {                                                                                 \
+    backward<V, C>(dy, dsum, sum, gamma, mean, rstd, dx, work, dgamma, dbeta, rows, c, chunks,   \
+                   add);                                                                         \
   }
 
 #define LAYER_NORM_NARROW(T, V)                                                                  \
@@ -211,21 +203,12 @@ __device__ __forceinline__ void backward_finish(const float* work, T* dgamma, T*
   LAYER_NORM_ROWS(768_##T, T, V, 768)                                                            \
   LAYER_NORM_ROWS(1280_##T, T, V, 1280)
 
-#define LAYER_NORM_FINISH(T)                                                                     \
-  extern "C" __global__ void __launch_bounds__(128) layer_norm_backward_finish_##T(              \
-      const float* work, T* dgamma, T* dbeta, int c, int chunks, int accumulate) {               \
-    backward_finish(work, dgamma, dbeta, c, chunks, accumulate);                                 \
-  }
-
-LAYER_NORM(f32, f32, 4)
-LAYER_NORM(bf16, bf16, 8)
-LAYER_NORM(f16, f16, 8)
-LAYER_NORM(f32_odd, f32, 1)
-LAYER_NORM(bf16_odd, bf16, 1)
-LAYER_NORM(f16_odd, f16, 1)
+LAYER_NORM_ROWS(f32, f32, 4, 2048)
+LAYER_NORM_ROWS(bf16, bf16, 8, 2048)
+LAYER_NORM_ROWS(f16, f16, 8, 2048)
+LAYER_NORM_ROWS(f32_odd, f32, 1, 512)
+LAYER_NORM_ROWS(bf16_odd, bf16, 1, 512)
+LAYER_NORM_ROWS(f16_odd, f16, 1, 512)
 LAYER_NORM_NARROW(f32, 4)
 LAYER_NORM_NARROW(bf16, 8)
 LAYER_NORM_NARROW(f16, 8)
-LAYER_NORM_FINISH(f32)
-LAYER_NORM_FINISH(bf16)
-LAYER_NORM_FINISH(f16)

@@ -3,9 +3,10 @@
 // Each thread of a block is a fiber that runs until it meets a barrier (__syncthreads) or a shuffle;
 // blocks run one after another. The order of threads and blocks can be turned round: a kernel whose
 // numbers change with it has a race. Dynamic shared memory is filled with NaN before each block.
-// Slow, and it says nothing of speed; no atomics, no warps of fewer than 32, shuffles of whole warps
-// only. Floating point is the CPU's: no fused multiply-add unless written, libm's functions, which can be
-// made as inexact as CUDA's. A launch ends at the first touch of a guarded buffer's surroundings.
+// Slow, and it says nothing of speed; of atomics only atomicAdd, no warps of fewer than 32, shuffles of
+// whole warps only. Floating point is the CPU's: no fused multiply-add unless written, libm's functions,
+// which can be made as inexact as CUDA's. A launch ends at the first touch of a guarded buffer's
+// surroundings, and fails where it leaves a counter other than zero.
 #pragma once
 #include <math.h>
 #include <pthread.h>
@@ -31,6 +32,7 @@
 #define __shared__ static
 #define __align__(n) alignas(n)
 #define SHARED(T, NAME) T* NAME = reinterpret_cast<T*>(emulator::shared.data())
+#define COUNTERS(NAME, N) inline unsigned int* NAME = emulator::zeros(N)
 
 struct alignas(16) uint4 {
   unsigned int x, y, z, w;
@@ -44,6 +46,9 @@ struct dim3 {
 
 namespace emulator {
 inline std::vector<uint4> shared;
+inline std::vector<std::vector<unsigned int>> counters;
+
+inline unsigned int* zeros(int n) { return counters.emplace_back(n).data(); }
 
 struct Barrier {
   int waiting = 0, members = 0;
@@ -118,6 +123,13 @@ struct ThreadIndex {
 inline ThreadIndex threadIdx;
 
 inline void __syncthreads() { emulator::meet(emulator::block.all); }
+inline void __threadfence() {}
+template <class T>
+T atomicAdd(T* to, T value) {
+  T before = *to;
+  *to += value;
+  return before;
+}
 inline void __syncwarp() { emulator::meet(emulator::block.warps[emulator::block.current / 32]); }
 template <class T>
 T __shfl_xor_sync(unsigned, T value, int d) {
@@ -288,8 +300,20 @@ inline void run(const Entry& entry, dim3 grid, int threads, int sharedBytes, voi
   }
 }
 
-// 0, or 1 where a thread touched what is out of bounds. With a sample only so many blocks of the beginning,
-// the middle and the end run.
+// Makes all counters zero; whether they were.
+inline bool forget() {
+  bool zero = true;
+  for (auto& each : counters) {
+    for (unsigned int& count : each) {
+      zero &= count == 0;
+      count = 0;
+    }
+  }
+  return zero;
+}
+
+// 0, or 1 where a thread touched what is out of bounds, or 2 where counters are left. With a sample only so
+// many blocks of the beginning, the middle and the end run, which may leave them.
 inline int launch(const Entry& entry, dim3 grid, int threads, int sharedBytes, void** arguments,
                   bool backwards, int sample) {
   struct sigaction ours = {};
@@ -303,6 +327,7 @@ inline int launch(const Entry& entry, dim3 grid, int threads, int sharedBytes, v
     run(entry, grid, threads, sharedBytes, arguments, backwards, sample);
   }
   launching = false;
+  if (!forget() && status == 0 && !sample) status = 2;
   sigaction(SIGSEGV, &usual, nullptr);
   return status;
 }

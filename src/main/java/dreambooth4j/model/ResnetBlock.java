@@ -32,6 +32,8 @@ final class ResnetBlock {
 
   /** {@code time} is SiLU of the time embedding [B, timeWidth], null where the block takes none. */
   Var forward(Tape tape, Var x, @Nullable Var time) {
+    Biased second = biased(tape, conv2);
+    Biased direct = biased(tape, shortcut == null ? (t, in) -> in : shortcut);
     return tape.block(
         () -> {
           Var h =
@@ -39,16 +41,28 @@ final class ResnetBlock {
                   x,
                   List.of(
                       in -> norm1.silu(tape, in),
-                      in -> timed(tape, conv1.forward(tape, in), time),
+                      in -> timed(tape, in, time),
                       in -> norm2.silu(tape, in),
-                      in -> conv2.forward(tape, in)));
-          return Add.apply(tape, shortcut == null ? x : shortcut.forward(tape, x), h);
+                      in -> second.layer().forward(tape, in)));
+          return Add.apply(tape, direct.layer().forward(tape, x), h, second.biasesWith(direct));
         });
   }
 
-  private Var timed(Tape tape, Var h, @Nullable Var time) {
-    return timeProjection == null || time == null
-        ? h
-        : AddPerSample.apply(tape, h, timeProjection.forward(tape, time));
+  private Var timed(Tape tape, Var x, @Nullable Var time) {
+    if (timeProjection == null || time == null) {
+      return conv1.forward(tape, x);
+    }
+    Biased first = biased(tape, conv1);
+    Biased projection = biased(tape, timeProjection);
+    return AddPerSample.apply(
+        tape,
+        first.layer().forward(tape, x),
+        projection.layer().forward(tape, time),
+        first.biasesWith(projection));
+  }
+
+  /** Sums add the biases of both their layers where that spares a pass. */
+  private static Biased biased(Tape tape, Layer layer) {
+    return Add.takesBiases(tape.arena()) ? Biased.apart(layer) : Biased.whole(layer);
   }
 }

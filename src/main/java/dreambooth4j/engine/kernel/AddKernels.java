@@ -21,10 +21,20 @@ public final class AddKernels {
     return device != null && Kernels.take(a, b) ? device : null;
   }
 
-  /** Where {@link #perSample} is launched in an arena; null where the plain op must do it. */
-  public static @Nullable Launcher onSamples(Arena arena, Tensor x, Tensor vector) {
-    Launcher device = launcherFor(arena, x, vector);
-    return device != null && Columns.take(x, x.size(0)) ? device : null;
+  /**
+   * Where {@link #perSample} is launched in an arena; null where the plain op must do it.
+   *
+   * @param other or the vector
+   */
+  public static @Nullable Launcher onSamples(
+      Arena arena, Tensor x, Tensor other, List<Tensor> biases) {
+    Launcher device = launcherFor(arena, x, other);
+    return device != null
+            && Columns.take(x)
+            && biases.size() <= 2
+            && Kernels.take(x, biases.toArray(Tensor[]::new))
+        ? device
+        : null;
   }
 
   /** y = a + b, all of one shape; y may be a or b. */
@@ -40,8 +50,18 @@ public final class AddKernels {
             List.of(a, b, y, a.count())));
   }
 
-  /** y[b, .., c] = x[b, .., c] + vector[b, c]. */
-  public static void perSample(Launcher device, Tensor x, Tensor vector, Tensor y) {
+  /**
+   * y[b, .., c] = x[b, .., c] + other[b, .., c] + vector[b, c] and what biases have of c.
+   *
+   * @param biases at most two
+   */
+  public static void perSample(
+      Launcher device,
+      Tensor x,
+      @Nullable Tensor other,
+      @Nullable Tensor vector,
+      List<Tensor> biases,
+      Tensor y) {
     Columns cut = Columns.of(x);
     device.launch(
         cut.launch(
@@ -49,6 +69,14 @@ public final class AddKernels {
             "add_per_sample_",
             x.dtype(),
             0,
-            List.of(x, vector, y, cut.pixels(), cut.channels())));
+            List.of(
+                x,
+                Launch.orNull(other),
+                Launch.orNull(vector),
+                Launch.orNull(biases.isEmpty() ? null : biases.get(0)),
+                Launch.orNull(biases.size() < 2 ? null : biases.get(1)),
+                y,
+                cut.pixels(),
+                cut.channels())));
   }
 }

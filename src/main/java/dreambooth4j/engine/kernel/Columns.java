@@ -30,16 +30,12 @@ record Columns(int samples, int pixels, int channels, int vector, int threads, i
 
   /** The outermost axis counts samples, the last one channels. */
   static Columns of(Tensor x) {
-    return of(x, Math.toIntExact(x.size(0)));
-  }
-
-  /** As {@link #of(Tensor)}, all but the last axis divided into so many samples. */
-  static Columns of(Tensor x, int samples) {
+    int samples = Math.toIntExact(x.size(0));
     int channels = Math.toIntExact(x.size(-1));
     int pixels = Math.toIntExact(x.count() / samples / channels);
     int vector = Launch.vector(x.dtype(), channels);
     int lanes = channels / vector;
-    if (!take(x, samples)) {
+    if (!take(x)) {
       throw new IllegalArgumentException("too many channels for this kernel: " + x);
     }
     int rows = Math.max(1, THREADS / lanes);
@@ -52,7 +48,8 @@ record Columns(int samples, int pixels, int channels, int vector, int threads, i
   }
 
   /** Whether so many channels, pixels and samples can be cut so. */
-  static boolean take(Tensor x, long samples) {
+  static boolean take(Tensor x) {
+    long samples = x.size(0);
     long channels = x.size(-1);
     return channels / Launch.vector(x.dtype(), channels) <= MOST_THREADS
         && x.count() / samples / channels <= Integer.MAX_VALUE

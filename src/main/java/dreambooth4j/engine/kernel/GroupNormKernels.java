@@ -32,7 +32,7 @@ public final class GroupNormKernels implements NormKernels {
     Launcher launcher = Kernels.of(arena);
     return launcher != null
             && Kernels.take(x, gamma, beta)
-            && Columns.take(x, x.size(0))
+            && Columns.take(x)
             && x.size(0) + x.size(-1) <= Launch.MOST_ROWS // rows of blocks for both
         ? new GroupNormKernels(launcher, norm)
         : null;
@@ -90,11 +90,6 @@ public final class GroupNormKernels implements NormKernels {
   }
 
   @Override
-  public boolean addsGradient() {
-    return false;
-  }
-
-  @Override
   public void backward(Tensors of, Tensor dy, @Nullable Tensor other, Tensor work, Gradients to) {
     Tensor x = of.x();
     Columns cut = Columns.of(x);
@@ -131,6 +126,7 @@ public final class GroupNormKernels implements NormKernels {
             2 * norm.groups * Float.BYTES,
             List.of(
                 dy,
+                Launch.orNull(other),
                 x,
                 of.gamma(),
                 of.beta(),

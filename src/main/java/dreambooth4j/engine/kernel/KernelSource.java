@@ -20,8 +20,7 @@ public record KernelSource(String file, List<String> entries) {
   public static final KernelSource ADD = source("add", "add_*", "add_per_sample_**");
 
   /** {@link ColumnSums}. */
-  public static final KernelSource COLUMN_SUMS =
-      source("column_sums", "column_sums_**", "column_sums_finish_*");
+  public static final KernelSource COLUMN_SUMS = source("column_sums", "column_sums_**");
 
   /** {@link GegluKernels}. */
   public static final KernelSource GEGLU = source("geglu", "geglu_forward_**", "geglu_backward_**");
@@ -47,12 +46,10 @@ public record KernelSource(String file, List<String> entries) {
           "layer_norm_forward_512_*",
           "layer_norm_forward_768_*",
           "layer_norm_forward_1280_*",
-          "layer_norm_backward_dx_**",
-          "layer_norm_backward_dx_512_*",
-          "layer_norm_backward_dx_768_*",
-          "layer_norm_backward_dx_1280_*",
-          "layer_norm_backward_columns_**",
-          "layer_norm_backward_finish_*");
+          "layer_norm_backward_**",
+          "layer_norm_backward_512_*",
+          "layer_norm_backward_768_*",
+          "layer_norm_backward_1280_*");
 
   /** {@link NoiseKernels}. */
   public static final KernelSource NOISE_TARGET =
@@ -63,7 +60,8 @@ public record KernelSource(String file, List<String> entries) {
       source("prior_loss", "prior_loss_**", "prior_loss_finish_*");
 
   /** What files include. */
-  public static final List<String> HEADERS = List.of("common.cuh", "random.cuh", "optimizer.cuh");
+  public static final List<String> HEADERS =
+      List.of("common.cuh", "columns.cuh", "random.cuh", "optimizer.cuh");
 
   /** Compute capabilities that every file must compile for, as in {@code sm_90}. */
   public static final List<Integer> ARCHITECTURES = List.of(75, 80, 86, 89, 90, 100, 120);

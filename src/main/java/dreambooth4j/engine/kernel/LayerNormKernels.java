@@ -32,7 +32,7 @@ public final class LayerNormKernels implements NormKernels {
     Launcher launcher = Kernels.of(arena);
     return launcher != null
             && Kernels.take(x, gamma, beta)
-            && Columns.take(x, 1)
+            && ColumnTiles.take(x, 1)
             && x.size(-1) <= mostChannels(x)
         ? new LayerNormKernels(launcher, epsilon)
         : null;
@@ -61,8 +61,7 @@ public final class LayerNormKernels implements NormKernels {
 
   @Override
   public long backwardWork(Tensor x) {
-    Columns cut = Columns.of(x, 1);
-    return 2L * cut.channels() * cut.chunks();
+    return ColumnTiles.of(x, 1, THREADS).work(2);
   }
 
   @Override
@@ -77,9 +76,10 @@ public final class LayerNormKernels implements NormKernels {
 
   private void forward(
       Tensor x, @Nullable Tensor residual, @Nullable Tensor sum, Tensors of, Tensor y) {
-    launchRows(
+    launch(
         "layer_norm_forward_",
         x,
+        blocksOfRows(x),
         List.of(
             x,
             Launch.orNull(residual),
@@ -95,53 +95,36 @@ public final class LayerNormKernels implements NormKernels {
   }
 
   @Override
-  public boolean addsGradient() {
-    return true;
-  }
-
-  @Override
   public void backward(Tensors of, Tensor dy, @Nullable Tensor other, Tensor work, Gradients to) {
     Tensor x = of.x();
-    int channels = (int) x.size(-1);
-    if (to.dx() != null) {
-      launchRows(
-          "layer_norm_backward_dx_",
-          x,
-          List.of(
-              dy,
-              Launch.orNull(other),
-              x,
-              of.gamma(),
-              of.mean(),
-              of.rstd(),
-              to.dx(),
-              rows(x),
-              channels));
-    }
-    if (to.dgamma() == null || to.dbeta() == null) {
-      return;
-    }
-    Columns cut = Columns.of(x, 1);
-    launcher.launch(
-        cut.launch(
-            KernelSource.LAYER_NORM,
-            "layer_norm_backward_columns_",
-            x.dtype(),
-            cut.sharedBytes(2),
-            List.of(dy, x, of.mean(), of.rstd(), work, rows(x), channels)));
-    launcher.launch(
-        new Launch(
-            KernelSource.LAYER_NORM,
-            "layer_norm_backward_finish_" + Launch.suffix(x.dtype(), false),
-            Launch.blocks(channels, ROWS, channels),
-            1,
-            THREADS,
-            0,
-            List.of(
-                work, to.dgamma(), to.dbeta(), channels, cut.chunks(), to.accumulate() ? 1 : 0)));
+    ColumnTiles cut = ColumnTiles.of(x, 1, THREADS);
+    int chunks = to.dgamma() == null ? 0 : cut.chunks();
+    launch(
+        "layer_norm_backward_",
+        x,
+        chunks * cut.tiles() + (to.dx() == null ? 0 : blocksOfRows(x)),
+        List.of(
+            dy,
+            Launch.orNull(other),
+            x,
+            of.gamma(),
+            of.mean(),
+            of.rstd(),
+            Launch.orNull(to.dx()),
+            work,
+            Launch.orNull(to.dgamma()),
+            Launch.orNull(to.dbeta()),
+            rows(x),
+            cut.channels(),
+            chunks,
+            to.accumulate() ? 1 : 0));
   }
 
-  private void launchRows(String stem, Tensor x, List<Object> arguments) {
+  private static int blocksOfRows(Tensor x) {
+    return Launch.blocks(rows(x), ROWS, Integer.MAX_VALUE);
+  }
+
+  private void launch(String stem, Tensor x, int blocks, List<Object> arguments) {
     int vector = Launch.vector(x.dtype(), x.size(-1));
     if (x.size(-1) > mostChannels(x)) {
       throw new IllegalArgumentException("too many channels for this kernel: " + x);
@@ -150,7 +133,7 @@ public final class LayerNormKernels implements NormKernels {
         new Launch(
             KernelSource.LAYER_NORM,
             stem + (vector == 1 ? "" : narrow(x.size(-1))) + Launch.suffix(x.dtype(), vector == 1),
-            Launch.blocks(rows(x), ROWS, Integer.MAX_VALUE),
+            blocks,
             1,
             THREADS,
             0,

@@ -46,13 +46,10 @@ public interface NormKernels {
    */
   void forward(Tensors of, @Nullable Tensor work, Tensor y);
 
-  /** Whether backward adds the gradient that x has from elsewhere, in the same pass. */
-  boolean addsGradient();
-
   /**
    * Writes the gradients.
    *
-   * @param other the gradient that x has from elsewhere; null for none
+   * @param other the gradient that x has from elsewhere, which dx includes; null for none
    */
   void backward(Tensors of, Tensor dy, @Nullable Tensor other, Tensor work, Gradients to);
 }

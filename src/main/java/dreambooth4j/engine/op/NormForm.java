@@ -111,7 +111,7 @@ abstract class NormForm {
     @Override
     void backward(Var x, Result made, Tensor dy) {
       boolean train = gamma.isTrainable();
-      Tensor other = kernels.addsGradient() ? x.takeGradient() : null;
+      Tensor other = x.takeGradient();
       Tensor dx = x.needsGradient() ? arena.allocate(op + ".dx", dy.dtype(), dy.shape()) : null;
       Tensor work = arena.allocate("work", DType.F32, kernels.backwardWork(x.value()));
       NormKernels.Tensors of = tensors(x.value(), made);

@@ -118,7 +118,11 @@ public final class Emulator implements Launcher {
                     backwards,
                     sample));
     if (status != 0) {
-      throw new AssertionError(launch.entry() + " reads or writes outside of a buffer");
+      throw new AssertionError(
+          launch.entry()
+              + (status == 1
+                  ? " reads or writes outside of a buffer"
+                  : " leaves a counter behind"));
     }
   }
 

@@ -6,6 +6,7 @@ import dreambooth4j.engine.Closeness;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.kernel.ColumnSums.Slice;
 import dreambooth4j.engine.op.OpCases;
 import java.util.List;
 import java.util.stream.Stream;
@@ -32,7 +33,10 @@ final class KernelCases {
                         Stream.of(add(dtype, 2, 3), add(dtype, 33, 41)),
                         Stream.of(perSample(dtype, 2, 3, 5, 7), perSample(dtype, 3, 16, 9, 64)),
                         Stream.of(perSample(dtype, 2, 41, 13, 72), biasSum(dtype, 3, 5)),
-                        Stream.of(biasSum(dtype, 1031, 40), biasSum(dtype, 531, 67)))
+                        Stream.of(biasSum(dtype, 1031, 40), biasSum(dtype, 531, 67)),
+                        Stream.of(biasedPerSample(dtype, 3, 25, 23, 40)),
+                        Stream.of(biasedPerSample(dtype, 2, 3, 5, 7)),
+                        Stream.of(biasedAdd(dtype, 2, 3, 5, 7), biasedAdd(dtype, 2, 19, 9, 320)))
                     .flatMap(each -> each))
         .toList();
   }
@@ -70,8 +74,8 @@ final class KernelCases {
         (device, memory, inputs, none, dy) -> {
           Tensor y = memory.blank(dtype, dy.shape());
           Tensor dvector = memory.blank(dtype, b, c);
-          AddKernels.perSample(device, inputs.get(0), inputs.get(1), y);
-          columnSums(device, memory, dy, b, dvector, false);
+          AddKernels.perSample(device, inputs.get(0), null, inputs.get(1), List.of(), y);
+          columnSums(device, memory, dy, b, new Slice(dvector, false), List.of());
           return List.of(y, dy, dvector);
         });
   }
@@ -85,10 +89,10 @@ final class KernelCases {
           Tensor y = memory.blank(dtype, dy.shape());
           Tensor dbias = memory.blank(dtype, 1, c);
           Tensor twice = memory.blank(dtype, 1, c);
-          AddKernels.perSample(device, inputs.get(0), inputs.get(1), y);
-          columnSums(device, memory, dy, 1, dbias, false);
-          columnSums(device, memory, dy, 1, twice, false);
-          columnSums(device, memory, dy, 1, twice, true);
+          AddKernels.perSample(device, inputs.get(0), null, inputs.get(1), List.of(), y);
+          columnSums(device, memory, dy, 1, new Slice(dbias, false), List.of());
+          columnSums(device, memory, dy, 1, null, List.of(new Slice(twice, false)));
+          columnSums(device, memory, dy, 1, null, List.of(new Slice(twice, true)));
           Tensor half = memory.back(twice);
           Native.run("half", () -> half.handle().mul_(new Scalar(0.5)));
           Tensor once = memory.back(dbias);
@@ -98,11 +102,59 @@ final class KernelCases {
         });
   }
 
+  /** Two biases beside the vectors of a batch; the second one's gradient is added to. */
+  private static KernelCheck biasedPerSample(DType dtype, int b, int h, int w, int c) {
+    return new KernelCase(
+        OpCases.addPerSampleBiased(b, h, w, c),
+        dtype,
+        (device, memory, inputs, biases, dy) -> {
+          Tensor y = memory.blank(dtype, dy.shape());
+          Tensor dvector = memory.blank(dtype, b, c);
+          Tensor first = memory.blank(dtype, c);
+          Tensor second = memory.blank(dtype, c);
+          second.zero_();
+          AddKernels.perSample(device, inputs.get(0), null, inputs.get(1), biases, y);
+          columnSums(
+              device,
+              memory,
+              dy,
+              b,
+              new Slice(dvector, false),
+              List.of(new Slice(first, false), new Slice(second, true)));
+          return List.of(y, dy, dvector, first, second);
+        });
+  }
+
+  /** A residual sum with the biases of both its layers. */
+  private static KernelCheck biasedAdd(DType dtype, int b, int h, int w, int c) {
+    return new KernelCase(
+        OpCases.addBiased(b, h, w, c),
+        dtype,
+        (device, memory, inputs, biases, dy) -> {
+          Tensor y = memory.blank(dtype, dy.shape());
+          Tensor first = memory.blank(dtype, c);
+          Tensor second = memory.blank(dtype, c);
+          AddKernels.perSample(device, inputs.get(0), inputs.get(1), null, biases, y);
+          columnSums(
+              device,
+              memory,
+              dy,
+              1,
+              null,
+              List.of(new Slice(first, false), new Slice(second, false)));
+          return List.of(y, dy, dy, first, second);
+        });
+  }
+
   private static void columnSums(
-      Launcher device, Memory memory, Tensor dy, int samples, Tensor to, boolean add) {
-    long elements = ColumnSums.workElements(dy, samples);
-    Tensor work = elements == 0 ? null : memory.blank(DType.F32, elements);
-    new ColumnSums(device).sum(dy, samples, work, to, add);
+      Launcher device,
+      Memory memory,
+      Tensor dy,
+      int samples,
+      @Nullable Slice ofEach,
+      List<Slice> ofAll) {
+    Tensor work = memory.blank(DType.F32, ColumnSums.workElements(dy, samples));
+    new ColumnSums(device).sum(dy, samples, work, ofEach, ofAll);
   }
 
   private static KernelCheck layerNorm(DType dtype, int b, int n, int c) {
@@ -179,7 +231,27 @@ final class KernelCases {
         groupNorm(dtype, 3, 1, 1, 12, 3, true),
         groupNorm(dtype, 2, 13, 11, 20, 4, true),
         groupNorm(dtype, 2, 16, 17, 320, 32, true),
-        groupNorm(dtype, 1, 2, 3, 1280, 32, false));
+        groupNorm(dtype, 1, 2, 3, 1280, 32, false),
+        groupNormAndInput(dtype, 2, 3, 5, 6, 2),
+        groupNormAndInput(dtype, 2, 16, 9, 320, 32));
+  }
+
+  /** The picture goes on beside its norm, so that it has gradients from both. */
+  private static KernelCheck groupNormAndInput(
+      DType dtype, int b, int h, int w, int c, int groups) {
+    return new KernelCase(
+        OpCases.groupNormAndInput(b, h, w, c, groups),
+        dtype,
+        (device, memory, inputs, parameters, dy) -> {
+          Tensor x = inputs.get(0);
+          GroupNormKernels kernels =
+              new GroupNormKernels(device, new GroupNormKernels.Norm(groups, 1e-5, true));
+          Norm norm = new Norm(memory, kernels, x, parameters);
+          kernels.forward(norm.of, memory.blank(DType.F32, kernels.forwardWork(x)), norm.y);
+          AddKernels.add(device, norm.y, x, norm.y);
+          norm.backward(dy, dy, false);
+          return List.of(norm.y, norm.dx, norm.dgamma, norm.dbeta);
+        });
   }
 
   private static KernelCase groupNorm(

@@ -194,16 +194,17 @@ class KernelWiringTest {
     for (String entry : List.of("sums", "normalise", "backward_sums", "backward_dx")) {
       each.put("group_norm_" + entry, groupNorms);
     }
-    for (String entry : List.of("forward", "backward_dx", "backward_columns", "backward_finish")) {
-      each.put("layer_norm_" + entry, 3 * blocks);
-    }
+    each.put("layer_norm_forward", 3 * blocks);
+    each.put("layer_norm_backward", 3 * blocks);
     each.put("geglu_forward", blocks);
     each.put("geglu_backward", blocks);
     // Two of a block's three sums are its norms' own.
-    each.put("add", resnets + transformers + blocks);
-    each.put("add_per_sample", resnets);
-    // Of each bias, and of what is added to each picture; so few rows take one launch.
-    each.put("column_sums", biases(parameters) + resnets);
+    each.put("add", transformers + blocks);
+    // In a residual block: the time embedding with two biases, the residual sum with one or two.
+    each.put("add_per_sample", 2 * resnets);
+    // Of each bias, but one launch has those of a sum's two layers and of the time embedding.
+    int shortcuts = layers(parameters, ".conv_shortcut.weight");
+    each.put("column_sums", biases(parameters) - resnets - shortcuts);
     each.replaceAll((entry, once) -> STEPS * once);
     return each;
   }

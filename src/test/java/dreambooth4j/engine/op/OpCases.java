@@ -55,6 +55,7 @@ public final class OpCases {
         groupNorm(2, 33, 32, 6, 2, true),
         groupNorm(1, 5, 7, 16, 2, false),
         groupNorm(2, 3, 5, 51, 3, true),
+        groupNormAndInput(2, 3, 5, 6, 2),
         layerNorm(2, 7, 5),
         layerNorm(1, 13, 97),
         attention(2, 5, 7, 3, 5, false),
@@ -88,6 +89,8 @@ public final class OpCases {
             x -> x.get(0).mul(new Scalar(3)),
             new long[] {2, 3}),
         addPerSample(2, 3, 5, 4),
+        addPerSampleBiased(2, 3, 5, 4),
+        addBiased(2, 3, 5, 4),
         residualNorm(2, 7, 5),
         concat(2, 3, 5, 1),
         upsample(2, 5, 7, 10, 14, 3),
@@ -378,6 +381,18 @@ public final class OpCases {
         .with(new long[] {c}, new long[] {c});
   }
 
+  /** Of a picture that goes on beside its norm, so that it has gradients from both. */
+  public static OpCase groupNormAndInput(int b, int h, int w, int c, int groups) {
+    OpCase norm = groupNorm(b, h, w, c, groups, true);
+    return OpCase.of(
+            GroupNorm.class,
+            norm.vars() + ", and x itself",
+            (t, x, p) -> Add.apply(t, norm.ours().apply(t, x, p), x.get(0)),
+            x -> norm.reference().apply(x).add(x.get(0)),
+            new long[] {b, h, w, c})
+        .with(new long[] {c}, new long[] {c});
+  }
+
   /** Rows of tokens. */
   public static OpCase layerNorm(int b, int n, int c) {
     return OpCase.of(
@@ -498,6 +513,31 @@ public final class OpCases {
         x -> x.get(0).add(x.get(1).view(b, 1, 1, c)),
         new long[] {b, h, w, c},
         new long[] {b, c});
+  }
+
+  /** The same, and two biases. */
+  public static OpCase addPerSampleBiased(int b, int h, int w, int c) {
+    OpCase plain = addPerSample(b, h, w, c);
+    return OpCase.of(
+            AddPerSample.class,
+            plain.vars() + " + two biases",
+            (t, x, p) -> AddPerSample.apply(t, x.get(0), x.get(1), p),
+            x -> plain.reference().apply(x).add(x.get(2)).add(x.get(3)),
+            new long[] {b, h, w, c},
+            new long[] {b, c})
+        .with(new long[] {c}, new long[] {c});
+  }
+
+  /** Two pictures and two biases. */
+  public static OpCase addBiased(int b, int h, int w, int c) {
+    return OpCase.of(
+            Add.class,
+            "[%d,%d,%d,%d] + two biases".formatted(b, h, w, c),
+            (t, x, p) -> Add.apply(t, x.get(0), x.get(1), p),
+            x -> x.get(0).add(x.get(1)).add(x.get(2)).add(x.get(3)),
+            new long[] {b, h, w, c},
+            new long[] {b, h, w, c})
+        .with(new long[] {c}, new long[] {c});
   }
 
   /** A sum that is normalised and goes on beside it, as in a transformer block. */
