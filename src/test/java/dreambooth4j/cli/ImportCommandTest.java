@@ -285,6 +285,18 @@ class ImportCommandTest {
     Config ofOneTrainer = made(preset);
     assertThat(ofOneTrainer.embedding())
         .isEqualTo(new EmbeddingConfig(List.of("<cat>"), List.of("a cat"), 3, 0.001, null));
+    Files.delete(yaml());
+    String goingOn =
+        Files.readString(preset)
+            .replace("\"token_count\": 3, \"model_name\": \"\"", "\"model_name\": \"old.pt\"")
+            .replace("\"name\": \"cat\"", "\"text\": {\"prompt_source\": \"concept\"}");
+    Ran ran = ran(write("going.json", goingOn));
+    assertThat(ran.err())
+        .contains("initial_embedding_text = a cat  ->  the file of embedding.model_name has its own")
+        .contains("prompt_source = concept  ->  prompt_path names no file that has the prompt: set");
+    Files.delete(yaml());
+    ran = ran(write("count.json", Files.readString(preset).replace(": 3,", ": null,")));
+    assertThat(ran.err()).contains("as initial_embedding_text has tokens: set num_vectors to that");
     assertThat(ofOneTrainer.training().trainUnet()).isFalse();
     assertThat(ofOneTrainer.training().trainTextEncoder()).isFalse();
   }

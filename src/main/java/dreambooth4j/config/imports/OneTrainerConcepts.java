@@ -106,6 +106,9 @@ final class OneTrainerConcepts {
       return "caption files beside the pictures, or their names";
     }
     String file = keys.getOrDefault("concepts.text.prompt_path", "");
+    if (file.isEmpty()) {
+      throw new NotPossible("prompt_path names no file that has the prompt: set instance_prompt");
+    }
     try {
       String first =
           Files.readString(draft.path(file), StandardCharsets.UTF_8).lines().findFirst().orElse("");

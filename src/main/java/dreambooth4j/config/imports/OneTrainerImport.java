@@ -106,11 +106,19 @@ final class OneTrainerImport extends RunImport {
   private void addWord() {
     converters.put("embedding.placeholder", value -> ofWord("placeholder_token", value));
     converters.put("embedding.initial_embedding_text", v -> ofNewVectors("initializer_token", v));
-    converters.put("embedding.token_count", value -> ofNewVectors("num_vectors", value));
+    converters.put("embedding.token_count", this::tokenCount);
     converters.put(
         "embedding.model_name",
         value -> ofWord("embedding_weights", value.isEmpty() ? "" : draft.path(value).toString()));
     converters.put("embedding_learning_rate", v -> ofWord("embedding_learning_rate", v));
+  }
+
+  private String tokenCount(String value) throws NotPossible {
+    if (word && value.isEmpty() && value("embedding.model_name").isEmpty()) {
+      throw new NotPossible(
+          "there, the word gets as many vectors as initial_embedding_text has tokens: set num_vectors to that number, or it gets one");
+    }
+    return ofNewVectors("num_vectors", value);
   }
 
   private String ofNewVectors(String key, String value) throws NotPossible {
