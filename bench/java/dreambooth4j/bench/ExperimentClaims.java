@@ -18,6 +18,7 @@ final class ExperimentClaims {
   private final ExperimentMeasures measures;
   private final Measure learnt;
   private final Measure variety;
+  private final Measure bleed;
   private final Measure ofClass;
   private final Measure ofWords;
   private final Measure ofControls;
@@ -27,9 +28,10 @@ final class ExperimentClaims {
     this.measures = measures;
     learnt = measures.learnt();
     variety = measures.variety();
-    ofClass = measures.bleed(ExperimentMeasures.ofClass());
-    ofWords = measures.bleed(ExperimentMeasures.ofWords());
-    ofControls = measures.bleed(ExperimentMeasures.ofControls());
+    bleed = measures.bleed(ExperimentMeasures.ofClass());
+    ofClass = measures.towards(ExperimentMeasures.ofClass());
+    ofWords = measures.towards(ExperimentMeasures.ofWords());
+    ofControls = measures.towards(ExperimentMeasures.ofControls());
   }
 
   /** Each claim with its measurements and what they say, for the page's template. */
@@ -46,11 +48,12 @@ final class ExperimentClaims {
         "(a) Trained with captions and without class images, all other words of the captions are"
             + " influenced.",
         new Evidence(
-            "bleed of caption words less that of unrelated words, without class images",
+            "way of caption words to the subject less that of unrelated words, without class"
+                + " images",
             measures.atEnd("none", ofWords.less(ofControls)),
             1),
         new Evidence(
-            "bleed of caption words: no class images less weight 0.4",
+            "way of caption words to the subject: no class images less weight 0.4",
             measures.difference("none", "weight-0.4", ofWords),
             1),
         new Evidence(
@@ -60,17 +63,17 @@ final class ExperimentClaims {
     claim(
         "(b) A word is influenced the more the more captions it stands in.",
         new Evidence(
-            "rank correlation of a word's bleed with the number of captions that hold it, without"
-                + " class images",
-            measures.atEnd("none", measures.correlation("bleed")),
+            "rank correlation of a word's way to the subject with the number of captions that hold"
+                + " it, without class images",
+            measures.atEnd("none", measures.correlation("towards")),
             1));
     claim(
         "(c) Words rare in the base model's training are more susceptible.",
         new Evidence(
-            "bleed of words that it has never seen less that of words that it has, each in three"
-                + " captions, without class images",
+            "way to the subject of words that it has never seen less that of words that it has,"
+                + " each in three captions, without class images",
             measures.atEnd(
-                "none", measures.bleed(words(UNKNOWN)).less(measures.bleed(words(KNOWN)))),
+                "none", measures.towards(words(UNKNOWN)).less(measures.towards(words(KNOWN)))),
             1));
   }
 
@@ -84,13 +87,13 @@ final class ExperimentClaims {
             -1),
         new Evidence(
             "bleed of the class: 1 image less 4",
-            measures.difference("images-1", "weight-0.4", ofClass),
+            measures.difference("images-1", "weight-0.4", bleed),
             1));
     claim(
         "(e) A larger number captures the class better and reduces that bias.",
         new Evidence(
             "bleed of the class: 16 images less 1",
-            measures.difference("images-16", "images-1", ofClass),
+            measures.difference("images-16", "images-1", bleed),
             -1),
         new Evidence(
             "variety of the class's pictures: 16 images less 1",
@@ -118,17 +121,17 @@ final class ExperimentClaims {
     claim(
         "(g) A weight of 0.01 is too low: the class images are ignored.",
         new Evidence(
-            "bleed of the class: weight 0.01 less 0.4",
+            "way of the class to the subject: weight 0.01 less 0.4",
             measures.difference("weight-0.01", "weight-0.4", ofClass),
             1),
         new Evidence(
-            "bleed of the class: weight 0.01 less no class images; ignored would be 0",
+            "way of the class to the subject: weight 0.01 less no class images; ignored would be 0",
             measures.difference("weight-0.01", "none", ofClass),
             0));
     claim(
         "(g) 0.15 to 0.4 is the usual range.",
         new Evidence(
-            "bleed of the class: weight 0.15 less 0.01",
+            "way of the class to the subject: weight 0.15 less 0.01",
             measures.difference("weight-0.15", "weight-0.01", ofClass),
             -1),
         new Evidence(
@@ -141,7 +144,8 @@ final class ExperimentClaims {
     claim(
         "An anchor to the base model's weights does better than class images (arXiv 2505.19519).",
         new Evidence(
-            "bleed of the class where both have learnt equally much: anchor less weight 0.4",
+            "way of the class to the subject where both have learnt equally much: anchor less"
+                + " weight 0.4",
             measures.differenceEquallyLearnt("anchor", "weight-0.4", ofClass),
             -1),
         new Evidence(

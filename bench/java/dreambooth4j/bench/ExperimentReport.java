@@ -41,6 +41,9 @@ final class ExperimentReport {
 
   private static final List<String> LORAS = List.of("lora-none", "lora-images", "lora-prediction");
 
+  private static final List<String> NUMBERS =
+      List.of("images-1", "weight-0.4", "images-16", "one-prompt", "anchor", "anchor-images");
+
   /** What the front page's figure shows: weights, then numbers of images. */
   private static final List<String> ANSWER =
       List.of(
@@ -66,33 +69,37 @@ final class ExperimentReport {
     this.work = work;
     this.page = page.toAbsolutePath();
     measures = new ExperimentMeasures(plan, results);
-    ofClass = measures.bleed(ExperimentMeasures.ofClass());
-    ofWords = measures.bleed(ExperimentMeasures.ofWords());
-    ofControls = measures.bleed(ExperimentMeasures.ofControls());
+    ofClass = measures.towards(ExperimentMeasures.ofClass());
+    ofWords = measures.towards(ExperimentMeasures.ofWords());
+    ofControls = measures.towards(ExperimentMeasures.ofControls());
   }
 
   /** Writes the page and its figures, of the cells that have results. */
   void write() throws IOException {
     Path folder = Objects.requireNonNull(page.getParent());
     Charts charts = new Charts(Files.createDirectories(folder.resolve("images")), "prior");
-    answer(charts);
-    curves(
-        charts,
-        "weights",
-        "Weight of the class images: the subject learnt, the class moved",
-        WEIGHTS);
-    curves(
-        charts,
-        "numbers",
-        "How many class images, and an anchor instead",
-        List.of("images-1", "weight-0.4", "images-16", "one-prompt", "anchor", "anchor-images"));
-    curves(charts, "lora", "LoRA: the same, and prior prediction", LORAS);
-    words(charts);
+    boolean answer = answer(charts);
+    boolean weights =
+        curves(
+            charts,
+            "weights",
+            "Weight of the class images: the subject learnt, the class moved",
+            WEIGHTS);
+    boolean numbers =
+        curves(charts, "numbers", "How many class images, and an anchor instead", NUMBERS);
+    boolean lora = curves(charts, "lora", "LoRA: the same, and prior prediction", LORAS);
+    boolean words = words(charts);
     Map<String, Object> values = new LinkedHashMap<>();
     values.put("subjects", plan.subjects().size());
     values.put("seeds", seeds());
     values.put("steps", plan.steps());
     values.put("runs", Stream.concat(WHOLE.stream(), LORAS.stream()).mapToInt(this::runs).sum());
+    values.put("answer", answer);
+    values.put("weights", weights);
+    values.put("numbers", numbers);
+    values.put("lora", lora);
+    values.put("words", words);
+    values.put("missing", missing());
     values.put("ends", table(WHOLE));
     values.put("loras", table(LORAS));
     values.put("sheets", sheets(folder.resolve("images")));
@@ -103,9 +110,17 @@ final class ExperimentReport {
                 ExperimentReport.class.getResourceAsStream("experiment.mustache")),
             StandardCharsets.UTF_8)) {
       Files.writeString(
-          page, Mustache.compiler().escapeHTML(false).compile(template).execute(values));
+          page, Mustache.compiler().escapeHTML(false).emptyStringIsFalse(true).compile(template).execute(values));
     }
     System.err.println("Written: " + page);
+  }
+
+  /** Names of cells that no run of is measured, or nothing. */
+  private String missing() {
+    return plan.cells().keySet().stream()
+        .filter(cell -> runs(cell) == 0)
+        .map(plan::name)
+        .collect(Collectors.joining("; "));
   }
 
   private int runs(String cell) {
@@ -141,10 +156,10 @@ final class ExperimentReport {
   }
 
   /** What is learnt and what is lost by the end, beside each other. */
-  private void answer(Charts charts) throws IOException {
+  private boolean answer(Charts charts) throws IOException {
     List<String> there = ANSWER.stream().filter(cell -> runs(cell) > 0).toList();
     if (there.isEmpty()) {
-      return;
+      return false;
     }
     charts.groups(
         "answer",
@@ -156,14 +171,15 @@ final class ExperimentReport {
             new Bars("class moved", atEnd(there, ofClass)),
             new Bars("other words of the captions moved", atEnd(there, ofWords)),
             new Bars("unrelated words moved", atEnd(there, ofControls))));
+    return true;
   }
 
   private List<Estimate> atEnd(List<String> cells, Measure measure) {
     return cells.stream().map(cell -> measures.atEnd(cell, measure)).toList();
   }
 
-  /** How far the class moved over how much is learnt, a marker a measured step. */
-  private void curves(Charts charts, String name, String title, List<String> cells)
+  /** How far the class went to the subject over how much is learnt, a marker a measured step. */
+  private boolean curves(Charts charts, String name, String title, List<String> cells)
       throws IOException {
     List<Line> lines = new ArrayList<>();
     for (String cell : cells) {
@@ -177,18 +193,20 @@ final class ExperimentReport {
       }
     }
     if (!lines.isEmpty()) {
-      charts.lines(name, title, "subject learnt, %", "bleed of the class", lines);
+      charts.lines(
+          name, title, "subject learnt, %", "class, part of the way to the subject", lines);
     }
+    return lines.size() > 1;
   }
 
-  /** Bleed of caption words by the captions that hold them. */
-  private void words(Charts charts) throws IOException {
+  /** How far caption words went by the captions that hold them. */
+  private boolean words(Charts charts) throws IOException {
     List<Line> lines = new ArrayList<>();
     for (String cell : List.of("none", "weight-0.4", "anchor")) {
       List<Double> captions = new ArrayList<>();
       List<Estimate> bleeds = new ArrayList<>();
       for (int i = 1; i <= 8; i++) {
-        Estimate bleed = measures.atEnd(cell, measures.bleed(ExperimentMeasures.inCaptions(i)));
+        Estimate bleed = measures.atEnd(cell, measures.towards(ExperimentMeasures.inCaptions(i)));
         if (bleed.count() > 0) {
           captions.add((double) i);
           bleeds.add(bleed);
@@ -203,9 +221,10 @@ final class ExperimentReport {
           "words",
           "Words of the captions, by how many captions hold them",
           "captions that hold the word",
-          "bleed of the word",
+          "part of the way to the subject",
           lines);
     }
+    return !lines.isEmpty();
   }
 
   private static Line line(String name, List<Double> x, List<Estimate> y) {
@@ -228,8 +247,8 @@ final class ExperimentReport {
       Map<String, Object> row = new LinkedHashMap<>();
       row.put("cell", plan.name(cell));
       row.put("learnt", measures.atEnd(cell, measures.learnt()));
+      row.put("bleed", measures.atEnd(cell, measures.bleed(ExperimentMeasures.ofClass())));
       row.put("class", measures.atEnd(cell, ofClass));
-      row.put("towards", measures.atEnd(cell, measures.towards(ExperimentMeasures.ofClass())));
       row.put("words", measures.atEnd(cell, ofWords));
       row.put("controls", measures.atEnd(cell, ofControls));
       row.put("variety", measures.atEnd(cell, measures.variety()));

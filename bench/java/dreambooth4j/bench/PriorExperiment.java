@@ -178,6 +178,7 @@ public final class PriorExperiment implements Callable<Integer> {
       how.put("pictures", 0); // they take most of the time, and are looked at where a run ends
     }
     how.forEach((name, value) -> args.addAll(List.of("--" + name, value.toString())));
+    args.addAll(List.of("--subject", plan.prompt(run.subject(), "subject")));
     plan.controls().forEach(control -> args.addAll(List.of("--prompt", control)));
     args.add(String.valueOf(keys.get("pretrained_model_name_or_path")));
     args.add(plan.model(run, step, work).toString());

@@ -25,6 +25,14 @@
     return unit === '' ? digits : digits + ' ' + unit;
   }
 
+  // Numbers of one axis are all with an exponent or all without.
+  function ticksShown(ticks, unit) {
+    const small = unit !== 'bytes' && Math.max(...ticks.map(Math.abs)) < 1e-2;
+    return ticks.map(tick => tick === null ? ''
+        : small && tick !== 0 ? Number(tick.toPrecision(4)).toExponential() + (unit === '' ? '' : ' ' + unit)
+        : shown(tick, unit));
+  }
+
   // An exponential mean that begins without a bias towards 0.
   function smoothed(values, weight) {
     let sum = 0, mass = 0;
@@ -73,7 +81,7 @@
       scales: {x: {time: false}, y: fits(chart, element('logarithmic').checked)
         ? {distr: 3} : chart.unit === 'bytes' ? {range: (u, low, high) => [0, high * 1.08]} : {}},
       axes: [{...axis, size: 34},
-        {...axis, size: 68, values: (u, ticks) => ticks.map(tick => tick === null ? '' : shown(tick, chart.unit))}],
+        {...axis, size: 68, values: (u, ticks) => ticksShown(ticks, chart.unit)}],
       series: [{label: 'step', value: (u, v) => v === null || v === undefined ? '–' : String(v)}, ...series],
     }, rows, host);
   }
