@@ -33,14 +33,14 @@ try_all() { # prints the fastest candidate, and a line of all with their speeds
   for each; do
     now=$(speed "$each")
     all+="${all:+, }$each $now"
-    # By a twentieth, so that of two equal ones the first is taken.
+    # By a twentieth: of two that are about equal the first is taken.
     if [ "$((now * 20))" -gt "$((most * 21))" ]; then best=$each most=$now; fi
   done
   printf '%s\n%s GFLOP/s\n' "$best" "$all"
 }
 
 candidates=(openblas)
-if [ -n "$told" ]; then candidates=(openblas-auto openblas); fi
+if [ -n "$told" ]; then candidates+=(openblas-auto); fi
 if [ "$jars" = -mkl ]; then candidates=(mkl "${candidates[@]}"); fi
 if [ -z "$blas" ]; then
   blas=${candidates[0]}

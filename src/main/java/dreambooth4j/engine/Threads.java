@@ -1,5 +1,6 @@
 package dreambooth4j.engine;
 
+import java.lang.management.ManagementFactory;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
@@ -65,6 +66,24 @@ public final class Threads {
       return body.get();
     } finally {
       OpenBlasThreads.SET.call(threads);
+    }
+  }
+
+  /**
+   * Seconds of processor time that {@code body} takes with one thread: what else runs on the machine
+   * hardly changes it, for nothing waits for another thread. For trials of what is faster.
+   */
+  public static double processorSeconds(Runnable body) {
+    int threads = torch.get_num_threads();
+    torch.set_num_threads(1);
+    openblas_nolapack.blas_set_num_threads(1);
+    try {
+      long start = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+      body.run();
+      return (ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - start) / 1e9;
+    } finally {
+      torch.set_num_threads(threads);
+      openblas_nolapack.blas_set_num_threads(threads);
     }
   }
 

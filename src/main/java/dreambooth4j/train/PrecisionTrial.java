@@ -16,15 +16,14 @@ import dreambooth4j.engine.op.Linear;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.UNetConfig;
 import dreambooth4j.pipeline.StableDiffusion;
-import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
 import java.util.List;
 import java.util.Locale;
 
 /**
- * Seconds that the same layers take on this CPU in float32 and in bf16, forward and backward: a
- * linear layer and a convolution of each level of a run's UNet, at the sizes of its steps. Layers
- * like these are most of a step. Takes about a second.
+ * Seconds that the same layers take a core of this CPU in float32 and in bf16, forward and backward:
+ * a linear layer and a convolution of each level of a run's UNet, at the sizes of its steps. Layers
+ * like these are most of a step. Takes a second or two.
  *
  * @param f32 in float32
  * @param bf16 in bf16
@@ -46,7 +45,6 @@ record PrecisionTrial(double f32, double bf16) {
   static PrecisionTrial of(Config config, ModelSource base) {
     try (Arena dry = Arena.open("sizes", OpBackend.dry(Device.CPU));
         StableDiffusion model = StableDiffusion.load(dry, base)) {
-      Threads.fit(model.parameters(Component.UNET).count());
       long side = Math.max(1, config.data().resolution() / model.vae().config().factor());
       return of(model.unet().config(), 2L * config.training().trainBatchSize(), side);
     }
@@ -66,9 +64,8 @@ record PrecisionTrial(double f32, double bf16) {
       List<Layers> layers = List.of(layers(arena, types[0], unet), layers(arena, types[1], unet));
       for (int pass = 0; pass < PASSES; pass++) {
         for (int i = 0; i < types.length; i++) {
-          long start = System.nanoTime();
-          layers.get(i).pass(arena, fewer, side);
-          double seconds = (System.nanoTime() - start) / 1e9;
+          Layers each = layers.get(i);
+          double seconds = Threads.processorSeconds(() -> each.pass(arena, fewer, side));
           least[i] = pass == 0 ? least[i] : Math.min(least[i], seconds);
         }
       }
@@ -86,7 +83,7 @@ record PrecisionTrial(double f32, double bf16) {
   public String toString() {
     return String.format(
         Locale.ROOT,
-        "layers of this run's sizes took %.3f s in float32 and %.3f s in bf16 here",
+        "layers of this run's sizes take a core here %.3f s in float32 and %.3f s in bf16",
         f32,
         bf16);
   }

@@ -175,7 +175,7 @@ public final class Doctor {
     String unset = System.getProperty(UNSET, "");
     return String.format(
         Locale.ROOT,
-        "%.0f GFLOP/s in float32, %.0f in bf16%s%s",
+        "%.0f GFLOP/s of a core in float32, %.0f in bf16%s%s",
         exact,
         half,
         trial.isEmpty() ? "" : "; the launcher's trial: " + trial,

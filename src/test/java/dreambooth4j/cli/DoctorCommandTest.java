@@ -13,7 +13,7 @@ class DoctorCommandTest {
     assertThat(ran.out())
         .contains("Java ", "memory ", "CPU features ", "GPU ", "natives ", "libraries ")
         .containsPattern("libtorch +\\d+\\.\\d+")
-        .containsPattern("products +\\d+ GFLOP/s in float32, \\d+ in bf16\\R")
+        .containsPattern("products +\\d+ GFLOP/s of a core in float32, \\d+ in bf16\\R")
         .containsPattern("threads +\\d+ of \\d+ processors")
         .containsPattern("memory +[0-9.]+ GB, available [0-9.]+ GB\\R")
         .containsPattern("libraries +\\d+ jars \\(-v lists them\\)\\R")

@@ -236,8 +236,8 @@ class PrecisionTest {
         .isEqualTo(MixedPrecision.BF16);
     assertThat(notes)
         .containsExactly(
-            "mixed_precision: auto takes no: layers of this run's sizes took 1.000 s in float32 and 1.600 s in bf16 here",
-            "mixed_precision: auto takes bf16: layers of this run's sizes took 1.000 s in float32 and 0.500 s in bf16 here");
+            "mixed_precision: auto takes no: layers of this run's sizes take a core here 1.000 s in float32 and 1.600 s in bf16",
+            "mixed_precision: auto takes bf16: layers of this run's sizes take a core here 1.000 s in float32 and 0.500 s in bf16");
     assertThat(new PrecisionTrial(1, 0.95).faster()).isEqualTo(MixedPrecision.NO);
   }
 
