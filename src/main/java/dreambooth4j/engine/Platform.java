@@ -223,6 +223,20 @@ public final class Platform {
     return Fact.of("BLAS", Platform::products).value();
   }
 
+  /** How the launcher is told to take what {@link #blas} said once; empty for what it has not. */
+  public static String settingFor(String blas) {
+    if (blas.startsWith("MKL ")) {
+      return "DREAMBOOTH_BLAS=mkl";
+    }
+    if (!blas.startsWith("OpenBLAS ")) {
+      return "";
+    }
+    int told = blas.indexOf(KERNELS);
+    return told < 0
+        ? "DREAMBOOTH_BLAS=openblas-auto"
+        : "DREAMBOOTH_BLAS=openblas " + blas.substring(told);
+  }
+
   private static String products() {
     if (torch.hasMKL()) {
       return "MKL";

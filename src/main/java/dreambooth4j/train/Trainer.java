@@ -71,6 +71,9 @@ public final class Trainer implements AutoCloseable {
     void step(StepReport report);
   }
 
+  /** Among the settings: rounding depends on it. */
+  private static final String PRODUCTS = "library of matrix products";
+
   private final Ranks ranks;
   private final Arena run;
   private final Config config;
@@ -303,7 +306,7 @@ public final class Trainer implements AutoCloseable {
     Map<String, String> settings = new TreeMap<>(DecidingKeys.of(config));
     settings.putAll(pairs.contents());
     if (run.device() == Device.CPU) {
-      settings.put("library of matrix products", Platform.blas());
+      settings.put(PRODUCTS, Platform.blas());
     }
     if (adapted != null) {
       settings.put("base model", adapted);
@@ -363,7 +366,14 @@ public final class Trainer implements AutoCloseable {
         .forEach(
             (name, then) -> {
               if (!then.equals(now.getOrDefault(name, then))) {
-                changed.add("%s was '%s', is '%s'".formatted(name, then, now.get(name)));
+                String back = name.equals(PRODUCTS) ? Platform.settingFor(then) : "";
+                changed.add(
+                    "%s was '%s', is '%s'%s"
+                        .formatted(
+                            name,
+                            then,
+                            now.get(name),
+                            back.isEmpty() ? "" : " (" + back + " takes the first again)"));
               }
             });
     return changed;

@@ -28,6 +28,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class TrainerTest {
   @TempDir Path folder;
@@ -264,6 +266,25 @@ class TrainerTest {
       assertThat(trainer.trainer.resume(checkpoint))
           .containsExactly(
               "library of matrix products was 'Xopenblas', is '%s'".formatted(Platform.blas()));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "MKL 2025.3-1.5.13; DREAMBOOTH_BLAS=mkl",
+        "OpenBLAS 0.1; DREAMBOOTH_BLAS=openblas-auto",
+        "OpenBLAS 0.1, OPENBLAS_CORETYPE=Zen; DREAMBOOTH_BLAS=openblas OPENBLAS_CORETYPE=Zen",
+      })
+  void shouldSayHowToMultiplyAsBefore(String then, String setting) {
+    Path checkpoint = folder.resolve("checkpoint");
+    try (TinyTrainer trainer = new TinyTrainer(tiny)) {
+      trainer.saveWith(checkpoint, Map.of("library of matrix products", then));
+      assertThat(trainer.trainer.resume(checkpoint))
+          .containsExactly(
+              "library of matrix products was '%s', is '%s' (%s takes the first again)"
+                  .formatted(then, Platform.blas(), setting));
     }
   }
 
