@@ -10,7 +10,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
+import javax.imageio.ImageWriteParam;
+import javax.imageio.ImageWriter;
+import javax.imageio.stream.ImageOutputStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +33,10 @@ final class ExperimentPictures {
           "anchor",
           "anchor-images");
 
+  /** The base model and two that were trained. */
+  private static final int LEAST_ROWS = 3;
+
+  private static final float QUALITY = 0.45f;
   private static final int LABEL = 150;
   private static final int GAP = 8;
   private static final int HEAD = 24;
@@ -46,24 +54,28 @@ final class ExperimentPictures {
     return work.resolve("pictures").resolve("%s-%s-%s.png".formatted(subject, cell, what));
   }
 
-  /** Writes the sheet of a subject; false where a picture is not there yet. */
+  /** Writes the sheet of a subject, of what is there; false where it would compare nothing. */
   boolean write(String subject, Path sheet) throws IOException {
+    List<String> cells = new ArrayList<>();
     List<BufferedImage> left = new ArrayList<>();
     List<BufferedImage> right = new ArrayList<>();
     for (String cell : SHOWN) {
       BufferedImage ofClass = read(file(work, subject, cell, "class"));
       BufferedImage ofSubject = read(file(work, subject, cell, "subject"));
-      if (ofClass == null || ofSubject == null) {
-        return false;
+      if (ofClass != null && ofSubject != null) {
+        cells.add(cell);
+        left.add(ofClass);
+        right.add(ofSubject);
       }
-      left.add(ofClass);
-      right.add(ofSubject);
+    }
+    if (cells.size() < LEAST_ROWS) {
+      return false;
     }
     int width = left.get(0).getWidth();
     int height = left.get(0).getHeight();
     BufferedImage all =
         new BufferedImage(
-            LABEL + 2 * (width + GAP), HEAD + SHOWN.size() * height, BufferedImage.TYPE_INT_RGB);
+            LABEL + 2 * (width + GAP), HEAD + cells.size() * height, BufferedImage.TYPE_INT_RGB);
     Graphics2D drawing = all.createGraphics();
     drawing.setRenderingHint(
         RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
@@ -73,17 +85,31 @@ final class ExperimentPictures {
     drawing.setFont(new Font(Font.SANS_SERIF, Font.PLAIN, 13));
     drawing.drawString(plan.prompt(subject, "class"), LABEL, HEAD - 7);
     drawing.drawString(plan.prompt(subject, "subject"), LABEL + width + GAP, HEAD - 7);
-    for (int i = 0; i < SHOWN.size(); i++) {
+    for (int i = 0; i < cells.size(); i++) {
       int y = HEAD + i * height;
-      String cell = SHOWN.get(i);
+      String cell = cells.get(i);
       String label = cell.equals(ExperimentPlan.UNTOUCHED) ? "base model" : plan.name(cell);
       drawing.drawString(label, GAP, y + height / 2);
       drawing.drawImage(left.get(i), LABEL, y, null);
       drawing.drawImage(right.get(i), LABEL + width + GAP, y, null);
     }
     drawing.dispose();
-    ImageIO.write(all, "jpg", sheet.toFile());
+    save(all, sheet);
     return true;
+  }
+
+  private static void save(BufferedImage picture, Path file) throws IOException {
+    Files.deleteIfExists(file); // a stream writes over the beginning alone
+    ImageWriter writer = ImageIO.getImageWritersByFormatName("jpg").next();
+    ImageWriteParam how = writer.getDefaultWriteParam();
+    how.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
+    how.setCompressionQuality(QUALITY);
+    try (ImageOutputStream out = ImageIO.createImageOutputStream(file.toFile())) {
+      writer.setOutput(out);
+      writer.write(null, new IIOImage(picture, null, null), how);
+    } finally {
+      writer.dispose();
+    }
   }
 
   private static @Nullable BufferedImage read(Path file) throws IOException {

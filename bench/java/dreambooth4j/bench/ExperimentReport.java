@@ -110,7 +110,12 @@ final class ExperimentReport {
                 ExperimentReport.class.getResourceAsStream("experiment.mustache")),
             StandardCharsets.UTF_8)) {
       Files.writeString(
-          page, Mustache.compiler().escapeHTML(false).emptyStringIsFalse(true).compile(template).execute(values));
+          page,
+          Mustache.compiler()
+              .escapeHTML(false)
+              .emptyStringIsFalse(true)
+              .compile(template)
+              .execute(values));
     }
     System.err.println("Written: " + page);
   }
