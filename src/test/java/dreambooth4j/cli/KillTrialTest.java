@@ -55,6 +55,9 @@ class KillTrialTest {
         .with("checkpoints_total_limit", 2)
         .with("save_model_every", 4)
         .with("save_state_after", true)
+        .with("validation_share", 0.4)
+        .with("validate_every_n_steps", 2)
+        .with("save_best", true)
         .with("validation_steps", 5)
         .withOptions(options);
   }
