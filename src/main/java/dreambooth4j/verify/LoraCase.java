@@ -4,25 +4,15 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dreambooth4j.config.EmaConfig;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
-import dreambooth4j.diffusion.NoiseSchedule;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters.Gradients;
-import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
-import dreambooth4j.engine.Var;
-import dreambooth4j.engine.kernel.LossKernels;
-import dreambooth4j.engine.kernel.NoiseKernels;
-import dreambooth4j.engine.op.ChannelsLast;
-import dreambooth4j.engine.op.NoiseTarget;
-import dreambooth4j.engine.op.RowLoss;
 import dreambooth4j.model.AdapterKind;
 import dreambooth4j.model.Adapters;
-import dreambooth4j.model.Conditioning;
 import dreambooth4j.model.ModelConfigs;
 import dreambooth4j.pipeline.Learning;
-import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.train.LearningModel;
@@ -40,10 +30,8 @@ import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.TokenEmbedding;
 import java.util.ArrayList;
 import java.util.EnumMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.stream.IntStream;
 
 /**
@@ -52,33 +40,22 @@ import java.util.stream.IntStream;
  */
 final class LoraCase {
   private static final String WEIGHT = "input.lora.";
-  private static final String BATCH = "row 0 instance, row 1 prior";
-
-  private static final Map<String, String> TOLD =
-      Map.of(
-          Conditioning.TOKENS, "input.ids",
-          Conditioning.TOKENS_2, "input.ids_2",
-          Conditioning.SIZES, "input.time_ids");
 
   private final Arena arena;
   private final Golden golden;
   private final StableDiffusion model;
-  private final NoiseSchedule schedule;
-  private final PromptEncoder prompts;
+  private final PairLoss pair;
 
   private LoraCase(Arena arena, Golden golden, StableDiffusion model) {
     this.arena = arena;
     this.golden = golden;
     this.model = model;
-    schedule = NoiseSchedule.of(model.scheduler());
-    prompts = new PromptEncoder(model, TextEncoding.USUAL);
+    pair = PairLoss.of(arena, golden, model);
   }
 
   static void run(Arena arena, ModelSource base, Golden golden) {
     ModelSource folder = withWord(base, golden);
-    if (!golden.setting("batch").asText().equals(BATCH)) {
-      throw golden.notUnderstood("batch " + golden.setting("batch"));
-    }
+    PairLoss.check(golden);
     Map<Component, Learning> learning = new EnumMap<>(Component.class);
     for (Component each : folder.pipeline().components()) {
       if (!golden.names(WEIGHT + each.folder() + ".").isEmpty()) {
@@ -133,10 +110,11 @@ final class LoraCase {
       }
     }
     if (golden.has("output.base.sample")) {
-      model.withoutAdapters(() -> gradients("output.base.sample", false));
+      model.withoutAdapters(() -> pair.output(batch(arena, 0), "output.base.sample"));
     }
     tokens();
-    gradients("output.sample", true);
+    pair.backward(batch(arena, 0));
+    compareGradients();
     train();
   }
 
@@ -144,10 +122,10 @@ final class LoraCase {
   private void tokens() {
     List<String> texts = new ArrayList<>();
     golden.settings().path("texts").forEach(each -> texts.add(each.asText()));
-    for (Map.Entry<String, String> each : TOLD.entrySet()) {
+    for (Map.Entry<String, String> each : PairLoss.TOLD.entrySet()) {
       String name = each.getValue().replace("input.", "output.");
       if (golden.has(name) && each.getValue().startsWith("input.ids")) {
-        long[] ours = prompts.tokens(arena, texts).get(each.getKey()).toLongs();
+        long[] ours = pair.prompts().tokens(arena, texts).get(each.getKey()).toLongs();
         long[] theirs = golden.longs(arena, name);
         long same =
             IntStream.range(0, ours.length)
@@ -166,56 +144,6 @@ final class LoraCase {
   private static String recorded(Component component, String name) {
     String front = component == Component.TEXT_ENCODER_2 ? "text_model." : "";
     return component.folder() + "." + front + name;
-  }
-
-  /** The output of the first step, and if asked the gradients of its loss. */
-  private void gradients(String sample, boolean withGradients) {
-    TrainingBatch batch = batch(arena, 0);
-    TrainingBatch.Given given = Objects.requireNonNull(batch.given());
-    Tensor timesteps = arena.longs("timesteps", given.timesteps(), given.timesteps().length);
-    Tensor floats = arena.allocate("timesteps", DType.F32, given.timesteps().length);
-    floats.copyFrom(timesteps);
-    Tensor step = arena.zeros("step", DType.I64, 1);
-    Tensor rows = arena.zeros("rows", DType.I32, 2);
-    NoiseTarget.Result noised =
-        NoiseTarget.apply(
-            arena,
-            new NoiseKernels.Noise(0, 0, 0, given.noise(), null),
-            batch.latents(),
-            timesteps,
-            schedule.roots(arena),
-            rows,
-            step,
-            false);
-    try (Tape tape = withGradients ? Tape.recording(arena) : Tape.inference(arena)) {
-      Conditioning<Var> told = prompts.encode(tape, batch.prompts());
-      if (withGradients) {
-        told.without(Conditioning.SIZES)
-            .forEach(
-                (name, each) ->
-                    golden.output(
-                        arena,
-                        "output." + Told.recorded(name),
-                        each.value().toFloats(),
-                        Limits.OUTPUT));
-      }
-      Var output = model.unet().forward(tape, tape.constant(noised.noisy()), floats, told);
-      float[] ours = ChannelsLast.undo(arena, output.value()).toFloats();
-      golden.output(arena, sample, ours, Limits.OUTPUT);
-      if (withGradients) {
-        Tensor losses = arena.zeros("losses", DType.F32, 3);
-        double prior = golden.setting("prior_loss_weight").asDouble();
-        tape.backward(
-            RowLoss.apply(
-                tape,
-                output,
-                noised.target(),
-                UNetCase.weights(arena, 2, 1, prior),
-                LossKernels.Measure.SQUARED,
-                losses));
-        compareGradients();
-      }
-    }
   }
 
   private void compareGradients() {
@@ -243,8 +171,8 @@ final class LoraCase {
     LearningModel learning =
         new LearningModel(
             model.unet(),
-            prompts::encode,
-            schedule,
+            pair.prompts()::encode,
+            pair.schedule(),
             model.trained().stream().map(Group::learning).toList());
     try (Training training = Training.assemble(arena, learning, recipe)) {
       double rate = recipe.optimizer().learningRate();
@@ -271,22 +199,7 @@ final class LoraCase {
     }
   }
 
-  private TrainingBatch batch(Arena in, int i) {
-    String input = "input." + i + ".";
-    Map<String, Tensor> told = new LinkedHashMap<>();
-    TOLD.forEach(
-        (name, recorded) -> {
-          if (golden.has(recorded)) {
-            told.put(name, golden.input(in, recorded));
-          }
-        });
-    return TrainingBatch.of(
-        ChannelsLast.of(in, golden.input(in, input + "x0")),
-        new Conditioning<>(told),
-        1,
-        new TrainingBatch.Given(
-            ChannelsLast.of(in, golden.input(in, input + "noise")),
-            golden.input(in, input + "timestep").toLongs(),
-            null));
+  private TrainingBatch batch(Arena in, int step) {
+    return pair.batch(in, "input." + step + ".");
   }
 }
