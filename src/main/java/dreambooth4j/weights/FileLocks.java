@@ -18,11 +18,12 @@ public final class FileLocks {
   static Path runFolder(Path model) {
     Path folder = model.toAbsolutePath().normalize();
     Path parent = folder.getParent();
-    boolean below =
-        parent != null
-            && !Files.exists(folder.resolve(OF_RUN))
-            && Files.exists(parent.resolve(OF_RUN));
-    return below ? parent : folder;
+    if (parent == null
+        || Files.exists(folder.resolve(OF_RUN))
+        || !Files.exists(parent.resolve(OF_RUN))) {
+      return folder;
+    }
+    return parent;
   }
 
   /**
