@@ -28,7 +28,8 @@ import picocli.CommandLine.Spec;
 
 /**
  * Our training step and diffusers' on the same shapes, in turn, each in a process of its own: never
- * two at once; or, with {@code --model}, our class images and those of diffusers' pipeline. Speeds are compared as ratios, round by round, for the machine's own speed wanders.
+ * two at once; or, with {@code --model}, our class images and those of diffusers' pipeline. Speeds
+ * are compared as ratios, round by round, for the machine's own speed wanders.
  *
  * <p>Ours runs first, and the result is written after every process, so that what was measured is
  * kept when something later fails. Where the baseline fails once, it is left out from then on: the
@@ -236,7 +237,9 @@ public final class Compare implements Callable<Integer> {
     return command;
   }
 
-  /** What of the environment changes how fast OpenBLAS is; of both sides, but only ours heeds it. */
+  /**
+   * What of the environment changes how fast OpenBLAS is; of both sides, but only ours heeds it.
+   */
   private static String environment() {
     return Stream.of("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
         .filter(each -> System.getenv(each) != null)
@@ -253,8 +256,7 @@ public final class Compare implements Callable<Integer> {
 
   private List<String> shape() {
     if (model != null) {
-      return List.of(
-          model.toString(), "" + pictures, "" + side, "" + samplerSteps, "" + steps);
+      return List.of(model.toString(), "" + pictures, "" + side, "" + samplerSteps, "" + steps);
     }
     return List.of(unet, "" + pairs, "" + side, "77", "" + steps);
   }

@@ -6,9 +6,9 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * How fast a thread of this process multiplies matrices: the three products of a linear layer, y = x Wᵀ, dx =
- * dy W and dW = dyᵀ x, at the sizes that they have in Stable Diffusion at 256 px. Takes half a
- * second. The launcher runs it once for each library that it could take.
+ * How fast a thread of this process multiplies matrices: the three products of a linear layer, y =
+ * x Wᵀ, dx = dy W and dW = dyᵀ x, at the sizes that they have in Stable Diffusion at 256 px. Takes
+ * half a second. The launcher runs it once for each library that it could take.
  */
 public final class ProductTrial {
   /** Rows of x, its columns, columns of y. */

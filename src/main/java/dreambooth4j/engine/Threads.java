@@ -70,8 +70,8 @@ public final class Threads {
   }
 
   /**
-   * Seconds of processor time that {@code body} takes with one thread: what else runs on the machine
-   * hardly changes it, for nothing waits for another thread. For trials of what is faster.
+   * Seconds of processor time that {@code body} takes with one thread: what else runs on the
+   * machine hardly changes it, for nothing waits for another thread. For trials of what is faster.
    */
   public static double processorSeconds(Runnable body) {
     int threads = torch.get_num_threads();

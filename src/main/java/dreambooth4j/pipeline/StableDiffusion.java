@@ -1,8 +1,8 @@
 package dreambooth4j.pipeline;
 
 import dreambooth4j.Sha256;
-import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.config.ComputeConfig;
+import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
@@ -243,8 +243,7 @@ public final class StableDiffusion implements AutoCloseable {
   }
 
   /** Reads a model that draws class images and does not train: of {@code frozen_dtype}. */
-  public static StableDiffusion loadToDraw(
-      Arena arena, ModelSource source, ComputeConfig compute) {
+  public static StableDiffusion loadToDraw(Arena arena, ModelSource source, ComputeConfig compute) {
     DType type = Devices.typeOf(compute.frozen());
     return load(arena, source, Map.of(), Gradients.NONE, new Types(type, false, type));
   }

@@ -21,9 +21,9 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * Seconds that the same layers take a core of this CPU in float32 and in bf16, forward and backward:
- * a linear layer and a convolution of each level of a run's UNet, at the sizes of its steps. Layers
- * like these are most of a step. Takes a second or two.
+ * Seconds that the same layers take a core of this CPU in float32 and in bf16, forward and
+ * backward: a linear layer and a convolution of each level of a run's UNet, at the sizes of its
+ * steps. Layers like these are most of a step. Takes a second or two.
  *
  * @param f32 in float32
  * @param bf16 in bf16

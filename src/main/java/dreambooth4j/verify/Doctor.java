@@ -183,8 +183,12 @@ public final class Doctor {
   }
 
   private static String notUsed(String set) {
-    String names = Arrays.stream(set.split(" ")).map(each -> each.replaceAll("=.*", "")).collect(Collectors.joining(" "));
-    return "; %s is set and would slow it down, so it is not used here: unset %s".formatted(set, names);
+    String names =
+        Arrays.stream(set.split(" "))
+            .map(each -> each.replaceAll("=.*", ""))
+            .collect(Collectors.joining(" "));
+    return "; %s is set and would slow it down, so it is not used here: unset %s"
+        .formatted(set, names);
   }
 
   /** What the driver's own tool says: it is there wherever the driver is. */

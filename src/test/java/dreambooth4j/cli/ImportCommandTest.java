@@ -292,8 +292,10 @@ class ImportCommandTest {
             .replace("\"name\": \"cat\"", "\"text\": {\"prompt_source\": \"concept\"}");
     Ran ran = ran(write("going.json", goingOn));
     assertThat(ran.err())
-        .contains("initial_embedding_text = a cat  ->  the file of embedding.model_name has its own")
-        .contains("prompt_source = concept  ->  prompt_path names no file that has the prompt: set");
+        .contains(
+            "initial_embedding_text = a cat  ->  the file of embedding.model_name has its own")
+        .contains(
+            "prompt_source = concept  ->  prompt_path names no file that has the prompt: set");
     Files.delete(yaml());
     ran = ran(write("count.json", Files.readString(preset).replace(": 3,", ": null,")));
     assertThat(ran.err()).contains("as initial_embedding_text has tokens: set num_vectors to that");

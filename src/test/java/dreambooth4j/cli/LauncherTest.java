@@ -254,7 +254,8 @@ class LauncherTest {
   }
 
   /**
-   * An archive whose Java multiplies at these speeds in a trial, and otherwise says what it is given.
+   * An archive whose Java multiplies at these speeds in a trial, and otherwise says what it is
+   * given.
    */
   private Path makeMultiplying(int told, int byItself) throws IOException {
     makeArchive();

@@ -72,7 +72,8 @@ class EmbeddingFileTest {
     Map<String, long[]> nameless = Map.of("emb_params", new long[] {1, 24});
     Path blank = file("bad style.safetensors", nameless, null);
     refuses(blank, SD1, "its word is 'bad style'");
-    refuses(file("n.safetensors", Map.of("a\u00a0b", new long[] {1, 24}), null), SD1, "its word is");
+    refuses(
+        file("n.safetensors", Map.of("a\u00a0b", new long[] {1, 24}), null), SD1, "its word is");
     refuses(blank, SD1, "--embedding my-word=" + blank);
     refuses(file("e.safetensors", Map.of("\u001b[31mred", new long[] {1, 24}), null), SD1, "word");
     assertThat(EmbeddingFile.read(blank, "bad-style", SD1).token()).isEqualTo("bad-style");
