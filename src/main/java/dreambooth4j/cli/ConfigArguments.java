@@ -2,6 +2,7 @@ package dreambooth4j.cli;
 
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
+import dreambooth4j.distributed.Ranks;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
@@ -24,7 +25,10 @@ final class ConfigArguments {
   @Spec(Spec.Target.MIXEE)
   CommandSpec command;
 
-  /** Reads it, and says on standard error what has no effect or means something else here. */
+  /**
+   * Reads it, and says on standard error what has no effect or means something else here; of
+   * several ranks the first alone says it.
+   */
   Config read() {
     return reading().config();
   }
@@ -34,8 +38,10 @@ final class ConfigArguments {
     ConfigReader.Reading reading = ConfigReader.read(config, ConfigFlags.given(command));
     PrintWriter err = command.commandLine().getErr();
     Main main = command.root().commandLine().getCommand();
-    reading.notes(main.verbose).forEach(err::println);
-    err.flush();
+    if (Ranks.reports(System.getenv())) {
+      reading.notes(main.verbose).forEach(err::println);
+      err.flush();
+    }
     return reading;
   }
 }

@@ -2,6 +2,7 @@ package dreambooth4j.cli;
 
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ModelConfig;
+import dreambooth4j.distributed.Launch;
 import dreambooth4j.report.RunReport;
 import dreambooth4j.weights.EmbeddingWriter;
 import java.io.PrintStream;
@@ -23,10 +24,16 @@ final class NextSteps {
    * Prints it. Nothing is broken at the terminal's width: half a command line is another one.
    *
    * @param args the command line of the run
+   * @param launch how its processes were started
    * @param complete whether the run did all its steps
    */
   static void print(
-      PrintStream err, Config config, RunReport.Outcome run, List<String> args, boolean complete) {
+      PrintStream err,
+      Config config,
+      RunReport.Outcome run,
+      List<String> args,
+      Launch launch,
+      boolean complete) {
     Path output = config.output().outputDir();
     if (run.sampled()) {
       err.println("Samples: " + ClassImageTable.shown(output.resolve("samples")));
@@ -40,9 +47,26 @@ final class NextSteps {
       err.println("  " + shell(drawing(config, result, run)));
     }
     if (!complete) {
-      err.println(run.checkpointSaved() ? "Go on with the run:" : "Begin again:");
-      err.println("  " + shell(resumed(args, run.checkpointSaved())));
+      printResumed(err, args, run.checkpointSaved(), launch);
     }
+    err.flush();
+  }
+
+  /**
+   * Prints the command line by which an interrupted run goes on, with as many ranks.
+   *
+   * @param args the command line of the run
+   * @param fromCheckpoint false where it has left none and begins again
+   * @param launch how this process was started
+   */
+  static void printResumed(
+      PrintStream err, List<String> args, boolean fromCheckpoint, Launch launch) {
+    String what = fromCheckpoint ? "Go on with the run" : "Begin again";
+    err.println(what + (launch.byHand() ? ", with each rank started as before:" : ":"));
+    List<String> again = new ArrayList<>(resumed(args, fromCheckpoint));
+    again.addAll(launch.after());
+    String before = launch.before().stream().map(each -> each + " ").collect(Collectors.joining());
+    err.println("  " + before + shell(again));
     err.flush();
   }
 

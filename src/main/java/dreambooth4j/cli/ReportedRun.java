@@ -3,6 +3,7 @@ package dreambooth4j.cli;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
+import dreambooth4j.distributed.Launch;
 import dreambooth4j.distributed.Ranks;
 import dreambooth4j.page.LivePage;
 import dreambooth4j.pipeline.Origin;
@@ -37,12 +38,19 @@ final class ReportedRun {
       CommandSpec spec, ConfigReader.Reading reading, Origin origin, boolean force, Ranks ranks) {
     Config config = reading.config();
     PrintStream err = System.err;
+    Launch launch = ranks.size() > 1 ? Launch.of(System.getenv()) : Launch.ALONE;
     Main main = spec.root().commandLine().getCommand();
     if (!ranks.isFirst()) {
       main.interrupt.listen(Interrupt.SAVED_BY_RANK_0);
       QuietReport quiet = new QuietReport(err);
-      return code(
-          new TrainingRun(config, origin, quiet, main.interrupt::requested, ranks).run(force));
+      try {
+        return code(
+            new TrainingRun(config, origin, quiet, main.interrupt::requested, ranks).run(force));
+      } finally {
+        if (quiet.hasSaved()) {
+          NextSteps.printResumed(err, arguments(spec), true, launch);
+        }
+      }
     }
     main.interrupt.listen(Interrupt.SAVING);
     RunReport report =
@@ -74,11 +82,14 @@ final class ReportedRun {
       }
       boolean saved = main.interrupt.requested() || report.outcome().checkpointSaved();
       if (done || (saved && !diverged)) {
-        List<String> args = spec.root().commandLine().getParseResult().originalArgs();
-        NextSteps.print(err, config, report.outcome(), args, done);
+        NextSteps.print(err, config, report.outcome(), arguments(spec), launch, done);
       }
     }
     return code(done);
+  }
+
+  private static List<String> arguments(CommandSpec spec) {
+    return spec.root().commandLine().getParseResult().originalArgs();
   }
 
   private static int code(boolean done) {

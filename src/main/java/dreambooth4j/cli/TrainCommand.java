@@ -75,7 +75,7 @@ final class TrainCommand implements Callable<Integer> {
   public Integer call() {
     if (processes != null && !dryRun) {
       Main main = spec.root().commandLine().getCommand();
-      LocalRanks ranks = new LocalRanks(processes, System.err);
+      LocalRanks ranks = new LocalRanks(processes, System.out, System.err);
       main.interrupt.listen(Interrupt.ENDING_RANKS);
       List<String> arguments = new ArrayList<>(List.of(Main.class.getName()));
       arguments.addAll(withoutProcesses(spec.root().commandLine().getParseResult().originalArgs()));

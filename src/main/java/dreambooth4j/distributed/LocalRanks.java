@@ -19,8 +19,8 @@ import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Starts this program several times on one machine, a rank each, as torchrun does. Rank 0 has this
- * process' streams; the lines of the others begin with their rank. When one fails the others are
+ * Starts this program several times on one machine, a rank each, as torchrun does. Rank 0 speaks as
+ * this process; the lines of the others begin with their rank. When one fails the others are
  * asked to end, and save first; one that is stopped, and cannot, is killed.
  */
 public final class LocalRanks {
@@ -32,13 +32,22 @@ public final class LocalRanks {
   private static final String GPUS = "CUDA_VISIBLE_DEVICES";
   private static final String THREADS = "OMP_NUM_THREADS";
 
+  /** Of libtorch: c10d warns of each broken connection with a C++ trace, and we name the rank. */
+  private static final String LOG_LEVEL = "TORCH_CPP_LOG_LEVEL";
+
   private final int count;
+  private final PrintStream out;
   private final PrintStream err;
   private final List<Process> ranks = new ArrayList<>();
   private final List<Thread> readers = new ArrayList<>();
 
-  /** So many ranks; what the others than rank 0 say goes to {@code err}. */
-  public LocalRanks(int count, PrintStream err) {
+  /**
+   * So many ranks.
+   *
+   * @param out gets what rank 0 prints to its standard output
+   * @param err gets what the others say
+   */
+  public LocalRanks(int count, PrintStream out, PrintStream err) {
     if (count < 1) {
       throw Problem.usage("--nproc is %d: give the number of processes, from 1".formatted(count));
     }
@@ -48,6 +57,7 @@ public final class LocalRanks {
               .formatted(RankEnvironment.SIZE, RankEnvironment.SIZE));
     }
     this.count = count;
+    this.out = out;
     this.err = err;
   }
 
@@ -97,10 +107,14 @@ public final class LocalRanks {
     builder.environment().putAll(environment(rank, count, port, System.getenv()));
     builder.redirectInput(ProcessBuilder.Redirect.INHERIT);
     if (rank == 0) {
-      return builder.inheritIO().start();
+      builder.redirectError(ProcessBuilder.Redirect.INHERIT);
+    } else {
+      builder.redirectErrorStream(true);
     }
-    Process process = builder.redirectErrorStream(true).start();
-    Thread reader = new Thread(() -> pass(rank, process), "rank " + rank);
+    Process process = builder.start();
+    PrintStream to = rank == 0 ? out : err;
+    String prefix = rank == 0 ? "" : "[rank %d] ".formatted(rank);
+    Thread reader = new Thread(() -> pass(process, to, prefix), "rank " + rank);
     reader.setDaemon(true);
     reader.start();
     readers.add(reader);
@@ -116,9 +130,11 @@ public final class LocalRanks {
     set.put(RankEnvironment.HERE, Integer.toString(count));
     set.put(RankEnvironment.HOST, InetAddress.getLoopbackAddress().getHostAddress());
     set.put(RankEnvironment.PORT, Integer.toString(port));
+    set.put(Launch.NPROC, Integer.toString(count));
     String gpus = outer.get(GPUS);
     String[] visible = gpus == null ? new String[0] : gpus.split(",");
     set.put(GPUS, rank < visible.length ? visible[rank] : Integer.toString(rank));
+    set.put(LOG_LEVEL, outer.getOrDefault(LOG_LEVEL, "ERROR"));
     if (!outer.containsKey(THREADS)) {
       int cores = Runtime.getRuntime().availableProcessors();
       set.put(THREADS, Integer.toString(Math.max(1, cores / count)));
@@ -126,10 +142,13 @@ public final class LocalRanks {
     return set;
   }
 
-  private void pass(int rank, Process process) {
+  /** Gloo's own lines about connections, which nothing turns off, are left out. */
+  private static void pass(Process process, PrintStream to, String prefix) {
     try (BufferedReader lines = process.inputReader(StandardCharsets.UTF_8)) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        err.println("[rank %d] %s".formatted(rank, line));
+        if (!line.startsWith("[Gloo] ")) {
+          to.println(prefix + line);
+        }
       }
     } catch (IOException e) {
       // It was killed while it spoke.

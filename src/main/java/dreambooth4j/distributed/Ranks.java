@@ -30,6 +30,15 @@ public interface Ranks extends AutoCloseable {
     return found == null ? alone() : ProcessGroups.join(found);
   }
 
+  /**
+   * Whether a process with these variables is the one of its ranks that reports: rank 0, or the
+   * only one. Waits for nobody.
+   */
+  static boolean reports(Map<String, String> environment) {
+    return !environment.containsKey(RankEnvironment.SIZE)
+        || environment.getOrDefault(RankEnvironment.RANK, "0").strip().equals("0");
+  }
+
   /** The number of this process, from 0. */
   int rank();
 

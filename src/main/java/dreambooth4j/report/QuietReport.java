@@ -14,6 +14,7 @@ import java.util.List;
 /** Of a rank that others report for: it says what it saves, and nothing else. */
 public class QuietReport implements RunListener {
   private final PrintStream err;
+  private boolean saved;
 
   /** Says it here. */
   public QuietReport(PrintStream err) {
@@ -23,7 +24,13 @@ public class QuietReport implements RunListener {
   /** Where another rank is lost, this one may be the one that saves. */
   @Override
   public void saved(Path path, int step) {
+    saved = true;
     err.printf("checkpoint after step %d: %s%n", step, path);
+  }
+
+  /** Whether a checkpoint was saved by this rank. */
+  public boolean hasSaved() {
+    return saved;
   }
 
   @Override

@@ -4,6 +4,7 @@ import dreambooth4j.data.PairSampler;
 import dreambooth4j.pipeline.Caches;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -25,17 +26,22 @@ final class PredictionMaker {
     this.training = training;
   }
 
-  /**
-   * Makes those that are missing.
-   *
-   * @param epochs of the whole run
-   * @param stop looked at after each; true leaves the rest for another time
-   */
-  void make(PairSampler pairs, int epochs, Caches.Listener listener, BooleanSupplier stop) {
+  /** What so many epochs ask of it, in their order; less where {@code stop} becomes true. */
+  Set<PairBatches.Asked> asked(PairSampler pairs, int epochs, BooleanSupplier stop) {
     Set<PairBatches.Asked> all = new LinkedHashSet<>();
     for (int epoch = 0; epoch < epochs && !stop.getAsBoolean(); epoch++) {
       pairs.epoch(epoch).forEach(batch -> all.addAll(batches.asked(batch)));
     }
+    return all;
+  }
+
+  /**
+   * Makes those of these that are missing, or damaged.
+   *
+   * @param stop looked at after each; true leaves the rest for another time
+   */
+  void make(
+      Collection<PairBatches.Asked> all, Caches.Listener listener, BooleanSupplier stop) {
     PriorPredictions predictions = batches.predictions();
     List<PairBatches.Asked> missing = new ArrayList<>();
     for (PairBatches.Asked each : all) {
@@ -47,8 +53,9 @@ final class PredictionMaker {
     if (folder != null) {
       listener.cached(NAME, all.size() - missing.size(), all.size(), folder);
     }
-    all.removeAll(Set.copyOf(missing));
-    all.stream().takeWhile(each -> !stop.getAsBoolean()).forEach(this::make); // unless damaged
+    Set<PairBatches.Asked> there = new LinkedHashSet<>(all);
+    there.removeAll(Set.copyOf(missing));
+    there.stream().takeWhile(each -> !stop.getAsBoolean()).forEach(this::make); // unless damaged
     for (int i = 0; i < missing.size() && !stop.getAsBoolean(); i++) {
       make(missing.get(i));
       listener.encoded(NAME, i + 1, missing.size());

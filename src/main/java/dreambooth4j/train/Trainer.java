@@ -417,7 +417,13 @@ public final class Trainer implements AutoCloseable {
   public void askBaseModel(Caches.Listener listener, BooleanSupplier stop) {
     if (config.prior().remembers()) {
       int epochs = (steps + stepsPerEpoch - 1) / stepsPerEpoch;
-      new PredictionMaker(batches, training()).make(pairs, epochs, listener, stop);
+      PredictionMaker maker = new PredictionMaker(batches, training());
+      Set<PairBatches.Asked> all = maker.asked(pairs, epochs, stop);
+      maker.make(share(all), listener, stop);
+      if (ranks.size() > 1) {
+        ranks.await();
+        maker.make(all, Caches.Listener.NONE, stop); // what no other rank left here
+      }
     }
   }
 

@@ -2,6 +2,7 @@ package dreambooth4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dreambooth4j.train.Apart;
 import dreambooth4j.train.TinyRun;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -40,6 +41,7 @@ class RanksCommandTest {
   @ParameterizedTest
   @ValueSource(ints = {0, 1})
   void shouldNameARankThatIsKilledAndSaveOnTheOther(int rank) throws Exception {
+    tiny.with("set_grads_to_none", true);
     try (Child child = Child.of(tiny.arguments("train", "--nproc", "2"))) {
       child.waitFor("step 1/");
       ProcessHandle killed = rank(child, rank);
@@ -52,6 +54,33 @@ class RanksCommandTest {
           Pattern.compile("after step \\d+: (\\S+checkpoint-\\d+)").matcher(child.said());
       assertThat(saved.find()).as(child.said()).isTrue();
       assertThat(Path.of(saved.group(1))).isDirectory();
+      assertThat(child.said())
+          .containsPattern(
+              "Go on with the run:\\n(\\[rank 1\\] )?  dreambooth train .*"
+                  + "--resume_from_checkpoint latest --nproc 2\\n")
+          .doesNotContain("[Gloo]", "[c10d]")
+          .containsOnlyOnce("no effect here");
+    }
+  }
+
+  @Test
+  void shouldGiveTheSameWeightsWithOneTwoAndFourProcesses() throws Exception {
+    tiny.with("train_batch_size", 4).with("max_train_steps", 3);
+    for (String processes : List.of("1", "2", "4")) {
+      tiny.with("output_dir", folder.resolve(processes));
+      try (Child child = Child.of(tiny.arguments("train", "--nproc", processes))) {
+        assertThat(child.exitCode()).as(child.said()).isZero();
+      }
+    }
+    String unet = "unet/diffusion_pytorch_model.safetensors";
+    for (String processes : List.of("2", "4")) {
+      assertThat(
+              Apart.ofUpdate(
+                  TinyRun.MODEL.resolve(unet),
+                  folder.resolve("1").resolve(unet),
+                  folder.resolve(processes).resolve(unet)))
+          .as(processes + " processes")
+          .isLessThan(2e-3);
     }
   }
 

@@ -175,6 +175,20 @@ class RanksTest {
   }
 
   @Test
+  void shouldSayHowSoManyProcessesAreStartedAgain() {
+    Map<String, String> set = new HashMap<>(LocalRanks.environment(1, 2, 1234, Map.of()));
+    assertThat(Launch.of(Map.of())).isEqualTo(Launch.ALONE);
+    assertThat(Launch.of(set)).isEqualTo(new Launch(List.of(), List.of("--nproc", "2"), false));
+    set.remove(Launch.NPROC);
+    assertThat(Launch.of(set).byHand()).isTrue();
+    set.put("TORCHELASTIC_RUN_ID", "none");
+    assertThat(Launch.of(set).before())
+        .containsExactly("torchrun", "--no-python", "--nproc-per-node=2");
+    set.put("LOCAL_WORLD_SIZE", "1");
+    assertThat(Launch.of(set).byHand()).isTrue();
+  }
+
+  @Test
   void shouldGiveEachRankAGpuOfThoseThatAreVisible() {
     Map<String, String> outer = Map.of("CUDA_VISIBLE_DEVICES", "4,7", "OMP_NUM_THREADS", "3");
     assertThat(LocalRanks.environment(1, 2, 1234, outer))

@@ -8,20 +8,18 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.distributed.Ranks;
 import dreambooth4j.distributed.TestRanks;
-import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.Origin;
 import dreambooth4j.report.QuietReport;
 import dreambooth4j.report.RunReport;
-import dreambooth4j.weights.Safetensors;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -80,35 +78,9 @@ class RanksRunTest {
     }
   }
 
-  private static Map<String, float[]> weights(Path file) {
-    Map<String, float[]> all = new HashMap<>();
-    try (Arena arena = Arena.open("weights");
-        Safetensors source = Safetensors.open(file)) {
-      source.tensors().keySet().forEach(name -> all.put(name, source.read(arena, name).toFloats()));
-    }
-    return all;
-  }
-
-  /** How far the second lies from the first, in parts of the way from the base model. */
-  private static double difference(Path base, Path one, Path other) {
-    Map<String, float[]> begun = weights(base);
-    Map<String, float[]> second = weights(other);
-    double apart = 0;
-    double way = 0;
-    for (Map.Entry<String, float[]> each : weights(one).entrySet()) {
-      float[] from = requireNonNull(begun.get(each.getKey()));
-      float[] there = requireNonNull(second.get(each.getKey()));
-      for (int i = 0; i < there.length; i++) {
-        apart += Math.pow(each.getValue()[i] - there[i], 2);
-        way += Math.pow(each.getValue()[i] - from[i], 2);
-      }
-    }
-    return Math.sqrt(apart / way);
-  }
-
   private void isAsOneProcess(String output, String file) {
     assertThat(
-            difference(
+            Apart.ofUpdate(
                 TinyRun.MODEL.resolve(file),
                 folder.resolve("one").resolve(file),
                 folder.resolve(output).resolve(file)))
@@ -131,6 +103,42 @@ class RanksRunTest {
       isAsOneProcess("several", "text_encoder/model.safetensors");
     }
     assertThat(metrics("several")).hasSize(5).isEqualTo(metrics("one"));
+  }
+
+  @Test
+  void shouldGiveTheLoraOfOneProcess() throws Exception {
+    tiny.withOptions("use_lora=true lora_files=diffusers lora_rank=2 learning_rate=0.01 max_grad_norm=0.5");
+    assertThat(TinyRun.run(config("one"))).isTrue();
+    assertThat(run(2, config("several"))).containsOnly(true);
+    String file = "pytorch_lora_weights.safetensors";
+    assertThat(Apart.ofZeroed(folder.resolve("one/" + file), folder.resolve("several/" + file)))
+        .isLessThan(ROUNDING);
+  }
+
+  @Test
+  void shouldAskTheBaseModelEachRankAShare() throws Exception {
+    tiny.without("class_data_dir").with("prior", "prediction").with("max_train_steps", 3);
+    assertThat(TinyRun.run(config("one"))).isTrue();
+    Map<Integer, Integer> asked = new ConcurrentHashMap<>();
+    Config several = config("several");
+    List<Boolean> complete =
+        TestRanks.each(
+            2,
+            ranks -> {
+              QuietReport report =
+                  new QuietReport(nowhere()) {
+                    @Override
+                    public void encoded(String what, int done, int missing) {
+                      if (what.equals("predictions")) {
+                        asked.put(ranks.rank(), done);
+                      }
+                    }
+                  };
+              return new TrainingRun(several, Origin.BASE_MODEL, report, () -> false, ranks).run();
+            });
+    assertThat(complete).containsOnly(true);
+    assertThat(asked).containsExactlyInAnyOrderEntriesOf(Map.of(0, 3, 1, 2));
+    isAsOneProcess("several", UNET);
   }
 
   /** Step, pictures and the loss to three digits. */
