@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.PrefixStore;
 import org.bytedeco.pytorch.StringVector;
 import org.bytedeco.pytorch.TCPStore;
 import org.bytedeco.pytorch.TCPStoreOptions;
+import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,6 +34,7 @@ final class MeetingPlace {
         Native.call(
             "connect to %s:%d".formatted(where.host(), where.port()),
             () -> {
+              torch.initLogging(); // TORCH_CPP_LOG_LEVEL is not read without it
               TCPStoreOptions options = new TCPStoreOptions();
               options.port((short) where.port()).isServer(listens).waitWorkers(false);
               options.timeout(new Milliseconds(CONNECT_MILLISECONDS));
