@@ -25,7 +25,10 @@ take() { # a candidate: options and environment become its own
 
 speed() ( # GFLOP/s of a candidate; 0 where it does not work
   take "$1"
-  "$java" "${options[@]}" -cp "$classpath" dreambooth4j.engine.ProductTrial 2>/dev/null || echo 0
+  # shellcheck disable=SC2086 # several options
+  said=$("$java" "${options[@]}" ${DREAMBOOTH_JAVA_OPTS:-} -cp "$classpath" dreambooth4j.engine.ProductTrial 2>/dev/null) || said=0
+  case $said in '' | *[!0-9]*) said=0 ;; esac
+  echo "$said"
 )
 
 try_all() { # prints the fastest candidate, and a line of all with their speeds
@@ -52,11 +55,12 @@ if [ -z "$blas" ]; then
     if [ ! -s "$remembered" ] && [ -z "${RANK:-}" ]; then # ranks would disturb each other's trial
       echo "Trying which library multiplies matrices fastest here (once) ..." >&2
       found=$(try_all "${candidates[@]}")
-      if mkdir -p "${remembered%/*}" 2>/dev/null; then
+      # One that failed may work the next time: then all are tried again.
+      if [[ ! "$found, " =~ \ 0(,|\ ) ]] && mkdir -p "${remembered%/*}" 2>/dev/null; then
         { printf '%s\n' "$found" >"$remembered.$$" && mv "$remembered.$$" "$remembered"; } 2>/dev/null || true
       fi
     else
-      found=$(cat "$remembered" 2>/dev/null || true)
+      found=$(tr -d '\0' <"$remembered" 2>/dev/null || true)
     fi
     chosen=${found%%$'\n'*}
     for each in "${candidates[@]}"; do

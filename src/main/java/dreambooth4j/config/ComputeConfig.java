@@ -41,10 +41,9 @@ public record ComputeConfig(
           .standard(MixedPrecision.NO)
           .help(
               "Number type in which the trained models compute: no is float32; bf16 and fp16 halve"
-                  + " the memory of activations and are faster on GPUs, while trained weights are also"
-                  + " kept in float32. auto takes bf16 on a GPU that has it (RTX 30 or newer), and on"
-                  + " a CPU whichever of float32 and bf16 a trial of about a second finds faster; a"
-                  + " resumed run keeps what it began with.");
+                  + " the memory of activations, and trained weights are kept in float32 too. auto"
+                  + " takes bf16 on a GPU that has it, and on a CPU the faster of float32 and bf16 in"
+                  + " a short trial; a resumed run keeps its type.");
 
   static final Key<ComputeConfig, Boolean> FULL_BF16 =
       KEYS.key("full_bf16", ValueType.flag(), ComputeConfig::fullBf16)

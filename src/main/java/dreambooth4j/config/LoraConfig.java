@@ -230,7 +230,8 @@ public record LoraConfig(
 
   private static void checkTypes(Values run) {
     boolean frozenInFp16 = run.orNull(ComputeConfig.FROZEN_DTYPE) == FloatType.FP16;
-    if (frozenInFp16 && run.get(ComputeConfig.MIXED_PRECISION) == MixedPrecision.NO) {
+    MixedPrecision type = run.get(ComputeConfig.MIXED_PRECISION);
+    if (frozenInFp16 && (type == MixedPrecision.NO || type == MixedPrecision.AUTO)) {
       run.error(
           "frozen_dtype: fp16 with use_lora computes in fp16, which needs a loss scale: set mixed_precision: fp16, or frozen_dtype: bf16");
     }

@@ -11,6 +11,9 @@ import org.jspecify.annotations.Nullable;
 final class BestLoss {
   private static final int PARTS = 6;
 
+  /** Of checkpoints that do not say what was measured. */
+  private static final int PARTS_WITHOUT_SUBJECT = 5;
+
   private double best = Double.POSITIVE_INFINITY;
   private int step;
   private int since;
@@ -40,7 +43,8 @@ final class BestLoss {
     return anew
         ? "the loss on held-out pictures cannot be compared with what was measured before this run"
             + " was resumed, for the pictures, their crops or captions, the text encoder's settings"
-            + " or the noise schedule are others: save_best and early_stopping_patience begin anew"
+            + " or the noise schedule are others, or its checkpoint does not tell: save_best and"
+            + " early_stopping_patience begin anew"
         : null;
   }
 
@@ -112,7 +116,7 @@ final class BestLoss {
   /** Goes on from what {@link #toString} said; null, or what no run says, begins anew. */
   void restore(@Nullable String said) {
     String[] parts = said == null ? new String[0] : said.split(" ", -1);
-    if (parts.length != PARTS) {
+    if (parts.length != PARTS && parts.length != PARTS_WITHOUT_SUBJECT) {
       return;
     }
     try {
@@ -125,7 +129,7 @@ final class BestLoss {
       step = leastStep;
       since = waited;
       measured = last;
-      subject = parts[5];
+      subject = parts.length == PARTS ? parts[5] : "";
     } catch (NumberFormatException e) {
       // No run says that.
     }

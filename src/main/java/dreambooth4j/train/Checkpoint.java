@@ -215,7 +215,7 @@ final class Checkpoint {
     expect(
         path,
         then == null || then.equals(now),
-        "it has learnt the words %s, and this run trains %s (in brackets, how many vectors each has): placeholder_token or num_vectors was another"
+        "it has learnt the words %s, and this run trains %s (in brackets, how many vectors each has): set placeholder_token and num_vectors as they were, or start a new run"
             .formatted(then, now.isEmpty() ? "none" : now));
   }
 

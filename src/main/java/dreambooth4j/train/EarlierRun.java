@@ -134,10 +134,7 @@ final class EarlierRun {
     if (moves.isEmpty()) {
       return null;
     }
-    int number = 1;
-    while (isTaken(number)) {
-      number++;
-    }
+    int number = free();
     long bytes = 0;
     Set<Path> aside = new TreeSet<>();
     for (var each : moves.entrySet()) {
@@ -162,6 +159,23 @@ final class EarlierRun {
             aside.stream().map(Path::toString).collect(Collectors.joining(", ")));
   }
 
+  /**
+   * Sets aside the best model alone among other changes of the folder, for those to come are not
+   * compared with it.
+   *
+   * @return where it will lie; null if there is none
+   */
+  static @Nullable Path setBestAside(Path folder, FolderChanges changes) throws IOException {
+    Path best = folder.resolve(OutputFolder.BEST);
+    if (!Files.isDirectory(best)) {
+      return null;
+    }
+    EarlierRun run = new EarlierRun(folder, Long.MAX_VALUE);
+    Path place = run.place(MODELS_ASIDE + "/" + OutputFolder.BEST, run.free());
+    changes.move(best, place);
+    return place;
+  }
+
   /** Of a file, or of all files below a folder. */
   private static long bytes(Path path) throws IOException {
     long bytes = 0;
@@ -173,6 +187,15 @@ final class EarlierRun {
 
   private Path place(String name, int number) {
     return folder.resolve(name.replace("%d", Integer.toString(number)));
+  }
+
+  /** The first number under which nothing was set aside. */
+  private int free() {
+    int number = 1;
+    while (isTaken(number)) {
+      number++;
+    }
+    return number;
   }
 
   private boolean isTaken(int number) {

@@ -244,6 +244,26 @@ final class OutputFolder implements AutoCloseable {
     }
   }
 
+  /**
+   * Moves the best model so far to a place of its own.
+   *
+   * @return that place; null if there is no best model
+   */
+  @Nullable Path setBestAside() {
+    try (FolderChanges changes = new FolderChanges(path)) {
+      Path place = EarlierRun.setBestAside(path, changes);
+      if (place != null) {
+        changes.commit();
+      }
+      return place;
+    } catch (IOException e) {
+      throw new Problem(
+          Problem.Kind.FAILED,
+          "the best model so far cannot be moved away in %s: %s".formatted(path, Problem.why(e)),
+          e);
+    }
+  }
+
   /** Keeps the configuration as it was resolved. */
   void write(Config resolved) {
     StagedFiles.write(

@@ -1,5 +1,6 @@
 package dreambooth4j.train;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.Config;
@@ -89,7 +90,7 @@ public final class Precision {
       Consumer<String> notes) {
     String then = checkpoint == null ? null : Checkpoint.settings(checkpoint).get(KEY);
     if (device == Device.CUDA) {
-      return then != null ? typeNamed(then) : onCuda();
+      return then != null ? kept(then, checkpoint) : onCuda();
     }
     PrecisionTrial seen = trial.get();
     MixedPrecision faster = seen.faster();
@@ -97,7 +98,7 @@ public final class Precision {
       notes.accept("mixed_precision: auto takes %s: %s".formatted(faster, seen));
       return faster;
     }
-    MixedPrecision kept = typeNamed(then);
+    MixedPrecision kept = kept(then, checkpoint);
     notes.accept(
         kept == faster
             ? "mixed_precision: auto keeps %s, as %s was made".formatted(kept, checkpoint)
@@ -106,8 +107,14 @@ public final class Precision {
     return kept;
   }
 
-  private static MixedPrecision typeNamed(String text) {
-    return MixedPrecision.valueOf(text.toUpperCase(Locale.ROOT));
+  private static MixedPrecision kept(String then, @Nullable Path checkpoint) {
+    MixedPrecision type = MixedPrecision.valueOf(then.toUpperCase(Locale.ROOT));
+    if (type == MixedPrecision.FP16) {
+      throw Problem.usage(
+          "mixed_precision: auto takes float32 or bf16, and %s was made in fp16: set mixed_precision: fp16 to go on from it"
+              .formatted(checkpoint));
+    }
+    return type;
   }
 
   /** Where no GPU is here, as in a dry run for one elsewhere, it is taken for one that has BF16. */

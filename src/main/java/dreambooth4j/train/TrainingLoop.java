@@ -89,7 +89,7 @@ final class TrainingLoop {
       if (validation.isUsed()) {
         measure();
       }
-    } else if (writes()) {
+    } else {
       catchUp();
     }
     try {
@@ -142,22 +142,25 @@ final class TrainingLoop {
 
   /** What an ended run owes of the step that it is resumed from: its checkpoint was first. */
   private void catchUp() {
+    if (session.isFinished()) {
+      return;
+    }
     Path output = session.config().output().outputDir();
-    if (savingModels.isDue(begun) && !session.isFinished() && !saver.hasModelOnTheWay()) {
+    if (writes() && savingModels.isDue(begun) && !saver.hasModelOnTheWay()) {
       saver.modelOnTheWay();
     }
-    if (sampling.isDue(begun) && !session.isFinished() && !samples.areDrawn(output, begun)) {
+    if (writes() && sampling.isDue(begun) && !samples.areDrawn(output, begun)) {
       sample();
     }
-    if (validation.isUsed() && !session.isFinished()) {
+    if (validation.isUsed()) {
       catchUpOnValidation();
     }
   }
 
-  /** A run that is stopped right after a step has not measured it. */
+  /** A run that is stopped right after a step has not measured it. All ranks measure together. */
   private void catchUpOnValidation() {
     BestLoss best = trainer.bestLoss();
-    if (session.config().validation().saveBest()) {
+    if (writes() && session.config().validation().saveBest()) {
       catchUpOnBest();
     }
     if (best.measured() == begun) {

@@ -3,6 +3,7 @@ package dreambooth4j.train;
 import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.Config;
+import dreambooth4j.config.ValidationConfig;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.HeldOut;
 import dreambooth4j.data.ImageReader;
@@ -135,6 +136,21 @@ public final class TrainingRun {
         listener::warning);
   }
 
+  /** Losses on other held-out pictures are not compared, and the best model by them is kept. */
+  private void measures(BestLoss best, String subject, @Nullable OutputFolder folder) {
+    ranks.requireSame("what the loss is measured on", subject);
+    ValidationConfig how = config.validation();
+    String note = best.measures(subject);
+    if (note == null || !how.saveBest() && how.patience() == 0) {
+      return;
+    }
+    warn(note);
+    Path aside = folder == null || !how.saveBest() ? null : folder.setBestAside();
+    if (aside != null) {
+      warn("the best model so far is kept in %s, which no run needs".formatted(aside));
+    }
+  }
+
   /** What the run goes on from; null for the base model. */
   private @Nullable Path checkpoint() {
     recover();
@@ -203,8 +219,7 @@ public final class TrainingRun {
       Validation validation =
           new Validation(config, model, caches, all.pictures(), made.pools(), ranks);
       if (validation.isUsed()) {
-        ranks.requireSame("what the loss is measured on", validation.subject());
-        warn(trainer.bestLoss().measures(validation.subject()));
+        measures(trainer.bestLoss(), validation.subject(), folder);
       }
       return train(session, concepts, base, validation, captures, folder);
     }

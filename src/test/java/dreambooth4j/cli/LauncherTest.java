@@ -24,6 +24,7 @@ import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The launcher in a home of its own, where the Maven wrapper only notes that it was called. */
 @DisabledOnOs(OS.WINDOWS)
@@ -257,7 +258,7 @@ class LauncherTest {
    * An archive whose Java multiplies at these speeds in a trial, and otherwise says what it is
    * given.
    */
-  private Path makeMultiplying(int told, int byItself) throws IOException {
+  private Path makeMultiplying(String told, String byItself) throws IOException {
     makeArchive();
     Path trials = folder.resolve("trials");
     script(
@@ -267,7 +268,7 @@ class LauncherTest {
         case "$*" in
           *ProductTrial*)
             echo "${OPENBLAS_CORETYPE:-}" >> '%s'
-            if [ -n "${OPENBLAS_CORETYPE:-}" ]; then echo %d; else echo %d; fi ;;
+            if [ -n "${OPENBLAS_CORETYPE:-}" ]; then echo %s; else echo %s; fi ;;
           *)
             echo "kernels: ${OPENBLAS_CORETYPE:-its own}"
             printf '%%s\n' "$@" ;;
@@ -281,7 +282,7 @@ class LauncherTest {
 
   @Test
   void shouldLeaveOutAVariableThatSlowsProductsDownAndRememberIt() throws Exception {
-    Path trials = makeMultiplying(104, 188);
+    Path trials = makeMultiplying("104", "188");
 
     Ran first = run("train");
     Ran second = run("train");
@@ -300,7 +301,7 @@ class LauncherTest {
   /** By less than a twentieth it is not worth it to differ from what the machine's user set. */
   @ParameterizedTest
   @CsvSource({"188, 104", "100, 104"})
-  void shouldKeepAVariableThatCostsNothing(int told, int byItself) throws Exception {
+  void shouldKeepAVariableThatCostsNothing(String told, String byItself) throws Exception {
     makeMultiplying(told, byItself);
 
     assertThat(run("train").out().lines())
@@ -308,10 +309,20 @@ class LauncherTest {
         .noneMatch(line -> line.startsWith("-Ddreambooth.unset"));
   }
 
+  /** What failed for a passing reason is no result to keep, and no reason not to start. */
+  @ParameterizedTest
+  @ValueSource(strings = {"50; exit 1", "Infinity", "0"})
+  void shouldTryAgainWhereATrialFailed(String told) throws Exception {
+    Path trials = makeMultiplying(told, "104");
+    assertThat(run("train").out()).contains("kernels: its own");
+    assertThat(run("train").err()).startsWith("Trying");
+    assertThat(Files.readAllLines(trials)).containsExactly("Haswell", "", "Haswell", "");
+  }
+
   /** What is asked for is taken as it is; other processors and environments are tried anew. */
   @Test
   void shouldTryNothingWhereThereIsNoChoice() throws Exception {
-    Path trials = makeMultiplying(104, 188);
+    Path trials = makeMultiplying("104", "188");
     environment.put("DREAMBOOTH_BLAS", "openblas");
     assertThat(run("train").out()).contains("kernels: Haswell");
     environment.put("DREAMBOOTH_BLAS", "openblas-auto");

@@ -168,7 +168,8 @@ class MemoryPlanTest {
   }
 
   /**
-   * The base model is read beside the model that trains, in F32, and draws no more than missing.
+   * The base model is read beside the model that trains, in frozen_dtype, and draws no more than
+   * missing.
    */
   @ParameterizedTest
   @CsvSource({"no, 3", "no, 9", "full_bf16, 3"})
@@ -181,7 +182,7 @@ class MemoryPlanTest {
     ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
     Config config = tiny.config();
     try (Arena run = Arena.open("run");
-        StableDiffusion model = StableDiffusion.load(run, base)) {
+        StableDiffusion model = StableDiffusion.loadToDraw(run, base, config.compute())) {
       AtomicLong most = new AtomicLong();
       new ClassImageGenerator(config, base, model)
           .generate(

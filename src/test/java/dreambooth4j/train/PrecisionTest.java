@@ -1,8 +1,10 @@
 package dreambooth4j.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig.MixedPrecision;
 import dreambooth4j.config.Config;
 import dreambooth4j.engine.Arena;
@@ -239,6 +241,20 @@ class PrecisionTest {
             "mixed_precision: auto takes no: layers of this run's sizes take a core here 1.000 s in float32 and 1.600 s in bf16",
             "mixed_precision: auto takes bf16: layers of this run's sizes take a core here 1.000 s in float32 and 0.500 s in bf16");
     assertThat(new PrecisionTrial(1, 0.95).faster()).isEqualTo(MixedPrecision.NO);
+  }
+
+  /** It would train in fp16 without what fp16's keys are checked for. */
+  @Test
+  void shouldNotDecideOnFp16() {
+    Path checkpoint = folder.resolve("checkpoint-1");
+    try (TinyTrainer half = new TinyTrainer(tiny.with("mixed_precision", "fp16")).train(1)) {
+      half.trainer.save(checkpoint);
+    }
+    assertThatThrownBy(() -> Precision.decide(Device.CPU, checkpoint, () -> FAST_BF16, note -> {}))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("set mixed_precision: fp16 to go on from it");
+    tiny.with("mixed_precision", "auto").with("use_lora", true).with("frozen_dtype", "fp16");
+    assertThatThrownBy(tiny::config).hasMessageContaining("needs a loss scale");
   }
 
   @Test

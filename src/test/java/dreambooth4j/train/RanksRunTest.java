@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
+import dreambooth4j.data.TestPictures;
 import dreambooth4j.distributed.Ranks;
 import dreambooth4j.distributed.TestRanks;
 import dreambooth4j.pipeline.Origin;
@@ -231,6 +232,39 @@ class RanksRunTest {
     assertThat(run(2, config("several"))).containsExactly(true, true);
     assertThat(metrics("several")).hasSizeBetween(2, 39);
     assertThat(folder.resolve("several/model-best").resolve(UNET)).exists();
+  }
+
+  /** Rank 0 alone would wait for what rank 1 measures. */
+  @Test
+  void shouldMeasureTogetherWhereOtherPicturesAreHeldOutOfAResumedRun() throws Exception {
+    Path held = folder.resolve("held");
+    TestPictures.paint(held, "h0", 32, 32, "sks, man, hat", 50);
+    tiny.with("validation_data_dir", held)
+        .with("validate_every_n_steps", 1)
+        .with("checkpointing_steps", 1)
+        .with("max_train_steps", 2)
+        .with("save_best", true);
+    assertThat(run(2, config("several"))).containsExactly(true, true);
+    TestPictures.paint(held, "h1", 32, 32, "sks, man, tree", 51);
+    tiny.with("resume_from_checkpoint", folder.resolve("several/checkpoint-1"));
+    assertThat(run(2, config("several"))).containsExactly(true, true);
+    assertThat(folder.resolve("several/models-1/model-best").resolve(UNET)).exists();
+  }
+
+  /** A run that has ended early is at its end on all ranks when it is resumed. */
+  @Test
+  void shouldStayEndedTogether() throws Exception {
+    tiny.with("validation_share", 0.3)
+        .with("validate_every_n_steps", 1)
+        .with("checkpointing_steps", 1)
+        .with("learning_rate", 0.1)
+        .with("max_train_steps", 40)
+        .with("early_stopping_patience", 1);
+    run(2, config("several"));
+    int steps = metrics("several").size();
+    tiny.with("resume_from_checkpoint", "latest");
+    assertThat(run(2, config("several"))).containsExactly(true, true);
+    assertThat(metrics("several")).hasSize(steps);
   }
 
   private List<String> validated(String output) throws IOException {

@@ -245,11 +245,13 @@ class ValidationTest {
     assertThat(lastStep(output)).isEqualTo(last);
 
     TestPictures.paint(moved, "h2", 32, 32, "sks, man, tree", 52);
+    byte[] best = Files.readAllBytes(output.resolve("model-best").resolve(UNET));
     assertThat(says(tiny.config(), () -> false))
         .contains(
             "the loss on held-out pictures cannot be compared",
             "save_best and early_stopping_patience begin anew",
             "Best so far, after step " + last + ":");
+    assertThat(output.resolve("models-1/model-best").resolve(UNET)).hasBinaryContent(best);
     assertThat(lastStep(output)).isGreaterThan(last);
   }
 
@@ -408,6 +410,10 @@ class ValidationTest {
     assertThat(second.since()).isEqualTo(2);
     assertThat(second.measured()).isEqualTo(6);
     assertThat(second.isWorthSaving(0.3)).isFalse();
+    BestLoss older = new BestLoss();
+    older.restore("0x1p0 2 1 4 0x1p0");
+    assertThat(older.step()).isEqualTo(2);
+    assertThat(older.measures("these")).contains("or its checkpoint does not tell");
     assertThat(second.measures("these")).isNull();
     second.add(Math.nextDown(0.3), 8);
     assertThat(second.step()).isEqualTo(8);

@@ -230,7 +230,9 @@ final class KohyaImport extends RunImport {
       throw new NotPossible(
           "brackets weigh words only while what the text encoder says of them stays as it is: take the brackets out of the captions, which are read as they stand"
               + (textTrains
-                  ? ", or set train_text_encoder: false and weighted_captions: true"
+                  ? (stops == null
+                      ? ", or set train_text_encoder: false and weighted_captions: true"
+                      : ", or set train_text_encoder: false and weighted_captions: true, and remove stop_text_encoder")
                   : ""));
     }
     return draft.put("weighted_captions", value);
