@@ -20,8 +20,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Starts this program several times on one machine, a rank each, as torchrun does. Rank 0 speaks as
- * this process; the lines of the others begin with their rank. When one fails the others are
- * asked to end, and save first; one that is stopped, and cannot, is killed.
+ * this process; the lines of the others begin with their rank. When one fails the others are asked
+ * to end, and save first; one that is stopped, and cannot, is killed.
  */
 public final class LocalRanks {
   private static final long GLANCE_MILLISECONDS = 100;

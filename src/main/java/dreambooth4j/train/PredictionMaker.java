@@ -40,8 +40,7 @@ final class PredictionMaker {
    *
    * @param stop looked at after each; true leaves the rest for another time
    */
-  void make(
-      Collection<PairBatches.Asked> all, Caches.Listener listener, BooleanSupplier stop) {
+  void make(Collection<PairBatches.Asked> all, Caches.Listener listener, BooleanSupplier stop) {
     PriorPredictions predictions = batches.predictions();
     List<PairBatches.Asked> missing = new ArrayList<>();
     for (PairBatches.Asked each : all) {

@@ -141,7 +141,7 @@ public final class TrainingRun {
     ranks.requireSame("what the loss is measured on", subject);
     ValidationConfig how = config.validation();
     String note = best.measures(subject);
-    if (note == null || !how.saveBest() && how.patience() == 0) {
+    if (note == null || (!how.saveBest() && how.patience() == 0)) {
       return;
     }
     warn(note);

@@ -263,7 +263,8 @@ class EmbeddingTest {
       assertThatExceptionOfType(Problem.class)
           .isThrownBy(() -> other.trainer.resume(checkpoint))
           .withMessageContaining("it has learnt the words <a> (2), <b> (2), and this run trains <")
-          .withMessageContaining("set placeholder_token and num_vectors as they were, or start a new run");
+          .withMessageContaining(
+              "set placeholder_token and num_vectors as they were, or start a new run");
     }
   }
 

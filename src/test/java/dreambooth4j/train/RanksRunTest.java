@@ -108,7 +108,8 @@ class RanksRunTest {
 
   @Test
   void shouldGiveTheLoraOfOneProcess() throws Exception {
-    tiny.withOptions("use_lora=true lora_files=diffusers lora_rank=2 learning_rate=0.01 max_grad_norm=0.5");
+    tiny.withOptions(
+        "use_lora=true lora_files=diffusers lora_rank=2 learning_rate=0.01 max_grad_norm=0.5");
     assertThat(TinyRun.run(config("one"))).isTrue();
     assertThat(run(2, config("several"))).containsOnly(true);
     String file = "pytorch_lora_weights.safetensors";
