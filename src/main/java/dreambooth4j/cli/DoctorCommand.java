@@ -40,6 +40,8 @@ final class DoctorCommand implements Callable<Integer> {
     for (Fact each : Doctor.facts(main.verbose)) {
       print(out, each.name(), each.value());
     }
+    Fact products = Doctor.products();
+    print(out, products.name(), products.value());
     List<String> libraries = CudaLibraries.ofMachine().report();
     if (main.verbose || device == ComputeConfig.Target.CUDA) {
       libraries.forEach(out::println);

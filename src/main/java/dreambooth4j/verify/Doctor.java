@@ -70,7 +70,6 @@ public final class Doctor {
     facts.add(Fact.of("CPU features", Doctor::features));
     facts.add(Fact.of("GPU", Doctor::gpu));
     facts.addAll(Platform.facts());
-    facts.add(Fact.of("products", Doctor::products));
     facts.add(Fact.of("libraries", () -> libraries(all)));
     return facts;
   }
@@ -167,8 +166,15 @@ public final class Doctor {
     return known.isEmpty() ? "none that libtorch makes use of" : known;
   }
 
-  /** How fast matrices are multiplied, and what the launcher's trial found of other libraries. */
-  private static String products() {
+  /**
+   * How fast matrices are multiplied, and what the launcher's trial found of other libraries.
+   * Measures it, which takes some seconds.
+   */
+  public static Fact products() {
+    return Fact.of("products", Doctor::measuredProducts);
+  }
+
+  private static String measuredProducts() {
     double exact = ProductTrial.gigaflops(DType.F32);
     double half = ProductTrial.gigaflops(DType.BF16);
     String trial = System.getProperty(TRIAL, "");
