@@ -11,8 +11,9 @@ import time
 
 import numpy
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from step import usual_text, usual_vae
+from transformers import CLIPTextModel, CLIPTokenizer
 
 PROMPT = "a photo of a man"
 
@@ -21,25 +22,14 @@ def make(folder, words):
     torch.manual_seed(1)
     levels = [320, 640, 1280, 1280]
     tokenizer = CLIPTokenizer.from_pretrained(words)
-    text = CLIPTextConfig(
-        hidden_size=768,
-        intermediate_size=3072,
-        num_hidden_layers=12,
-        num_attention_heads=12,
-        projection_dim=768,
+    text = usual_text(
         vocab_size=len(tokenizer),
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
     StableDiffusionPipeline(
-        vae=AutoencoderKL(
-            down_block_types=["DownEncoderBlock2D"] * 4,
-            up_block_types=["UpDecoderBlock2D"] * 4,
-            block_out_channels=[128, 256, 512, 512],
-            layers_per_block=2,
-            sample_size=512,
-        ),
+        vae=usual_vae(),
         text_encoder=CLIPTextModel(text),
         tokenizer=tokenizer,
         unet=UNet2DConditionModel(sample_size=64, block_out_channels=levels, cross_attention_dim=768),

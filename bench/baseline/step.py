@@ -25,24 +25,32 @@ from transformers import CLIPTextConfig, CLIPTextModel
 SETTLED = 2
 
 
-def encoder(rows, side, device, dtype, decode):
-    """What the script does each step without caches: pictures by the VAE, prompts by the text encoder."""
-    vae = AutoencoderKL(
+def usual_vae():
+    """Of Stable Diffusion 1's sizes, with random weights."""
+    return AutoencoderKL(
         down_block_types=["DownEncoderBlock2D"] * 4,
         up_block_types=["UpDecoderBlock2D"] * 4,
         block_out_channels=[128, 256, 512, 512],
         layers_per_block=2,
         sample_size=512,
     )
-    text = CLIPTextModel(
-        CLIPTextConfig(
-            hidden_size=768,
-            intermediate_size=3072,
-            num_hidden_layers=12,
-            num_attention_heads=12,
-            projection_dim=768,
-        )
+
+
+def usual_text(**more):
+    """The sizes of its text encoder."""
+    return CLIPTextConfig(
+        hidden_size=768,
+        intermediate_size=3072,
+        num_hidden_layers=12,
+        num_attention_heads=12,
+        projection_dim=768,
+        **more,
     )
+
+
+def encoder(rows, side, device, dtype, decode):
+    """What the script does each step without caches: pictures by the VAE, prompts by the text encoder."""
+    vae, text = usual_vae(), CLIPTextModel(usual_text())
     vae.requires_grad_(False).to(device, dtype)
     text.requires_grad_(False).to(device, dtype)
     ids = torch.randint(0, 49408, (rows, 77))

@@ -1,5 +1,6 @@
 package dreambooth4j.bench;
 
+import dreambooth4j.data.Jpeg;
 import java.awt.Color;
 import java.awt.Font;
 import java.awt.Graphics2D;
@@ -10,11 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
-import javax.imageio.ImageWriteParam;
-import javax.imageio.ImageWriter;
-import javax.imageio.stream.ImageOutputStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -94,22 +91,8 @@ final class ExperimentPictures {
       drawing.drawImage(right.get(i), LABEL + width + GAP, y, null);
     }
     drawing.dispose();
-    save(all, sheet);
+    Files.write(sheet, Jpeg.encode(all, QUALITY));
     return true;
-  }
-
-  private static void save(BufferedImage picture, Path file) throws IOException {
-    Files.deleteIfExists(file); // a stream writes over the beginning alone
-    ImageWriter writer = ImageIO.getImageWritersByFormatName("jpg").next();
-    ImageWriteParam how = writer.getDefaultWriteParam();
-    how.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
-    how.setCompressionQuality(QUALITY);
-    try (ImageOutputStream out = ImageIO.createImageOutputStream(file.toFile())) {
-      writer.setOutput(out);
-      writer.write(null, new IIOImage(picture, null, null), how);
-    } finally {
-      writer.dispose();
-    }
   }
 
   private static @Nullable BufferedImage read(Path file) throws IOException {

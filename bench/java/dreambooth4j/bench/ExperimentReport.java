@@ -25,36 +25,16 @@ final class ExperimentReport {
   private static final List<String> WEIGHTS =
       List.of("none", "weight-0.01", "weight-0.15", "weight-0.4", "weight-1");
 
+  /** What the front page's figure shows: weights, then numbers of images. */
+  private static final List<String> ANSWER = and(WEIGHTS, "images-1", "images-16", "one-prompt");
+
   /** Cells that are compared where each has learnt as much as the slowest; all weights train. */
-  private static final List<String> WHOLE =
-      List.of(
-          "none",
-          "weight-0.01",
-          "weight-0.15",
-          "weight-0.4",
-          "weight-1",
-          "images-1",
-          "images-16",
-          "one-prompt",
-          "anchor",
-          "anchor-images");
+  private static final List<String> WHOLE = and(ANSWER, "anchor", "anchor-images");
 
   private static final List<String> LORAS = List.of("lora-none", "lora-images", "lora-prediction");
 
   private static final List<String> NUMBERS =
       List.of("images-1", "weight-0.4", "images-16", "one-prompt", "anchor", "anchor-images");
-
-  /** What the front page's figure shows: weights, then numbers of images. */
-  private static final List<String> ANSWER =
-      List.of(
-          "none",
-          "weight-0.01",
-          "weight-0.15",
-          "weight-0.4",
-          "weight-1",
-          "images-1",
-          "images-16",
-          "one-prompt");
 
   private final ExperimentPlan plan;
   private final ExperimentMeasures measures;
@@ -72,6 +52,10 @@ final class ExperimentReport {
     ofClass = measures.towards(ExperimentMeasures.ofClass());
     ofWords = measures.towards(ExperimentMeasures.ofWords());
     ofControls = measures.towards(ExperimentMeasures.ofControls());
+  }
+
+  private static List<String> and(List<String> some, String... more) {
+    return Stream.concat(some.stream(), Stream.of(more)).toList();
   }
 
   /** Writes the page and its figures, of the cells that have results. */
@@ -93,7 +77,7 @@ final class ExperimentReport {
     values.put("subjects", plan.subjects().size());
     values.put("seeds", seeds());
     values.put("steps", plan.steps());
-    values.put("runs", Stream.concat(WHOLE.stream(), LORAS.stream()).mapToInt(this::runs).sum());
+    values.put("runs", cells().mapToInt(this::runs).sum());
     values.put("answer", answer);
     values.put("weights", weights);
     values.put("numbers", numbers);
@@ -120,9 +104,13 @@ final class ExperimentReport {
     System.err.println("Written: " + page);
   }
 
+  private Stream<String> cells() {
+    return plan.cells().keySet().stream();
+  }
+
   /** Names of cells that no run of is measured, or nothing. */
   private String missing() {
-    return plan.cells().keySet().stream()
+    return cells()
         .filter(cell -> runs(cell) == 0)
         .map(plan::name)
         .collect(Collectors.joining("; "));
@@ -135,7 +123,7 @@ final class ExperimentReport {
   /** "1", or "1 to 3" where cells have different numbers of seeds so far. */
   private String seeds() {
     Map<String, Long> counts =
-        Stream.concat(WHOLE.stream(), LORAS.stream())
+        cells()
             .flatMap(cell -> measures.runs(cell).stream())
             .collect(
                 Collectors.groupingBy(

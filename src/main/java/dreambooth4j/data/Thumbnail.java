@@ -1,16 +1,6 @@
 package dreambooth4j.data;
 
-import java.awt.image.BufferedImage;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Path;
-import javax.imageio.IIOImage;
-import javax.imageio.ImageIO;
-import javax.imageio.ImageWriteParam;
-import javax.imageio.ImageWriter;
-import javax.imageio.stream.ImageOutputStream;
-import javax.imageio.stream.MemoryCacheImageOutputStream;
 
 /**
  * A picture made small for a page: whole, upright and in the colours that training sees, in a
@@ -53,28 +43,11 @@ public final class Thumbnail {
     Likeness likeness = Likeness.of(small);
     return small.width() * small.height() <= FEW_PIXELS
         ? new Thumbnail(Png.encode(small), "image/png", source, likeness)
-        : new Thumbnail(jpeg(Rgb.image(small)), "image/jpeg", source, likeness);
+        : new Thumbnail(Jpeg.encode(Rgb.image(small), QUALITY), "image/jpeg", source, likeness);
   }
 
   private static int scaled(int side, double scale) {
     return Math.max(1, (int) Math.round(side * scale));
-  }
-
-  private static byte[] jpeg(BufferedImage image) {
-    ImageWriter writer = ImageIO.getImageWritersByFormatName("jpeg").next();
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    try (ImageOutputStream out = new MemoryCacheImageOutputStream(bytes)) {
-      ImageWriteParam how = writer.getDefaultWriteParam();
-      how.setCompressionMode(ImageWriteParam.MODE_EXPLICIT);
-      how.setCompressionQuality(QUALITY);
-      writer.setOutput(out);
-      writer.write(null, new IIOImage(image, null, null), how);
-    } catch (IOException e) {
-      throw new UncheckedIOException("a picture in memory could not be encoded", e);
-    } finally {
-      writer.dispose();
-    }
-    return bytes.toByteArray();
   }
 
   /** The thumbnail as a file's content. */

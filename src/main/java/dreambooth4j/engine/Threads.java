@@ -29,8 +29,7 @@ public final class Threads {
    */
   public static void fit(long weights) {
     if (System.getenv("OMP_NUM_THREADS") == null && weights < WEIGHTS_FOR_ONE_THREAD) {
-      torch.set_num_threads(1);
-      openblas_nolapack.blas_set_num_threads(1); // it has a pool of its own
+      use(1);
     }
   }
 
@@ -75,16 +74,19 @@ public final class Threads {
    */
   public static double processorSeconds(Runnable body) {
     int threads = torch.get_num_threads();
-    torch.set_num_threads(1);
-    openblas_nolapack.blas_set_num_threads(1);
+    use(1);
     try {
       long start = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
       body.run();
       return (ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - start) / 1e9;
     } finally {
-      torch.set_num_threads(threads);
-      openblas_nolapack.blas_set_num_threads(threads);
+      use(threads);
     }
+  }
+
+  private static void use(int threads) {
+    torch.set_num_threads(threads);
+    openblas_nolapack.blas_set_num_threads(threads); // it has a pool of its own
   }
 
   /** Whether OpenBLAS multiplies matrices here, rather than a library that stands in for it. */

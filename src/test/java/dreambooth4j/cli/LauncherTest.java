@@ -328,6 +328,7 @@ class LauncherTest {
     environment.put("DREAMBOOTH_BLAS", "openblas-auto");
     assertThat(run("train").out()).contains("kernels: its own");
     environment.remove("DREAMBOOTH_BLAS");
+    assertThat(run("train", "--help").err()).isEmpty();
     environment.remove("OPENBLAS_CORETYPE");
     assertThat(run("train").err()).isEmpty();
     assertThat(trials).doesNotExist();

@@ -120,18 +120,20 @@ class ValidationTest {
     assertThat(both.pictures()).hasSize(4);
   }
 
-  /** Steps so large that the loss soon rises: a run that goes wrong. */
-  @Test
-  void shouldKeepTheBestModelAndEndWhenItGetsNoBetter() throws IOException {
-    tiny.with("validation_data_dir", folder.resolve("held"))
+  /** A run of steps so large that the loss soon rises: it ends early. */
+  private TinyRun goingWrong() {
+    return tiny.with("validation_data_dir", folder.resolve("held"))
         .with("validate_every_n_steps", 1)
-        .with("save_model_every", 1)
         .with("checkpointing_steps", 1)
-        .with("checkpoints_total_limit", 2)
         .with("learning_rate", 0.1)
         .with("max_train_steps", 40)
-        .with("save_best", true)
         .with("early_stopping_patience", 1);
+  }
+
+  @Test
+  void shouldKeepTheBestModelAndEndWhenItGetsNoBetter() throws IOException {
+    goingWrong().with("save_model_every", 1).with("checkpoints_total_limit", 2);
+    tiny.with("save_best", true);
     Path output = folder.resolve("early");
     run(output);
 
@@ -208,12 +210,7 @@ class ValidationTest {
   /** Killed after the checkpoint of its last step, it has nothing more to learn. */
   @Test
   void shouldNotTrainOnWhereItHadAlreadyEndedEarly() throws IOException {
-    tiny.with("validation_data_dir", folder.resolve("held"))
-        .with("validate_every_n_steps", 1)
-        .with("checkpointing_steps", 1)
-        .with("learning_rate", 0.1)
-        .with("max_train_steps", 40)
-        .with("early_stopping_patience", 1);
+    goingWrong();
     Path output = folder.resolve("early");
     run(output);
     int last = lastStep(output);
@@ -227,13 +224,7 @@ class ValidationTest {
   /** Losses on other pictures are no better and no worse than those before. */
   @Test
   void shouldBeginAnewWithTheBestWhereOtherPicturesAreHeldOut() throws IOException {
-    tiny.with("validation_data_dir", folder.resolve("held"))
-        .with("validate_every_n_steps", 1)
-        .with("checkpointing_steps", 1)
-        .with("learning_rate", 0.1)
-        .with("max_train_steps", 40)
-        .with("save_best", true)
-        .with("early_stopping_patience", 1);
+    goingWrong().with("save_best", true);
     Path output = folder.resolve("early");
     run(output);
     int last = lastStep(output);
