@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Record what diffusers and transformers compute, as golden tensors for this trainer to reproduce.
 
-Usage: make_goldens.py OUT [--seed N] [--family sd1|sd2] [--only NAME,...]
+Usage: make_goldens.py OUT --tokenizer DIR [--seed N] [--family sd1|sd2]
 
 Writes OUT/model (a random-weight pipeline in the diffusers layout) and one .safetensors file a case.
 Every tensor's name begins with what it is:
   input.*   what goes in              output.*  what must come out
   grad.*    d(loss)/d(that parameter or input), with loss given in the file's metadata
   rows.*    of which rows of a table the grad.* of that name holds the gradient; that of all others is zero
-  final.*   a parameter after training (every 8th; the metadata's "moved" gives ||final - start|| of each)
+  final.*   a parameter after training (every 8th; the metadata's "moved" gives ||final - start|| of those)
 The metadata of each file says which component it speaks of and under which settings (JSON, key "case").
 All arithmetic is float32 on the CPU. Needs: torch diffusers transformers safetensors.
 
@@ -196,9 +196,10 @@ def train_case(out, name, unet, sched, g, steps=4, weight=0.35, snr_gamma=None, 
     for k in range(steps):
         loss_parts = []
         for a in range(accumulate):
-            x0, noise = (torch.randn(4, 4, 16, 16, generator=g) for _ in range(2))
+            # Small, as there are many of them: the case "unet" has whole prompts and larger pictures.
+            x0, noise = (torch.randn(4, 4, 8, 16, generator=g) for _ in range(2))
             t = torch.randint(0, 1000, (4,), generator=g)
-            e = torch.randn(4, 77, 24, generator=g)
+            e = torch.randn(4, 21, 24, generator=g)
             shift = torch.randn(4, 4, 1, 1, generator=g)
             i = k * accumulate + a
             tensors.update({f"input.{i}.x0": x0, f"input.{i}.noise": noise, f"input.{i}.timestep": t,
@@ -221,7 +222,8 @@ def train_case(out, name, unet, sched, g, steps=4, weight=0.35, snr_gamma=None, 
     tensors["output.loss"] = torch.stack(losses)
     tensors["output.grad_norm"] = torch.stack(norms)
     tensors.update({"final." + n: p for k, (n, p) in enumerate(unet.named_parameters()) if k % 8 == 0})
-    moved = {n: float((p.detach() - start[n]).norm()) for n, p in unet.named_parameters()}
+    moved = {n: float(f"{float((p.detach() - start[n]).norm()):.7g}") for n, p in unet.named_parameters()
+             if "final." + n in tensors}
     write(out, name, tensors, component="train", steps=steps, prior_loss_weight=weight, snr_gamma=snr_gamma,
           offset_noise=offset, gradient_accumulation=accumulate, optimizer="AdamW lr 1e-3 betas .9 .999 eps 1e-4 weight_decay 1e-2",
           max_grad_norm=1.0, batch="rows 0-1 instance, rows 2-3 prior", prediction_type=sched.config.prediction_type,

@@ -52,12 +52,11 @@ DRAWS = ("ddpm", "euler_ancestral", "dpm2_ancestral", "dpm2_ancestral_karras", "
 MORE_RUNS = [("leading", 1, 2), ("linspace", 0, 5), ("trailing", 0, 16)]
 RUNS = [("leading", 1, 1), ("leading", 0, 5), ("linspace", 0, 2), ("linspace", 0, 50), ("trailing", 0, 4), ("trailing", 0, 25)]
 
-
 more = len(sys.argv) > 1
 
 
 def numbers(x):
-    return [float(("%.7g" if more else "%.17g") % value) for value in x.flatten().tolist()]
+    return [float("%.7g" % value) for value in x.flatten().tolist()]
 
 
 def run(name, scheduler, steps):
@@ -86,5 +85,5 @@ for name, (kind, always, settings) in (MORE if more else KINDS).items():
             stated = dict(**BETAS, **always, **setting, timestep_spacing=spacing, steps_offset=offset)
             takes = inspect.signature(kind.__init__).parameters
             scheduler = kind(**{k: v for k, v in stated.items() if k in takes})
-            separators = (",", ":") if more else None
-            print(json.dumps(dict(sampler=name, config=stated, steps=steps, **run(name, scheduler, steps)), separators=separators))
+            row = dict(sampler=name, config=stated, steps=steps, **run(name, scheduler, steps))
+            print(json.dumps(row, separators=(",", ":")))
