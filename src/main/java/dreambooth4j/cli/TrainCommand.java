@@ -106,7 +106,9 @@ final class TrainCommand implements Callable<Integer> {
       PrintStream err = System.err;
       try (RunReport report =
           new RunReport(err, output, reading.settings(), ProgressLine.Terminal.current(), true)) {
-        MemoryForecast memory = new TrainingRun(config, report, () -> false).dryRun();
+        Ranks ranks = Ranks.planned(processes == null ? 1 : LocalRanks.requireCount(processes));
+        MemoryForecast memory =
+            new TrainingRun(config, Origin.BASE_MODEL, report, () -> false, ranks).dryRun();
         MemoryTable.options(memory).forEach(out::println);
         out.flush();
       }

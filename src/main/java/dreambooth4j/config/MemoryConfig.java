@@ -10,12 +10,14 @@ import java.util.Locale;
  * @param use8bitAdam what the optimizer remembers of each weight in 8 bits rather than 32
  * @param fusedBackwardPass each gradient goes to the optimizer as soon as it is final
  * @param unloadFrozen what steps do not compute with is in memory only while it is needed
+ * @param shardOptimizer each of several processes remembers moments of its part of the weights alone
  */
 public record MemoryConfig(
     Checkpointing gradientCheckpointing,
     boolean use8bitAdam,
     boolean fusedBackwardPass,
-    boolean unloadFrozen) {
+    boolean unloadFrozen,
+    boolean shardOptimizer) {
   static final Section<MemoryConfig> KEYS = new Section<>(Key.Group.MEMORY);
 
   static final Key<MemoryConfig, Checkpointing> GRADIENT_CHECKPOINTING =
@@ -56,10 +58,19 @@ public record MemoryConfig(
                   + " training, 2 GB of SDXL in bf16. They are read again for each round of"
                   + " samples, and in every step with shuffle_tags or crop: random.");
 
-  /** Without unloading. */
+  static final Key<MemoryConfig, Boolean> SHARD_OPTIMIZER =
+      KEYS.key("shard_optimizer", ValueType.flag(), MemoryConfig::shardOptimizer)
+          .standard(false)
+          .help(
+              "With several processes (--nproc, torchrun), each keeps the optimizer's moments of its"
+                  + " part of the weights alone and updates that part (ZeRO-1): with AdamW and 2"
+                  + " processes 4 bytes of memory a weight instead of 8. Where a process is lost, the"
+                  + " run goes back to its last checkpoint.");
+
+  /** Without unloading and sharding. */
   public MemoryConfig(
       Checkpointing gradientCheckpointing, boolean use8bitAdam, boolean fusedBackwardPass) {
-    this(gradientCheckpointing, use8bitAdam, fusedBackwardPass, false);
+    this(gradientCheckpointing, use8bitAdam, fusedBackwardPass, false, false);
   }
 
   static MemoryConfig of(Values run) {
@@ -68,7 +79,8 @@ public record MemoryConfig(
             run.get(GRADIENT_CHECKPOINTING),
             use8bitAdam(run),
             run.get(FUSED_BACKWARD_PASS),
-            run.get(UNLOAD_FROZEN));
+            run.get(UNLOAD_FROZEN),
+            run.get(SHARD_OPTIMIZER));
     if (config.fusedBackwardPass) {
       checkFused(run);
     }
@@ -77,6 +89,10 @@ public record MemoryConfig(
       run.error(
           "use_8bit_adam: true is not for optimizer: %s, whose numbers need 32 bits: leave it out, or take 8bit AdamW"
               .formatted(name.label()));
+    }
+    if (config.shardOptimizer && name == OptimizerName.ADAFACTOR) {
+      run.error(
+          "shard_optimizer cuts what the optimizer remembers within tensors, and optimizer: Adafactor needs sums over their whole rows and columns: leave out shard_optimizer, for Adafactor remembers little, or take another optimizer");
     }
     return config;
   }
@@ -114,7 +130,13 @@ public record MemoryConfig(
 
   /** The same, but for checkpointing. */
   public MemoryConfig with(Checkpointing other) {
-    return new MemoryConfig(other, use8bitAdam, fusedBackwardPass, unloadFrozen);
+    return new MemoryConfig(other, use8bitAdam, fusedBackwardPass, unloadFrozen, shardOptimizer);
+  }
+
+  /** The same, but for whether the optimizer's states are cut over processes. */
+  public MemoryConfig sharding(boolean other) {
+    return new MemoryConfig(
+        gradientCheckpointing, use8bitAdam, fusedBackwardPass, unloadFrozen, other);
   }
 
   /** Whether activations are computed again in backward. */

@@ -48,17 +48,26 @@ public final class LocalRanks {
    * @param err gets what the others say
    */
   public LocalRanks(int count, PrintStream out, PrintStream err) {
-    if (count < 1) {
-      throw Problem.usage("--nproc is %d: give the number of processes, from 1".formatted(count));
-    }
+    this.count = requireCount(count);
     if (System.getenv(RankEnvironment.SIZE) != null) {
       throw Problem.usage(
           "--nproc: the environment has %s, so a launcher has started this as a rank already: leave out --nproc, or unset %s"
               .formatted(RankEnvironment.SIZE, RankEnvironment.SIZE));
     }
-    this.count = count;
     this.out = out;
     this.err = err;
+  }
+
+  /**
+   * A number of processes.
+   *
+   * @throws Problem where it is none
+   */
+  public static int requireCount(int count) {
+    if (count < 1) {
+      throw Problem.usage("--nproc is %d: give the number of processes, from 1".formatted(count));
+    }
+    return count;
   }
 
   /**

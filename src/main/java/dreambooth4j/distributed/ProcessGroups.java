@@ -14,12 +14,15 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BiFunction;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.chrono.Milliseconds;
 import org.bytedeco.pytorch.Backend;
+import org.bytedeco.pytorch.BroadcastOptions;
 import org.bytedeco.pytorch.GlooDeviceVector;
 import org.bytedeco.pytorch.ProcessGroupGloo;
+import org.bytedeco.pytorch.ReduceOptions;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.Work;
 import org.bytedeco.pytorch.global.torch;
@@ -169,11 +172,35 @@ final class ProcessGroups implements Ranks {
 
   @Override
   public void begin(Tensor tensor) {
+    begin("sum over the ranks", tensor, Backend::allreduce);
+  }
+
+  /**
+   * What Gloo has of a reduce-scatter adds up everything everywhere and throws the rest away; so
+   * each stretch is reduced by itself to the rank that needs it.
+   */
+  @Override
+  public void reduce(Tensor tensor, int owner) {
+    begin(
+        "sum for rank " + owner,
+        tensor,
+        (group, all) -> group.reduce(all, new ReduceOptions().rootRank(owner)));
+  }
+
+  @Override
+  public void broadcast(Tensor tensor, int owner) {
+    begin(
+        "tell what rank " + owner + " has",
+        tensor,
+        (group, all) -> group.broadcast(all, new BroadcastOptions().rootRank(owner)));
+  }
+
+  private void begin(String what, Tensor tensor, BiFunction<Backend, TensorVector, Work> call) {
     Native.run(
-        "sum over the ranks",
+        what,
         () -> {
           Backend group = tensor.arena().device() == Device.CUDA ? nccl() : gloo;
-          Work work = group.allreduce(new TensorVector(tensor.handle()));
+          Work work = call.apply(group, new TensorVector(tensor.handle()));
           work.retainReference();
           begun.add(work);
         });
@@ -181,7 +208,7 @@ final class ProcessGroups implements Ranks {
 
   @Override
   public void finish() {
-    Native.run("sum over the ranks", () -> begun.forEach(this::await));
+    Native.run("wait for the ranks", () -> begun.forEach(this::await));
     begun.forEach(Pointer::releaseReference);
     begun.clear();
   }

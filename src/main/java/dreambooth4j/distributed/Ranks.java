@@ -1,7 +1,7 @@
 package dreambooth4j.distributed;
 
 import dreambooth4j.Problem;
-import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Peers;
 import java.util.List;
 import java.util.Map;
 
@@ -13,10 +13,15 @@ import java.util.Map;
  *
  * <p>One process by itself is {@link #alone}, for which all of this is nothing.
  */
-public interface Ranks extends AutoCloseable {
+public interface Ranks extends Peers, AutoCloseable {
   /** One process by itself. */
   static Ranks alone() {
-    return Alone.INSTANCE;
+    return Absent.ALONE;
+  }
+
+  /** The first of so many on one machine that are not there: for plans of what each would need. */
+  static Ranks planned(int size) {
+    return new Absent(size);
   }
 
   /**
@@ -39,12 +44,6 @@ public interface Ranks extends AutoCloseable {
         || environment.getOrDefault(RankEnvironment.RANK, "0").strip().equals("0");
   }
 
-  /** The number of this process, from 0. */
-  int rank();
-
-  /** How many there are. */
-  int size();
-
   /** How many of them share this machine and its memory, as far as the launcher says so. */
   int here();
 
@@ -52,15 +51,6 @@ public interface Ranks extends AutoCloseable {
   default boolean isFirst() {
     return rank() == 0;
   }
-
-  /**
-   * Begins to add up a tensor over all ranks, in place. Until {@link #finish} its content is
-   * undefined; then it has the same bits on all ranks.
-   */
-  void begin(Tensor tensor);
-
-  /** Waits for all sums that have begun. */
-  void finish();
 
   /** What each rank says, in their order. */
   List<String> gather(String mine);

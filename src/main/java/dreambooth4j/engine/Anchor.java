@@ -17,13 +17,17 @@ public record Anchor(double weight, @Nullable DType copy) {
   /** No pull. */
   public static final Anchor NONE = new Anchor(0, null);
 
-  /** Where the weights of a group are now, if they are to be remembered: a tensor that stays. */
-  @Nullable Tensor of(Arena arena, Parameters group) {
+  /**
+   * Where a part of a group's weights is now, if that is to be remembered: a tensor that stays.
+   */
+  @Nullable Tensor of(Arena arena, Parameters group, Parameters.Span part) {
     if (weight == 0 || copy == null) {
       return null;
     }
-    Tensor kept = arena.allocate("anchor", copy, group.flatCount());
-    kept.copyFrom(group.masters());
+    Tensor kept = arena.allocate("anchor", copy, part.length());
+    Tensor now = group.masters().rows(part.from(), part.length());
+    kept.copyFrom(now);
+    now.release();
     return kept;
   }
 }

@@ -2,7 +2,7 @@ package dreambooth4j.engine;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.Consumer;
+import java.util.function.ObjIntConsumer;
 
 /**
  * Gathered gradients in pieces that are complete one after the other during backward, so that they
@@ -18,17 +18,23 @@ public final class GradientBuckets {
     }
   }
 
+  /** In place of a process' number: all of them need the piece. */
+  public static final int ALL = -1;
+
   private static final int PIECES = 8;
 
   private final List<Bucket> buckets = new ArrayList<>();
+  private final Shards shards;
   private int next;
 
   /**
    * Of these groups, whose buffers are passed in this order.
    *
    * @param most a piece has about so many bytes, or an eighth of all where that is less
+   * @param shards who updates what
    */
-  GradientBuckets(List<Parameters> groups, long most) {
+  GradientBuckets(List<Parameters> groups, long most, Shards shards) {
+    this.shards = shards;
     long all = groups.stream().mapToLong(each -> each.flatCount() * each.dtype().bytes()).sum();
     long bytes = Math.min(most, all / PIECES);
     for (Parameters group : groups) {
@@ -63,22 +69,36 @@ public final class GradientBuckets {
   }
 
   /**
-   * Hands out what is complete, called after the backward of an op: views, which the user releases.
+   * Hands out what is complete, called after the backward of an op.
+   *
+   * @param user gets views, which it releases, and the number of the process that needs them, or
+   *     {@link #ALL}
    */
-  public void complete(Consumer<Tensor> user) {
+  public void complete(ObjIntConsumer<Tensor> user) {
     while (next < buckets.size()
         && buckets.get(next).parameters.stream().allMatch(Parameter::isReached)) {
       Bucket bucket = buckets.get(next++);
-      user.accept(bucket.gradients());
+      hand(bucket, user);
       bucket.parameters.forEach(each -> each.setSent(true));
     }
   }
 
   /** Hands out the rest: backward is at its end, or there was none. */
-  public void rest(Consumer<Tensor> user) {
+  public void rest(ObjIntConsumer<Tensor> user) {
     while (next < buckets.size()) {
-      user.accept(buckets.get(next++).gradients());
+      hand(buckets.get(next++), user);
     }
     buckets.forEach(each -> each.parameters.forEach(one -> one.setSent(false)));
+  }
+
+  /** Whole where all need it, otherwise cut where another process' stretch begins. */
+  private void hand(Bucket bucket, ObjIntConsumer<Tensor> user) {
+    Tensor gradients = bucket.gradients();
+    if (!shards.areCut()) {
+      user.accept(gradients, ALL);
+      return;
+    }
+    shards.cut(gradients, bucket.from, bucket.of.flatCount(), user);
+    gradients.release();
   }
 }

@@ -1,9 +1,10 @@
 package dreambooth4j.engine;
 
+import static java.util.Objects.requireNonNull;
+
 import dreambooth4j.random.CounterRandom;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,8 +33,15 @@ public abstract class Optimizer {
    * @param in8Bits whether moments are held in 8 bits rather than in the masters' type
    * @param seed of the rounding of weights without masters
    * @param anchor the pull towards where the weights were
+   * @param shards what this process updates, where others update the rest
    */
-  public record Options(double maxNorm, boolean in8Bits, long seed, Anchor anchor) {
+  public record Options(
+      double maxNorm, boolean in8Bits, long seed, Anchor anchor, Shards shards) {
+    /** Of a process that updates all. */
+    public Options(double maxNorm, boolean in8Bits, long seed, Anchor anchor) {
+      this(maxNorm, in8Bits, seed, anchor, Shards.NONE);
+    }
+
     /** Without a pull. */
     public Options(double maxNorm, boolean in8Bits, long seed) {
       this(maxNorm, in8Bits, seed, Anchor.NONE);
@@ -71,8 +79,9 @@ public abstract class Optimizer {
     for (Group each : groups) {
       Rounding rounding = new Rounding(key, states.size());
       DType moments = moments(each.parameters(), options.in8Bits);
-      Tensor anchor = options.anchor.of(arena, each.parameters());
-      states.add(new OptimizerState(arena, each, rule, moments, rounding, anchor));
+      states.add(
+          new OptimizerState(
+              arena, each, rule, moments, rounding, options.anchor, options.shards));
     }
     active = new ArrayList<>(states);
     if (rule.savedAt() != 0) {
@@ -86,12 +95,12 @@ public abstract class Optimizer {
     return in8Bits ? DType.U8 : masters;
   }
 
-  /** Bytes of all that would be remembered of weights, before any of it is allocated. */
+  /** Bytes of all that all processes would remember of weights, before any of it is allocated. */
   public static long stateBytes(UpdateRule rule, List<Parameters> all, boolean in8Bits) {
     long bytes = 0;
     for (Parameters of : all) {
       for (StateTensor each : StateTensor.layout(rule, moments(of, in8Bits))) {
-        bytes += each.extent().of(of) * each.dtype().bytes();
+        bytes += each.extent().of(of, of.flatCount()) * each.dtype().bytes();
       }
     }
     return bytes;
@@ -107,12 +116,17 @@ public abstract class Optimizer {
     return options;
   }
 
+  /** What this process updates, where others update the rest. */
+  public final Shards shards() {
+    return options.shards;
+  }
+
   /** What it remembers, a group each. */
   public final List<OptimizerState> states() {
     return List.copyOf(states);
   }
 
-  /** Bytes of all that it remembers. */
+  /** Bytes of all that this process remembers. */
   public final long stateBytes() {
     return states().stream()
         .flatMap(each -> each.tensors().values().stream())
@@ -122,11 +136,7 @@ public abstract class Optimizer {
 
   /** Bytes of the copies of where the weights were. */
   public final long anchorBytes() {
-    return states().stream()
-        .map(OptimizerState::anchor)
-        .filter(Objects::nonNull)
-        .mapToLong(Tensor::ownedBytes)
-        .sum();
+    return states.stream().mapToLong(OptimizerState::anchorBytes).sum();
   }
 
   /** The groups that train, in their order. */
@@ -199,6 +209,16 @@ public abstract class Optimizer {
   /** The first parameter whose gradient arrived in this step and was not finite, or null. */
   protected abstract @Nullable Parameter badArrival();
 
+  /** Has every process know what the others have updated. */
+  protected final void gatherUpdated() {
+    if (options.shards.areCut()) {
+      for (OptimizerState each : active(false)) {
+        options.shards.gather(each.parameters().masters());
+        each.parameters().copyMasters();
+      }
+    }
+  }
+
   /**
    * Brings what is saved up to the weights, where the rule saves something else: {@link
    * Parameters#average}, which it keeps then.
@@ -208,7 +228,8 @@ public abstract class Optimizer {
     if (factor != 0) {
       for (OptimizerState each : states) {
         Moment last = each.moments().get(each.moments().size() - 1);
-        each.parameters().setAverage(last.values(), factor);
+        each.parameters().setAverage(each.own().from(), last.values(), factor);
+        options.shards.gather(requireNonNull(each.parameters().average()));
       }
     }
   }
@@ -216,7 +237,7 @@ public abstract class Optimizer {
   /** The gathered gradients of all that trains now, in pieces of so many bytes or less. */
   public final GradientBuckets buckets(long bytes) {
     return new GradientBuckets(
-        active(false).stream().map(OptimizerState::parameters).toList(), bytes);
+        active(false).stream().map(OptimizerState::parameters).toList(), bytes, options.shards);
   }
 
   /** Leaves a group as it is from now on; what is remembered of it stays. */

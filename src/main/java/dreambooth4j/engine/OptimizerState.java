@@ -13,6 +13,8 @@ public final class OptimizerState {
   private final Parameters parameters;
   private final double rateFactor;
   private final Rounding rounding;
+  private final Shards shards;
+  private final Parameters.Span own;
   private final @Nullable Tensor anchor;
   private final Map<StateTensor, Tensor> tensors = new LinkedHashMap<>();
   private final List<Moment> moments = new ArrayList<>();
@@ -25,14 +27,17 @@ public final class OptimizerState {
       UpdateRule rule,
       DType type,
       Rounding rounding,
-      @Nullable Tensor anchor) {
+      Anchor pull,
+      Shards shards) {
     parameters = group.parameters();
     rateFactor = group.rateFactor();
     this.rounding = rounding;
-    this.anchor = anchor;
+    this.shards = shards;
+    own = shards.own(parameters.flatCount());
+    anchor = pull.of(arena, parameters, own);
     for (StateTensor each : StateTensor.layout(rule, type)) {
       String what = "optimizer's " + each.name();
-      tensors.put(each, arena.zeros(what, each.dtype(), each.extent().of(parameters)));
+      tensors.put(each, arena.zeros(what, each.dtype(), each.extent().of(parameters, own.length())));
     }
     for (UpdateRule.GroupNumber each : rule.numbers()) {
       Tensor number = tensor(StateTensor.number(each));
@@ -68,9 +73,37 @@ public final class OptimizerState {
     return rounding;
   }
 
-  /** Where its weights were, flat; null where they are pulled towards zero or not at all. */
-  public @Nullable Tensor anchor() {
-    return anchor;
+  /** Bytes of the copy of where its weights were. */
+  long anchorBytes() {
+    return anchor == null ? 0 : anchor.ownedBytes();
+  }
+
+  /**
+   * Where a part of its weights was: a view, to be released; null where they are pulled towards
+   * zero or not at all.
+   */
+  public @Nullable Tensor anchor(Parameters.Span of) {
+    return anchor == null ? null : anchor.rows(of.from() - own.from(), of.length());
+  }
+
+  /** The stretch of the flat buffers that is updated in this process. */
+  Parameters.Span own() {
+    return own;
+  }
+
+  /** Which element of all of a state tensor is the first that this process has. */
+  public long first(StateTensor of) {
+    return of.extent().isCut() ? of.extent().of(parameters, own.from()) : 0;
+  }
+
+  /** Elements of all of a state tensor. */
+  public long count(StateTensor of) {
+    return of.extent().of(parameters, parameters.flatCount());
+  }
+
+  /** The parts of the flat buffers that train and are updated in this process. */
+  public List<Parameters.Span> spans() {
+    return shards.ofOwn(parameters.trainedSpans(), parameters.flatCount());
   }
 
   /** F32 [1], how many steps were taken. */
@@ -106,12 +139,18 @@ public final class OptimizerState {
     return slices;
   }
 
-  /** What is remembered of each weight, in the rule's order. */
+  /** What is remembered of each weight of this process' stretch, in the rule's order. */
   public List<Moment> moments() {
     return Collections.unmodifiableList(moments);
   }
 
-  /** All that is remembered, to be saved and restored in place. */
+  /** The same of a part, which is whole blocks: views, to be released. */
+  public List<Moment> moments(Parameters.Span of) {
+    Parameters.Span here = new Parameters.Span(of.from() - own.from(), of.length());
+    return moments.stream().map(each -> each.part(here)).toList();
+  }
+
+  /** All that this process remembers, to be saved and restored in place. */
   public Map<StateTensor, Tensor> tensors() {
     return Collections.unmodifiableMap(tensors);
   }

@@ -322,14 +322,21 @@ public final class Parameters {
             averages.lerp_(masters, rate.handle().mul(norm.handle().isfinite())));
   }
 
-  /** Makes the average the masters plus {@code factor} times a flat F32 buffer. */
-  void setAverage(Tensor distance, double factor) {
+  /**
+   * Makes the average the masters, plus {@code factor} times a flat F32 buffer from an element on.
+   */
+  void setAverage(long from, Tensor distance, double factor) {
     if (distance.arena().isDry()) {
       return;
     }
     beginAverage();
     Native.run(
-        "average", () -> allocated(average).handle().add_(distance.handle(), new Scalar(factor)));
+        "average",
+        () ->
+            allocated(average)
+                .handle()
+                .narrow(0, from, distance.count())
+                .add_(distance.handle(), new Scalar(factor)));
   }
 
   /** Average and masters, both F32: all at once, but for masters of 16 bits. */

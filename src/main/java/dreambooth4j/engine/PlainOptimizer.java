@@ -106,6 +106,7 @@ public final class PlainOptimizer extends Optimizer {
               if (Float.isFinite((float) scaled)) {
                 double scale = lossScale.item();
                 step(learningRate.item(), clip(scaled / scale) / scale);
+                gatherUpdated();
               }
               zeroGradients();
               return scaled;
@@ -121,9 +122,16 @@ public final class PlainOptimizer extends Optimizer {
   private double gradientNorm() {
     double[] sum = {bad == null ? arrivedSquares : Double.NaN};
     for (OptimizerState each : active(false)) {
-      inPieces(each.parameters().gradients(), (from, piece) -> sum[0] += squares(piece));
+      Tensor own = each.parameters().gradients().rows(each.own().from(), each.own().length());
+      inPieces(own, (from, piece) -> sum[0] += squares(piece));
+      own.release();
     }
-    return Math.sqrt(sum[0]);
+    return Math.sqrt(total(sum)[0]);
+  }
+
+  /** Sums over what all processes update. */
+  private double[] total(double... own) {
+    return options().shards().total(states().get(0).steps().arena(), own);
   }
 
   /**
@@ -196,7 +204,7 @@ public final class PlainOptimizer extends Optimizer {
 
   /** Hands on a group's gathered gradients, no narrower than F32, with where each piece lies. */
   private static void gathered(OptimizerState state, BiConsumer<Parameters.Span, Tensor> user) {
-    for (Parameters.Span span : state.parameters().trainedSpans()) {
+    for (Parameters.Span span : state.spans()) {
       Tensor gradients = state.parameters().gradients().rows(span.from(), span.length());
       inPieces(gradients, (from, piece) -> user.accept(part(span, from, piece), piece));
       gradients.release();
@@ -204,14 +212,14 @@ public final class PlainOptimizer extends Optimizer {
   }
 
   /** A rule that needs sums over all gradients gets them, and says the steps' numbers by them. */
-  private static void survey(SurveyingRule rule, Map<OptimizerState, UpdateRule.Step> steps) {
+  private void survey(SurveyingRule rule, Map<OptimizerState, UpdateRule.Step> steps) {
     double[] sums = new double[2];
     steps.forEach(
         (each, step) ->
             gathered(
                 each,
                 (span, piece) -> {
-                  List<Moment> parts = parts(each, span);
+                  List<Moment> parts = each.moments(span);
                   if (!piece.arena().isDry()) {
                     double[] more = rule.survey(step, piece, values(parts));
                     sums[0] += more[0];
@@ -219,11 +227,8 @@ public final class PlainOptimizer extends Optimizer {
                   }
                   parts.forEach(Moment::release);
                 }));
-    steps.replaceAll((each, step) -> remembered(each, step, rule.next(step, sums)));
-  }
-
-  private static List<Moment> parts(OptimizerState state, Parameters.Span span) {
-    return state.moments().stream().map(each -> each.part(span)).toList();
+    double[] all = total(sums);
+    steps.replaceAll((each, step) -> remembered(each, step, rule.next(step, all)));
   }
 
   private static List<Tensor> values(List<Moment> moments) {
@@ -297,12 +302,12 @@ public final class PlainOptimizer extends Optimizer {
       Tensor masters,
       Tensor gradients,
       @Nullable Parameter tensor) {
-    List<Moment> parts = parts(state, span);
+    List<Moment> parts = state.moments(span);
     if (options().anchor().weight() != 0) {
       pull(state, step, span, masters, values(parts));
     }
     if (options().in8Bits()) {
-      new QuantizedUpdate(rule().inF32(step), masters, gradients, state.moments()).run(span.from());
+      new QuantizedUpdate(rule().inF32(step), masters, gradients, parts).run();
       parts.forEach(Moment::release);
       return;
     }
@@ -323,7 +328,7 @@ public final class PlainOptimizer extends Optimizer {
       List<Tensor> moments) {
     UpdateRule.Pull pull = rule().pull(step);
     Scalar weight = new Scalar(options().anchor().weight());
-    Tensor anchor = state.anchor();
+    Tensor anchor = state.anchor(span);
     for (long from = 0; from < span.length(); from += PIECE) {
       long at = from;
       long length = Math.min(PIECE, span.length() - from);
@@ -331,13 +336,16 @@ public final class PlainOptimizer extends Optimizer {
           "anchor",
           () -> {
             var w = masters.handle().narrow(0, at, length);
-            var way = anchor == null ? w.clone() : w.sub(beside(anchor, span.from() + at, w));
+            var way = anchor == null ? w.clone() : w.sub(beside(anchor, at, w));
             w.sub_(way.mul_(weight), new Scalar(pull.weights()));
             if (pull.lastMoment() != 0) {
               Tensor last = moments.get(moments.size() - 1);
               last.handle().narrow(0, at, length).sub_(way, new Scalar(pull.lastMoment()));
             }
           });
+    }
+    if (anchor != null) {
+      anchor.release();
     }
   }
 

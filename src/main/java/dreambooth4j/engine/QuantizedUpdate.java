@@ -16,7 +16,7 @@ import java.util.stream.LongStream;
  *
  * @param weights F32 [n], changed in place
  * @param gradients F32 [n]
- * @param moments of the whole group
+ * @param moments of the same part
  */
 record QuantizedUpdate(
     UpdateRule.InF32 rule, Tensor weights, Tensor gradients, List<Moment> moments) {
@@ -31,8 +31,8 @@ record QuantizedUpdate(
   /** Most elements of a part: its bytes can be seen through one window each. */
   private static final long MOST = 1 << 28;
 
-  /** Updates all of it; {@code first} says which element of the group it begins with. */
-  void run(long first) {
+  /** Updates all of it. */
+  void run() {
     long length = weights.count();
     long chunks = (length + CHUNK - 1) / CHUNK;
     long parts = Math.min(chunks, Math.max(PARTS, (length + MOST - 1) / MOST));
@@ -42,15 +42,15 @@ record QuantizedUpdate(
             i -> {
               long from = chunks * i / parts * CHUNK;
               long to = Math.min(length, chunks * (i + 1) / parts * CHUNK);
-              update(from, first + from, (int) (to - from));
+              update(from, (int) (to - from));
             });
   }
 
   /** A number of whole blocks, as one thread works through them, chunk by chunk. */
-  private void update(long at, long ofGroup, int size) {
+  private void update(long at, int size) {
     FloatBuffer allWeights = floats(weights, at, size);
     FloatBuffer allGradients = floats(gradients, at, size);
-    List<Coded> coded = moments.stream().map(each -> new Coded(each, ofGroup, size)).toList();
+    List<Coded> coded = moments.stream().map(each -> new Coded(each, at, size)).toList();
     float[] w = new float[CHUNK];
     float[] g = new float[CHUNK];
     float[][] decoded = new float[coded.size()][CHUNK];

@@ -30,15 +30,20 @@ public record StateTensor(String name, DType dtype, Extent extent) {
     /** One for each column of each parameter, and none of a vector. */
     COLUMNS;
 
-    /** Elements beside a group's flat buffers. */
-    long of(Parameters parameters) {
+    /** Elements beside so many of a group's flat buffers. */
+    long of(Parameters parameters, long elements) {
       return switch (this) {
-        case ELEMENTS -> parameters.flatCount();
-        case BLOCKS -> parameters.flatCount() / BLOCK;
+        case ELEMENTS -> elements;
+        case BLOCKS -> elements / BLOCK;
         case GROUP -> 1;
         case ROWS, COLUMNS ->
             Math.max(1, parameters.all().stream().mapToLong(each -> of(each.shape())).sum());
       };
+    }
+
+    /** Whether it has a part for each process that has a stretch of the flat buffers. */
+    public boolean isCut() {
+      return this == ELEMENTS || this == BLOCKS;
     }
 
     /** Elements beside one parameter of this shape in memory: {@link #ROWS}, {@link #COLUMNS}. */

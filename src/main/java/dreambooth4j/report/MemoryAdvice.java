@@ -63,6 +63,9 @@ final class MemoryAdvice {
     if (memory.unloadFrozen()) {
       names.add("unload_frozen");
     }
+    if (memory.shardOptimizer()) {
+      names.add("shard_optimizer");
+    }
     return names.isEmpty() ? "none" : String.join(" + ", names);
   }
 

@@ -10,6 +10,7 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.StateTensor;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.UpdateRules;
+import dreambooth4j.engine.WholeStates;
 import dreambooth4j.weights.Checksum;
 import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.SafetensorsWriter;
@@ -82,7 +83,8 @@ final class Checkpoint {
       String bestLoss,
       @Nullable Ema ema,
       Map<String, String> settings,
-      Optimizer optimizer) {
+      Optimizer optimizer,
+      @Nullable WholeStates gathered) {
     List<OptimizerState> states = optimizer.states();
     Map<String, String> metadata = new LinkedHashMap<>();
     metadata.put("step", Integer.toString(step));
@@ -93,7 +95,7 @@ final class Checkpoint {
     metadata.put(OPTIMIZER, optimizer.rule().name());
     metadata.put("moments", moments(states));
     settings.forEach((name, value) -> metadata.put(SETTING + name, value));
-    Map<String, Tensor> tensors = tensors(states);
+    Map<String, Tensor> tensors = tensors(states, whole(optimizer, gathered));
     if (ema != null) {
       metadata.put(EMA_UPDATES, Integer.toString(ema.updates()));
       tensors.putAll(averages(states));
@@ -105,6 +107,19 @@ final class Checkpoint {
     tensors.forEach(writer::add);
     writer.write(run, CheckpointFolder.file(folder));
     requireAsWritten(folder);
+  }
+
+  private static List<Map<StateTensor, Tensor>> whole(
+      Optimizer optimizer, @Nullable WholeStates gathered) {
+    if (gathered != null) {
+      return gathered.all();
+    }
+    if (optimizer.shards().areCut()) {
+      throw new Problem(
+          Problem.Kind.FAILED,
+          "with shard_optimizer each rank has a part of what a checkpoint needs, and not all ranks are there to save it");
+    }
+    return optimizer.states().stream().map(OptimizerState::tensors).toList();
   }
 
   /** Reads back what was written: a disk that fails does so in silence. */
@@ -174,7 +189,9 @@ final class Checkpoint {
           path,
           Long.toString(seed).equals(metadata.get("seed")),
           "its seed is %s, this run's %s".formatted(metadata.get("seed"), seed));
-      tensors(states).forEach((name, tensor) -> read(file, name, tensor));
+      for (int i = 0; i < states.size(); i++) {
+        read(file, i, states.get(i));
+      }
       String ema = file.metadata().get(EMA_UPDATES);
       if (ema != null) {
         averages(states).forEach((name, tensor) -> read(file, name, tensor));
@@ -229,9 +246,7 @@ final class Checkpoint {
     boolean wider =
         info != null && WEIGHTS.contains(info.dtype()) && WEIGHTS.contains(tensor.dtype());
     if (info == null || info.count() != tensor.count() || !(same || wider)) {
-      throw Problem.data(
-          "%s: expected a tensor %s of %d numbers in %s, found %s"
-              .formatted(file.path(), name, tensor.count(), tensor.dtype(), info));
+      throw misfit(file, name, tensor.count(), tensor.dtype());
     }
     if (same) {
       file.readInto(tensor, name);
@@ -243,6 +258,41 @@ final class Checkpoint {
       requireSum(file, name, stored);
       tensor.copyFrom(stored);
     }
+  }
+
+  /** Restores a group's weights and, of what is remembered, what this process has. */
+  private static void read(Safetensors file, int group, OptimizerState state) {
+    read(file, group + ".weights", state.parameters().masters());
+    state
+        .tensors()
+        .forEach(
+            (what, tensor) -> {
+              String name = group + "." + what.name();
+              if (tensor.count() == state.count(what)) {
+                read(file, name, tensor);
+              } else {
+                readPart(file, name, state, what, tensor);
+              }
+            });
+  }
+
+  private static void readPart(
+      Safetensors file, String name, OptimizerState state, StateTensor what, Tensor part) {
+    TensorInfo info = file.tensors().get(name);
+    if (info == null || info.count() != state.count(what) || info.dtype() != what.dtype()) {
+      throw misfit(file, name, state.count(what), what.dtype());
+    }
+    Map<String, String> metadata = file.metadata();
+    if (hasSums(metadata) && !file.checksum(name).equals(metadata.get(CHECKSUM + name))) {
+      throw damaged(file.path(), "the numbers of " + name);
+    }
+    file.readPart(part, name, state.first(what));
+  }
+
+  private static Problem misfit(Safetensors file, String name, long count, DType dtype) {
+    return Problem.data(
+        "%s: expected a tensor %s of %d numbers in %s, found %s"
+            .formatted(file.path(), name, count, dtype, file.tensors().get(name)));
   }
 
   private static void requireSum(Safetensors file, String name, Tensor stored) {
@@ -302,13 +352,13 @@ final class Checkpoint {
     }
   }
 
-  private static Map<String, Tensor> tensors(List<OptimizerState> states) {
+  private static Map<String, Tensor> tensors(
+      List<OptimizerState> states, List<Map<StateTensor, Tensor>> remembered) {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     for (int i = 0; i < states.size(); i++) {
-      OptimizerState state = states.get(i);
-      tensors.put(i + ".weights", state.parameters().masters());
+      tensors.put(i + ".weights", states.get(i).parameters().masters());
       String prefix = i + ".";
-      state.tensors().forEach((what, tensor) -> tensors.put(prefix + what.name(), tensor));
+      remembered.get(i).forEach((what, tensor) -> tensors.put(prefix + what.name(), tensor));
     }
     return tensors;
   }

@@ -7,6 +7,7 @@ import dreambooth4j.config.ComputeConfig.Target;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.ProcessMemory;
@@ -25,29 +26,30 @@ public final class MemoryForecast {
           new MemoryConfig(Checkpointing.TRUE, false, false),
           new MemoryConfig(Checkpointing.TRUE, true, false),
           new MemoryConfig(Checkpointing.TRUE, true, true),
-          new MemoryConfig(Checkpointing.TRUE, true, false, true),
-          new MemoryConfig(Checkpointing.TRUE, true, true, true));
+          new MemoryConfig(Checkpointing.TRUE, true, false, true, false),
+          new MemoryConfig(Checkpointing.TRUE, true, true, true, false));
 
   private final ModelSource base;
   private final Config config;
   private final MemoryPlan.Load load;
   private final Device device;
   private final OptionalLong available;
+  private final int ranks;
   private final MemoryPlan plan;
 
   /** Plans a run within what its device can give now, if that is there. */
   public MemoryForecast(ModelSource base, Config config, MemoryPlan.Load load) {
-    this(base, config, load, 1);
+    this(base, config, load, Ranks.alone());
   }
 
-  /** As above, where so many processes share the machine's memory; each has a GPU for itself. */
-  MemoryForecast(ModelSource base, Config config, MemoryPlan.Load load, int processes) {
-    this(base, config, load, device(config.compute().device()), processes);
+  /** As above, as one of these ranks: each has a GPU for itself, or a part of their machine. */
+  MemoryForecast(ModelSource base, Config config, MemoryPlan.Load load, Ranks ranks) {
+    this(base, config, load, device(config.compute().device()), ranks);
   }
 
   private MemoryForecast(
-      ModelSource base, Config config, MemoryPlan.Load load, Device device, int processes) {
-    this(base, config, load, device, available(device, processes));
+      ModelSource base, Config config, MemoryPlan.Load load, Device device, Ranks ranks) {
+    this(base, config, load, device, available(device, ranks.here()), ranks.size());
   }
 
   MemoryForecast(
@@ -56,6 +58,17 @@ public final class MemoryForecast {
       MemoryPlan.Load load,
       Device device,
       OptionalLong available) {
+    this(base, config, load, device, available, 1);
+  }
+
+  private MemoryForecast(
+      ModelSource base,
+      Config config,
+      MemoryPlan.Load load,
+      Device device,
+      OptionalLong available,
+      int ranks) {
+    this.ranks = ranks;
     this.base = base;
     this.config = config;
     this.load = load;
@@ -96,7 +109,8 @@ public final class MemoryForecast {
   }
 
   private MemoryPlan planned(Device on, ComputeConfig compute, MemoryConfig memory) {
-    return MemoryPlan.of(base, config.with(compute).with(memory), load, on);
+    MemoryConfig sharding = memory.sharding(config.memory().shardOptimizer());
+    return MemoryPlan.of(base, config.with(compute).with(sharding), load, on, ranks);
   }
 
   /** Whether a run of such a plan fits into what is available. */

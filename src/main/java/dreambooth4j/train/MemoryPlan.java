@@ -8,6 +8,7 @@ import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.Picture;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
@@ -51,8 +52,8 @@ import java.util.stream.Stream;
  * @param frozen weights that do not train
  * @param caches latents' moments of all pictures and, where the text encoder is frozen, prompts
  * @param activations what is alive at the step's peak, by the part of the model that made it
- * @param pictures what drawing samples, making class images anew or, where steps do, encoding a
- *     picture holds at its peak instead
+ * @param pictures what drawing samples, making class images anew, where steps do, encoding a
+ *     picture or, with shard_optimizer on the CPU, a checkpoint holds at its peak instead
  * @param preparing what drawing class images that are missing or encoding a picture holds at its
  *     peak, before there are an optimizer's states and averages
  * @param workspace what libtorch's own kernels hold besides: {@link #WORKSPACE_TENSORS}, {@link
@@ -194,9 +195,14 @@ public record MemoryPlan(
 
   /** Plans a run on a device, which need not be there. */
   static MemoryPlan of(ModelSource base, Config config, Load load, Device device) {
+    return of(base, config, load, device, 1);
+  }
+
+  /** As above, for the first of so many ranks: of those that shard its states it needs most. */
+  static MemoryPlan of(ModelSource base, Config config, Load load, Device device, int ranks) {
     try (Arena run = Arena.open("plan", OpBackend.dry(device));
         StableDiffusion model = Trainer.load(run, base, config)) {
-      return new DryRun(run, base, config, model).plan(load);
+      return new DryRun(run, base, config, model).plan(load, Ranks.planned(ranks));
     }
   }
 
@@ -218,7 +224,7 @@ public record MemoryPlan(
       memory = config.memory();
     }
 
-    MemoryPlan plan(Load load) {
+    MemoryPlan plan(Load load, Ranks ranks) {
       boolean textTrains = config.promptsLearn();
       List<Parameters> trained = model.trained().stream().map(Group::parameters).toList();
       long weights = 0;
@@ -230,7 +236,7 @@ public record MemoryPlan(
       long gathered = memory.fusedBackwardPass() ? 0 : weights;
       long held = run.meter().liveBytes();
       run.meter().part(TrainingStep.BATCH);
-      Training training = Training.assemble(run, model, config);
+      Training training = Training.assemble(run, model, config, ranks);
       long moments = training.optimizer().stateBytes();
       long average =
           trained.stream()
@@ -252,10 +258,16 @@ public record MemoryPlan(
           held - weights - masters - gathered,
           caches(load, textTrains),
           step(load, training, moments + average + anchor, textTrains),
-          drawing(load),
+          Math.max(drawing(load), gathering(trained, moments)),
           preparing(load),
           run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(),
           captures());
+    }
+
+    /** The states of all ranks, which a checkpoint needs at once in the machine's own memory. */
+    private long gathering(List<Parameters> trained, long moments) {
+      long all = Recipe.of(config).stateBytes(trained);
+      return all == moments || run.device() == Device.CUDA ? 0 : all;
     }
 
     private boolean captures() {

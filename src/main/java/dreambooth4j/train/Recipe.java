@@ -11,6 +11,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Shards;
 import dreambooth4j.engine.UpdateRule;
 import dreambooth4j.engine.UpdateRules;
 import dreambooth4j.engine.kernel.KernelOptimizer;
@@ -67,9 +68,10 @@ public record Recipe(
   /**
    * What updates these groups; their gradients count as zero from here on.
    *
+   * @param shards which part of them this process updates
    * @throws Problem where that takes kernels, and on CUDA ours are off
    */
-  Optimizer updating(Arena run, List<Optimizer.Group> groups) {
+  Optimizer updating(Arena run, List<Optimizer.Group> groups, Shards shards) {
     UpdateRule rule = rule();
     boolean fullBf16 =
         groups.stream().map(Optimizer.Group::parameters).anyMatch(Parameters::roundsAtRandom);
@@ -81,7 +83,8 @@ public record Recipe(
             run,
             rule,
             groups,
-            new Optimizer.Options(optimizer.maxGradNorm(), memory.use8bitAdam(), seed, anchor));
+            new Optimizer.Options(
+                optimizer.maxGradNorm(), memory.use8bitAdam(), seed, anchor, shards));
     made.zeroGradients();
     return made;
   }

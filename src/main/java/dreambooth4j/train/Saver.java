@@ -229,7 +229,15 @@ final class Saver {
         session.warn("with fused_backward_pass that may be in the midst of a step");
       }
     } catch (Problem e) {
-      session.warn("what was learnt could not be saved either: " + e.getMessage());
+      Path newest = checkpoints.newest();
+      session.warn(
+          "what was learnt could not be saved either: %s. %s"
+              .formatted(
+                  e.getMessage(),
+                  newest == null
+                      ? "No checkpoint was written before: the run begins again"
+                      : "The newest checkpoint is %s, and the steps after it are lost"
+                          .formatted(newest)));
     }
   }
 

@@ -18,6 +18,7 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Platform;
+import dreambooth4j.engine.WholeStates;
 import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.pipeline.Caches;
@@ -98,6 +99,10 @@ public final class Trainer implements AutoCloseable {
   private final LossScale lossScale;
   private final BestLoss bestLoss = new BestLoss();
   private @Nullable Training training;
+
+  /** What the ranks have given for a checkpoint; null where none is being saved. */
+  private @Nullable WholeStates gathered;
+
   private int done;
   private boolean ended;
 
@@ -268,7 +273,7 @@ public final class Trainer implements AutoCloseable {
   Training training() {
     Training made = training;
     if (made == null) {
-      made = Training.assemble(run, model, config);
+      made = Training.assemble(run, model, config, ranks);
       training = made;
     }
     return made;
@@ -298,7 +303,21 @@ public final class Trainer implements AutoCloseable {
         bestLoss.toString(),
         training().ema(),
         settings(),
-        training().optimizer());
+        training().optimizer(),
+        gathered);
+  }
+
+  /**
+   * Does something for which rank 0 needs all that a checkpoint has. Collective: with
+   * shard_optimizer the ranks give it their parts of the optimizer's states first.
+   */
+  void withWholeStates(Runnable body) {
+    try (WholeStates all = WholeStates.gather(run, training().optimizer())) {
+      gathered = all;
+      body.run();
+    } finally {
+      gathered = null;
+    }
   }
 
   /** What decides where the run goes: keys of the configuration, and its pictures in short. */

@@ -7,6 +7,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.GradientBuckets;
 import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Shards;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.pipeline.PromptEncoder;
@@ -40,12 +41,12 @@ public final class Training implements AutoCloseable {
   private final Map<BatchPlaces.Shape, BatchPlaces> byShape = new HashMap<>();
   private @Nullable CapturedStep captured;
 
-  private Training(Arena run, LearningModel model, Recipe recipe) {
+  private Training(Arena run, LearningModel model, Recipe recipe, Shards shards) {
     this.run = run;
     groups = model.parameters();
     places = run.child("batch places");
     scalars = new StepScalars(run);
-    optimizer = recipe.updating(run, model.groups());
+    optimizer = recipe.updating(run, model.groups(), shards);
     ema = recipe.ema().used() ? new Ema(run, recipe.ema(), groups) : null;
     step =
         new TrainingStep(
@@ -61,14 +62,16 @@ public final class Training implements AutoCloseable {
 
   /** Moments, averages and fixed places are allocated in {@code run}, which may be dry. */
   public static Training assemble(Arena run, LearningModel model, Recipe recipe) {
-    return new Training(run, model, recipe);
+    return new Training(run, model, recipe, Shards.NONE);
   }
 
   /**
    * As {@link #assemble(Arena, LearningModel, Recipe)}, of a loaded model, as a run is configured;
    * what no prompt reaches is frozen in it.
+   *
+   * @param ranks share the optimizer's states where {@code shard_optimizer} says so
    */
-  static Training assemble(Arena run, StableDiffusion model, Config config) {
+  static Training assemble(Arena run, StableDiffusion model, Config config, Ranks ranks) {
     TextEncoding how = TextEncoding.ofCaptions(config);
     model.freezeUnused(how);
     LearningModel learning =
@@ -82,7 +85,8 @@ public final class Training implements AutoCloseable {
                 : null,
             config.loss().maskedPrior() > 0 ? model::withoutAdapters : null,
             model::drawDropout);
-    return assemble(run, learning, Recipe.of(config));
+    boolean cut = config.memory().shardOptimizer() && ranks.size() > 1;
+    return new Training(run, learning, Recipe.of(config), cut ? new Shards(ranks) : Shards.NONE);
   }
 
   /** What updates the weights. */
@@ -139,18 +143,22 @@ public final class Training implements AutoCloseable {
         step.forwardBackward(in);
       } else {
         gradients.begin();
-        step.forwardBackward(in, () -> gradients.complete(each -> sum(each, ranks)));
+        step.forwardBackward(in, () -> gradients.complete((each, owner) -> sum(each, owner, ranks)));
       }
     }
-    gradients.rest(each -> sum(each, ranks));
+    gradients.rest((each, owner) -> sum(each, owner, ranks));
     ranks.begin(scalars.losses);
     ranks.finish();
     step.update();
     return scalars.read(settings, hasPrior);
   }
 
-  private static void sum(Tensor gradients, Ranks ranks) {
-    ranks.begin(gradients);
+  private static void sum(Tensor gradients, int owner, Ranks ranks) {
+    if (owner == GradientBuckets.ALL) {
+      ranks.begin(gradients);
+    } else {
+      ranks.reduce(gradients, owner);
+    }
     gradients.release();
   }
 

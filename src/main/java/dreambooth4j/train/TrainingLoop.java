@@ -190,6 +190,10 @@ final class TrainingLoop {
     if (validating.isDue(done)) {
       validate(); // first, for a checkpoint holds what came of it
     }
+    boolean due = writes() && (saving.isDue(done) || saver.isDueByTheClock());
+    if (session.ranks().any(due)) {
+      saveTogether(saver::duringRun);
+    }
     if (writes()) {
       write(done);
     }
@@ -198,10 +202,17 @@ final class TrainingLoop {
     }
   }
 
+  /** Saves on the rank that writes, while it has what the others know. */
+  private void saveTogether(Runnable save) {
+    trainer.withWholeStates(
+        () -> {
+          if (writes()) {
+            save.run();
+          }
+        });
+  }
+
   private void write(int done) {
-    if (saving.isDue(done) || saver.isDueByTheClock()) {
-      saver.duringRun();
-    }
     if (savingModels.isDue(done)) {
       saver.modelOnTheWay();
     }
@@ -224,13 +235,17 @@ final class TrainingLoop {
     if (session.isFinished() && validation.isUsed() && validated < trainer.done()) {
       validate();
     }
+    if (!session.isFinished() || session.config().output().saveStateAfter()) {
+      saveTogether(() -> saver.atEnd(learnt));
+    } else if (writes()) {
+      saver.atEnd(learnt);
+    }
     if (writes()) {
-      saveAll();
+      sampleLast();
     }
   }
 
-  private void saveAll() {
-    saver.atEnd(learnt);
+  private void sampleLast() {
     if (session.isFinished()
         && (sampled < trainer.done()
             || !samples.areDrawn(session.config().output().outputDir(), trainer.done()))) {

@@ -102,6 +102,10 @@ public final class TrainingRun {
   }
 
   private void requireRanksFit() {
+    if (ranks.size() == 1 && config.memory().shardOptimizer()) {
+      listener.warning(
+          "shard_optimizer has no effect in a run of one process: start several with --nproc or torchrun");
+    }
     if (ranks.size() > 1) {
       RankShare.requireWork(config, ranks);
       if (config.memory().fusedBackwardPass()) {
@@ -335,6 +339,7 @@ public final class TrainingRun {
 
   /** What {@link #run} would do and need; nothing is loaded, and nothing is written. */
   public MemoryForecast dryRun() {
+    requireRanksFit();
     return decided(() -> null).planned();
   }
 
@@ -353,7 +358,7 @@ public final class TrainingRun {
             base,
             config,
             MemoryPlan.Load.of(config, concepts, plan, RankShare.largest(config, ranks)),
-            ranks.here());
+            ranks);
     listener.forecast(memory);
     return memory;
   }

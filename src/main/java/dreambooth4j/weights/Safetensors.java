@@ -70,7 +70,7 @@ public final class Safetensors implements TensorSource {
   public Tensor read(Arena arena, String name) {
     TensorInfo info = info(name);
     Tensor tensor = arena.allocate(name, info.dtype(), info.sizes());
-    fill(tensor, info);
+    readPart(tensor, name, 0);
     return tensor;
   }
 
@@ -79,10 +79,25 @@ public final class Safetensors implements TensorSource {
     requireCount(target, name);
     TensorInfo info = info(name);
     if (target.dtype() == info.dtype()) {
-      fill(target, info);
+      readPart(target, name, 0);
       return;
     }
     TensorSource.super.readInto(target, name);
+  }
+
+  /**
+   * Fills a tensor with a part of one of the same type that begins so many elements from its start.
+   *
+   * @throws Problem when it cannot be read
+   */
+  public void readPart(Tensor target, String name, long from) {
+    TensorInfo info = info(name);
+    long first = from * info.dtype().bytes();
+    try {
+      target.writeBytes((chunk, offset) -> fill(chunk, first + offset, info));
+    } catch (IOException e) {
+      throw unreadable(path, e);
+    }
   }
 
   /**
@@ -98,13 +113,6 @@ public final class Safetensors implements TensorSource {
     }
   }
 
-  private void fill(Tensor tensor, TensorInfo info) {
-    try {
-      tensor.writeBytes((chunk, offset) -> fill(chunk, offset, info));
-    } catch (IOException e) {
-      throw unreadable(path, e);
-    }
-  }
 
   private void fill(ByteBuffer chunk, long offset, TensorInfo info) throws IOException {
     while (chunk.hasRemaining()) {

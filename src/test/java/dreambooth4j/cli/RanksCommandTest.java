@@ -63,9 +63,27 @@ class RanksCommandTest {
     }
   }
 
+  /** What rank 1 has of the optimizer's states is gone with it. */
   @Test
-  void shouldGiveTheSameWeightsWithOneTwoAndFourProcesses() throws Exception {
-    tiny.with("train_batch_size", 4).with("max_train_steps", 3);
+  void shouldSayWhichCheckpointARunGoesOnFromWhereAShardIsLost() throws Exception {
+    tiny.with("shard_optimizer", true).with("checkpointing_steps", 3);
+    try (Child child = Child.of(tiny.arguments("train", "--nproc", "2"))) {
+      child.waitFor("step 4/");
+      rank(child, 1).destroyForcibly();
+      assertThat(child.exitCode()).isEqualTo(1);
+      assertThat(child.said())
+          .containsPattern("error: rank 1 \\(.*\\) does not answer")
+          .containsPattern(
+              "not all ranks are there to save it. The newest checkpoint is "
+                  + "\\S+checkpoint-\\d*[0369], and the steps after it are lost")
+          .contains("--resume_from_checkpoint latest --nproc 2");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void shouldGiveTheSameWeightsWithOneTwoAndFourProcesses(boolean sharded) throws Exception {
+    tiny.with("train_batch_size", 4).with("max_train_steps", 3).with("shard_optimizer", sharded);
     for (String processes : List.of("1", "2", "4")) {
       tiny.with("output_dir", folder.resolve(processes));
       try (Child child = Child.of(tiny.arguments("train", "--nproc", processes))) {

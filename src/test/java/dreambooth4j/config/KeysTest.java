@@ -180,6 +180,7 @@ class KeysTest {
             "use_8bit_adam",
             "fused_backward_pass",
             "unload_frozen",
+            "shard_optimizer",
             "n_save_sample",
             "save_sample_prompt",
             "save_sample_negative_prompt",

@@ -49,6 +49,35 @@ class RanksTest {
     }
   }
 
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "F64", "BF16", "U8"})
+  void shouldAddUpForOneRankAndTellWhatOneRankHas(DType type) throws Exception {
+    List<double[]> heard =
+        TestRanks.each(
+            3,
+            ranks -> {
+              try (Arena arena = Arena.open("rank")) {
+                Tensor wide = arena.allocate("wide", DType.F64, PIECE);
+                double[] values = new double[PIECE];
+                Arrays.fill(values, ranks.rank() + 1);
+                wide.copyFrom(values);
+                Tensor all = arena.zeros("all", type, 2 * PIECE);
+                Tensor part = all.rows(PIECE, PIECE);
+                part.copyFrom(wide);
+                ranks.reduce(part, 1);
+                ranks.finish();
+                ranks.broadcast(part, 1);
+                ranks.finish();
+                Tensor read = arena.allocate("read", DType.F64, 2 * PIECE);
+                read.copyFrom(all);
+                return read.toDoubles();
+              }
+            });
+    for (double[] each : heard) {
+      assertThat(each).startsWith(0, 0).endsWith(6, 6).containsOnly(0, 6);
+    }
+  }
+
   @Test
   void shouldHearWhatEachRankSaysAndWhetherAnyAgrees() throws Exception {
     List<String> heard =

@@ -29,7 +29,7 @@ class GradientBucketsTest {
     }
     group.allocate(arena, true);
     parameters.get(3).freeze();
-    buckets = new GradientBuckets(List.of(group), 2 * BLOCK * Float.BYTES);
+    buckets = new GradientBuckets(List.of(group), 2 * BLOCK * Float.BYTES, Shards.NONE);
     buckets.begin();
   }
 
@@ -51,7 +51,8 @@ class GradientBucketsTest {
     return new org.bytedeco.pytorch.Scalar(value);
   }
 
-  private void hand(Tensor piece) {
+  private void hand(Tensor piece, int owner) {
+    assertThat(owner).isEqualTo(GradientBuckets.ALL);
     float[] values = piece.toFloats();
     for (int i = 0; i < values.length; i += BLOCK) {
       handed.add(values[i]);
@@ -89,6 +90,39 @@ class GradientBucketsTest {
     buckets.begin();
     buckets.rest(this::hand);
     assertThat(handed).containsExactly(0f, 0f, 0f, 0f, 0f);
+  }
+
+  /** Of 16 blocks the first of three processes has 5, and the second the sixth weight's. */
+  @Test
+  void shouldCutPiecesWhereAnotherProcessBegins() {
+    List<String> owners = new ArrayList<>();
+    GradientBuckets cut =
+        new GradientBuckets(List.of(group), 3 * BLOCK * Float.BYTES, new Shards(new OneOfThree()));
+    cut.begin();
+    cut.rest(
+        (piece, owner) -> {
+          owners.add("%d for %d".formatted(piece.count() / BLOCK, owner));
+          piece.release();
+        });
+    assertThat(owners).containsExactly("1 for 0", "1 for 1", "2 for 0", "1 for 0");
+  }
+
+  private record OneOfThree(int rank, int size) implements Peers {
+    OneOfThree() {
+      this(0, 3);
+    }
+
+    @Override
+    public void begin(Tensor tensor) {}
+
+    @Override
+    public void reduce(Tensor tensor, int owner) {}
+
+    @Override
+    public void broadcast(Tensor tensor, int owner) {}
+
+    @Override
+    public void finish() {}
   }
 
   @Test

@@ -107,6 +107,20 @@ class MemoryPlanTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"use_ema=true", "use_8bit_adam=true", "anchor_weight=10"})
+  void shouldPlanWhatARankHasOfTheOptimizersStates(String options) {
+    Config config = tiny.withOptions("shard_optimizer=true " + options).config();
+    ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
+    MemoryPlan.Load load = TinyRun.load(config);
+    MemoryPlan alone = MemoryPlan.of(base, config, load, Device.CPU, 1);
+    MemoryPlan ofFour = MemoryPlan.of(base, config, load, Device.CPU, 4);
+    assertThat((double) ofFour.optimizer()).isCloseTo(alone.optimizer() / 4.0, withinPercentage(1));
+    assertThat((double) ofFour.anchor()).isCloseTo(alone.anchor() / 4.0, withinPercentage(1));
+    assertThat(ofFour.activations()).isEqualTo(alone.activations());
+    assertThat(ofFour.pictures()).as("for a checkpoint").isGreaterThanOrEqualTo(alone.optimizer());
+  }
+
   /** libtorch needs room beside a convolution whether its weight trains or not. */
   @Test
   void shouldPlanTheWorkspaceOfFrozenConvolutions() {

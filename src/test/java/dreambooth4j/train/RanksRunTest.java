@@ -18,6 +18,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -93,7 +94,13 @@ class RanksRunTest {
     "2, max_grad_norm=0.5",
     "4, lr_scheduler=linear use_ema=true",
     "3, train_text_encoder=true stop_text_encoder=0.5",
-    "2, min_snr_gamma=5 split_loss=false offset_noise=0.1"
+    "2, min_snr_gamma=5 split_loss=false offset_noise=0.1",
+    "2, shard_optimizer=true max_grad_norm=0.5 anchor_weight=300",
+    "4, shard_optimizer=true lr_scheduler=linear use_ema=true",
+    "3, shard_optimizer=true train_text_encoder=true stop_text_encoder=0.5",
+    "2, shard_optimizer=true use_8bit_adam=true",
+    "3, shard_optimizer=true optimizer=Prodigy",
+    "2, shard_optimizer=true optimizer=AdamWScheduleFree"
   })
   void shouldGiveTheWeightsOfOneProcess(int ranks, String options) throws Exception {
     tiny.withOptions(options);
@@ -106,10 +113,12 @@ class RanksRunTest {
     assertThat(metrics("several")).hasSize(5).isEqualTo(metrics("one"));
   }
 
-  @Test
-  void shouldGiveTheLoraOfOneProcess() throws Exception {
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void shouldGiveTheLoraOfOneProcess(boolean sharded) throws Exception {
     tiny.withOptions(
-        "use_lora=true lora_files=diffusers lora_rank=2 learning_rate=0.01 max_grad_norm=0.5");
+            "use_lora=true lora_files=diffusers lora_rank=2 learning_rate=0.01 max_grad_norm=0.5")
+        .with("shard_optimizer", sharded);
     assertThat(TinyRun.run(config("one"))).isTrue();
     assertThat(run(2, config("several"))).containsOnly(true);
     String file = "pytorch_lora_weights.safetensors";
@@ -152,12 +161,17 @@ class RanksRunTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {1, 3})
-  void shouldGoOnWithAnotherNumberOfRanks(int later) throws Exception {
+  @CsvSource({
+    "1, false, false", "3, false, false", "1, true, true", "3, true, true", "2, true, false",
+    "2, false, true"
+  })
+  void shouldGoOnWithAnotherNumberOfRanks(int later, boolean shardedThen, boolean shardedNow)
+      throws Exception {
     assertThat(TinyRun.run(config("one"))).isTrue();
     tiny.with("checkpointing_steps", 2).with("save_state_after", false);
+    tiny.with("shard_optimizer", shardedThen);
     stopAfter(3, 2, config("several"));
-    tiny.with("resume_from_checkpoint", "latest");
+    tiny.with("resume_from_checkpoint", "latest").with("shard_optimizer", shardedNow);
     assertThat(run(later, config("several"))).containsOnly(true);
     isAsOneProcess("several", UNET);
   }
@@ -301,6 +315,21 @@ class RanksRunTest {
     String tensor = "first bad tensor: the output of op 3, linear";
     assertThat(several).hasMessageContaining(tensor).hasMessageStartingWith("step 2");
     assertThat(one).hasMessageContaining(tensor);
+  }
+
+  @Test
+  void shouldSayThatOneProcessHasNothingToShard() {
+    tiny.with("shard_optimizer", true).with("max_train_steps", 1);
+    List<String> warnings = new ArrayList<>();
+    QuietReport report =
+        new QuietReport(nowhere()) {
+          @Override
+          public void warning(String message) {
+            warnings.add(message);
+          }
+        };
+    new TrainingRun(config("one"), report, () -> false).run();
+    assertThat(warnings).anyMatch(each -> each.startsWith("shard_optimizer"));
   }
 
   private interface Body {

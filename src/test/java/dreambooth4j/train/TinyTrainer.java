@@ -12,6 +12,7 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Shards;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.pipeline.Caches;
 import dreambooth4j.pipeline.StableDiffusion;
@@ -135,8 +136,8 @@ final class TinyTrainer implements AutoCloseable {
   }
 
   private void save(Path checkpoint, String scale, Map<String, String> settings) {
-    Optimizer fresh = Recipe.of(config).updating(run, Optimizer.Group.alike(trainer.trained()));
-    Checkpoint.write(run, checkpoint, 0, 42, scale, "", null, settings, fresh);
+    Optimizer fresh = Recipe.of(config).updating(run, Optimizer.Group.alike(trainer.trained()), Shards.NONE);
+    Checkpoint.write(run, checkpoint, 0, 42, scale, "", null, settings, fresh, null);
   }
 
   /** The samples of its run, drawn with the weights as they are. */

@@ -111,7 +111,7 @@ public final class KernelOptimizer extends Optimizer {
             state, own.zeros("coefficients", DType.F32, OptimizerKernels.COEFFICIENTS));
       }
       for (OptimizerState state : active(false)) {
-        for (Parameters.Span span : state.parameters().trainedSpans()) {
+        for (Parameters.Span span : state.spans()) {
           count += OptimizerKernels.partials(span.length());
         }
       }
@@ -126,7 +126,7 @@ public final class KernelOptimizer extends Optimizer {
       int at = 0;
       for (OptimizerState state : active(false)) {
         Tensor all = state.parameters().gradients();
-        for (Parameters.Span span : state.parameters().trainedSpans()) {
+        for (Parameters.Span span : state.spans()) {
           int length = OptimizerKernels.partials(span.length());
           Tensor gradients = all.rows(span.from(), span.length());
           gathered.add(new Gathered(state, part(state, span, gradients), sums.rows(at, length)));
@@ -203,6 +203,7 @@ public final class KernelOptimizer extends Optimizer {
       OptimizerKernels.squares(device, now.norms, now.sumsOfArrived);
     }
     OptimizerKernels.norm(device, now.sums, norm);
+    options().shards().totalNorm(norm);
     for (OptimizerState each : states) {
       kernels.begin(
           norm,
@@ -218,6 +219,7 @@ public final class KernelOptimizer extends Optimizer {
       kernels.update(
           now.coefficients(each.state), part.gradients, part.weights, part.moments, part.pull);
     }
+    gatherUpdated();
     zeroGradients();
   }
 
@@ -247,13 +249,10 @@ public final class KernelOptimizer extends Optimizer {
     } else {
       where = new OptimizerKernels.Masters(weights, null);
     }
-    Tensor anchor = state.anchor();
     return new Part(
         gradients,
         where,
-        state.moments().stream().map(each -> each.part(span)).toList(),
-        new OptimizerKernels.Pull(
-            anchor == null ? null : anchor.rows(span.from(), span.length()),
-            options().anchor().weight()));
+        state.moments(span),
+        new OptimizerKernels.Pull(state.anchor(span), options().anchor().weight()));
   }
 }

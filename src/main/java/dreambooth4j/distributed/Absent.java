@@ -1,13 +1,15 @@
 package dreambooth4j.distributed;
 
 import dreambooth4j.engine.Tensor;
+import java.util.Collections;
 import java.util.List;
 
-/** One process by itself: nothing to wait for, nothing to add. */
-final class Alone implements Ranks {
-  static final Alone INSTANCE = new Alone();
-
-  private Alone() {}
+/**
+ * The first of some ranks whose others are not there: nothing to wait for, nothing to add. Of one,
+ * a process by itself; of more, what a plan is made for.
+ */
+record Absent(int size) implements Ranks {
+  static final Absent ALONE = new Absent(1);
 
   @Override
   public int rank() {
@@ -15,24 +17,25 @@ final class Alone implements Ranks {
   }
 
   @Override
-  public int size() {
-    return 1;
-  }
-
-  @Override
   public int here() {
-    return 1;
+    return size;
   }
 
   @Override
   public void begin(Tensor tensor) {}
 
   @Override
+  public void reduce(Tensor tensor, int owner) {}
+
+  @Override
+  public void broadcast(Tensor tensor, int owner) {}
+
+  @Override
   public void finish() {}
 
   @Override
   public List<String> gather(String mine) {
-    return List.of(mine);
+    return Collections.nCopies(size, mine);
   }
 
   @Override

@@ -1,0 +1,107 @@
+package dreambooth4j.engine;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.ObjIntConsumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How the flat buffers of parameters are cut over processes that train together, each of which
+ * remembers moments of its own stretch alone and updates that alone (ZeRO-1, Rajbhandari et al.
+ * 2020). A stretch is a number of whole blocks, so that what has one scale in 8 bits stays together.
+ *
+ * @param peers the processes; null where nothing is cut
+ */
+public record Shards(@Nullable Peers peers) {
+  /** Nothing is cut: this process updates all. */
+  public static final Shards NONE = new Shards(null);
+
+  /** Whether others have a part of it. */
+  public boolean areCut() {
+    return peers != null;
+  }
+
+  private int count() {
+    return peers == null ? 1 : peers.size();
+  }
+
+  /** The stretch of a buffer of so many elements that is this process'. */
+  public Parameters.Span own(long elements) {
+    return of(peers == null ? 0 : peers.rank(), elements);
+  }
+
+  /** The stretch that is another's; empty where there are fewer blocks than processes. */
+  Parameters.Span of(int rank, long elements) {
+    long blocks = elements / StateTensor.BLOCK;
+    long from = blocks * rank / count() * StateTensor.BLOCK;
+    long end = blocks * (rank + 1) / count() * StateTensor.BLOCK;
+    return new Parameters.Span(from, end - from);
+  }
+
+  /** Hands on what each process has of a part of such a buffer: a view, which the user releases. */
+  void cut(Tensor part, long from, long elements, ObjIntConsumer<Tensor> user) {
+    for (int rank = 0; rank < count(); rank++) {
+      Parameters.Span own = of(rank, elements);
+      long begin = Math.max(from, own.from());
+      long end = Math.min(from + part.count(), own.from() + own.length());
+      if (begin < end) {
+        user.accept(part.rows(begin - from, end - begin), rank);
+      }
+    }
+  }
+
+  /** Parts of a buffer of so many elements without what is not this process'. */
+  List<Parameters.Span> ofOwn(List<Parameters.Span> all, long elements) {
+    Parameters.Span own = own(elements);
+    List<Parameters.Span> parts = new ArrayList<>();
+    for (Parameters.Span each : all) {
+      long from = Math.max(each.from(), own.from());
+      long end = Math.min(each.from() + each.length(), own.from() + own.length());
+      if (from < end) {
+        parts.add(new Parameters.Span(from, end - from));
+      }
+    }
+    return parts;
+  }
+
+  /** Sums over the stretches of all processes, of numbers that each has of its own. */
+  double[] total(Arena arena, double... own) {
+    if (peers == null || arena.isDry()) {
+      return own;
+    }
+    Tensor sums = arena.allocate("sums", DType.F64, own.length);
+    sums.copyFrom(own);
+    peers.begin(sums);
+    peers.finish();
+    double[] all = sums.toDoubles();
+    sums.release();
+    return all;
+  }
+
+  /** Makes the norm of what this process has that of all, on the device. */
+  public void totalNorm(Tensor norm) {
+    if (peers != null && !norm.arena().isDry()) {
+      Native.run("norm", () -> norm.handle().square_());
+      peers.begin(norm);
+      peers.finish();
+      Native.run("norm", () -> norm.handle().sqrt_());
+    }
+  }
+
+  /** Has each process give the others its stretch of a flat buffer. */
+  void gather(Tensor flat) {
+    Peers all = peers;
+    if (all == null || flat.arena().isDry()) {
+      return;
+    }
+    cut(
+        flat,
+        0,
+        flat.count(),
+        (part, owner) -> {
+          all.broadcast(part, owner);
+          part.release();
+        });
+    all.finish();
+  }
+}
