@@ -1,6 +1,7 @@
 package dreambooth4j.evaluate;
 
 import dreambooth4j.data.Pixels;
+import java.util.Comparator;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -49,11 +50,23 @@ public record BleedResult(
   /** PRES of the base model's pictures of the class, and of the trained model's. */
   public record Presence(double before, double after) {}
 
-  /** The mean bleed of one kind of prompts; null where there are none. */
+  /** The subject first, then by how much of the way to the subject they went, the most first. */
+  public List<Row> byTowards() {
+    return rows.stream()
+        .sorted(
+            Comparator.comparing((Row row) -> row.probe.kind() != Probe.Kind.SUBJECT)
+                .thenComparing(row -> -row.towards.value()))
+        .toList();
+  }
+
+  /**
+   * The mean of how much of the way to the subject one kind of prompts went; null where there are
+   * none.
+   */
   public @Nullable Double mean(Probe.Kind kind) {
     return rows.stream()
         .filter(row -> row.probe.kind() == kind)
-        .mapToDouble(row -> row.bleed.value())
+        .mapToDouble(row -> row.towards.value())
         .average()
         .stream()
         .boxed()

@@ -134,22 +134,23 @@ public record RunRecord(
    * A prompt, and how far the model's answers to it went of the way to the subject's.
    *
    * @param kind why it was asked: subject, class, frequent, rare, control
+   * @param towards 0 not at all, 1 all the way
    */
-  public record Moved(String prompt, String kind, double bleed) {
+  public record Moved(String prompt, String kind, double towards) {
     /** Fills in what a file lacks. */
     public Moved {
       prompt = text(prompt);
       kind = text(kind);
     }
 
-    /** As the page shows it. */
+    /** As the page shows it, without "-0.00". */
     String shown() {
-      return String.format(Locale.ROOT, "%.2f", bleed);
+      return String.format(Locale.ROOT, "%.2f", Math.rint(100 * towards) / 100 + 0.0);
     }
 
     /** Its bar's length. */
     long percent() {
-      return Math.round(100 * Math.min(1, Math.max(0, bleed)));
+      return Math.round(100 * Math.min(1, Math.max(0, towards)));
     }
   }
 

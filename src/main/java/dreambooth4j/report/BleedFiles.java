@@ -69,18 +69,22 @@ public final class BleedFiles {
     }
     lines.add("");
     lines.add(
-        "bleed: how far the answers to a prompt went of the way to the subject's, 0 untouched, 1 the subject; in brackets, 95 % of other seeds");
+        "bleed: how far the answers to a prompt went of the way to the subject's, 0 untouched, 1"
+            + " the subject; in brackets, 95 % of other seeds");
     lines.add(
-        "towards: how much of that went to the subject; moved: how far the answers moved beside the subject's own");
+        "towards: how much of that went to the subject; moved: how far the answers moved beside the"
+            + " subject's own");
     if (drawn) {
       lines.add(
-          "drawn: how far pictures moved towards the subject's; variety: mean distance of a prompt's pictures, and of the base model's");
+          "drawn: how far pictures moved towards the subject's; variety: mean distance of a"
+              + " prompt's pictures, and of the base model's");
     }
     BleedResult.Presence presence = result.presence();
     if (presence != null) {
       lines.add(
           line(
-              "PRES, how alike pictures of the class and the subject's own are (features of the base model, not DINO's): %.3f; drawn by the base model %.3f",
+              "PRES, how alike pictures of the class and the subject's own are (features of the"
+                  + " base model, not DINO's): %.3f; drawn by the base model %.3f",
               presence.after(), presence.before()));
     }
     return lines;
@@ -101,8 +105,8 @@ public final class BleedFiles {
   /** What a run says at its end, to be understood by itself. */
   static String summary(BleedResult result) {
     List<String> parts = new ArrayList<>();
-    for (BleedResult.Row row : result.rows()) {
-      String moved = line("'%s' %.2f", named(row.probe()), row.bleed().value());
+    for (BleedResult.Row row : result.byTowards()) {
+      String moved = line("'%s' %s", named(row.probe()), twoDigits(row.towards().value()));
       switch (row.probe().kind()) {
         case CLASS -> parts.add(0, "class " + moved);
         case FREQUENT, RARE, NEIGHBOUR, ASKED -> parts.add(moved);
@@ -111,10 +115,14 @@ public final class BleedFiles {
     }
     Double controls = result.mean(Probe.Kind.CONTROL);
     if (controls != null) {
-      parts.add(line("unrelated prompts %.2f", controls));
+      parts.add("unrelated prompts " + twoDigits(controls));
     }
-    return "How far other words moved of the way to the subject '%s' (0 not at all, 1 all of it): %s"
+    return "How far other words moved towards the subject '%s' (0 not at all, 1 all the way): %s"
         .formatted(named(result.rows().get(0).probe()), String.join(", ", parts));
+  }
+
+  private static String twoDigits(double value) {
+    return line("%.2f", Math.rint(100 * value) / 100 + 0.0); // never "-0.00"
   }
 
   private static String named(Probe of) {

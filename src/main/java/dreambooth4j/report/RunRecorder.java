@@ -149,9 +149,10 @@ final class RunRecorder {
       return;
     }
     List<RunRecord.Moved> moved = new ArrayList<>();
-    for (BleedResult.Row row : result.rows()) {
+    for (BleedResult.Row row : result.byTowards()) {
       Probe asked = row.probe();
-      moved.add(new RunRecord.Moved(asked.prompt(), asked.kind().toString(), row.bleed().value()));
+      moved.add(
+          new RunRecord.Moved(asked.prompt(), asked.kind().toString(), row.towards().value()));
     }
     record = record.with(moved);
     record.write(output);

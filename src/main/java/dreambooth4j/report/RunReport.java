@@ -483,11 +483,11 @@ public final class RunReport implements RunListener, AutoCloseable {
     }
     try {
       BleedResult moved = MovedWords.measured(config, result, cost, err, terminal, stop);
-      say("%s; all of it: %s", BleedFiles.summary(moved), command);
+      say("%s; to measure more: %s", BleedFiles.summary(moved), command);
       keepingPage(() -> recorder.moved(moved));
     } catch (Problem e) {
       String why = String.valueOf(e.getMessage()).replaceAll("\\.$", "");
-      say("How far other words moved is not measured: %s; all of it: %s", why, command);
+      say("How far other words moved is not measured: %s; to measure it: %s", why, command);
     }
   }
 

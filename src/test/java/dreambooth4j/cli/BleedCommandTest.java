@@ -79,7 +79,7 @@ class BleedCommandTest {
             "--pictures-of=class,asked");
 
     assertThat(ran.exitCode()).as(ran.err()).isZero();
-    assertThat(ran.out()).contains("subject    sks", "frequent   hat", "PRES");
+    assertThat(ran.out()).contains("subject    sks, man", "frequent   hat", "PRES");
     JsonNode subject = json().path("prompts").path(0);
     assertThat(subject.path("change").path("value").asDouble()).isPositive();
     assertThat(subject.path("bleed").path("value").asDouble()).isEqualTo(1);

@@ -110,7 +110,7 @@ class TrainCommandTest {
                 + "Report: [^\\n"
                 + "]*report.html\n"
                 + "How far other words moved [^\\n"
-                + "]*; all of it: dreambooth bleed [^\\n"
+                + "]*; to measure (more|it): dreambooth bleed [^\\n"
                 + "]*\n"
                 + "Samples: [^\\n"
                 + "]*samples\n"

@@ -107,7 +107,7 @@ class BleedTest {
     assertThat(rows)
         .extracting(BleedResult.Row::probe)
         .contains(
-            new Probe(Probe.Kind.SUBJECT, "sks", 5),
+            new Probe(Probe.Kind.SUBJECT, "sks, man", 5),
             new Probe(Probe.Kind.CLASS, "man", 5),
             new Probe(Probe.Kind.FREQUENT, "hat", 2),
             new Probe(Probe.Kind.RARE, "beach", 1),

@@ -62,9 +62,11 @@ class MovedWordsTest {
     run((lora ? tiny : tiny.with("save_model_as", form)).config(), LONG, MovedWordsTest::never);
     assertThat(said())
         .containsPattern(
-            "How far other words moved of the way to the subject 'sks' \\(0 not at all, 1 all of it\\): class 'man' [0-9.]+,.* 'hat' [0-9.]+,.* unrelated prompts [0-9.]+; all of it: dreambooth bleed a b");
+            "How far other words moved towards the subject 'sks, man' \\(0 not at all, 1 all the"
+                + " way\\): class 'man' [-0-9.]+,.* 'hat' [-0-9.]+,.* unrelated prompts [-0-9.]+;"
+                + " to measure more: dreambooth bleed a b");
     assertThat(Files.readString(tiny.output().resolve("report.html")))
-        .contains("Words that moved", "a bowl of fruit", "The run is complete");
+        .contains("Words that moved", "a pizza", "The run is complete");
   }
 
   /** Vectors of a word alone move nothing else; beside a LoRA they are read with it. */
@@ -80,7 +82,7 @@ class MovedWordsTest {
         (lora ? tiny.with("use_lora", true) : tiny.with("train_unet", false)).config(),
         LONG,
         MovedWordsTest::never);
-    assertThat(said()).contains("of the way to the subject '<sks>'").doesNotContain("not measured");
+    assertThat(said()).contains("towards the subject '<sks>'").doesNotContain("not measured");
     if (lora) {
       assertThat(said()).doesNotContain("class 'man' 0.00");
     } else {
@@ -93,7 +95,7 @@ class MovedWordsTest {
     run(tiny().config(), new RunBleed.Cost(3, 0.05), MovedWordsTest::never);
     assertThat(said())
         .contains("is not measured: it would take about ", " s, more than 5 % of the run's time")
-        .contains("all of it: dreambooth bleed a b");
+        .contains("; to measure it: dreambooth bleed a b");
   }
 
   @Test
