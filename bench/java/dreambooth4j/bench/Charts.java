@@ -21,6 +21,7 @@ import org.knowm.xchart.XYSeries;
 import org.knowm.xchart.XYSeries.XYSeriesRenderStyle;
 import org.knowm.xchart.internal.chartpart.Chart;
 import org.knowm.xchart.style.AxesChartStyler;
+import org.knowm.xchart.style.CategoryStyler;
 import org.knowm.xchart.style.Styler.LegendLayout;
 import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.Marker;
@@ -160,6 +161,22 @@ final class Charts {
         });
   }
 
+  /** Thin lines with a marker at each value, and a broad one that sums them up. */
+  String linesAndMean(String name, String title, String x, String y, List<Line> lines, Line mean)
+      throws IOException {
+    return save(
+        name,
+        () -> {
+          XYChart chart = chart(title, x, y);
+          add(chart, mean).setMarker(SeriesMarkers.NONE).setLineStyle(new BasicStroke(5));
+          for (int i = 0; i < lines.size(); i++) {
+            add(chart, lines.get(i)).setMarker(marker(i + 1)).setLineStyle(new BasicStroke(1));
+          }
+          chart.getStyler().setXAxisMin(0.0).setYAxisMin(0.0);
+          return chart;
+        });
+  }
+
   /** Lines of many values, without markers. The picture's name. */
   String curves(String name, String title, String x, String y, List<Line> lines)
       throws IOException {
@@ -252,6 +269,10 @@ final class Charts {
     styler.setAxisTickLabelsColor(ink).setXAxisTickLabelsColor(ink).setYAxisTickLabelsColor(ink);
     styler.setAxisTickMarksColor(grid).setPlotGridLinesColor(grid);
     styler.setPlotGridLinesStroke(new BasicStroke(1)).setErrorBarsColorSeriesColor(true);
+    if (styler
+        instanceof CategoryStyler) { // in the colour of its bar half of an interval is unseen
+      styler.setErrorBarsColorSeriesColor(false).setErrorBarsColor(ink);
+    }
     styler.setAnnotationLineColor(ink).setMarkerSize(MARKER);
   }
 }

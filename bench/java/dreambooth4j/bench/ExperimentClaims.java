@@ -6,14 +6,13 @@ import dreambooth4j.bench.ExperimentMeasures.Measure;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 
 /** What the method's page says, and what was measured of it. */
 final class ExperimentClaims {
   /** Words that as many captions of the subject hold, known and unknown to the base model. */
-  private static final Set<String> KNOWN = Set.of("beard", "hair", "red");
+  private static final List<String> KNOWN = List.of("beard", "hair", "red");
 
-  private static final Set<String> UNKNOWN = Set.of("fur", "fangs", "porcelain");
+  private static final List<String> UNKNOWN = List.of("fur", "fangs", "porcelain");
 
   private final ExperimentMeasures measures;
   private final Measure learnt;
@@ -48,30 +47,32 @@ final class ExperimentClaims {
         "(a) Trained with captions and without class images, all other words of the captions are"
             + " influenced.",
         new Evidence(
-            "way of caption words to the subject less that of unrelated words, without class"
-                + " images",
+            "movement of caption words minus that of unrelated words, without class images",
             measures.atEnd("none", ofWords.less(ofControls)),
             1),
         new Evidence(
-            "way of caption words to the subject: no class images less weight 0.4",
+            "movement of caption words: no class images minus weight 0.4",
             measures.difference("none", "weight-0.4", ofWords),
             1),
         new Evidence(
-            "the same where both have learnt equally much",
+            "the same, where both have learnt equally much",
             measures.differenceEquallyLearnt("none", "weight-0.4", ofWords),
             1));
     claim(
         "(b) A word is influenced the more the more captions it stands in.",
         new Evidence(
-            "rank correlation of a word's way to the subject with the number of captions that hold"
-                + " it, without class images",
+            "rank correlation, within each subject, of a word's movement with the number of"
+                + " captions that hold it, without class images",
             measures.atEnd("none", measures.correlation("towards")),
             1));
     claim(
         "(c) Words rare in the base model's training are more susceptible.",
         new Evidence(
-            "way to the subject of words that it has never seen less that of words that it has,"
-                + " each in three captions, without class images",
+            "movement of words that the base model has never seen ("
+                + String.join(", ", UNKNOWN)
+                + ") minus that of words that it knows ("
+                + String.join(", ", KNOWN)
+                + "), each in three captions, without class images; three of the subjects",
             measures.atEnd(
                 "none", measures.towards(words(UNKNOWN)).less(measures.towards(words(KNOWN)))),
             1));
@@ -82,21 +83,21 @@ final class ExperimentClaims {
         "(d) One class image a picture may be too few for small sets: the class drifts to what"
             + " those images show.",
         new Evidence(
-            "variety of the class's pictures: 1 image less 4",
+            "variety of the class's pictures: 1 image minus 4",
             measures.difference("images-1", "weight-0.4", variety),
             -1),
         new Evidence(
-            "bleed of the class: 1 image less 4",
+            "bleed of the class: 1 image minus 4",
             measures.difference("images-1", "weight-0.4", bleed),
             1));
     claim(
         "(e) A larger number captures the class better and reduces that bias.",
         new Evidence(
-            "bleed of the class: 16 images less 1",
+            "bleed of the class: 16 images minus 1",
             measures.difference("images-16", "images-1", bleed),
             -1),
         new Evidence(
-            "variety of the class's pictures: 16 images less 1",
+            "variety of the class's pictures: 16 images minus 1",
             measures.difference("images-16", "images-1", variety),
             1));
     all.add(
@@ -107,41 +108,42 @@ final class ExperimentClaims {
             "evidence",
             List.of(),
             "byConstruction",
-            "So by construction, not by measurement: each step shows every instance picture beside"
-                + " one class image, however many there are."));
+            "True by construction, so not measured: a step shows each of its instance pictures"
+                + " beside one class image, however many there are."));
   }
 
   private void weights() {
     claim(
         "Class images hold the class where the base model had it.",
         new Evidence(
-            "way of the class to the subject: weight 0.4 less no class images",
+            "movement of the class: weight 0.4 minus no class images",
             measures.difference("weight-0.4", "none", ofClass),
             -1),
         new Evidence(
-            "way of the class to the subject: weight 1.0 less no class images",
+            "movement of the class: weight 1.0 minus no class images",
             measures.difference("weight-1", "none", ofClass),
             -1));
     claim(
         "(g) A weight of 1.0 is probably too high: results look like the class images.",
         new Evidence(
-            "subject learnt: weight 1.0 less 0.4",
+            "subject learnt: weight 1.0 minus 0.4 (how much results look like class images is not"
+                + " measured)",
             measures.difference("weight-1", "weight-0.4", learnt),
             -1));
     claim(
         "(g) A weight of 0.01 is too low: the class images are ignored.",
         new Evidence(
-            "way of the class to the subject: weight 0.01 less 0.4",
+            "movement of the class: weight 0.01 minus 0.4",
             measures.difference("weight-0.01", "weight-0.4", ofClass),
             1),
         new Evidence(
-            "way of the class to the subject: weight 0.01 less no class images; ignored would be 0",
+            "movement of the class: weight 0.01 minus no class images (0 if they are ignored)",
             measures.difference("weight-0.01", "none", ofClass),
             0));
     claim(
         "(g) 0.15 to 0.4 is the usual range.",
         new Evidence(
-            "way of the class to the subject: weight 0.15 less 0.01",
+            "movement of the class: weight 0.15 minus 0.01",
             measures.difference("weight-0.15", "weight-0.01", ofClass),
             -1));
   }
@@ -150,12 +152,11 @@ final class ExperimentClaims {
     claim(
         "An anchor to the base model's weights does better than class images (arXiv 2505.19519).",
         new Evidence(
-            "way of the class to the subject where both have learnt equally much: anchor less"
-                + " weight 0.4",
+            "movement of the class, where both have learnt equally much: anchor minus weight 0.4",
             measures.differenceEquallyLearnt("anchor", "weight-0.4", ofClass),
             -1),
         new Evidence(
-            "subject learnt: anchor less weight 0.4",
+            "subject learnt: anchor minus weight 0.4",
             measures.difference("anchor", "weight-0.4", learnt),
             1));
   }
@@ -170,7 +171,7 @@ final class ExperimentClaims {
       if (expected == 0) {
         return sign == 0 ? "no difference found" : "contradicts it";
       }
-      return sign == 0 ? "not shown by this" : sign == expected ? "bears it out" : "contradicts it";
+      return sign == 0 ? "undecided" : sign == expected ? "supports it" : "contradicts it";
     }
   }
 

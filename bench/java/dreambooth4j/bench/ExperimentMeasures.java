@@ -3,10 +3,14 @@ package dreambooth4j.bench;
 import com.fasterxml.jackson.databind.JsonNode;
 import dreambooth4j.bench.ExperimentPlan.Run;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.function.ToDoubleFunction;
 import org.apache.commons.math3.stat.correlation.SpearmansCorrelation;
@@ -117,13 +121,8 @@ final class ExperimentMeasures {
   }
 
   /** These words. */
-  static Predicate<JsonNode> words(Set<String> some) {
+  static Predicate<JsonNode> words(Collection<String> some) {
     return prompt -> some.contains(prompt.path("prompt").asText());
-  }
-
-  /** Words of captions that so many captions hold. */
-  static Predicate<JsonNode> inCaptions(int captions) {
-    return ofWords().and(prompt -> prompt.path("captions").asInt() == captions);
   }
 
   /** The variety of the class's pictures, the base model's being 1. */
@@ -157,9 +156,79 @@ final class ExperimentMeasures {
     };
   }
 
+  /**
+   * How far a subject's caption words went to it at the end of a cell, over the part of its
+   * captions that hold them: the mean of all words of the same part, and of all seeds.
+   */
+  SortedMap<Double, Double> towardsByPart(String subject, String cell) {
+    SortedMap<Double, List<Double>> all = new TreeMap<>();
+    for (Run run : runs(cell)) {
+      if (run.subject().equals(subject)) {
+        JsonNode prompts = point(run, end()).path("bleed").path("prompts");
+        double captions = 1; // the class stands in all of them
+        for (JsonNode each : prompts) {
+          captions = Math.max(captions, each.path("captions").asDouble());
+        }
+        for (JsonNode each : prompts) {
+          if (ofWords().test(each)) {
+            all.computeIfAbsent(
+                    each.path("captions").asDouble() / captions, part -> new ArrayList<>())
+                .add(each.path("towards").asDouble());
+          }
+        }
+      }
+    }
+    SortedMap<Double, Double> means = new TreeMap<>();
+    all.forEach((part, values) -> means.put(part, Estimate.of(values).mean()));
+    return means;
+  }
+
   /** A measure of a cell at one of the steps that are measured. */
   Estimate at(String cell, int at, Measure measure) {
     return over(runs(cell), run -> measure.of(run, at));
+  }
+
+  /**
+   * A measure of each of these cells at one of the steps that are measured, of the subjects that
+   * all of them have. Intervals are within subjects: by how much a subject differs from others in
+   * all cells alike is taken off (Cousineau 2005, with Morey's correction of 2008). So they tell
+   * cells apart, which those of {@link #at} do not where subjects differ more than cells.
+   */
+  List<Estimate> withinSubjects(List<String> cells, int at, Measure measure) {
+    List<double[]> ofSubjects =
+        plan.subjects().keySet().stream()
+            .map(subject -> cells.stream().mapToDouble(of(subject, at, measure)).toArray())
+            .filter(values -> Arrays.stream(values).allMatch(Double::isFinite))
+            .toList();
+    double mean = ofSubjects.stream().mapToDouble(ExperimentMeasures::mean).average().orElse(0);
+    double correction = Math.sqrt(cells.size() / Math.max(1.0, cells.size() - 1.0));
+    List<Estimate> estimates = new ArrayList<>();
+    for (int i = 0; i < cells.size(); i++) {
+      int cell = i;
+      Estimate plain =
+          Estimate.of(
+              ofSubjects.stream()
+                  .map(
+                      values ->
+                          cells.size() < 2 ? values[cell] : values[cell] - mean(values) + mean)
+                  .toList());
+      estimates.add(new Estimate(plain.mean(), plain.half() * correction, plain.count()));
+    }
+    return estimates;
+  }
+
+  /** The mean of a subject's seeds in a cell; NaN where there are none. */
+  private ToDoubleFunction<String> of(String subject, int at, Measure measure) {
+    return cell ->
+        runs(cell).stream()
+            .filter(run -> run.subject().equals(subject))
+            .mapToDouble(run -> measure.of(run, at))
+            .average()
+            .orElse(Double.NaN);
+  }
+
+  private static double mean(double[] values) {
+    return Arrays.stream(values).average().orElse(Double.NaN);
   }
 
   /** A measure of a cell at the end. */
@@ -192,7 +261,8 @@ final class ExperimentMeasures {
     return over(runs(cell), run -> interpolated(run, leastLearnt(run, cells), measure));
   }
 
-  private int end() {
+  /** Index of the last step that is measured. */
+  int end() {
     return plan.measuredAt().size() - 1;
   }
 

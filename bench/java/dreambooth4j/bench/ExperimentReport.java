@@ -11,14 +11,20 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.LongSummaryStatistics;
 import java.util.Map;
 import java.util.Objects;
+import java.util.SortedMap;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.apache.commons.math3.analysis.interpolation.LinearInterpolator;
+import org.apache.commons.math3.analysis.polynomials.PolynomialSplineFunction;
 
 /** An experiment's figures and its page, from raw results alone. */
 final class ExperimentReport {
@@ -116,11 +122,15 @@ final class ExperimentReport {
         .collect(Collectors.joining("; "));
   }
 
+  private List<String> there(List<String> cells) {
+    return cells.stream().filter(cell -> runs(cell) > 0).toList();
+  }
+
   private int runs(String cell) {
     return measures.runs(cell).size();
   }
 
-  /** "1", or "1 to 3" where cells have different numbers of seeds so far. */
+  /** "1 seed", or "1 to 3 seeds" where cells have different numbers of them so far. */
   private String seeds() {
     Map<String, Long> counts =
         cells()
@@ -130,9 +140,8 @@ final class ExperimentReport {
                     run -> run.subject() + "/" + run.cell(), Collectors.counting()));
     LongSummaryStatistics all =
         counts.values().stream().mapToLong(Long::longValue).summaryStatistics();
-    return all.getMin() == all.getMax()
-        ? String.valueOf(all.getMax())
-        : all.getMin() + " to " + all.getMax();
+    String least = all.getMin() == all.getMax() ? "" : all.getMin() + " to ";
+    return least + all.getMax() + (all.getMax() == 1 ? " seed" : " seeds");
   }
 
   /** Names of the sheets of pictures that are there, those that can be made written anew. */
@@ -150,7 +159,7 @@ final class ExperimentReport {
 
   /** What is learnt and what is lost by the end, beside each other. */
   private boolean answer(Charts charts) throws IOException {
-    List<String> there = ANSWER.stream().filter(cell -> runs(cell) > 0).toList();
+    List<String> there = there(ANSWER);
     if (there.isEmpty()) {
       return false;
     }
@@ -168,22 +177,28 @@ final class ExperimentReport {
   }
 
   private List<Estimate> atEnd(List<String> cells, Measure measure) {
-    return cells.stream().map(cell -> measures.atEnd(cell, measure)).toList();
+    return measures.withinSubjects(cells, measures.end(), measure);
   }
 
-  /** How far the class went to the subject over how much is learnt, a marker a measured step. */
+  /**
+   * How far the class went to the subject over how much is learnt, a marker a measured step, with
+   * intervals within subjects.
+   */
   private boolean curves(Charts charts, String name, String title, List<String> cells)
       throws IOException {
     List<Line> lines = new ArrayList<>();
-    for (String cell : cells) {
-      if (runs(cell) > 0) {
-        List<Estimate> moved = steps().mapToObj(at -> measures.at(cell, at, ofClass)).toList();
-        List<Double> learnt =
-            steps()
-                .mapToObj(at -> Math.max(0, 100 * measures.at(cell, at, measures.learnt()).mean()))
-                .toList();
-        lines.add(line(plan.name(cell), learnt, moved));
-      }
+    List<String> there = there(cells);
+    List<List<Estimate>> moved =
+        steps().mapToObj(at -> measures.withinSubjects(there, at, ofClass)).toList();
+    for (int i = 0; i < there.size(); i++) {
+      int cell = i;
+      List<Double> learnt =
+          steps()
+              .mapToObj(at -> measures.at(there.get(cell), at, measures.learnt()).mean())
+              .map(part -> Math.max(0, 100 * part))
+              .toList();
+      lines.add(
+          line(plan.name(there.get(i)), learnt, moved.stream().map(at -> at.get(cell)).toList()));
     }
     if (!lines.isEmpty()) {
       charts.lines(
@@ -192,32 +207,49 @@ final class ExperimentReport {
     return lines.size() > 1;
   }
 
-  /** How far caption words went by the captions that hold them. */
+  /**
+   * How far caption words went by the part of the captions that hold them, without class images. A
+   * line for each subject, for these differ more than their words do, and the mean of these lines
+   * where all of them are.
+   */
   private boolean words(Charts charts) throws IOException {
     List<Line> lines = new ArrayList<>();
-    for (String cell : List.of("none", "weight-0.4", "anchor")) {
-      List<Double> captions = new ArrayList<>();
-      List<Estimate> bleeds = new ArrayList<>();
-      for (int i = 1; i <= 8; i++) {
-        Estimate bleed = measures.atEnd(cell, measures.towards(ExperimentMeasures.inCaptions(i)));
-        if (bleed.count() > 0) {
-          captions.add((double) i);
-          bleeds.add(bleed);
-        }
-      }
-      if (!captions.isEmpty()) {
-        lines.add(line(plan.name(cell), captions, bleeds));
+    List<PolynomialSplineFunction> functions = new ArrayList<>();
+    SortedSet<Double> places = new TreeSet<>();
+    for (String subject : plan.subjects().keySet()) {
+      SortedMap<Double, Double> words = measures.towardsByPart(subject, "none");
+      if (words.size() > 1) {
+        double[] x = words.keySet().stream().mapToDouble(part -> 100 * part).toArray();
+        double[] y = words.values().stream().mapToDouble(way -> way).toArray();
+        lines.add(new Line(subject, list(x), list(y), null));
+        functions.add(new LinearInterpolator().interpolate(x, y));
+        places.addAll(list(x));
       }
     }
-    if (!lines.isEmpty()) {
-      charts.lines(
-          "words",
-          "Words of the captions, by how many captions hold them",
-          "captions that hold the word",
-          "part of the way to the subject",
-          lines);
+    if (lines.isEmpty()) {
+      return false;
     }
-    return !lines.isEmpty();
+    double[] x =
+        places.stream()
+            .filter(place -> functions.stream().allMatch(each -> each.isValidPoint(place)))
+            .mapToDouble(place -> place)
+            .toArray();
+    double[] y =
+        Arrays.stream(x)
+            .map(at -> functions.stream().mapToDouble(f -> f.value(at)).average().orElseThrow())
+            .toArray();
+    charts.linesAndMean(
+        "words",
+        "Words of the captions, by how many captions hold them: no class images",
+        "captions that hold the word, %",
+        "part of the way to the subject",
+        lines,
+        new Line("mean of these", list(x), list(y), null));
+    return true;
+  }
+
+  private static List<Double> list(double[] values) {
+    return Arrays.stream(values).boxed().toList();
   }
 
   private static Line line(String name, List<Double> x, List<Estimate> y) {
@@ -235,7 +267,7 @@ final class ExperimentReport {
 
   private List<Map<String, Object>> table(List<String> cells) {
     List<Map<String, Object>> rows = new ArrayList<>();
-    List<String> there = cells.stream().filter(cell -> runs(cell) > 0).toList();
+    List<String> there = there(cells);
     for (String cell : there) {
       Map<String, Object> row = new LinkedHashMap<>();
       row.put("cell", plan.name(cell));
