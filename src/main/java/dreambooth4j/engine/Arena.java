@@ -11,8 +11,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * An owner of tensors. Arenas form a tree, run &gt; step: what is not released by hand is freed
- * when its arena closes, children first. One thread uses a tree; the root switches libtorch's
- * autograd off on that thread while it is open.
+ * when its arena closes, children first. One thread opens and closes a tree, and the root
+ * switches libtorch's autograd off on that thread while it is open; others may make, hold and
+ * release tensors meanwhile.
  *
  * <p>In a dry tree tensors have shapes and are counted, but have no memory: ops only say what they
  * would make. So the code that trains also tells beforehand what it will need.
@@ -171,22 +172,26 @@ public final class Arena implements AutoCloseable {
       shape[i] = handle.size(i);
     }
     Tensor tensor = new Tensor(this, handle, base, shape, DType.of(handle.scalar_type()));
-    meter.requireRoom(name, op, tensor.ownedBytes());
-    handle.retainReference();
-    tensor.position = live.size();
-    live.add(tensor);
-    tensor.part = meter.part();
-    meter.add(tensor.part, tensor.ownedBytes());
+    synchronized (meter) {
+      meter.requireRoom(name, op, tensor.ownedBytes());
+      handle.retainReference();
+      tensor.position = live.size();
+      live.add(tensor);
+      tensor.part = meter.part();
+      meter.add(tensor.part, tensor.ownedBytes());
+    }
     return tensor;
   }
 
   void forget(Tensor tensor) {
-    Tensor last = live.remove(live.size() - 1);
-    if (last != tensor) {
-      live.set(tensor.position, last);
-      last.position = tensor.position;
+    synchronized (meter) {
+      Tensor last = live.remove(live.size() - 1);
+      if (last != tensor) {
+        live.set(tensor.position, last);
+        last.position = tensor.position;
+      }
+      meter.remove(tensor.part, tensor.ownedBytes());
     }
-    meter.remove(tensor.part, tensor.ownedBytes());
   }
 
   private void requireOpen() {

@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
+import java.util.stream.DoubleStream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -18,8 +19,8 @@ import org.jspecify.annotations.Nullable;
  * piece by piece and rounded at random ({@link Rounding}).
  */
 public final class PlainOptimizer extends Optimizer {
-  /** Elements of 16 bits that are widened at once: whole rows. */
-  private static final long PIECE = 256 * Parameters.ROW;
+  /** Elements of 16 bits that are widened at once: whole rows, few enough to stay in a cache. */
+  private static final long PIECE = 128 * Parameters.ROW;
 
   private final Map<OptimizerState, UpdateRule.Step> begun = new HashMap<>();
   private double arrivedSquares;
@@ -120,11 +121,13 @@ public final class PlainOptimizer extends Optimizer {
   }
 
   private double gradientNorm() {
-    double[] sum = {bad == null ? arrivedSquares : Double.NaN};
+    double sum = bad == null ? arrivedSquares : Double.NaN;
     for (OptimizerState each : active(false)) {
       Tensor own = each.parameters().gradients().rows(each.own().from(), each.own().length());
-      inPieces(own, (from, piece) -> sum[0] += squares(piece));
+      double[] squares = new double[(int) (own.count() / PIECE) + 1];
+      sharePieces(own, (from, piece) -> squares[(int) (from / PIECE)] = squares(piece));
       own.release();
+      sum += DoubleStream.of(squares).sum();
     }
     return Math.sqrt(total(sum)[0]);
   }
@@ -144,10 +147,34 @@ public final class PlainOptimizer extends Optimizer {
       return;
     }
     for (long from = 0; from < gradients.count(); from += PIECE) {
-      Tensor piece = widened(gradients, from, Math.min(PIECE, gradients.count() - from));
-      user.accept(from, piece);
-      piece.release();
+      piece(gradients, from, user);
     }
+  }
+
+  /** The same, on the CPU by all threads, and so in any order. */
+  private static void sharePieces(Tensor gradients, BiConsumer<Long, Tensor> user) {
+    boolean shared =
+        gradients.dtype().isHalf()
+            && gradients.arena().device() == Device.CPU
+            && !gradients.arena().isDry();
+    if (!shared) {
+      inPieces(gradients, user);
+      return;
+    }
+    long pieces = (gradients.count() + PIECE - 1) / PIECE;
+    Threads.share(pieces, i -> piece(gradients, i * PIECE, user));
+  }
+
+  private static void piece(Tensor gradients, long from, BiConsumer<Long, Tensor> user) {
+    Tensor piece = widened(gradients, from, Math.min(PIECE, gradients.count() - from));
+    user.accept(from, piece);
+    piece.release();
+  }
+
+  /** {@link #inPieces} or {@link #sharePieces}. */
+  @FunctionalInterface
+  private interface Walk {
+    void pieces(Tensor gradients, BiConsumer<Long, Tensor> user);
   }
 
   /** A part of a flat buffer as F32: a new tensor. */
@@ -193,7 +220,10 @@ public final class PlainOptimizer extends Optimizer {
                 .filter(Parameter::isTrainable)
                 .forEach(tensor -> updateTensor(each, step, tensor, flat(each, tensor)));
           } else {
-            gathered(each, (span, piece) -> update(each, step, span, piece, null));
+            gathered(
+                each,
+                PlainOptimizer::sharePieces,
+                (span, piece) -> update(each, step, span, piece, null));
           }
         });
   }
@@ -203,10 +233,11 @@ public final class PlainOptimizer extends Optimizer {
   }
 
   /** Hands on a group's gathered gradients, no narrower than F32, with where each piece lies. */
-  private static void gathered(OptimizerState state, BiConsumer<Parameters.Span, Tensor> user) {
+  private static void gathered(
+      OptimizerState state, Walk walk, BiConsumer<Parameters.Span, Tensor> user) {
     for (Parameters.Span span : state.spans()) {
       Tensor gradients = state.parameters().gradients().rows(span.from(), span.length());
-      inPieces(gradients, (from, piece) -> user.accept(part(span, from, piece), piece));
+      walk.pieces(gradients, (from, piece) -> user.accept(part(span, from, piece), piece));
       gradients.release();
     }
   }
@@ -218,6 +249,7 @@ public final class PlainOptimizer extends Optimizer {
         (each, step) ->
             gathered(
                 each,
+                PlainOptimizer::inPieces,
                 (span, piece) -> {
                   List<Moment> parts = each.moments(span);
                   if (!piece.arena().isDry()) {

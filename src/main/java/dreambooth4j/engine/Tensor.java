@@ -105,24 +105,29 @@ public final class Tensor {
 
   /** One more holder. */
   public Tensor retain() {
-    if (holders == 0) {
-      throw new IllegalStateException("a tensor " + this + " was retained after it was released");
+    synchronized (arena.meter()) {
+      if (holders == 0) {
+        throw new IllegalStateException("a tensor " + this + " was retained after it was released");
+      }
+      holders++;
+      return this;
     }
-    holders++;
-    return this;
   }
 
   /** One holder less; the last one frees the memory. */
   public void release() {
-    if (holders == 0) {
-      throw new IllegalStateException("a tensor " + this + " was released twice");
-    }
-    if (--holders == 0) {
-      arena.forget(this);
-      handle.releaseReference();
-      if (base != null) {
-        base.release();
+    synchronized (arena.meter()) {
+      if (holders == 0) {
+        throw new IllegalStateException("a tensor " + this + " was released twice");
       }
+      if (--holders > 0) {
+        return;
+      }
+      arena.forget(this);
+    }
+    handle.releaseReference();
+    if (base != null) {
+      base.release();
     }
   }
 

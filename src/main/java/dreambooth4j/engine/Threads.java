@@ -1,10 +1,13 @@
 package dreambooth4j.engine;
 
 import java.lang.management.ManagementFactory;
+import java.util.function.LongConsumer;
 import java.util.function.Supplier;
+import java.util.stream.LongStream;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.openblas.presets.openblas_nolapack;
+import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
@@ -48,6 +51,40 @@ public final class Threads {
       return body.get();
     } finally {
       torch.set_num_threads(threads);
+    }
+  }
+
+  /**
+   * Does the parts of a work, each by its number from 0, on all threads. Every thread calls
+   * libtorch for itself, so that threads wait for each other once, at the end, rather than after
+   * every call: on a busy machine that is most of the time. What a part computes depends on neither
+   * the thread nor the other parts.
+   */
+  static void share(long parts, LongConsumer part) {
+    if (ALL == 1 || parts == 1) {
+      LongStream.range(0, parts).forEach(part);
+    } else {
+      shareAmongAll(parts, part);
+    }
+  }
+
+  /** The same by all threads of Java, even where libtorch was told to use one. */
+  static void shareAmongAll(long parts, LongConsumer part) {
+    int threads = torch.get_num_threads();
+    try {
+      LongStream.range(0, parts).parallel().forEach(i -> alone(() -> part.accept(i)));
+    } finally {
+      torch.set_num_threads(threads);
+    }
+  }
+
+  /** Without libtorch's other threads, and without autograd, which is switched off by thread. */
+  private static void alone(Runnable body) {
+    if (torch.get_num_threads() != 1) {
+      torch.set_num_threads(1);
+    }
+    try (InferenceMode mode = new InferenceMode(true)) {
+      body.run();
     }
   }
 

@@ -252,4 +252,49 @@ class OptimizerTest {
     }
     return values;
   }
+
+  /** Several pieces, which threads share, and a remainder. */
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16"})
+  void shouldUpdateEveryWeightOnceHoweverManyPiecesThereAre(DType dtype) {
+    try (Arena run = Arena.open("run")) {
+      Parameters group = new Parameters(dtype);
+      group.declare("large", 1_700_123);
+      group.declare("small", 3);
+      group.allocate(run, true);
+      Optimizer optimizer = optimizer(run, rule(0), group, 0, false);
+      double squares = 0;
+      for (Parameter each : group.all()) {
+        float[] gradient = new float[(int) each.count()];
+        for (int i = 0; i < gradient.length; i++) {
+          gradient[i] = (i % 3 - 1) * 0.5f;
+          squares += gradient[i] * gradient[i];
+        }
+        each.gradient().copyFrom(run.floats("gradient", gradient, gradient.length));
+      }
+      double norm = new UpdateScalars(run).write(1e-2, 1).update(optimizer);
+      assertThat(norm).isEqualTo(Math.sqrt(squares), within(1e-3));
+      for (Parameter each : group.all()) {
+        float[] moved = each.master().toFloats();
+        for (int i = 0; i < moved.length; i++) { // the first step goes as far whatever the size
+          assertThat(moved[i]).isEqualTo((1 - i % 3) * 1e-2f, within(1e-6f));
+        }
+        assertThat(wide(run, each.weight()).toFloats())
+            .isEqualTo(wide(run, rounded(run, moved, dtype)).toFloats());
+      }
+      assertThat(optimizer.states().get(0).steps().item()).isEqualTo(1);
+    }
+  }
+
+  private static Tensor rounded(Arena run, float[] values, DType dtype) {
+    Tensor as = run.allocate("rounded", dtype, values.length);
+    as.copyFrom(run.floats("values", values, values.length));
+    return as;
+  }
+
+  private static Tensor wide(Arena run, Tensor any) {
+    Tensor wide = run.allocate("wide", DType.F32, any.count());
+    wide.copyFrom(any);
+    return wide;
+  }
 }
