@@ -86,15 +86,17 @@ public final class Compare implements Callable<Integer> {
       names = "--baseline",
       split = ",",
       description =
-          "Options of step.py or class_images.py, such as --baseline=--channels-last,--fused.")
+          "Options of step.py or class_images.py, such as --baseline=--channels-last,--fused. With"
+              + " --encode diffusers encodes pictures and prompts in every step, as its script"
+              + " does; without it both sides have them at hand.")
   List<String> baseline = new ArrayList<>();
 
   @Option(
       names = "--ours",
       split = ",",
       description =
-          "Options of our step: --ours=--bf16,--checkpointing,--8bit,--fused-backward; of class"
-              + " images --bf16.")
+          "Options of our step: --ours=--bf16,--lora=4,--checkpointing,--8bit,--fused-backward; of"
+              + " class images --bf16.")
   List<String> our = new ArrayList<>();
 
   @Option(

@@ -5,6 +5,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BooleanList;
 import org.bytedeco.pytorch.Dispatcher;
+import org.bytedeco.pytorch.FunctionSchema;
 import org.bytedeco.pytorch.GenericList;
 import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.IValueVector;
@@ -20,28 +21,40 @@ public final class Boxed {
   // Handles point into the dispatcher's own table: they live as long as the process.
   private static final Map<String, OperatorHandle> OPERATORS = new ConcurrentHashMap<>();
 
+  /** An argument that is a list without elements. */
+  public static final Object EMPTY_LIST = new Object();
+
   private Boxed() {}
 
   /**
-   * Calls {@code aten::name}. To be used inside a {@link Native} call, whose scope owns the
+   * Calls an operator. To be used inside a {@link Native} call, whose scope owns the
    * results.
    *
+   * @param name of one in {@code aten}, or with its namespace in front, as {@code mkldnn::name}
    * @param arguments in the order of the schema: tensors, arrays of tensors, booleans, arrays of
-   *     them, longs, doubles, or null for none
+   *     them, longs, doubles, texts, {@link #EMPTY_LIST}, or null for none
    * @return the results that are tensors, others being undefined ones
    */
   public static Tensor[] call(String name, @Nullable Object... arguments) {
+    OperatorHandle operator = operator(name);
     IValueVector stack = new IValueVector();
-    for (Object argument : arguments) {
-      stack.push_back(boxed(argument));
+    for (int i = 0; i < arguments.length; i++) {
+      stack.push_back(
+          arguments[i] == EMPTY_LIST ? emptyList(operator.schema(), i) : boxed(arguments[i]));
     }
-    operator(name).callBoxed(stack);
+    operator.callBoxed(stack);
     Tensor[] results = new Tensor[(int) stack.size()];
     for (int i = 0; i < results.length; i++) {
       IValue result = stack.get(i);
       results[i] = result.isTensor() ? result.toTensor() : new Tensor();
     }
     return results;
+  }
+
+  /** A list of the type of elements that an operator's {@code i}th argument has. */
+  private static IValue emptyList(FunctionSchema schema, int i) {
+    return new IValue(
+        new GenericList(schema.arguments().getPointer(i).type().get().containedType(0)));
   }
 
   /** Handles that were looked up so far: native objects that are meant to stay. */
@@ -60,7 +73,8 @@ public final class Boxed {
         n -> {
           // The scope of the call would close a handle that is not retained.
           try (PointerScope scope = new PointerScope()) {
-            OperatorHandle handle = Dispatcher.singleton().findSchemaOrThrow("aten::" + n, "");
+            String full = n.contains("::") ? n : "aten::" + n;
+            OperatorHandle handle = Dispatcher.singleton().findSchemaOrThrow(full, "");
             handle.retainReference();
             return handle;
           }
@@ -78,6 +92,8 @@ public final class Boxed {
       return new IValue(number);
     } else if (argument instanceof Double number) {
       return new IValue(number);
+    } else if (argument instanceof String text) {
+      return new IValue(text);
     } else if (argument instanceof Tensor[] tensors) {
       // IValue has no constructor for lists of tensors, but every list is the same handle natively.
       return new IValue(new GenericList(new TensorList(new TensorVector(tensors))));

@@ -127,7 +127,7 @@ public final class Threads {
   }
 
   /** Whether OpenBLAS multiplies matrices here, rather than a library that stands in for it. */
-  static boolean hasOpenBlas() {
+  public static boolean hasOpenBlas() {
     return OpenBlasThreads.SET != null;
   }
 

@@ -89,11 +89,11 @@ public final class Conv2d {
   }
 
   private Var apply() {
-    if (patches.rows() <= FEW_PIXELS) {
-      return record(product(), this::productBackward);
-    }
     if (tape.arena().device() == Device.CPU && Winograd.suits(shape)) {
       return record(winograd(), this::winogradBackward);
+    }
+    if (patches.rows() <= FEW_PIXELS) {
+      return record(product(), this::productBackward);
     }
     if (tape.arena().isDry()) {
       return record(shape(), dy -> Dry.backward(tape.arena(), x, weight, bias));
@@ -121,7 +121,9 @@ public final class Conv2d {
 
   private void winogradBackward(Tensor dy) {
     Winograd winograd = new Winograd(shape);
-    if (weight.isTrainable()) {
+    if (weight.isTrainable() && !Winograd.suitsGradient(shape)) {
+      productWeightBackward(dy);
+    } else if (weight.isTrainable()) {
       Tensor gradient = winograd.weightGradient(tape.arena(), x.value(), dy);
       Native.run("conv2d.dw", () -> weight.accumulate(gradient.handle()));
       gradient.release();
@@ -139,8 +141,10 @@ public final class Conv2d {
             .compute(
                 "conv2d.product",
                 () ->
-                    torch
-                        .linear(matrix.handle(), weightMatrix(), optionalBias())
+                    Products.forward(
+                            matrix.handle(),
+                            weightMatrix(),
+                            bias == null ? null : bias.weight().handle())
                         .view(shape.outputShape()));
     matrix.release();
     return y;
@@ -161,18 +165,22 @@ public final class Conv2d {
   private void productBackward(Tensor dy) {
     Arena arena = tape.arena();
     if (weight.isTrainable()) {
-      Tensor matrix = matrix();
-      Native.run("conv2d.dw", () -> weight.accumulateProduct(Linear.rows(dy).t(), matrix.handle()));
-      matrix.release();
-      BiasGradient.accumulate(arena, bias, dy);
+      productWeightBackward(dy);
     }
     if (x.needsGradient()) {
       Tensor places =
           arena.compute(
-              "conv2d.dpatches", () -> dy.handle().view(-1, dy.size(-1)).matmul(weightMatrix()));
+              "conv2d.dpatches", () -> Products.backward(Linear.rows(dy), weightMatrix()));
       x.accumulate(arena.compute("conv2d.dx", () -> patches.sums(places.handle())));
       places.release();
     }
+  }
+
+  private void productWeightBackward(Tensor dy) {
+    Tensor matrix = matrix();
+    Native.run("conv2d.dw", () -> weight.accumulateProduct(Linear.rows(dy).t(), matrix.handle()));
+    matrix.release();
+    BiasGradient.accumulate(tape.arena(), bias, dy);
   }
 
   private Tensor shape() {

@@ -7,8 +7,6 @@ import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import java.util.List;
-import org.bytedeco.pytorch.TensorOptional;
-import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,12 +23,11 @@ public final class Linear {
             .compute(
                 "linear",
                 () ->
-                    torch.linear(
-                        x.handle(),
-                        matrix(weight.weight()),
-                        bias == null
-                            ? new TensorOptional()
-                            : new TensorOptional(bias.weight().handle())));
+                    Products.forward(
+                            rows(x.value()),
+                            matrix(weight.weight()),
+                            bias == null ? null : bias.weight().handle())
+                        .view(shape(x.value(), weight)));
     return tape.record(
         "linear",
         y,
@@ -42,12 +39,30 @@ public final class Linear {
   private static void backward(
       Arena arena, Var x, Parameter weight, @Nullable Parameter bias, Tensor dy) {
     if (x.needsGradient()) {
-      x.accumulateProduct("linear.dx", () -> rows(dy), () -> matrix(weight.weight()));
+      backward(arena, x, weight.weight(), dy);
     }
     if (weight.isTrainable()) {
       Native.run("linear.dw", () -> weight.accumulateProduct(rows(dy).t(), rows(x.value())));
       BiasGradient.accumulate(arena, bias, dy);
     }
+  }
+
+  private static void backward(Arena arena, Var x, Tensor weight, Tensor dy) {
+    if (Products.isOneDnn(dy, weight)) {
+      x.accumulate(
+          arena.compute(
+              "linear.dx",
+              () -> Products.backward(rows(dy), matrix(weight)).view(x.value().shape())));
+    } else { // which can add to what is there
+      x.accumulateProduct("linear.dx", () -> rows(dy), () -> matrix(weight));
+    }
+  }
+
+  /** Of y. */
+  private static long[] shape(Tensor x, Parameter weight) {
+    long[] shape = x.shape();
+    shape[shape.length - 1] = weight.shape()[0];
+    return shape;
   }
 
   /** [.., C] seen as rows of C. */

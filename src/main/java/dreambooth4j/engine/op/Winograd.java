@@ -22,20 +22,33 @@ import org.bytedeco.pytorch.global.torch;
  * dw = Gᵀ [(A dy Aᵀ) ⊙ (Bᵀ x B)] G    summed over the tiles
  * </pre>
  *
- * Tiles are worked on in {@link Block}s whose transforms stay in a processor's cache. All that is
- * made on the way is the given arena's and freed before the call returns: up to 28/9 of the weight
- * and, a block, 16 values for each tile and channel of x and of y. Rounding is about twice that of
- * a plain convolution.
+ * Tiles are worked on in {@link Block}s whose transforms stay in a processor's cache, and filters
+ * are transformed a few at a time for the same reason. All that is made on the way is the given
+ * arena's and freed before the call returns: 16/9 of the weight, or of that of 320 channels of the
+ * result where there is one block, and, a block, 16 values for each tile and channel of x and of
+ * y; for the weight's gradient 28/9 of it. Rounding is about twice that of a plain convolution.
  */
 final class Winograd {
   /** Tiles that are transformed at once: enough rows for the matrix products to be fast. */
   private static final long BLOCK = 512;
 
-  /** Below so many tiles transforming the filter takes what the products save: bench/LOG.md. */
+  /** Below so many channels transforming the images takes what the products save. */
+  private static final long CHANNELS = 64;
+
+  /** Below so many tiles transforming the filter does: bench/LOG.md. */
   private static final long TILES = 512;
 
-  /** Below so many channels transforming the images does. */
-  private static final long CHANNELS = 64;
+  /** In so many channels the products save more. */
+  private static final long MANY_CHANNELS = 320;
+
+  /** Below so many tiles transforming the filter takes even that. */
+  private static final long FEW_TILES = 128;
+
+  /** Channels of the result whose filters are there at once where one block has all tiles. */
+  private static final long FILTERS = 320;
+
+  /** Numbers of filters, their rows transformed, that stay in a processor's cache. */
+  private static final long CACHED = 1 << 19;
 
   /** Output tiles of some whole images or of some rows of tiles of one image. */
   private record Block(long image, long images, long row, long rows) {}
@@ -56,14 +69,23 @@ final class Winograd {
 
   /** Whether such a convolution can be done so and is faster for it, by its shape alone. */
   static boolean suits(Convolution shape) {
-    long tiles = shape.images() * ((shape.height() + 1) / 2L) * ((shape.width() + 1) / 2L);
+    long channels = Math.min(shape.in(), shape.out());
     return !shape.dtype().isHalf()
         && shape.kernelHeight() == 3
         && shape.kernelWidth() == 3
         && shape.stride() == 1
         && shape.padding() == 1
-        && Math.min(shape.in(), shape.out()) >= CHANNELS
-        && tiles >= TILES;
+        && channels >= CHANNELS
+        && tiles(shape) >= (channels < MANY_CHANNELS ? TILES : FEW_TILES);
+  }
+
+  /** Of those that {@link #suits} takes: whether the weight's gradient is faster so too. */
+  static boolean suitsGradient(Convolution shape) {
+    return tiles(shape) >= TILES;
+  }
+
+  private static long tiles(Convolution shape) {
+    return shape.images() * ((shape.height() + 1) / 2L) * ((shape.width() + 1) / 2L);
   }
 
   /** y [B, H, W, O] of x [B, H, W, I] and a weight [O, 3, 3, I]; a new tensor. */
@@ -78,23 +100,36 @@ final class Winograd {
 
   private Tensor convolution(Arena arena, Tensor x, Tensor weight, boolean turned) {
     long out = weight.size(turned ? 3 : 0);
-    Tensor filters = Native.call("winograd.filters", () -> filters(arena, weight, turned));
+    boolean oneBlock = blocks().size() == 1;
+    long part = oneBlock ? Math.min(FILTERS, out) : out;
+    Tensor all = oneBlock ? null : filters(arena, weight, turned, 0, out);
     Tensor y = arena.allocate("winograd.images", x.dtype(), images, height, width, out);
     for (Block block : blocks(arena)) {
-      Tensor products = products(arena, x, filters, turned, block);
-      Native.run("winograd.outputs", () -> outputs(arena, products, y, block));
-      products.release();
+      Tensor seen = Native.call("winograd.inputs", () -> inputs(arena, x, block));
+      for (long first = 0; first < out; first += part) {
+        long channel = first;
+        Tensor filters =
+            all != null
+                ? all.retain()
+                : filters(arena, weight, turned, first, Math.min(part, out - first));
+        Tensor products = products(arena, seen, filters, turned, block);
+        filters.release();
+        Native.run("winograd.outputs", () -> outputs(arena, products, y, block, channel));
+        products.release();
+      }
+      seen.release();
     }
-    filters.release();
+    if (all != null) {
+      all.release();
+    }
     return y;
   }
 
   /** The 16 products of a block, [4, 4, tiles, O]. */
-  private Tensor products(Arena arena, Tensor x, Tensor filters, boolean turned, Block block) {
-    Tensor seen = Native.call("winograd.inputs", () -> inputs(arena, x, block));
+  private Tensor products(Arena arena, Tensor seen, Tensor filters, boolean turned, Block block) {
     Tensor products =
         arena.allocate(
-            "winograd.products", x.dtype(), 4, 4, tiles(block), filters.size(turned ? 3 : 2));
+            "winograd.products", seen.dtype(), 4, 4, tiles(block), filters.size(turned ? 3 : 2));
     Native.run(
         "winograd.products",
         () ->
@@ -102,7 +137,6 @@ final class Winograd {
                 batch(products),
                 batch(seen),
                 turned ? batch(filters) : batch(filters).transpose(1, 2)));
-    seen.release();
     return products;
   }
 
@@ -154,16 +188,28 @@ final class Winograd {
   }
 
   /**
-   * G w Gᵀ: [4, 4, O, I]. A filter turned by 180° has the transform of the filter with its ends
-   * exchanged.
+   * G w Gᵀ of {@code n} channels of the result from the {@code first}: [4, 4, O, I]. A filter
+   * turned by 180° has the transform of the filter with its ends exchanged.
    */
-  private static Tensor filters(Arena arena, Tensor weight, boolean turned) {
-    long out = weight.size(0);
-    long in = weight.size(3);
-    Tensor rows = arena.allocate("winograd.filter rows", weight.dtype(), 4, out, 3, in);
-    spreadFilter(parts(weight.handle(), 1), ordered(parts(rows.handle(), 0), turned));
+  private static Tensor filters(Arena arena, Tensor weight, boolean turned, long first, long n) {
+    long out = turned ? weight.size(0) : n;
+    long in = turned ? n : weight.size(3);
+    long atOnce = Math.min(out, Math.max(1, CACHED / (12 * in)));
     Tensor filters = arena.allocate("winograd.filters", weight.dtype(), 4, 4, out, in);
-    spreadFilter(parts(rows.handle(), 2), ordered(parts(filters.handle(), 1), turned));
+    Tensor rows = arena.allocate("winograd.filter rows", weight.dtype(), 4, atOnce, 3, in);
+    for (long from = 0; from < out && !arena.isDry(); from += atOnce) {
+      long start = from;
+      long count = Math.min(atOnce, out - from);
+      Native.run(
+          "winograd.filters",
+          () -> {
+            var some = weight.handle().narrow(turned ? 3 : 0, first, n).narrow(0, start, count);
+            var between = rows.handle().narrow(1, 0, count);
+            var to = filters.handle().narrow(2, start, count);
+            spreadFilter(parts(some, 1), ordered(parts(between, 0), turned));
+            spreadFilter(parts(between, 2), ordered(parts(to, 1), turned));
+          });
+    }
     rows.release();
     return filters;
   }
@@ -226,13 +272,16 @@ final class Winograd {
     torch.sub_out(to.get(3), from.get(1), from.get(3));
   }
 
-  /** Aᵀ m A: each tile's 2×2 pixels into their places, those beyond odd edges left out. */
-  private void outputs(Arena arena, Tensor products, Tensor y, Block block) {
-    long channels = y.size(3);
+  /**
+   * Aᵀ m A: each tile's 2×2 pixels into their places, those beyond odd edges left out, in y's
+   * channels from the given one.
+   */
+  private void outputs(Arena arena, Tensor products, Tensor y, Block block, long channel) {
+    long channels = products.size(3);
     long tiles = tiles(block);
     Tensor rows = arena.allocate("winograd.rows", y.dtype(), 2, 4, tiles, channels);
     pairs(parts(products.handle(), 0), parts(rows.handle(), 0));
-    org.bytedeco.pytorch.Tensor to = pixels(y, block);
+    org.bytedeco.pytorch.Tensor to = pixels(y, block).narrow(3, channel, channels);
     org.bytedeco.pytorch.Tensor all =
         rows.handle().view(2, 4, block.images, block.rows, tileColumns, channels);
     for (int i = 0; i < 2; i++) {

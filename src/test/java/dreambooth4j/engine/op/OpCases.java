@@ -28,10 +28,14 @@ public final class OpCases {
         conv(1, 23, 25, 3, 4, 3, 1, 1), // more pixels than a matrix product is taken for
         conv(2, 33, 35, 3, 2, 3, 2, 1),
         conv(3, 29, 27, 65, 71, 3, 1, 1), // by Winograd: blocks of two images and of one
+        conv(2, 15, 16, 321, 322, 3, 1, 1), // few tiles of many channels
         conv(1, 69, 51, 64, 66, 3, 1, 1), // and of some rows of an image, the last one odd
+        conv(2, 8, 8, 90, 91, 3, 1, 1), // few pixels, many weights
         conv(1, 8, 8, 1, 1, 3, 2, 0),
         linear("x [2,5,7] w [3,7]", new long[] {2, 5, 7}, new long[] {3, 7}),
         linear("x [2,3,5,4] w [9,4,1,1]", new long[] {2, 3, 5, 4}, new long[] {9, 4, 1, 1}),
+        linear("few rows, w [257,259]", new long[] {2, 20, 259}, new long[] {257, 259}),
+        linear("rows, w [257,259]", new long[] {2, 40, 259}, new long[] {257, 259}),
         linear("x [1,1] w [1,1]", new long[] {1, 1}, new long[] {1, 1}),
         addLinear(new long[] {2, 5, 7}, new long[] {2, 5, 3}),
         addLinear(new long[] {2, 3, 5, 4}, new long[] {2, 3, 5, 1}),
