@@ -4,7 +4,8 @@
 #
 # Where there is a choice and nobody made it (DREAMBOOTH_BLAS), each candidate multiplies for half a
 # second in a process of its own. The fastest is remembered in the user's cache for this processor,
-# these libraries and this environment, and is taken from then on.
+# these libraries and this environment, and is taken from then on; where that cannot be read or names
+# no candidate, they are tried again.
 
 # What tells OpenBLAS which kernels to take, and so can hold it to those of an older processor.
 kernels=(OPENBLAS_CORETYPE OPENBLAS_L2_SIZE)
@@ -42,6 +43,19 @@ try_all() { # prints the fastest candidate, and a line of all with their speeds
   printf '%s\n%s GFLOP/s\n' "$best" "$all"
 }
 
+libraries() { # names of the jars that multiply, also of those that the class path names as FOLDER/*
+  local IFS=:
+  # shellcheck disable=SC2086 # split at colons, and folders' jars listed
+  printf '%s\n' $classpath | grep -E '/(openblas|mkl|pytorch)-[^/]*$' | sed 's,.*/,,'
+}
+
+choose() { # takes what is found, where its first line is a candidate
+  local each
+  for each in "${candidates[@]}"; do
+    if [ "$each" = "${found%%$'\n'*}" ]; then chosen=$each; fi
+  done
+}
+
 candidates=(openblas)
 if [ -n "$told" ]; then candidates+=(openblas-auto); fi
 if [ "$jars" = -mkl ]; then candidates=(mkl "${candidates[@]}"); fi
@@ -50,23 +64,24 @@ if [ -z "$blas" ]; then
   if [ "${#candidates[@]}" -gt 1 ]; then
     facts="$(grep -m 1 '^model name' /proc/cpuinfo 2>/dev/null) $(nproc 2>/dev/null) ${candidates[*]} $(
       env | LC_ALL=C grep -E '^(OPENBLAS|GOTO|MKL|OMP|GOMP|KMP)_' | LC_ALL=C sort
-    ) $(tr : '\n' <<<"$classpath" | grep -E '/(openblas|mkl|pytorch)-[^/]*$' | sed 's,.*/,,')"
+    ) $(libraries)"
     remembered=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/dreambooth4j/products-$(cksum <<<"$facts" | cut -d ' ' -f 1)
-    if [ ! -s "$remembered" ] && [ -z "${RANK:-}" ]; then # ranks would disturb each other's trial
-      echo "Trying which library multiplies matrices fastest here (once) ..." >&2
+    chosen='' found=$(tr -d '\0' 2>/dev/null <"$remembered" || true)
+    choose
+    if [ -z "$chosen" ] && [ -z "${RANK:-}" ]; then # ranks would disturb each other's trial
+      often='once'
+      if ! mkdir -p "${remembered%/*}" 2>/dev/null || [ ! -w "${remembered%/*}" ]; then
+        often="at every start, for ${remembered%/*} cannot be written; DREAMBOOTH_BLAS=openblas tries nothing"
+      fi
+      echo "Trying which library multiplies matrices fastest here ($often) ..." >&2
       found=$(try_all "${candidates[@]}")
+      choose
       # One that failed may work the next time: then all are tried again.
-      if [[ ! "$found, " =~ \ 0(,|\ ) ]] && mkdir -p "${remembered%/*}" 2>/dev/null; then
+      if [[ ! "$found, " =~ \ 0(,|\ ) ]]; then
         { printf '%s\n' "$found" >"$remembered.$$" && mv "$remembered.$$" "$remembered"; } 2>/dev/null || true
       fi
-    else
-      found=$(tr -d '\0' <"$remembered" 2>/dev/null || true)
     fi
-    chosen=${found%%$'\n'*}
-    for each in "${candidates[@]}"; do
-      if [ "$each" = "$chosen" ]; then blas=$each; fi
-    done
-    if [ -n "$found" ]; then options+=("-Ddreambooth.products=${found##*$'\n'}"); fi
+    if [ -n "$chosen" ]; then blas=$chosen options+=("-Ddreambooth.products=${found##*$'\n'}"); fi
   fi
 fi
 if [ "$blas" = openblas-auto ]; then options+=("-Ddreambooth.unset=$told"); fi

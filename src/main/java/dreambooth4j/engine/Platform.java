@@ -14,6 +14,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
@@ -39,8 +40,8 @@ public final class Platform {
   /** About what the libraries for the CPU take when they are unpacked. */
   private static final long UNPACKED_BYTES = 500_000_000;
 
-  /** Names the processor whose kernels OpenBLAS takes in place of those of the one it finds. */
-  private static final String KERNELS = "OPENBLAS_CORETYPE";
+  /** What tells OpenBLAS to take other kernels, or other sizes of blocks, than it would itself. */
+  private static final List<String> KERNELS = List.of("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE");
 
   private static final Path CPU_INFO = Path.of("/proc/cpuinfo");
   private static final Map<Class<?>, String> FAILURES = new ConcurrentHashMap<>();
@@ -231,10 +232,10 @@ public final class Platform {
     if (!blas.startsWith("OpenBLAS ")) {
       return "";
     }
-    int told = blas.indexOf(KERNELS);
+    int told = blas.indexOf(", ");
     return told < 0
         ? "DREAMBOOTH_BLAS=openblas-auto"
-        : "DREAMBOOTH_BLAS=openblas " + blas.substring(told);
+        : "DREAMBOOTH_BLAS=openblas" + blas.substring(told).replace(", ", " ");
   }
 
   private static String products() {
@@ -248,10 +249,15 @@ public final class Platform {
     if (!Threads.hasOpenBlas()) {
       return "MKL " + version("mkl");
     }
-    String told = System.getenv(KERNELS);
-    return "OpenBLAS "
-        + version("openblas")
-        + (told == null || told.isEmpty() ? "" : ", %s=%s".formatted(KERNELS, told));
+    return "OpenBLAS " + version("openblas") + told(System.getenv());
+  }
+
+  /** What an environment tells OpenBLAS, each with a comma before it. */
+  static String told(Map<String, String> environment) {
+    return KERNELS.stream()
+        .filter(name -> !environment.getOrDefault(name, "").isEmpty())
+        .map(name -> ", %s=%s".formatted(name, environment.get(name)))
+        .collect(Collectors.joining());
   }
 
   private static String threads() {

@@ -16,15 +16,18 @@ import java.util.function.Consumer;
 public final class Caches {
   /** Is told what {@link #fill} finds and does. */
   public interface Listener {
-    /** Is told nothing. */
-    Listener NONE =
-        new Listener() {
-          @Override
-          public void cached(String what, int there, int all, Path folder) {}
+    /** Is told what is made, and not what is there. */
+    static Listener ofMade(Listener all) {
+      return new Listener() {
+        @Override
+        public void cached(String what, int there, int of, Path folder) {}
 
-          @Override
-          public void encoded(String what, int done, int missing) {}
-        };
+        @Override
+        public void encoded(String what, int done, int missing) {
+          all.encoded(what, done, missing);
+        }
+      };
+    }
 
     /** So many of all are there already; {@code what} is a word in the plural. */
     void cached(String what, int there, int all, Path folder);

@@ -92,19 +92,20 @@ public final class Precision {
     if (device == Device.CUDA) {
       return then != null ? kept(then, checkpoint) : onCuda();
     }
-    PrecisionTrial seen = trial.get();
-    MixedPrecision faster = seen.faster();
-    if (then == null) {
-      notes.accept("mixed_precision: auto takes %s: %s".formatted(faster, seen));
-      return faster;
+    if (then != null) {
+      MixedPrecision kept = kept(then, checkpoint);
+      notes.accept(
+          "mixed_precision: auto keeps %s, as %s was made, so that the run repeats bit for bit"
+              .formatted(type(kept), checkpoint));
+      return kept;
     }
-    MixedPrecision kept = kept(then, checkpoint);
-    notes.accept(
-        kept == faster
-            ? "mixed_precision: auto keeps %s, as %s was made".formatted(kept, checkpoint)
-            : "mixed_precision: auto keeps %s, as %s was made, so that the run repeats bit for bit; it is the slower one on this machine: %s"
-                .formatted(kept, checkpoint, seen));
-    return kept;
+    PrecisionTrial seen = trial.get();
+    notes.accept("mixed_precision: auto takes %s: %s".formatted(type(seen.faster()), seen));
+    return seen.faster();
+  }
+
+  private static String type(MixedPrecision chosen) {
+    return chosen == MixedPrecision.NO ? "float32" : chosen.toString();
   }
 
   private static MixedPrecision kept(String then, @Nullable Path checkpoint) {

@@ -441,7 +441,7 @@ public final class Trainer implements AutoCloseable {
       maker.make(share(all), listener, stop);
       if (ranks.size() > 1) {
         ranks.await();
-        maker.make(all, Caches.Listener.NONE, stop); // what no other rank left here
+        maker.make(all, Caches.Listener.ofMade(listener), stop); // what no other rank left here
       }
     }
   }
@@ -468,7 +468,8 @@ public final class Trainer implements AutoCloseable {
     caches.fill(share(views), share(prompts), listener, stop);
     if (ranks.size() > 1) {
       ranks.await();
-      caches.fill(views, prompts, Caches.Listener.NONE, stop); // what no other rank left here
+      Caches.Listener made = Caches.Listener.ofMade(listener);
+      caches.fill(views, prompts, made, stop); // what no other rank left here
     }
   }
 

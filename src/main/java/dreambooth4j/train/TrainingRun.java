@@ -124,6 +124,7 @@ public final class TrainingRun {
     if (config.compute().mixedPrecision() != MixedPrecision.AUTO) {
       return this;
     }
+    HeldOut.scan(config); // a folder that is wrong is said before anything is measured
     Path from = checkpoint.get();
     MixedPrecision chosen = ranks.isFirst() ? precision(from) : MixedPrecision.AUTO;
     String said = ranks.gather(chosen.name()).get(0);
@@ -340,7 +341,7 @@ public final class TrainingRun {
   /** What {@link #run} would do and need; nothing is loaded, and nothing is written. */
   public MemoryForecast dryRun() {
     requireRanksFit();
-    return decided(() -> null).planned();
+    return decided(() -> new Checkpoints(config.output()).start().checkpoint()).planned();
   }
 
   private MemoryForecast planned() {

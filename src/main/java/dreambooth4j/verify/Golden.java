@@ -229,6 +229,11 @@ final class Golden implements AutoCloseable {
     long[] rows = longs(arena, ROWS + name);
     int width = rows.length == 0 ? 0 : some.length / rows.length;
     float[] all = new float[count];
+    if (rows.length * width != some.length || (width > 0 && count % width != 0)) {
+      throw notUnderstood(
+          "%s has %d elements, which are not %d rows of the model's %d"
+              .formatted(name, some.length, rows.length, count));
+    }
     for (int i = 0; i < rows.length; i++) {
       if (rows[i] < 0 || (rows[i] + 1) * width > count) {
         throw notUnderstood("%s%s has row %d, beyond the model's".formatted(ROWS, name, rows[i]));

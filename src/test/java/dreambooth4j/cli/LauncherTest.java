@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledIf;
@@ -317,6 +318,43 @@ class LauncherTest {
     assertThat(run("train").out()).contains("kernels: its own");
     assertThat(run("train").err()).startsWith("Trying");
     assertThat(Files.readAllLines(trials)).containsExactly("Haswell", "", "Haswell", "");
+  }
+
+  @Test
+  void shouldTryAgainWhereWhatIsRememberedNamesNoLibrary() throws Exception {
+    makeMultiplying("104", "188");
+    run("train");
+    Path remembered;
+    try (Stream<Path> files = Files.list(folder.resolve("cache/dreambooth4j"))) {
+      remembered = files.findFirst().orElseThrow();
+    }
+    Files.writeString(remembered, "damaged");
+    Ran again = run("train");
+    assertThat(again.err()).startsWith("Trying");
+    assertThat(again.out()).contains("kernels: its own");
+    assertThat(run("train").err()).isEmpty();
+  }
+
+  @Test
+  void shouldTryAgainWithAnotherVersionOfALibrary() throws Exception {
+    makeMultiplying("104", "188");
+    Path jar = Files.createFile(home.resolve("lib/openblas-0.3.30-1.5.12.jar"));
+    assertThat(run("train").err()).startsWith("Trying");
+    assertThat(run("train").err()).isEmpty();
+    Files.move(jar, home.resolve("lib/openblas-0.3.31-1.5.13.jar"));
+    assertThat(run("train").err()).startsWith("Trying");
+  }
+
+  @Test
+  void shouldSayThatNothingCanBeRemembered() throws Exception {
+    makeMultiplying("104", "188");
+    environment.put("XDG_CACHE_HOME", Files.createFile(folder.resolve("a file")).toString());
+    Ran ran = run("train");
+    assertThat(ran.out()).contains("kernels: its own");
+    assertThat(ran.err())
+        .startsWith("Trying")
+        .contains("at every start", "a file/dreambooth4j cannot be written")
+        .doesNotContain("once");
   }
 
   /** What is asked for is taken as it is; other processors and environments are tried anew. */

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
@@ -128,6 +129,24 @@ class VerifyCommandTest {
   @ParameterizedTest
   @CsvSource({"2047, FAIL", "2048, not understood: rows.grad.embeddings.token_embedding.weight"})
   void shouldNoticeARowOfAGradientAtAnotherPlace(long place, String expected) {
+    Ran ran =
+        verifyRows(
+            rows -> {
+              rows[0] = place;
+              return rows;
+            });
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.out()).contains(expected);
+  }
+
+  @Test
+  void shouldNoticeAGradientOfOtherRowsThanAreNumbered() {
+    Ran ran = verifyRows(rows -> Arrays.copyOf(rows, rows.length - 1));
+    assertThat(ran.exitCode()).isEqualTo(1);
+    assertThat(ran.out()).containsPattern("has \\d+ elements, which are not \\d+ rows of the");
+  }
+
+  private Ran verifyRows(UnaryOperator<long[]> change) {
     String rows = "rows.grad.embeddings.token_embedding.weight";
     Path changed = folder.resolve("changed.safetensors");
     try (Arena arena = Arena.open("test");
@@ -137,19 +156,14 @@ class VerifyCommandTest {
       for (String name : file.tensors().keySet()) {
         Tensor stored = file.read(arena, name);
         if (name.equals(rows)) {
-          long[] places = stored.toLongs();
-          places[0] = place;
+          long[] places = change.apply(stored.toLongs());
           stored = arena.longs(name, places, places.length);
         }
         writer.add(name, stored);
       }
       writer.write(arena, changed);
     }
-
-    Ran ran = verify(SD1.resolve("model"), changed);
-
-    assertThat(ran.exitCode()).isEqualTo(1);
-    assertThat(ran.out()).contains(expected);
+    return verify(SD1.resolve("model"), changed);
   }
 
   @Test

@@ -15,6 +15,7 @@ import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.pipeline.Learning;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.report.QuietReport;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
@@ -238,7 +239,7 @@ class PrecisionTest {
         .isEqualTo(MixedPrecision.BF16);
     assertThat(notes)
         .containsExactly(
-            "mixed_precision: auto takes no: layers of this run's sizes take a core here 1.000 s in float32 and 1.600 s in bf16",
+            "mixed_precision: auto takes float32: layers of this run's sizes take a core here 1.000 s in float32 and 1.600 s in bf16",
             "mixed_precision: auto takes bf16: layers of this run's sizes take a core here 1.000 s in float32 and 0.500 s in bf16");
     assertThat(new PrecisionTrial(1, 0.95).faster()).isEqualTo(MixedPrecision.NO);
   }
@@ -264,12 +265,54 @@ class PrecisionTest {
       half.trainer.save(checkpoint);
     }
     List<String> notes = new ArrayList<>();
-    assertThat(Precision.decide(Device.CPU, checkpoint, () -> SLOW_BF16, notes::add))
+    assertThat(Precision.decide(Device.CPU, checkpoint, PrecisionTest::noTrial, notes::add))
         .isEqualTo(MixedPrecision.BF16);
-    assertThat(notes)
-        .singleElement()
-        .asString()
-        .contains("keeps bf16", "repeats bit for bit", "slower", "1.600 s in bf16");
+    assertThat(notes).singleElement().asString().contains("keeps bf16", "repeats bit for bit");
+  }
+
+  private static PrecisionTrial noTrial() {
+    throw new AssertionError("nothing is to be measured");
+  }
+
+  /** One of both types is not the one that a trial takes here. */
+  @ParameterizedTest
+  @ValueSource(strings = {"no", "bf16"})
+  void shouldGoOnInTheTypeOfItsCheckpoint(String type) throws IOException {
+    tiny.with("max_train_steps", 1).with("checkpointing_steps", 1).with("save_state_after", true);
+    assertThat(TinyRun.run(tiny.in(type).config())).isTrue();
+    tiny.in("auto").with("max_train_steps", 2).with("resume_from_checkpoint", "latest");
+    List<String> warnings = new ArrayList<>();
+    QuietReport report =
+        new QuietReport(System.err) {
+          @Override
+          public void warning(String message) {
+            warnings.add(message);
+          }
+        };
+    new TrainingRun(tiny.config(), report, () -> false).dryRun();
+    assertThat(warnings).anyMatch(each -> each.contains("auto keeps "));
+    assertThat(TinyRun.run(tiny.config())).isTrue();
+    String recorded =
+        Checkpoint.settings(tiny.output().resolve("checkpoint-2")).get("mixed_precision");
+    assertThat(recorded).isEqualTo(type);
+  }
+
+  /** A wrong folder is said before anything is measured. */
+  @Test
+  void shouldLookAtPicturesBeforeItMeasures() {
+    tiny.with("mixed_precision", "auto").with("instance_data_dir", folder.resolve("nowhere"));
+    List<String> warnings = new ArrayList<>();
+    QuietReport report =
+        new QuietReport(System.err) {
+          @Override
+          public void warning(String message) {
+            warnings.add(message);
+          }
+        };
+    assertThatThrownBy(() -> new TrainingRun(tiny.config(), report, () -> false).run())
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("nowhere");
+    assertThat(warnings).noneMatch(each -> each.contains("auto takes"));
   }
 
   @Test

@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -150,6 +151,59 @@ class RanksRunTest {
     assertThat(complete).containsOnly(true);
     assertThat(asked).containsExactlyInAnyOrderEntriesOf(Map.of(0, 3, 1, 2));
     isAsOneProcess("several", UNET);
+  }
+
+  /** Each then makes what the others made, too, and the run's progress is seen all the way. */
+  @Test
+  void shouldCountWhatIsMadeWhereRanksHaveNoCommonCache() throws Exception {
+    tiny.without("class_data_dir").with("prior", "prediction").with("max_train_steps", 3);
+    Map<Integer, Integer> made = new ConcurrentHashMap<>();
+    TestRanks.each(
+        2,
+        ranks -> {
+          QuietReport report =
+              new QuietReport(nowhere()) {
+                @Override
+                public void encoded(String what, int done, int missing) {
+                  if (what.equals("predictions")) {
+                    made.merge(ranks.rank(), 1, Integer::sum);
+                  }
+                }
+              };
+          Config own;
+          synchronized (made) {
+            own = tiny.with("cache_dir", folder.resolve("cache" + ranks.rank())).config();
+          }
+          return new TrainingRun(own, Origin.BASE_MODEL, report, () -> false, ranks).run();
+        });
+    assertThat(made).containsExactlyInAnyOrderEntriesOf(Map.of(0, 5, 1, 5));
+  }
+
+  /** Each by itself might find another type the faster one. */
+  @Test
+  void shouldTakeTheTypeThatRank0Measured() throws Exception {
+    tiny.with("mixed_precision", "auto").with("max_train_steps", 1);
+    Config several = config("several");
+    List<String> notes = new CopyOnWriteArrayList<>();
+    List<Boolean> complete =
+        TestRanks.each(
+            2,
+            ranks -> {
+              QuietReport report =
+                  new QuietReport(nowhere()) {
+                    @Override
+                    public void warning(String message) {
+                      if (message.contains("auto takes")) {
+                        notes.add("rank " + ranks.rank());
+                      }
+                    }
+                  };
+              return new TrainingRun(several, Origin.BASE_MODEL, report, () -> false, ranks).run();
+            });
+    assertThat(complete).containsOnly(true);
+    assertThat(notes).containsExactly("rank 0");
+    assertThat(Files.readString(folder.resolve("several/config.yaml")))
+        .containsPattern("mixed_precision: (no|bf16)");
   }
 
   /** Step, pictures and the loss to three digits. */
