@@ -53,6 +53,9 @@ Status note(void* handle, const char* kind, const std::string& name) {
   if (on->capture->invalid) return failed(CAPTURE_INVALIDATED);
   on->capture->graph->nodes.push_back(node);
   on->seen[on] = ++on->capture->work[on];
+  uint64_t unseen = 0;
+  for (auto& [each, count] : on->capture->work) unseen += count - on->seen[each];
+  if (unseen) on->capture->graph->beside.push_back(std::to_string(unseen) + " " + node);
   return SUCCESS;
 }
 
@@ -250,12 +253,14 @@ API int cudaGraphGetNodes(Graph* graph, void**, size_t* count) {
   return SUCCESS;
 }
 
-// For Java: what the last capture that succeeded recorded, what went astray, and violations, a line each
-// with "node ", "astray " or "violation " before it. Written to memory of so many bytes; how many there are.
+// For Java: what the last capture that succeeded recorded, which of it may run at once with earlier nodes,
+// what went astray, and violations, a line each with "node ", "beside ", "astray " or "violation " before it.
+// Written to memory of so many bytes; how many there are.
 API int64_t Java_dreambooth4j_engine_kernel_StandIn_report(void*, void*, int64_t to, int64_t capacity) {
   std::string text;
   if (last) {
     for (auto& each : last->nodes) text += "node " + each + "\n";
+    for (auto& each : last->beside) text += "beside " + each + "\n";
   }
   for (auto& each : astray) text += "astray " + each + "\n";
   for (auto& each : violations) text += "violation " + each + "\n";

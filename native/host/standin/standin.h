@@ -33,6 +33,8 @@ struct Stream;
 // Nodes in the order of their recording, each by kind and name.
 struct Graph {
   std::vector<std::string> nodes;
+  // Of nodes that may run at once with earlier ones: with how many, and the node.
+  std::vector<std::string> beside;
 };
 
 // How much of each stream's recorded work something comes after.

@@ -9,6 +9,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.kernel.CudaDevice;
+import dreambooth4j.engine.kernel.CudaFork;
 import dreambooth4j.engine.kernel.CudaRecorder;
 import dreambooth4j.engine.kernel.Emulated;
 import dreambooth4j.engine.kernel.Recorder;
@@ -104,8 +105,18 @@ public record CapturedCheck(String keys, double ofLosses) {
 
   /** Steps of a random UNet of that level in bf16, captured, against the same one by one. */
   public static String wideHeads(Device device) {
-    List<Double> plain = losses(device, new Again());
-    List<Double> captured = losses(device, recorder(device));
+    return wideHeads(device, () -> open(device));
+  }
+
+  /** The same with gradients of weights on a second stream: a race would change the losses. */
+  public static String forked() {
+    return wideHeads(
+        Device.CUDA, () -> Arena.open("run", OpBackend.on(Device.CUDA).forking(CudaFork::new)));
+  }
+
+  private static String wideHeads(Device device, Supplier<Arena> forCaptured) {
+    List<Double> plain = losses(() -> open(device), new Again());
+    List<Double> captured = losses(forCaptured, recorder(device));
     for (int i = 0; i < plain.size(); i++) {
       assertThat(captured.get(i) / plain.get(i))
           .as("loss of step %d, of that one by one", i)
@@ -115,11 +126,11 @@ public record CapturedCheck(String keys, double ofLosses) {
     return "losses " + captured;
   }
 
-  private static List<Double> losses(Device device, Recorder recorder) {
+  private static List<Double> losses(Supplier<Arena> opening, Recorder recorder) {
     MadeUpTraining.Manner manner =
         new MadeUpTraining.Manner(DType.BF16, MadeUpTraining.Manner.EXACT.memory(), 1e-4, 1, 0);
     List<Double> losses = new ArrayList<>();
-    try (Arena run = open(device);
+    try (Arena run = opening.get();
         MadeUpTraining training =
             new MadeUpTraining(
                 run,

@@ -171,6 +171,15 @@ record LaunchCensus(Map<String, Integer> nodes) {
     return new LaunchCensus(nodes);
   }
 
+  /** Of the last step that was captured, those nodes that may run at once with earlier ones. */
+  static LaunchCensus beside() {
+    Map<String, Integer> nodes = new TreeMap<>();
+    for (String each : StandIn.report().beside()) {
+      nodes.merge(kind(each.substring(each.indexOf(' ') + 1)), 1, Integer::sum);
+    }
+    return new LaunchCensus(nodes);
+  }
+
   /** Of a node's kind and name. */
   private static String kind(String node) {
     if (node.startsWith("product ")) {

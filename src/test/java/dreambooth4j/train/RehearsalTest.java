@@ -3,11 +3,13 @@ package dreambooth4j.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dreambooth4j.engine.kernel.CudaFork;
 import dreambooth4j.engine.kernel.StandIn;
 import dreambooth4j.engine.op.CountedBackend;
 import dreambooth4j.model.UNetConfig;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -48,6 +50,29 @@ class RehearsalTest {
     String counted = LaunchCensus.dry(narrow).table();
     System.out.println(counted);
     assertThat(captured.table()).isEqualTo(counted);
+  }
+
+  /** The same nodes, of which gradients of weights may run beside those of their inputs alone. */
+  @Test
+  void shouldForkTheGradientsOfWeights() throws IOException {
+    UNetConfig narrow = LaunchCensus.stableDiffusion(5);
+    LaunchCensus forked =
+        LaunchCensus.captured(narrow, CountedBackend.flash().forking(CudaFork::new));
+    assertNothingIllegal();
+    forked.nodes().remove(LaunchCensus.COUNTERS);
+    assertThat(forked.table()).isEqualTo(LaunchCensus.dry(narrow).table());
+    assertThat(LaunchCensus.beside().nodes())
+        .isEqualTo(
+            Map.of(
+                "convolution filter",
+                51,
+                "libtorch's matrix products",
+                197,
+                "our column_sums",
+                104));
+    assertThat(StandIn.report().beside())
+        .as("an input's gradient is three products and a sum at most")
+        .allMatch(each -> each.matches("[1-4] .*"));
   }
 
   /** Three shapes of batches with one pool, and the attentions that a trial finds fastest. */

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.cuda.cudart.CUgraphExec_st;
 import org.bytedeco.cuda.cudart.CUgraph_st;
+import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.cuda.global.cudart;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
@@ -26,24 +27,21 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Compiled, but not run on a GPU yet.</b>
  */
 public final class CudaRecorder implements Recorder {
-  /** Only work of one stream is recorded, so the filter has to know one stream. */
-  private static final class OneStream extends StreamFilter {
-    private final long recorded;
-
-    OneStream(long recorded) {
-      this.recorded = recorded;
-    }
-
+  /** Whether memory comes from the pool: on the recorded stream, and on those that it forks. */
+  private static final class Captured extends StreamFilter {
     @Override
     public boolean call(Pointer stream) {
-      return stream != null && stream.address() == recorded;
+      int[] status = new int[1];
+      return stream != null
+          && cudart.cudaStreamIsCapturing(new CUstream_st(stream), status) == cudart.cudaSuccess
+          && status[0] == cudart.cudaStreamCaptureStatusActive;
     }
   }
 
   private final byte ordinal;
   private final CUDAStream before;
   private final CUDAStream stream;
-  private final OneStream filter;
+  private final Captured filter = new Captured();
 
   /** libtorch's MempoolId_t, two numbers; 1.5.13 gives that type another's name. */
   private final LongPointer poolId;
@@ -71,7 +69,6 @@ public final class CudaRecorder implements Recorder {
     ordinal = torch_cuda.current_device();
     before = torch_cuda.getCurrentCUDAStream();
     stream = torch_cuda.getStreamFromPool(false, ordinal);
-    filter = new OneStream(stream.stream().address());
     poolId = new LongPointer(1, 0);
     torch_cuda.setCurrentCUDAStream(stream);
   }

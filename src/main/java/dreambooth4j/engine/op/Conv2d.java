@@ -77,15 +77,16 @@ public final class Conv2d {
         cudnn.forward(arena, shape, x.value(), weight, bias),
         x.needsGradient() || weight.isTrainable(),
         kept(x, weight),
-        dy -> {
-          if (weight.isTrainable()) {
-            cudnn.gather(arena, shape, x.value(), dy, weight);
-            BiasGradient.accumulate(arena, bias, dy);
-          }
-          if (x.needsGradient()) {
-            x.accumulate(cudnn.backward(arena, shape, dy, weight));
-          }
-        });
+        dy ->
+            TwoGradients.run(
+                arena,
+                x.needsGradient(),
+                () -> x.accumulate(cudnn.backward(arena, shape, dy, weight)),
+                weight.isTrainable(),
+                () -> {
+                  cudnn.gather(arena, shape, x.value(), dy, weight);
+                  BiasGradient.accumulate(arena, bias, dy);
+                }));
   }
 
   private Var apply() {
@@ -163,17 +164,21 @@ public final class Conv2d {
   }
 
   private void productBackward(Tensor dy) {
+    TwoGradients.run(
+        tape.arena(),
+        x.needsGradient(),
+        () -> productDx(dy),
+        weight.isTrainable(),
+        () -> productWeightBackward(dy));
+  }
+
+  private void productDx(Tensor dy) {
     Arena arena = tape.arena();
-    if (weight.isTrainable()) {
-      productWeightBackward(dy);
-    }
-    if (x.needsGradient()) {
-      Tensor places =
-          arena.compute(
-              "conv2d.dpatches", () -> Products.backward(Linear.rows(dy), weightMatrix()));
-      x.accumulate(arena.compute("conv2d.dx", () -> patches.sums(places.handle())));
-      places.release();
-    }
+    Tensor places =
+        arena.compute(
+            "conv2d.dpatches", () -> Products.backward(Linear.rows(dy), weightMatrix()));
+    x.accumulate(arena.compute("conv2d.dx", () -> patches.sums(places.handle())));
+    places.release();
   }
 
   private void productWeightBackward(Tensor dy) {

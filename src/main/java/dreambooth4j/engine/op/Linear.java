@@ -38,13 +38,15 @@ public final class Linear {
 
   private static void backward(
       Arena arena, Var x, Parameter weight, @Nullable Parameter bias, Tensor dy) {
-    if (x.needsGradient()) {
-      backward(arena, x, weight.weight(), dy);
-    }
-    if (weight.isTrainable()) {
-      Native.run("linear.dw", () -> weight.accumulateProduct(rows(dy).t(), rows(x.value())));
-      BiasGradient.accumulate(arena, bias, dy);
-    }
+    TwoGradients.run(
+        arena,
+        x.needsGradient(),
+        () -> backward(arena, x, weight.weight(), dy),
+        weight.isTrainable(),
+        () -> {
+          Native.run("linear.dw", () -> weight.accumulateProduct(rows(dy).t(), rows(x.value())));
+          BiasGradient.accumulate(arena, bias, dy);
+        });
   }
 
   private static void backward(Arena arena, Var x, Tensor weight, Tensor dy) {

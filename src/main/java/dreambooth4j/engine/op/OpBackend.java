@@ -3,7 +3,9 @@ package dreambooth4j.engine.op;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.cudnn.Convolutions;
+import dreambooth4j.engine.kernel.CudaFork;
 import dreambooth4j.engine.kernel.CudaLauncher;
+import dreambooth4j.engine.kernel.Fork;
 import dreambooth4j.engine.kernel.KernelCache;
 import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.kernel.Launcher;
@@ -14,14 +16,16 @@ import org.jspecify.annotations.Nullable;
  * What ops compute with beside libtorch's own: our kernels, cuDNN's convolutions, and the choice
  * among libtorch's attentions. On a CPU there are none, and one attention; on CUDA all, unless the
  * environment variable {@code DREAMBOOTH4J_KERNELS} or {@code DREAMBOOTH4J_CUDNN} is {@code off},
- * for comparisons. A dry backend goes the ways of its device, launches nothing, and counts what
- * kernels and convolutions work in.
+ * for comparisons. With {@code DREAMBOOTH4J_FORK=on} gradients of weights are computed on a second
+ * stream beside those of their inputs. A dry backend goes the ways of its device, launches nothing,
+ * and counts what kernels and convolutions work in.
  *
  * <p>One for each tree of arenas. What a device must be asked for is made when it is first used.
  */
 public final class OpBackend implements Kernels {
   private static final boolean NO_KERNELS = "off".equals(System.getenv("DREAMBOOTH4J_KERNELS"));
   private static final boolean NO_CUDNN = "off".equals(System.getenv("DREAMBOOTH4J_CUDNN"));
+  private static final boolean FORK = "on".equals(System.getenv("DREAMBOOTH4J_FORK"));
 
   private static final OpBackend CPU = on(Device.CPU);
   private static final OpBackend DRY_CPU = dry(Device.CPU);
@@ -51,18 +55,21 @@ public final class OpBackend implements Kernels {
   private final Supplier<@Nullable Launcher> launcher;
   private final Supplier<@Nullable Convolutions> convolutions;
   private final Supplier<AttentionChoice> attention;
+  private final Supplier<Fork> fork;
 
   private OpBackend(
       Device device,
       boolean dry,
       Supplier<@Nullable Launcher> launcher,
       Supplier<@Nullable Convolutions> convolutions,
-      Supplier<AttentionChoice> attention) {
+      Supplier<AttentionChoice> attention,
+      Supplier<Fork> fork) {
     this.device = device;
     this.dry = dry;
     this.launcher = new Once<>(launcher);
     this.convolutions = new Once<>(convolutions);
     this.attention = new Once<>(attention);
+    this.fork = new Once<>(fork);
   }
 
   /** A device that is there. */
@@ -73,7 +80,8 @@ public final class OpBackend implements Kernels {
         false,
         () -> cuda && !NO_KERNELS ? new CudaLauncher(KernelCache.ofUser()) : null,
         () -> cuda && !NO_CUDNN ? Convolutions.byCudnn() : null,
-        () -> cuda ? AttentionTrials.ofUser() : AttentionChoice.always(AttentionEngine.CPU_FLASH));
+        () -> cuda ? AttentionTrials.ofUser() : AttentionChoice.always(AttentionEngine.CPU_FLASH),
+        () -> cuda && FORK ? new CudaFork() : Fork.NONE);
   }
 
   /** The ways of a device, which need not be there. */
@@ -84,22 +92,28 @@ public final class OpBackend implements Kernels {
         true,
         () -> cuda && !NO_KERNELS ? launch -> {} : null,
         () -> cuda && !NO_CUDNN ? Convolutions.dry() : null,
-        () -> AttentionChoice.always(AttentionEngine.DRY));
+        () -> AttentionChoice.always(AttentionEngine.DRY),
+        () -> Fork.NONE);
   }
 
   /** As this one, with our kernels launched there. */
   public OpBackend launching(Launcher where) {
-    return new OpBackend(device, dry, () -> where, convolutions, attention);
+    return new OpBackend(device, dry, () -> where, convolutions, attention, fork);
   }
 
   /** As this one, with convolutions by these, or by libtorch for null. */
   public OpBackend convolving(@Nullable Convolutions by) {
-    return new OpBackend(device, dry, launcher, () -> by, attention);
+    return new OpBackend(device, dry, launcher, () -> by, attention, fork);
+  }
+
+  /** As this one, with gradients of weights beside those of their inputs in this way. */
+  public OpBackend forking(Supplier<Fork> by) {
+    return new OpBackend(device, dry, launcher, convolutions, attention, by);
   }
 
   /** As this one, with attention by these choices. */
   OpBackend attending(AttentionChoice choice) {
-    return new OpBackend(device, dry, launcher, convolutions, () -> choice);
+    return new OpBackend(device, dry, launcher, convolutions, () -> choice, fork);
   }
 
   /** The one of an arena: of an arena that was given none, the CPU's. */
@@ -128,6 +142,11 @@ public final class OpBackend implements Kernels {
   /** Convolutions that are not libtorch's; null where all are. */
   public @Nullable Convolutions convolutions() {
     return convolutions.get();
+  }
+
+  /** How two gradients that need nothing of each other are computed. */
+  Fork fork() {
+    return fork.get();
   }
 
   /** What computes an attention. */

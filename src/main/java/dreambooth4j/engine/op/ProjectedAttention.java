@@ -152,29 +152,41 @@ public final class ProjectedAttention {
   private void joinedBackward(org.bytedeco.pytorch.Tensor[] d, Tensor matrix) {
     Arena arena = tape.arena();
     Tensor all = arena.compute("attention.dqkv", () -> torch.cat(new TensorVector(d), 1));
-    if (trains()) { // otherwise x is not kept
-      Parameter.accumulateProduct(weights, all.handle().t(), x.handle().view(-1, x.size(-1)));
-    }
-    if (x.needsGradient()) {
-      x.accumulate(
-          arena.compute(
-              "linear.dx", () -> all.handle().matmul(matrix.handle()).view(x.value().shape())));
-    }
+    TwoGradients.run(
+        arena,
+        x.needsGradient(),
+        () ->
+            x.accumulate(
+                arena.compute(
+                    "linear.dx",
+                    () -> all.handle().matmul(matrix.handle()).view(x.value().shape()))),
+        trains(), // otherwise x is not kept
+        () ->
+            Parameter.accumulateProduct(
+                weights, all.handle().t(), x.handle().view(-1, x.size(-1))));
     all.release();
   }
 
   private void backward(org.bytedeco.pytorch.Tensor[] d) {
+    TwoGradients.run(
+        tape.arena(),
+        x.needsGradient() || context.needsGradient(),
+        () -> {
+          accumulate(x, d, 0, x == context ? 3 : 1);
+          if (x != context) {
+            accumulate(context, d, 1, 3);
+          }
+        },
+        trains(),
+        () -> accumulateWeights(d));
+  }
+
+  private void accumulateWeights(org.bytedeco.pytorch.Tensor[] d) {
     for (int i = 0; i < 3; i++) {
       if (weights.get(i).isTrainable()) {
         var rows = (i == 0 ? x : context).handle();
         weights.get(i).accumulateProduct(d[i].t(), rows.view(-1, rows.size(-1)));
       }
-    }
-    if (x == context) {
-      accumulate(x, d, 0, 3);
-    } else {
-      accumulate(x, d, 0, 1);
-      accumulate(context, d, 1, 3);
     }
   }
 

@@ -28,6 +28,11 @@ public final class Emulated {
 
   /** As {@link #open()}, with kernels launched there. */
   static Arena open(Launcher launcher) {
-    return Arena.open("emulated", OpBackend.on(Device.CPU).launching(launcher));
+    return open(launcher, Fork.NONE);
+  }
+
+  /** As {@link #open(Launcher)}, with gradients of weights beside those of inputs in this way. */
+  static Arena open(Launcher launcher, Fork fork) {
+    return Arena.open("emulated", OpBackend.on(Device.CPU).launching(launcher).forking(() -> fork));
   }
 }

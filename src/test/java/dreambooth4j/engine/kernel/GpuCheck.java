@@ -74,6 +74,9 @@ final class GpuCheck {
             "captured steps: heads as wide as Stable Diffusion's",
             () -> "ok, " + CapturedCheck.wideHeads(Device.CUDA));
         checks.put(
+            "captured steps: gradients of weights on a second stream",
+            () -> "ok, " + CapturedCheck.forked());
+        checks.put(
             "captured steps: timesteps",
             () -> {
               CapturedCheck.timesteps(Device.CUDA);

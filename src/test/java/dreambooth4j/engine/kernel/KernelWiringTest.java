@@ -25,6 +25,7 @@ import java.util.SplittableRandom;
 import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -182,6 +183,37 @@ class KernelWiringTest {
         assertThat(device.launches).isEqualTo(expected(ours.parameters));
       }
     }
+  }
+
+  /**
+   * Gradients of weights and inputs may be computed at once: neither reads what the other writes.
+   */
+  @Test
+  void shouldGiveTheSameBitsWhicheverGradientIsFirst() {
+    List<Integer> forks = new ArrayList<>();
+    Fork swapped =
+        (work, beside) -> {
+          work.run();
+          beside.run();
+          forks.add(1);
+        };
+    try (Arena one = Emulated.open(new Emulator(false));
+        Arena other = Emulated.open(new Emulator(false), swapped)) {
+      Run first = new Run(one, DType.F32, DType.F32, false);
+      Run second = new Run(other, DType.F32, DType.F32, false);
+      for (int i = 0; i < first.results.size(); i++) {
+        assertThat(second.results.get(i).toFloats())
+            .as("result %d", i)
+            .isEqualTo(first.results.get(i).toFloats());
+      }
+      assertThat(forks).hasSize(STEPS * forks(first.parameters));
+    }
+  }
+
+  /** One of each layer whose input has a gradient; q, k and v have one together. */
+  private static int forks(Parameters parameters) {
+    long matrices = parameters.all().stream().filter(each -> each.fileShape().length > 1).count();
+    return (int) matrices - 2 * layers(parameters, ".to_q.weight") - 1; // the timestep has none
   }
 
   /** Launches of all steps, from the model's layers: an op that is plain is missing here. */

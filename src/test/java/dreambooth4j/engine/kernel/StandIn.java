@@ -47,10 +47,12 @@ public final class StandIn {
    *
    * @param nodes of the last graph that was captured, in order, each with its kind: kernel,
    *     product, convolution, copy or fill
+   * @param beside those of them that may run at once with earlier ones: with how many, and the node
    * @param astray work that was launched beside a capture, which no replay repeats
    * @param violations what a stream may not do while it captures, and launches that no device takes
    */
-  public record Report(List<String> nodes, List<String> astray, List<String> violations) {}
+  public record Report(
+      List<String> nodes, List<String> beside, List<String> astray, List<String> violations) {}
 
   /** Whether libtorch is the one for GPUs here, and there is a compiler. */
   public static boolean available() {
@@ -98,7 +100,8 @@ public final class StandIn {
       byte[] lines = new byte[(int) bytes];
       text.get(lines);
       String all = new String(lines, StandardCharsets.UTF_8);
-      return new Report(of(all, "node "), of(all, "astray "), of(all, "violation "));
+      return new Report(
+          of(all, "node "), of(all, "beside "), of(all, "astray "), of(all, "violation "));
     }
   }
 

@@ -113,6 +113,69 @@ class StandInTest {
     assertThat(StandIn.report().astray()).isEmpty();
   }
 
+  /** Clears one tensor beside two others, after one and before another. */
+  private void forked(Fork fork) {
+    Tensor[] parts = new Tensor[5];
+    for (int i = 0; i < parts.length; i++) {
+      parts[i] = run.allocate("part", DType.F32, 1);
+    }
+    try (CudaRecorder recorder = new CudaRecorder()) {
+      recorder
+          .record(
+              () -> {
+                for (int i = 0; i < 2; i++) { // a second fork must wait as the first does
+                  parts[0].zero_();
+                  fork.run(
+                      () -> {
+                        parts[1].zero_();
+                        parts[2].zero_();
+                      },
+                      parts[3]::zero_);
+                  parts[4].zero_();
+                }
+              })
+          .run();
+    }
+  }
+
+  @Test
+  void shouldForkAStreamThatWaitsForWhatWasBeforeAndIsWaitedFor() {
+    forked(new CudaFork());
+    assertThat(StandIn.report().violations()).isEmpty();
+    assertThat(StandIn.report().astray()).isEmpty();
+    assertThat(StandIn.report().nodes()).hasSize(10);
+    assertThat(StandIn.report().beside()).hasSize(2).allMatch(each -> each.startsWith("2 "));
+  }
+
+  @Test
+  void shouldRunNothingAtOnceWithoutAFork() {
+    forked(Fork.NONE);
+    assertThat(StandIn.report().nodes()).hasSize(10);
+    assertThat(StandIn.report().beside()).isEmpty();
+  }
+
+  @Test
+  void shouldJoinAForkWhoseWorkFails() {
+    IllegalStateException failure = new IllegalStateException("failed");
+    CudaFork fork = new CudaFork();
+    try (CudaRecorder recorder = new CudaRecorder()) {
+      assertThatThrownBy(
+              () ->
+                  recorder.record(
+                      () ->
+                          fork.run(
+                              tensor::zero_,
+                              () -> {
+                                tensor.zero_();
+                                throw failure;
+                              })))
+          .hasMessageContaining("failed");
+      recorder.record(tensor::zero_).run();
+    }
+    assertThat(StandIn.report().violations()).isEmpty();
+    assertThat(StandIn.report().nodes()).hasSize(1);
+  }
+
   @Test
   void shouldNoticeWorkThatNoReplayWillRepeat() {
     try (CudaRecorder recorder = new CudaRecorder()) {
