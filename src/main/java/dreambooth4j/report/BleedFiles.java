@@ -184,7 +184,9 @@ public final class BleedFiles {
       BleedResult.Drawn pictures = row.pictures();
       if (pictures != null) {
         String label =
-            line("%s: base | trained, bleed %.2f", row.probe().prompt(), row.bleed().value());
+            line(
+                "%s: base | trained, bleed %.2f, drawn %.2f",
+                row.probe().prompt(), row.bleed().value(), pictures.towards().value());
         rows.add(beside(inARow(pictures.base()), inARow(pictures.trained())).labelled(label));
       }
     }
