@@ -15,6 +15,7 @@ import dreambooth4j.engine.kernel.CudaDevice;
 import dreambooth4j.weights.ModelSource;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.stream.Stream;
 
 /** The memory plan of a run, and what it would be under other options. Reads no weights. */
 public final class MemoryForecast {
@@ -161,13 +162,18 @@ public final class MemoryForecast {
 
   /** Plans on the CPU, as the run computes, under all options from the fastest to the smallest. */
   public List<MemoryPlan> optionsOnCpu() {
-    return OPTIONS.stream().map(each -> planned(Device.CPU, config.compute(), each)).toList();
+    return options().map(each -> planned(Device.CPU, config.compute(), each)).toList();
   }
 
   /** The same on a GPU in BF16, beside F32 masters or as a whole. */
   public List<MemoryPlan> optionsOnGpu(boolean fullBf16) {
     ComputeConfig compute = config.compute().inBf16(Target.CUDA, fullBf16);
-    return OPTIONS.stream().map(each -> planned(Device.CUDA, compute, each)).toList();
+    return options().map(each -> planned(Device.CUDA, compute, each)).toList();
+  }
+
+  /** Those that runs of so many ranks have. */
+  private Stream<MemoryConfig> options() {
+    return OPTIONS.stream().filter(each -> ranks == 1 || !each.fusedBackwardPass());
   }
 
   /** Whether checkpointing was chosen here, for the run would not fit without. */
@@ -203,6 +209,6 @@ public final class MemoryForecast {
     boolean fused =
         compute.mixedPrecision() != MixedPrecision.FP16
             && config.training().gradientAccumulationSteps() == 1;
-    return OPTIONS.stream().filter(each -> fused || !each.fusedBackwardPass()).toList();
+    return options().filter(each -> fused || !each.fusedBackwardPass()).toList();
   }
 }

@@ -113,6 +113,18 @@ class RanksCommandTest {
     }
   }
 
+  /** And leaves out what several ranks cannot do. */
+  @Test
+  void shouldPlanTheMemoryOfARank() {
+    tiny.with("shard_optimizer", true);
+    Ran alone = Ran.of(tiny.arguments("train", "--dry-run"));
+    Ran ofTwo = Ran.of(tiny.arguments("train", "--dry-run", "--nproc", "2"));
+    assertThat(alone.out()).contains("fused_backward_pass with");
+    assertThat(ofTwo.out())
+        .contains("gradient_checkpointing + use_8bit_adam + shard_optimizer")
+        .doesNotContain("fused_backward_pass with");
+  }
+
   @Test
   void shouldSayWhatIsWrongWithTheNumber() {
     assertThat(Ran.of(tiny.arguments("train", "--nproc", "0")).err())

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""What several processes cost on one machine at the same work: steps of one process against those of N on as many cores.
+
+bench/ranks.py N ROUNDS ARGUMENTS OF train: a round is three runs in turn, of one process with all cores, of N that share
+them, and of N with shard_optimizer; who begins changes from round to round. The batch is the run's in each, so the ratio
+of the median steps, after the first tenth, is what dividing it costs: smaller products, gradients that are added, ranks
+that wait for each other. Prints the ratios of each round and their median. Give max_train_steps (100 or more), and a
+train_batch_size that N divides. DREAMBOOTH names the launcher, ./dreambooth if it is not set.
+"""
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+
+DREAMBOOTH = shlex.split(os.environ.get("DREAMBOOTH", "./dreambooth"))
+
+
+def seconds(processes, sharded, arguments):
+    """The median step of one run."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // processes))}
+    with tempfile.TemporaryDirectory() as output:
+        command = [*DREAMBOOTH, "train", *arguments, "--output_dir", output, "--n_save_sample", "0"]
+        command += ["--checkpointing_steps", "0"]
+        if processes > 1:
+            command += ["--nproc", str(processes), "--shard_optimizer", str(sharded).lower()]
+        run = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=environment)
+        if run.returncode != 0:
+            sys.exit(run.stderr)
+        with open(os.path.join(output, "metrics.jsonl")) as lines:
+            steps = [each["seconds"] for each in map(json.loads, lines) if "seconds" in each]
+    return statistics.median(steps[len(steps) // 10 :])
+
+
+def main():
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
+    processes, rounds, *arguments = sys.argv[1:]
+    processes = int(processes)
+    kinds = {"1 process": (1, False), f"{processes}": (processes, False), f"{processes} sharded": (processes, True)}
+    ratios = {name: [] for name in kinds}
+    for turn in range(int(rounds)):
+        order = list(kinds)[turn % 3 :] + list(kinds)[: turn % 3]
+        took = {name: seconds(*kinds[name], arguments) for name in order}
+        for name in kinds:
+            ratios[name].append(took[name] / took["1 process"])
+        print("; ".join(f"{name} {1e3 * took[name]:.1f} ms, {ratios[name][-1]:.3f}" for name in kinds), flush=True)
+    print("median ratios: " + ", ".join(f"{name} {statistics.median(ratios[name]):.3f}" for name in kinds))
+
+
+if __name__ == "__main__":
+    main()
