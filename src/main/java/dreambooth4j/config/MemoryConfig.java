@@ -10,7 +10,8 @@ import java.util.Locale;
  * @param use8bitAdam what the optimizer remembers of each weight in 8 bits rather than 32
  * @param fusedBackwardPass each gradient goes to the optimizer as soon as it is final
  * @param unloadFrozen what steps do not compute with is in memory only while it is needed
- * @param shardOptimizer each of several processes remembers moments of its part of the weights alone
+ * @param shardOptimizer each of several processes remembers moments of its part of the weights
+ *     alone
  */
 public record MemoryConfig(
     Checkpointing gradientCheckpointing,

@@ -17,9 +17,7 @@ public record Anchor(double weight, @Nullable DType copy) {
   /** No pull. */
   public static final Anchor NONE = new Anchor(0, null);
 
-  /**
-   * Where a part of a group's weights is now, if that is to be remembered: a tensor that stays.
-   */
+  /** Where a part of a group's weights is now, if that is to be remembered: a tensor that stays. */
   @Nullable Tensor of(Arena arena, Parameters group, Parameters.Span part) {
     if (weight == 0 || copy == null) {
       return null;

@@ -35,8 +35,7 @@ public abstract class Optimizer {
    * @param anchor the pull towards where the weights were
    * @param shards what this process updates, where others update the rest
    */
-  public record Options(
-      double maxNorm, boolean in8Bits, long seed, Anchor anchor, Shards shards) {
+  public record Options(double maxNorm, boolean in8Bits, long seed, Anchor anchor, Shards shards) {
     /** Of a process that updates all. */
     public Options(double maxNorm, boolean in8Bits, long seed, Anchor anchor) {
       this(maxNorm, in8Bits, seed, anchor, Shards.NONE);
@@ -80,8 +79,7 @@ public abstract class Optimizer {
       Rounding rounding = new Rounding(key, states.size());
       DType moments = moments(each.parameters(), options.in8Bits);
       states.add(
-          new OptimizerState(
-              arena, each, rule, moments, rounding, options.anchor, options.shards));
+          new OptimizerState(arena, each, rule, moments, rounding, options.anchor, options.shards));
     }
     active = new ArrayList<>(states);
     if (rule.savedAt() != 0) {

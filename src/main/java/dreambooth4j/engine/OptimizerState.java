@@ -37,7 +37,8 @@ public final class OptimizerState {
     anchor = pull.of(arena, parameters, own);
     for (StateTensor each : StateTensor.layout(rule, type)) {
       String what = "optimizer's " + each.name();
-      tensors.put(each, arena.zeros(what, each.dtype(), each.extent().of(parameters, own.length())));
+      tensors.put(
+          each, arena.zeros(what, each.dtype(), each.extent().of(parameters, own.length())));
     }
     for (UpdateRule.GroupNumber each : rule.numbers()) {
       Tensor number = tensor(StateTensor.number(each));

@@ -8,7 +8,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * How the flat buffers of parameters are cut over processes that train together, each of which
  * remembers moments of its own stretch alone and updates that alone (ZeRO-1, Rajbhandari et al.
- * 2020). A stretch is a number of whole blocks, so that what has one scale in 8 bits stays together.
+ * 2020). A stretch is a number of whole blocks, so that what has one scale in 8 bits stays
+ * together.
  *
  * @param peers the processes; null where nothing is cut
  */

@@ -66,9 +66,7 @@ public final class WholeStates implements AutoCloseable {
     try {
       for (OptimizerState state : states) {
         Map<StateTensor, Tensor> whole = new LinkedHashMap<>();
-        state
-            .tensors()
-            .forEach((what, tensor) -> whole.put(what, whole(state, what, tensor)));
+        state.tensors().forEach((what, tensor) -> whole.put(what, whole(state, what, tensor)));
         all.add(whole);
       }
     } catch (Problem e) {

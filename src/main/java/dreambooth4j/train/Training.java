@@ -143,7 +143,8 @@ public final class Training implements AutoCloseable {
         step.forwardBackward(in);
       } else {
         gradients.begin();
-        step.forwardBackward(in, () -> gradients.complete((each, owner) -> sum(each, owner, ranks)));
+        step.forwardBackward(
+            in, () -> gradients.complete((each, owner) -> sum(each, owner, ranks)));
       }
     }
     gradients.rest((each, owner) -> sum(each, owner, ranks));

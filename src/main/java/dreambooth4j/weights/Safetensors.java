@@ -113,7 +113,6 @@ public final class Safetensors implements TensorSource {
     }
   }
 
-
   private void fill(ByteBuffer chunk, long offset, TensorInfo info) throws IOException {
     while (chunk.hasRemaining()) {
       long done = offset + chunk.position();

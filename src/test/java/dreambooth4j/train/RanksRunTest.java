@@ -216,7 +216,11 @@ class RanksRunTest {
 
   @ParameterizedTest
   @CsvSource({
-    "1, false, false", "3, false, false", "1, true, true", "3, true, true", "2, true, false",
+    "1, false, false",
+    "3, false, false",
+    "1, true, true",
+    "3, true, true",
+    "2, true, false",
     "2, false, true"
   })
   void shouldGoOnWithAnotherNumberOfRanks(int later, boolean shardedThen, boolean shardedNow)

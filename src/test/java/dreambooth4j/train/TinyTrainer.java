@@ -136,7 +136,8 @@ final class TinyTrainer implements AutoCloseable {
   }
 
   private void save(Path checkpoint, String scale, Map<String, String> settings) {
-    Optimizer fresh = Recipe.of(config).updating(run, Optimizer.Group.alike(trainer.trained()), Shards.NONE);
+    Optimizer fresh =
+        Recipe.of(config).updating(run, Optimizer.Group.alike(trainer.trained()), Shards.NONE);
     Checkpoint.write(run, checkpoint, 0, 42, scale, "", null, settings, fresh, null);
   }
 
