@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""What several processes cost on one machine at the same work: steps of one process against those of N on as many cores.
+"""What several processes cost on one machine at the same work: steps of one process against those of N.
 
-bench/ranks.py N ROUNDS ARGUMENTS OF train: a round is three runs in turn, of one process with all cores, of N that share
-them, and of N with shard_optimizer; who begins changes from round to round. The batch is the run's in each, so the ratio
-of the median steps, after the first tenth, is what dividing it costs: smaller products, gradients that are added, ranks
-that wait for each other. Prints the ratios of each round and their median. Give max_train_steps (100 or more), and a
-train_batch_size that N divides. DREAMBOOTH names the launcher, ./dreambooth if it is not set.
+taskset -c 0 bench/ranks.py N ROUNDS ARGUMENTS OF train: a round is three runs in turn, of one process, of N, and of N with
+shard_optimizer; who begins changes from round to round. The batch is the run's in each, and so is the one core that
+taskset gives them, so the ratio of the median steps, after the first tenth, is what dividing the batch costs: smaller
+products, gradients that are added, ranks that wait for each other. (Without taskset each uses the cores that it chooses,
+and the ratio has the gain of more cores in it.) Prints the ratios of each round and their median. Give max_train_steps
+(100 or more), and a train_batch_size that N divides. DREAMBOOTH names the launcher, ./dreambooth if it is not set.
 """
 import json
 import os
@@ -20,13 +21,12 @@ DREAMBOOTH = shlex.split(os.environ.get("DREAMBOOTH", "./dreambooth"))
 
 def seconds(processes, sharded, arguments):
     """The median step of one run."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // processes))}
     with tempfile.TemporaryDirectory() as output:
         command = [*DREAMBOOTH, "train", *arguments, "--output_dir", output, "--n_save_sample", "0"]
         command += ["--checkpointing_steps", "0"]
         if processes > 1:
             command += ["--nproc", str(processes), "--shard_optimizer", str(sharded).lower()]
-        run = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=environment)
+        run = subprocess.run(command, stderr=subprocess.PIPE, text=True)
         if run.returncode != 0:
             sys.exit(run.stderr)
         with open(os.path.join(output, "metrics.jsonl")) as lines:
