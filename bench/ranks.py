@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """What several processes cost on one machine at the same work: steps of one process against those of N.
 
-taskset -c 0 bench/ranks.py N ROUNDS ARGUMENTS OF train: a round is three runs in turn, of one process, of N, and of N with
-shard_optimizer; who begins changes from round to round. The batch is the run's in each, and so is the one core that
-taskset gives them, so the ratio of the median steps, after the first tenth, is what dividing the batch costs: smaller
-products, gradients that are added, ranks that wait for each other. (Without taskset each uses the cores that it chooses,
-and the ratio has the gain of more cores in it.) Prints the ratios of each round and their median. Give max_train_steps
-(100 or more), and a train_batch_size that N divides. DREAMBOOTH names the launcher, ./dreambooth if it is not set.
+taskset -c 0 bench/ranks.py N ROUNDS ARGUMENTS OF train: a round is three runs in turn, of one process, of N, and of N
+with shard_optimizer; who begins changes from round to round. The batch is the run's in each, and so is the one core
+that taskset gives them, so the ratio of the median steps of the second half is what dividing the batch costs: smaller
+products, gradients that are added, ranks that wait for each other. (Without taskset each uses the cores that it
+chooses, and the ratio has the gain of more cores in it.) Prints the ratios of each round and their median. Give
+max_train_steps (200 or more, for Java compiles what the first ones run), and a train_batch_size that N divides.
+DREAMBOOTH names the launcher, ./dreambooth if it is not set.
 """
 import json
 import os
@@ -31,7 +32,7 @@ def seconds(processes, sharded, arguments):
             sys.exit(run.stderr)
         with open(os.path.join(output, "metrics.jsonl")) as lines:
             steps = [each["seconds"] for each in map(json.loads, lines) if "seconds" in each]
-    return statistics.median(steps[len(steps) // 10 :])
+    return statistics.median(steps[len(steps) // 2 :])
 
 
 def main():
