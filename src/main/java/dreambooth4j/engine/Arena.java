@@ -11,9 +11,9 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * An owner of tensors. Arenas form a tree, run &gt; step: what is not released by hand is freed
- * when its arena closes, children first. One thread opens and closes a tree, and the root
- * switches libtorch's autograd off on that thread while it is open; others may make, hold and
- * release tensors meanwhile.
+ * when its arena closes, children first. One thread opens and closes a tree, and the root switches
+ * libtorch's autograd off on that thread while it is open; others may make, hold and release
+ * tensors meanwhile.
  *
  * <p>In a dry tree tensors have shapes and are counted, but have no memory: ops only say what they
  * would make. So the code that trains also tells beforehand what it will need.

@@ -27,8 +27,7 @@ public final class Boxed {
   private Boxed() {}
 
   /**
-   * Calls an operator. To be used inside a {@link Native} call, whose scope owns the
-   * results.
+   * Calls an operator. To be used inside a {@link Native} call, whose scope owns the results.
    *
    * @param name of one in {@code aten}, or with its namespace in front, as {@code mkldnn::name}
    * @param arguments in the order of the schema: tensors, arrays of tensors, booleans, arrays of

@@ -61,16 +61,16 @@ public record Subject(
   private static final List<String> COMMON =
       List.of(
           ("man woman boy girl child baby person people face king soldier doctor dog puppy cat"
-               + " kitten wolf fox bear lion tiger horse cow sheep pig goat rabbit mouse bird duck"
-               + " chicken owl eagle fish shark whale frog snake turtle dragon robot toy doll teddy"
-               + " statue monster ghost car truck bus train bicycle motorcycle boat ship plane"
-               + " rocket house castle church tower bridge room kitchen table chair sofa bed lamp"
-               + " clock phone computer camera book bag backpack shoe boot sneaker hat cap shirt"
-               + " dress jacket coat glasses sunglasses watch ring crown cup mug glass bottle bowl"
-               + " plate vase candle fork knife spoon apple banana orange bread cake pizza egg"
-               + " cheese tree flower leaf grass mushroom mountain river lake sea beach forest"
-               + " desert sky sun moon star cloud snow fire guitar piano drum ball umbrella"
-               + " balloon")
+                  + " kitten wolf fox bear lion tiger horse cow sheep pig goat rabbit mouse bird duck"
+                  + " chicken owl eagle fish shark whale frog snake turtle dragon robot toy doll teddy"
+                  + " statue monster ghost car truck bus train bicycle motorcycle boat ship plane"
+                  + " rocket house castle church tower bridge room kitchen table chair sofa bed lamp"
+                  + " clock phone computer camera book bag backpack shoe boot sneaker hat cap shirt"
+                  + " dress jacket coat glasses sunglasses watch ring crown cup mug glass bottle bowl"
+                  + " plate vase candle fork knife spoon apple banana orange bread cake pizza egg"
+                  + " cheese tree flower leaf grass mushroom mountain river lake sea beach forest"
+                  + " desert sky sun moon star cloud snow fire guitar piano drum ball umbrella"
+                  + " balloon")
               .split(" "));
 
   /**

@@ -10,8 +10,7 @@ class PlatformTest {
   @Test
   void shouldSayAllThatOpenBlasIsTold() {
     assertThat(Platform.told(Map.of("OPENBLAS_CORETYPE", "", "HOME", "/root"))).isEmpty();
-    String told =
-        Platform.told(Map.of("OPENBLAS_L2_SIZE", "1024", "OPENBLAS_CORETYPE", "Haswell"));
+    String told = Platform.told(Map.of("OPENBLAS_L2_SIZE", "1024", "OPENBLAS_CORETYPE", "Haswell"));
     assertThat(told).isEqualTo(", OPENBLAS_CORETYPE=Haswell, OPENBLAS_L2_SIZE=1024");
     assertThat(Platform.settingFor("OpenBLAS 0.1" + told))
         .isEqualTo("DREAMBOOTH_BLAS=openblas OPENBLAS_CORETYPE=Haswell OPENBLAS_L2_SIZE=1024");

@@ -175,8 +175,7 @@ public final class Conv2d {
   private void productDx(Tensor dy) {
     Arena arena = tape.arena();
     Tensor places =
-        arena.compute(
-            "conv2d.dpatches", () -> Products.backward(Linear.rows(dy), weightMatrix()));
+        arena.compute("conv2d.dpatches", () -> Products.backward(Linear.rows(dy), weightMatrix()));
     x.accumulate(arena.compute("conv2d.dx", () -> patches.sums(places.handle())));
     places.release();
   }

@@ -29,7 +29,8 @@ final class Products {
   /** x Wᵀ + b: [R, O] of x [R, I]; the bias [O] may be missing. */
   static Tensor forward(Tensor x, Tensor weight, @Nullable Tensor bias) {
     if (!suits(x, weight)) {
-      return torch.linear(x, weight, bias == null ? new TensorOptional() : new TensorOptional(bias));
+      return torch.linear(
+          x, weight, bias == null ? new TensorOptional() : new TensorOptional(bias));
     }
     if (x.size(0) > FEW_ROWS) {
       return oneDnn(x, weight, bias);

@@ -25,8 +25,8 @@ import org.bytedeco.pytorch.global.torch;
  * Tiles are worked on in {@link Block}s whose transforms stay in a processor's cache, and filters
  * are transformed a few at a time for the same reason. All that is made on the way is the given
  * arena's and freed before the call returns: 16/9 of the weight, or of that of 320 channels of the
- * result where there is one block, and, a block, 16 values for each tile and channel of x and of
- * y; for the weight's gradient 28/9 of it. Rounding is about twice that of a plain convolution.
+ * result where there is one block, and, a block, 16 values for each tile and channel of x and of y;
+ * for the weight's gradient 28/9 of it. Rounding is about twice that of a plain convolution.
  */
 final class Winograd {
   /** Tiles that are transformed at once: enough rows for the matrix products to be fast. */
