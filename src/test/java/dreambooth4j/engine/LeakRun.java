@@ -27,6 +27,7 @@ final class LeakRun {
   public static void main(String[] args) throws IOException {
     int times = Integer.parseInt(args[2]);
     int early = Integer.parseInt(args[3]);
+    Threads.hasOpenBlas(); // keeps the address of OpenBLAS' setter as long as the process lives
     print("start", 0, 0);
     Arena run = Arena.open("run");
     AutoCloseable model = () -> {};

@@ -67,7 +67,8 @@ class LeakTest {
   private static void assertEverythingHasAnOwner(Counts counts) {
     Count late = counts.late();
     assertThat(late.tensors()).isPositive();
-    assertThat(late.objects()).isEqualTo(late.tensors() + late.handles() + GUARDS);
+    assertThat(late.objects())
+        .isEqualTo(counts.start().objects() + late.tensors() + late.handles() + GUARDS);
     Count closed = counts.closed();
     // Operators' handles stay for the next run; they are as many as operators, and no more.
     assertThat(closed.objects()).isEqualTo(counts.start().objects() + closed.handles());
