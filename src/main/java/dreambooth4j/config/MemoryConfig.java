@@ -66,7 +66,7 @@ public record MemoryConfig(
               "With several processes (--nproc, torchrun), each keeps the optimizer's moments of its"
                   + " part of the weights alone and updates that part (ZeRO-1): with AdamW and 2"
                   + " processes 4 bytes of memory a weight instead of 8. Where a process is lost, the"
-                  + " run goes back to its last checkpoint.");
+                  + " run resumes from its last checkpoint.");
 
   /** Without unloading and sharding. */
   public MemoryConfig(

@@ -191,7 +191,14 @@ public final class Parameters {
   }
 
   /** Part of the flat buffers, in elements; it begins and ends with a whole block. */
-  public record Span(long from, long length) {}
+  public record Span(long from, long length) {
+    /** What it has in common with another; nothing of it has length 0. */
+    Span common(Span other) {
+      long begin = Math.max(from, other.from);
+      long end = Math.min(from + length, other.from + other.length);
+      return new Span(begin, Math.max(0, end - begin));
+    }
+  }
 
   /** A parameter's slice, with what it does not fill. */
   Span span(Parameter parameter) {

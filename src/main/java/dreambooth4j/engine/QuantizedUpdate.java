@@ -4,7 +4,6 @@ import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.List;
 import java.util.Objects;
-import java.util.stream.LongStream;
 
 /**
  * A rule's update of a part of a group whose moments are held in 8 bits (Dettmers et al. 2022):
@@ -36,14 +35,13 @@ record QuantizedUpdate(
     long length = weights.count();
     long chunks = (length + CHUNK - 1) / CHUNK;
     long parts = Math.min(chunks, Math.max(PARTS, (length + MOST - 1) / MOST));
-    LongStream.range(0, parts)
-        .parallel()
-        .forEach(
-            i -> {
-              long from = chunks * i / parts * CHUNK;
-              long to = Math.min(length, chunks * (i + 1) / parts * CHUNK);
-              update(from, (int) (to - from));
-            });
+    Threads.share(
+        parts,
+        i -> {
+          long from = chunks * i / parts * CHUNK;
+          long to = Math.min(length, chunks * (i + 1) / parts * CHUNK);
+          update(from, (int) (to - from));
+        });
   }
 
   /** A number of whole blocks, as one thread works through them, chunk by chunk. */

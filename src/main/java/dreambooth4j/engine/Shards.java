@@ -1,6 +1,5 @@
 package dreambooth4j.engine;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.ObjIntConsumer;
 import org.jspecify.annotations.Nullable;
@@ -41,12 +40,11 @@ public record Shards(@Nullable Peers peers) {
 
   /** Hands on what each process has of a part of such a buffer: a view, which the user releases. */
   void cut(Tensor part, long from, long elements, ObjIntConsumer<Tensor> user) {
+    Parameters.Span all = new Parameters.Span(from, part.count());
     for (int rank = 0; rank < count(); rank++) {
-      Parameters.Span own = of(rank, elements);
-      long begin = Math.max(from, own.from());
-      long end = Math.min(from + part.count(), own.from() + own.length());
-      if (begin < end) {
-        user.accept(part.rows(begin - from, end - begin), rank);
+      Parameters.Span here = all.common(of(rank, elements));
+      if (here.length() > 0) {
+        user.accept(part.rows(here.from() - from, here.length()), rank);
       }
     }
   }
@@ -54,15 +52,7 @@ public record Shards(@Nullable Peers peers) {
   /** Parts of a buffer of so many elements without what is not this process'. */
   List<Parameters.Span> ofOwn(List<Parameters.Span> all, long elements) {
     Parameters.Span own = own(elements);
-    List<Parameters.Span> parts = new ArrayList<>();
-    for (Parameters.Span each : all) {
-      long from = Math.max(each.from(), own.from());
-      long end = Math.min(each.from() + each.length(), own.from() + own.length());
-      if (from < end) {
-        parts.add(new Parameters.Span(from, end - from));
-      }
-    }
-    return parts;
+    return all.stream().map(own::common).filter(each -> each.length() > 0).toList();
   }
 
   /** Sums over the stretches of all processes, of numbers that each has of its own. */

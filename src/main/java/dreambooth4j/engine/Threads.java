@@ -1,8 +1,11 @@
 package dreambooth4j.engine;
 
 import java.lang.management.ManagementFactory;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.LongConsumer;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
@@ -58,23 +61,41 @@ public final class Threads {
    * Does the parts of a work, each by its number from 0, on all threads. Every thread calls
    * libtorch for itself, so that threads wait for each other once, at the end, rather than after
    * every call: on a busy machine that is most of the time. What a part computes depends on neither
-   * the thread nor the other parts.
+   * the thread nor the other parts. Where one fails, none is begun after it, and this returns when
+   * all have ended.
    */
   static void share(long parts, LongConsumer part) {
-    if (ALL == 1 || parts == 1) {
-      LongStream.range(0, parts).forEach(part);
-    } else {
-      shareAmongAll(parts, part);
-    }
+    share(ALL, parts, part);
   }
 
-  /** The same by all threads of Java, even where libtorch was told to use one. */
-  static void shareAmongAll(long parts, LongConsumer part) {
-    int threads = torch.get_num_threads();
-    try {
-      LongStream.range(0, parts).parallel().forEach(i -> alone(() -> part.accept(i)));
-    } finally {
-      torch.set_num_threads(threads);
+  /** The same on so many threads, even where libtorch was told to use one. */
+  static void share(int most, long parts, LongConsumer part) {
+    int threads = (int) Math.min(most, parts);
+    if (threads <= 1) {
+      LongStream.range(0, parts).forEach(part);
+      return;
+    }
+    int before = torch.get_num_threads();
+    AtomicLong next = new AtomicLong();
+    AtomicReference<@Nullable Throwable> failed = new AtomicReference<>();
+    Runnable one =
+        () -> {
+          for (long i = next.getAndIncrement(); i < parts; i = next.getAndIncrement()) {
+            try {
+              part.accept(i);
+            } catch (RuntimeException | Error e) {
+              failed.compareAndSet(null, e);
+              next.set(parts);
+            }
+          }
+        };
+    IntStream.range(0, threads).parallel().forEach(i -> alone(one));
+    torch.set_num_threads(before);
+    if (failed.get() instanceof Error error) {
+      throw error;
+    }
+    if (failed.get() instanceof RuntimeException e) {
+      throw e;
     }
   }
 

@@ -134,9 +134,11 @@ public record RunRecord(
    * A prompt, and how far the model's answers to it went of the way to the subject's.
    *
    * @param kind why it was asked: subject, class, frequent, rare, control
-   * @param towards 0 not at all, 1 all the way
+   * @param towards 0 not at all, 1 all the way; null in what an older version wrote, which kept
+   *     another number
    */
-  public record Moved(String prompt, String kind, double towards) {
+  @JsonIgnoreProperties("bleed") // that number
+  public record Moved(String prompt, String kind, @Nullable Double towards) {
     /** Fills in what a file lacks. */
     public Moved {
       prompt = text(prompt);
@@ -145,12 +147,16 @@ public record RunRecord(
 
     /** As the page shows it, without "-0.00". */
     String shown() {
-      return String.format(Locale.ROOT, "%.2f", Math.rint(100 * towards) / 100 + 0.0);
+      return String.format(Locale.ROOT, "%.2f", Math.rint(100 * way()) / 100 + 0.0);
     }
 
     /** Its bar's length. */
     long percent() {
-      return Math.round(100 * Math.min(1, Math.max(0, towards)));
+      return Math.round(100 * Math.min(1, Math.max(0, way())));
+    }
+
+    private double way() {
+      return Objects.requireNonNull(towards);
     }
   }
 
@@ -166,7 +172,7 @@ public record RunRecord(
     settings = listed(settings);
     classImages = listed(classImages);
     warnings = listed(warnings);
-    moved = listed(moved);
+    moved = listed(moved).stream().filter(each -> each.towards() != null).toList();
   }
 
   private static String text(@Nullable String text) {

@@ -307,6 +307,11 @@ public final class Trainer implements AutoCloseable {
         gathered);
   }
 
+  /** Whether a checkpoint takes what the other ranks have, so that all have to know of it. */
+  boolean sharesStates() {
+    return training().optimizer().shards().areCut();
+  }
+
   /**
    * Does something for which rank 0 needs all that a checkpoint has. Collective: with
    * shard_optimizer the ranks give it their parts of the optimizer's states first.

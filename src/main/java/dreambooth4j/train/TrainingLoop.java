@@ -191,7 +191,7 @@ final class TrainingLoop {
       validate(); // first, for a checkpoint holds what came of it
     }
     boolean due = writes() && (saving.isDue(done) || saver.isDueByTheClock());
-    if (session.ranks().any(due)) {
+    if (trainer.sharesStates() ? session.ranks().any(due) : due) {
       saveTogether(saver::duringRun);
     }
     if (writes()) {
@@ -235,11 +235,7 @@ final class TrainingLoop {
     if (session.isFinished() && validation.isUsed() && validated < trainer.done()) {
       validate();
     }
-    if (!session.isFinished() || session.config().output().saveStateAfter()) {
-      saveTogether(() -> saver.atEnd(learnt));
-    } else if (writes()) {
-      saver.atEnd(learnt);
-    }
+    saveTogether(() -> saver.atEnd(learnt)); // which needs a checkpoint where no model can be written
     if (writes()) {
       sampleLast();
     }

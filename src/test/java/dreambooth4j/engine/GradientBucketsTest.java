@@ -3,6 +3,7 @@ package dreambooth4j.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
+import dreambooth4j.distributed.Ranks;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.global.torch;
@@ -97,7 +98,7 @@ class GradientBucketsTest {
   void shouldCutPiecesWhereAnotherProcessBegins() {
     List<String> owners = new ArrayList<>();
     GradientBuckets cut =
-        new GradientBuckets(List.of(group), 3 * BLOCK * Float.BYTES, new Shards(new OneOfThree()));
+        new GradientBuckets(List.of(group), 3 * BLOCK * Float.BYTES, new Shards(Ranks.planned(3)));
     cut.begin();
     cut.rest(
         (piece, owner) -> {
@@ -105,24 +106,6 @@ class GradientBucketsTest {
           piece.release();
         });
     assertThat(owners).containsExactly("1 for 0", "1 for 1", "2 for 0", "1 for 0");
-  }
-
-  private record OneOfThree(int rank, int size) implements Peers {
-    OneOfThree() {
-      this(0, 3);
-    }
-
-    @Override
-    public void begin(Tensor tensor) {}
-
-    @Override
-    public void reduce(Tensor tensor, int owner) {}
-
-    @Override
-    public void broadcast(Tensor tensor, int owner) {}
-
-    @Override
-    public void finish() {}
   }
 
   @Test

@@ -72,6 +72,17 @@ class RunPageTest {
     assertThat(page.select("#machine").text()).contains("float32", "Java 17");
   }
 
+  /** It kept another number of the same prompts: rather none than 0.00 for each. */
+  @Test
+  void shouldLeaveOutHowFarWordsMovedWhereAnOlderVersionMeasuredIt() throws IOException {
+    TinyFolder.of(folder, "sks", 3, 1e-4);
+    Path record = folder.resolve("run.json");
+    String written = Files.readString(record);
+    assertThat(written).contains("\"towards\"");
+    Files.writeString(record, written.replace("\"towards\"", "\"bleed\""));
+    assertThat(page().select("#moved")).isEmpty();
+  }
+
   /** Captions, paths and prompts are anybody's. */
   @Test
   void shouldTakeNoWordsForItsOwn() throws IOException {

@@ -282,13 +282,7 @@ class PrecisionTest {
     assertThat(TinyRun.run(tiny.in(type).config())).isTrue();
     tiny.in("auto").with("max_train_steps", 2).with("resume_from_checkpoint", "latest");
     List<String> warnings = new ArrayList<>();
-    QuietReport report =
-        new QuietReport(System.err) {
-          @Override
-          public void warning(String message) {
-            warnings.add(message);
-          }
-        };
+    QuietReport report = warningInto(warnings);
     new TrainingRun(tiny.config(), report, () -> false).dryRun();
     assertThat(warnings).anyMatch(each -> each.contains("auto keeps "));
     assertThat(TinyRun.run(tiny.config())).isTrue();
@@ -302,13 +296,7 @@ class PrecisionTest {
   void shouldLookAtPicturesBeforeItMeasures() {
     tiny.with("mixed_precision", "auto").with("instance_data_dir", folder.resolve("nowhere"));
     List<String> warnings = new ArrayList<>();
-    QuietReport report =
-        new QuietReport(System.err) {
-          @Override
-          public void warning(String message) {
-            warnings.add(message);
-          }
-        };
+    QuietReport report = warningInto(warnings);
     assertThatThrownBy(() -> new TrainingRun(tiny.config(), report, () -> false).run())
         .isInstanceOf(Problem.class)
         .hasMessageContaining("nowhere");
@@ -356,5 +344,14 @@ class PrecisionTest {
         .asString()
         .contains("TF32");
     assertThat(Precision.notes(tiny.config().compute(), Device.CUDA)).isEmpty();
+  }
+
+  private static QuietReport warningInto(List<String> warnings) {
+    return new QuietReport(System.err) {
+      @Override
+      public void warning(String message) {
+        warnings.add(message);
+      }
+    };
   }
 }

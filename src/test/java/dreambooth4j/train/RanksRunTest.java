@@ -24,6 +24,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.IntConsumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -137,20 +138,24 @@ class RanksRunTest {
         TestRanks.each(
             2,
             ranks -> {
-              QuietReport report =
-                  new QuietReport(nowhere()) {
-                    @Override
-                    public void encoded(String what, int done, int missing) {
-                      if (what.equals("predictions")) {
-                        asked.put(ranks.rank(), done);
-                      }
-                    }
-                  };
+              QuietReport report = counting(done -> asked.put(ranks.rank(), done));
               return new TrainingRun(several, Origin.BASE_MODEL, report, () -> false, ranks).run();
             });
     assertThat(complete).containsOnly(true);
     assertThat(asked).containsExactlyInAnyOrderEntriesOf(Map.of(0, 3, 1, 2));
     isAsOneProcess("several", UNET);
+  }
+
+  /** Is told of each prediction that is made how many there are then. */
+  private static QuietReport counting(IntConsumer made) {
+    return new QuietReport(nowhere()) {
+      @Override
+      public void encoded(String what, int done, int missing) {
+        if (what.equals("predictions")) {
+          made.accept(done);
+        }
+      }
+    };
   }
 
   /** Each then makes what the others made, too, and the run's progress is seen all the way. */
@@ -161,15 +166,7 @@ class RanksRunTest {
     TestRanks.each(
         2,
         ranks -> {
-          QuietReport report =
-              new QuietReport(nowhere()) {
-                @Override
-                public void encoded(String what, int done, int missing) {
-                  if (what.equals("predictions")) {
-                    made.merge(ranks.rank(), 1, Integer::sum);
-                  }
-                }
-              };
+          QuietReport report = counting(done -> made.merge(ranks.rank(), 1, Integer::sum));
           Config own;
           synchronized (made) {
             own = tiny.with("cache_dir", folder.resolve("cache" + ranks.rank())).config();
@@ -232,6 +229,31 @@ class RanksRunTest {
     tiny.with("resume_from_checkpoint", "latest").with("shard_optimizer", shardedNow);
     assertThat(run(later, config("several"))).containsOnly(true);
     isAsOneProcess("several", UNET);
+  }
+
+  /** Nobody knows before the end that it will be needed. */
+  @Test
+  void shouldSaveACheckpointOfAllRanksWhereTheModelCannotBeWritten() throws Exception {
+    tiny.withOptions("use_lora=true lora_files=diffusers lora_rank=2 shard_optimizer=true");
+    Config several = config("several");
+    Path inTheWay = folder.resolve("several/pytorch_lora_weights.safetensors/folder");
+    TestRanks.each(
+        2,
+        ranks -> {
+          QuietReport report =
+              new QuietReport(nowhere()) {
+                @Override
+                public void step(Trainer.StepReport step) {
+                  assertThat(inTheWay.toFile().mkdirs() || inTheWay.toFile().isDirectory())
+                      .isTrue();
+                }
+              };
+          TrainingRun run =
+              new TrainingRun(several, Origin.BASE_MODEL, report, () -> false, ranks);
+          assertThatThrownBy(run::run).isInstanceOf(Problem.class);
+          return true;
+        });
+    assertThat(folder.resolve("several/checkpoint-5")).isDirectory();
   }
 
   /** One rank is asked to stop, and all of them do after the same step. */

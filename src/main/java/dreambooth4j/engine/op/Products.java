@@ -1,6 +1,8 @@
 package dreambooth4j.engine.op;
 
 import dreambooth4j.engine.Boxed;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Native;
 import dreambooth4j.engine.Threads;
 import org.bytedeco.pytorch.Tensor;
@@ -44,17 +46,24 @@ final class Products {
     return suits(dy, weight) ? oneDnn(dy, weight.t(), null) : dy.mm(weight);
   }
 
-  /** Whether {@link #backward} of rows dy [.., O] and a weight is oneDNN's. */
+  /**
+   * Whether {@link #backward} of rows dy [.., O] and a weight is oneDNN's; in a dry arena, whether
+   * it would be, for the plan has to count what that makes.
+   */
   static boolean isOneDnn(dreambooth4j.engine.Tensor dy, dreambooth4j.engine.Tensor weight) {
-    return Native.call("product", () -> suits(Linear.rows(dy), Linear.matrix(weight)));
+    return dy.arena().device() == Device.CPU
+        && dy.dtype() == DType.F32
+        && suits(dy.count() / dy.size(-1), weight.count());
   }
 
   private static boolean suits(Tensor rows, Tensor weight) {
-    return OneDnn.IS_FASTER
-        && rows.is_cpu()
+    return rows.is_cpu()
         && rows.scalar_type().value == torch.ScalarType.Float.value
-        && rows.size(0) >= ROWS
-        && weight.numel() >= WEIGHTS;
+        && suits(rows.size(0), weight.numel());
+  }
+
+  private static boolean suits(long rows, long weights) {
+    return rows >= ROWS && weights >= WEIGHTS && OneDnn.IS_FASTER;
   }
 
   private static Tensor oneDnn(Tensor x, Tensor weight, @Nullable Tensor bias) {
@@ -66,6 +75,7 @@ final class Products {
     static final String LINEAR = "mkldnn::_linear_pointwise";
 
     static final boolean IS_FASTER =
-        torch.get_cpu_capability().getString().equals("AVX512") && Threads.hasOpenBlas();
+        Native.call("processor", () -> torch.get_cpu_capability().getString()).equals("AVX512")
+            && Threads.hasOpenBlas();
   }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Tensor;
 import java.util.SplittableRandom;
@@ -28,6 +29,16 @@ class ProductsTest {
       assertThat(Products.isOneDnn(arena.zeros("dy", DType.F32, 32, 256), small)).isFalse();
       Tensor half = arena.zeros("weight", DType.BF16, 256, 256);
       assertThat(Products.isOneDnn(arena.zeros("dy", DType.BF16, 32, 256), half)).isFalse();
+    }
+  }
+
+  /** It makes a gradient before it adds it, which the plan has to count. */
+  @Test
+  void shouldBePlannedAsItIsRun() {
+    try (Arena dry = Arena.open("plan", OpBackend.dry(Device.CPU))) {
+      Tensor weight = dry.zeros("weight", DType.F32, 256, 256);
+      assertThat(Products.isOneDnn(dry.zeros("dy", DType.F32, 32, 256), weight)).isTrue();
+      assertThat(Products.isOneDnn(dry.zeros("dy", DType.F32, 31, 256), weight)).isFalse();
     }
   }
 
