@@ -14,6 +14,11 @@ final class ExperimentClaims {
 
   private static final List<String> UNKNOWN = List.of("fur", "fangs", "porcelain");
 
+  private static final int SUPPORTED_ABOVE = 1;
+  private static final int SUPPORTED_BELOW = -1;
+  private static final int SUPPORTED_AT_0 = 0;
+  private static final int NO_VERDICT = 2;
+
   private final ExperimentMeasures measures;
   private final Measure learnt;
   private final Measure variety;
@@ -47,24 +52,18 @@ final class ExperimentClaims {
         "(a) Trained with captions and without class images, all other words of the captions are"
             + " influenced.",
         new Evidence(
-            "movement of caption words minus that of unrelated words, without class images",
+            "movement of caption words, on average (not of each: in every subject some moved less"
+                + " than one of the unrelated words), minus that of unrelated words, without class"
+                + " images",
             measures.atEnd("none", ofWords.less(ofControls)),
-            1),
-        new Evidence(
-            "movement of caption words: no class images minus weight 0.4",
-            measures.difference("none", "weight-0.4", ofWords),
-            1),
-        new Evidence(
-            "the same, where both have learnt equally much",
-            measures.differenceEquallyLearnt("none", "weight-0.4", ofWords),
-            1));
+            SUPPORTED_ABOVE));
     claim(
         "(b) A word is influenced the more the more captions it stands in.",
         new Evidence(
             "rank correlation, within each subject, of a word's movement with the number of"
                 + " captions that hold it, without class images",
             measures.atEnd("none", measures.correlation("towards")),
-            1));
+            SUPPORTED_ABOVE));
     claim(
         "(c) Words rare in the base model's training are more susceptible.",
         new Evidence(
@@ -75,7 +74,7 @@ final class ExperimentClaims {
                 + "), each in three captions, without class images; three of the subjects",
             measures.atEnd(
                 "none", measures.towards(words(UNKNOWN)).less(measures.towards(words(KNOWN)))),
-            1));
+            SUPPORTED_ABOVE));
   }
 
   private void numbers() {
@@ -85,21 +84,21 @@ final class ExperimentClaims {
         new Evidence(
             "variety of the class's pictures: 1 image minus 4",
             measures.difference("images-1", "weight-0.4", variety),
-            -1),
+            SUPPORTED_BELOW),
         new Evidence(
             "bleed of the class: 1 image minus 4",
             measures.difference("images-1", "weight-0.4", bleed),
-            1));
+            SUPPORTED_ABOVE));
     claim(
         "(e) A larger number captures the class better and reduces that bias.",
         new Evidence(
             "bleed of the class: 16 images minus 1",
             measures.difference("images-16", "images-1", bleed),
-            -1),
+            SUPPORTED_BELOW),
         new Evidence(
             "variety of the class's pictures: 16 images minus 1",
             measures.difference("images-16", "images-1", variety),
-            1));
+            SUPPORTED_ABOVE));
     all.add(
         Map.of(
             "claim",
@@ -114,38 +113,65 @@ final class ExperimentClaims {
 
   private void weights() {
     claim(
-        "Class images hold the class where the base model had it.",
+        "Class images hold the class and other words where the base model had them.",
         new Evidence(
             "movement of the class: weight 0.4 minus no class images",
             measures.difference("weight-0.4", "none", ofClass),
-            -1),
+            SUPPORTED_BELOW),
         new Evidence(
             "movement of the class: weight 1.0 minus no class images",
             measures.difference("weight-1", "none", ofClass),
-            -1));
-    claim(
-        "(g) A weight of 1.0 is probably too high: results look like the class images.",
+            SUPPORTED_BELOW),
         new Evidence(
-            "subject learnt: weight 1.0 minus 0.4 (how much results look like class images is not"
-                + " measured)",
+            "movement of caption words: weight 0.4 minus no class images",
+            measures.difference("weight-0.4", "none", ofWords),
+            SUPPORTED_BELOW),
+        new Evidence(
+            "the same, where both have learnt equally much",
+            measures.differenceEquallyLearnt("weight-0.4", "none", ofWords),
+            SUPPORTED_BELOW));
+    claim(
+        "Images made from each picture's caption hold its words better than others do: the idea of"
+            + " the method.",
+        new Evidence(
+            "movement of caption words: captions' images minus those of one prompt, both at 0.4",
+            measures.difference("weight-0.4", "one-prompt", ofWords),
+            SUPPORTED_BELOW),
+        new Evidence(
+            "what weight 0.4 spares caption words minus what it spares unrelated words",
+            measures.difference("none", "weight-0.4", ofWords.less(ofControls)),
+            SUPPORTED_ABOVE));
+    claim(
+        "(g) A weight of 1.0 is probably too high: results look like the class images. Whether they"
+            + " do is not measured; what is:",
+        new Evidence(
+            "subject learnt: weight 1.0 minus 0.4",
             measures.difference("weight-1", "weight-0.4", learnt),
-            -1));
+            NO_VERDICT),
+        new Evidence(
+            "movement of the class, where both have learnt equally much: weight 1.0 minus 0.4",
+            measures.differenceEquallyLearnt("weight-1", "weight-0.4", ofClass),
+            NO_VERDICT),
+        new Evidence(
+            "movement of caption words, equally learnt: weight 1.0 minus 0.4",
+            measures.differenceEquallyLearnt("weight-1", "weight-0.4", ofWords),
+            NO_VERDICT));
     claim(
         "(g) A weight of 0.01 is too low: the class images are ignored.",
         new Evidence(
             "movement of the class: weight 0.01 minus 0.4",
             measures.difference("weight-0.01", "weight-0.4", ofClass),
-            1),
+            SUPPORTED_ABOVE),
         new Evidence(
             "movement of the class: weight 0.01 minus no class images (0 if they are ignored)",
             measures.difference("weight-0.01", "none", ofClass),
-            0));
+            SUPPORTED_AT_0));
     claim(
         "(g) 0.15 to 0.4 is the usual range.",
         new Evidence(
             "movement of the class: weight 0.15 minus 0.01",
             measures.difference("weight-0.15", "weight-0.01", ofClass),
-            -1));
+            SUPPORTED_BELOW));
   }
 
   private void anchor() {
@@ -154,21 +180,44 @@ final class ExperimentClaims {
         new Evidence(
             "movement of the class, where both have learnt equally much: anchor minus weight 0.4",
             measures.differenceEquallyLearnt("anchor", "weight-0.4", ofClass),
-            -1),
+            SUPPORTED_BELOW),
         new Evidence(
-            "subject learnt: anchor minus weight 0.4",
+            "movement of caption words, equally learnt: anchor minus weight 0.4",
+            measures.differenceEquallyLearnt("anchor", "weight-0.4", ofWords),
+            SUPPORTED_BELOW),
+        new Evidence(
+            "subject learnt: anchor minus weight 0.4 (depends on the anchor's strength, which was"
+                + " not tuned)",
             measures.difference("anchor", "weight-0.4", learnt),
-            1));
+            NO_VERDICT));
+    claim(
+        "More than one of them at once, and the base model's predictions, which nobody made a claim"
+            + " of:",
+        new Evidence(
+            "movement of the class, equally learnt: anchor and images minus weight 0.4",
+            measures.differenceEquallyLearnt("anchor-images", "weight-0.4", ofClass),
+            NO_VERDICT),
+        new Evidence(
+            "movement of caption words, equally learnt: anchor and images minus weight 0.4",
+            measures.differenceEquallyLearnt("anchor-images", "weight-0.4", ofWords),
+            NO_VERDICT),
+        new Evidence(
+            "movement of the class, equally learnt: LoRA by prior prediction minus LoRA at 0.4",
+            measures.differenceEquallyLearnt("lora-prediction", "lora-images", ofClass),
+            NO_VERDICT));
   }
 
-  /** A number that a claim says is above 0 (1), below it (-1), or about it (0). */
+  /** A number, and where its claim says that it is; NO_VERDICT where it says nothing of it. */
   private record Evidence(String what, Estimate measured, int expected) {
     private String verdict() {
       int sign = measured.sign();
       if (measured.count() < 2) {
         return "not measured";
       }
-      if (expected == 0) {
+      if (expected == NO_VERDICT) {
+        return sign == 0 ? "no difference found" : "a difference";
+      }
+      if (expected == SUPPORTED_AT_0) {
         return sign == 0 ? "no difference found" : "contradicts it";
       }
       return sign == 0 ? "undecided" : sign == expected ? "supports it" : "contradicts it";
