@@ -235,7 +235,8 @@ final class TrainingLoop {
     if (session.isFinished() && validation.isUsed() && validated < trainer.done()) {
       validate();
     }
-    saveTogether(() -> saver.atEnd(learnt)); // which needs a checkpoint where no model can be written
+    // by all ranks, for where no model can be written a checkpoint is, with the states of each
+    saveTogether(() -> saver.atEnd(learnt));
     if (writes()) {
       sampleLast();
     }

@@ -248,8 +248,7 @@ class RanksRunTest {
                       .isTrue();
                 }
               };
-          TrainingRun run =
-              new TrainingRun(several, Origin.BASE_MODEL, report, () -> false, ranks);
+          TrainingRun run = new TrainingRun(several, Origin.BASE_MODEL, report, () -> false, ranks);
           assertThatThrownBy(run::run).isInstanceOf(Problem.class);
           return true;
         });
