@@ -7,9 +7,9 @@ if [ "$jars" = -mkl ]; then fetched=430; fi
 
 # Whether every jar of the last build's classpath is still there.
 jars_present() {
-  local classpath jar IFS=:
-  classpath=$(cat "$home/target/classpath$jars" 2>/dev/null) || return 1
-  for jar in $classpath; do [ -f "$jar" ] || return 1; done
+  local all jar
+  IFS=: read -r -a all 2>/dev/null <"$home/target/classpath$jars" || [ -n "${all[*]:-}" ] || return 1
+  for jar in "${all[@]}"; do [ -f "$jar" ] || return 1; done
 }
 
 if [ ! -f "$stamp" ] || ! jars_present ||

@@ -6,13 +6,14 @@
 # left alone.
 
 cuda_libraries() {
-  local prefix packages folder python all=""
+  local prefix packages folder python found all=""
   python=$(command -v "${PYTHON:-python3}" 2>/dev/null || true)
   if [ -n "$python" ]; then python=$(dirname "$(dirname "$python")"); fi
   for prefix in "${VIRTUAL_ENV:-}" "${CONDA_PREFIX:-}" "$python" "${HOME:-}/.local" /usr/local; do
     if [ -z "$prefix" ]; then continue; fi
     for packages in "$prefix"/lib*/python3*/{site,dist}-packages/nvidia; do
-      if ! compgen -G "$packages/*/lib/libcudart.so.13*" >/dev/null; then continue; fi
+      found=("$packages"/*/lib/libcudart.so.13*)
+      if [ ! -e "${found[0]}" ]; then continue; fi
       for folder in "$packages"/*/lib; do
         case ":${LD_LIBRARY_PATH:-}:$all:" in *":$folder:"*) ;; *) all=$all:$folder ;; esac
       done

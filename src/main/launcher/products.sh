@@ -44,9 +44,14 @@ try_all() { # prints the fastest candidate, and a line of all with their speeds
 }
 
 libraries() { # names of the jars that multiply, also of those that the class path names as FOLDER/*
-  local IFS=:
-  # shellcheck disable=SC2086 # split at colons, and folders' jars listed
-  printf '%s\n' $classpath | grep -E '/(openblas|mkl|pytorch)-[^/]*$' | sed 's,.*/,,'
+  local entries entry
+  IFS=: read -r -a entries <<<"$classpath"
+  for entry in "${entries[@]}"; do
+    case $entry in # quoted, for what a folder's name has of *, ? and [ ] is no pattern
+      */\*) printf '%s\n' "${entry%\*}"* ;;
+      *) printf '%s\n' "$entry" ;;
+    esac
+  done | grep -E '/(openblas|mkl|pytorch)-[^/]*$' | sed 's,.*/,,'
 }
 
 choose() { # takes what is found, where its first line is a candidate

@@ -92,7 +92,8 @@ public final class TrainingRun {
   public boolean run(boolean force) {
     try {
       requireRanksFit();
-      boolean complete = decided(this::checkpoint).runOnce(force);
+      HeldOut all = HeldOut.scan(config); // before all else, for it may be wrong
+      boolean complete = decided(this::checkpoint).runOnce(all, force);
       ranks.await();
       return complete;
     } catch (RuntimeException | Error e) {
@@ -124,7 +125,6 @@ public final class TrainingRun {
     if (config.compute().mixedPrecision() != MixedPrecision.AUTO) {
       return this;
     }
-    HeldOut.scan(config); // a folder that is wrong is said before anything is measured
     Path from = checkpoint.get();
     MixedPrecision chosen = ranks.isFirst() ? precision(from) : MixedPrecision.AUTO;
     String said = ranks.gather(chosen.name()).get(0);
@@ -170,8 +170,7 @@ public final class TrainingRun {
     ranks.await();
   }
 
-  private boolean runOnce(boolean force) {
-    HeldOut all = HeldOut.scan(config);
+  private boolean runOnce(HeldOut all, boolean force) {
     List<Concept> concepts = all.concepts();
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
@@ -341,11 +340,12 @@ public final class TrainingRun {
   /** What {@link #run} would do and need; nothing is loaded, and nothing is written. */
   public MemoryForecast dryRun() {
     requireRanksFit();
-    return decided(() -> new Checkpoints(config.output()).start().checkpoint()).planned();
+    HeldOut all = HeldOut.scan(config);
+    return decided(() -> new Checkpoints(config.output()).start().checkpoint())
+        .planned(all.concepts());
   }
 
-  private MemoryForecast planned() {
-    List<Concept> concepts = HeldOut.scan(config).concepts();
+  private MemoryForecast planned(List<Concept> concepts) {
     ClassImagePlan plan = ClassImagePlan.of(config, concepts);
     listener.planned(config, concepts, plan);
     warn(Concept.noteOfMasks(config, concepts));

@@ -128,7 +128,7 @@ class LauncherTest {
   /** NVRTC loads a library of its own by name when it compiles, from wherever it came itself. */
   @Test
   void shouldLetTheLoaderFindTheCudaLibrariesOfPython() throws Exception {
-    Path packages = folder.resolve("an env/lib/python3.12/site-packages/nvidia");
+    Path packages = folder.resolve("an [env]*/lib/python3.12/site-packages/nvidia");
     Path old = folder.resolve("old/lib/python3.9/site-packages/nvidia");
     Files.createDirectories(packages.resolve("cu13/lib"));
     Files.createDirectories(packages.resolve("cudnn/lib"));
@@ -143,7 +143,7 @@ class LauncherTest {
         exit 1
         """);
     environment.put("VIRTUAL_ENV", folder.resolve("old").toString());
-    environment.put("CONDA_PREFIX", folder.resolve("an env").toString());
+    environment.put("CONDA_PREFIX", folder.resolve("an [env]*").toString());
     environment.put("LD_LIBRARY_PATH", "/mine");
     run("generate", "--device", "cuda", "--help");
     assertThat(home.resolve("path"))
@@ -204,11 +204,13 @@ class LauncherTest {
     assertThat(Files.readAllLines(builds)).hasSize(2);
   }
 
+  /** And not look at another in its place where its folder's name would be a pattern. */
   @Test
   void shouldBuildAgainWhenAJarHasGone() throws Exception {
     Path classpath = home.resolve("the classpath");
     String jars = Files.readString(classpath);
-    Files.writeString(classpath, jars + File.pathSeparator + home.resolve("gone.jar"));
+    Files.createFile(Files.createDirectory(home.resolve("lib1")).resolve("gone.jar"));
+    Files.writeString(classpath, jars + File.pathSeparator + home.resolve("lib[1]/gone.jar"));
     run("--version");
     run("--version");
 
@@ -335,9 +337,12 @@ class LauncherTest {
     assertThat(run("train").err()).isEmpty();
   }
 
-  @Test
-  void shouldTryAgainWithAnotherVersionOfALibrary() throws Exception {
+  /** Also where its folder's name would be a pattern. */
+  @ParameterizedTest
+  @ValueSource(strings = {"my home", "a [new] home *", "[x]"})
+  void shouldTryAgainWithAnotherVersionOfALibrary(String name) throws Exception {
     makeMultiplying("104", "188");
+    home = Files.move(home, folder.resolve(name));
     Path jar = Files.createFile(home.resolve("lib/openblas-0.3.30-1.5.12.jar"));
     assertThat(run("train").err()).startsWith("Trying");
     assertThat(run("train").err()).isEmpty();

@@ -24,6 +24,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -282,7 +283,7 @@ class PrecisionTest {
     assertThat(TinyRun.run(tiny.in(type).config())).isTrue();
     tiny.in("auto").with("max_train_steps", 2).with("resume_from_checkpoint", "latest");
     List<String> warnings = new ArrayList<>();
-    QuietReport report = warningInto(warnings);
+    QuietReport report = warningTo(warnings::add);
     new TrainingRun(tiny.config(), report, () -> false).dryRun();
     assertThat(warnings).anyMatch(each -> each.contains("auto keeps "));
     assertThat(TinyRun.run(tiny.config())).isTrue();
@@ -296,11 +297,27 @@ class PrecisionTest {
   void shouldLookAtPicturesBeforeItMeasures() {
     tiny.with("mixed_precision", "auto").with("instance_data_dir", folder.resolve("nowhere"));
     List<String> warnings = new ArrayList<>();
-    QuietReport report = warningInto(warnings);
+    QuietReport report = warningTo(warnings::add);
     assertThatThrownBy(() -> new TrainingRun(tiny.config(), report, () -> false).run())
         .isInstanceOf(Problem.class)
         .hasMessageContaining("nowhere");
     assertThat(warnings).noneMatch(each -> each.contains("auto takes"));
+  }
+
+  /** Pictures that are gone by then would be missed by a second look. */
+  @Test
+  void shouldLookAtPicturesOnce() {
+    Config config = tiny.with("mixed_precision", "auto").config();
+    Path pictures = config.concepts().get(0).instanceDataDir();
+    QuietReport report =
+        warningTo(
+            message -> {
+              if (message.contains("auto takes")) {
+                assertThat(pictures.toFile().renameTo(folder.resolve("gone").toFile())).isTrue();
+              }
+            });
+    assertThat(new TrainingRun(config, report, () -> false).dryRun().plan().total()).isPositive();
+    assertThat(folder.resolve("gone")).isDirectory();
   }
 
   @Test
@@ -346,11 +363,11 @@ class PrecisionTest {
     assertThat(Precision.notes(tiny.config().compute(), Device.CUDA)).isEmpty();
   }
 
-  private static QuietReport warningInto(List<String> warnings) {
+  private static QuietReport warningTo(Consumer<String> warnings) {
     return new QuietReport(System.err) {
       @Override
       public void warning(String message) {
-        warnings.add(message);
+        warnings.accept(message);
       }
     };
   }
