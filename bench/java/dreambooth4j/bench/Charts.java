@@ -247,7 +247,7 @@ final class Charts {
       style(chart.getStyler(), dark);
       Path file = folder.resolve(whole + (dark ? "-dark" : "") + ".png");
       BitmapEncoder.saveBitmapWithDPI(chart, file.toString(), BitmapFormat.PNG, DOTS_PER_INCH);
-      Palette.reduce(file);
+      Palette.reduce(file, List.of(dark ? ON_BLACK : COLOURS));
     }
     return whole;
   }
