@@ -43,6 +43,10 @@ public final class Platform {
   /** What tells OpenBLAS to take other kernels, or other sizes of blocks, than it would itself. */
   private static final List<String> KERNELS = List.of("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE");
 
+  /** Features of processors with which oneDNN multiplies bf16 and fp16 otherwise than without. */
+  private static final List<String> HALF_PRODUCTS =
+      List.of("avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16", "bf16", "i8mm");
+
   private static final Path CPU_INFO = Path.of("/proc/cpuinfo");
   private static final Map<Class<?>, String> FAILURES = new ConcurrentHashMap<>();
   private static final Pattern VERSION = Pattern.compile("TORCH_VERSION=([^,]+)");
@@ -236,6 +240,26 @@ public final class Platform {
     return told < 0
         ? "DREAMBOOTH_BLAS=openblas-auto"
         : "DREAMBOOTH_BLAS=openblas" + blas.substring(told).replace(", ", " ");
+  }
+
+  /**
+   * libtorch's version and the instructions that it computes with on the CPU: beside {@link #blas}
+   * what decides how numbers round. Never fails.
+   */
+  public static String kernels() {
+    return Fact.of("kernels", Platform::instructions).value();
+  }
+
+  private static String instructions() {
+    Set<String> features = cpuFeatures();
+    return "libtorch %s, %s%s"
+        .formatted(
+            libtorch(),
+            text(torch::get_cpu_capability),
+            HALF_PRODUCTS.stream()
+                .filter(features::contains)
+                .map(" "::concat)
+                .collect(Collectors.joining()));
   }
 
   private static String products() {

@@ -17,7 +17,6 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Parameters.Gradients;
-import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.WholeStates;
 import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.kernel.Recorder;
@@ -71,9 +70,6 @@ public final class Trainer implements AutoCloseable {
     /** A step is done; {@code report.step()} counts from 1. */
     void step(StepReport report);
   }
-
-  /** Among the settings: rounding depends on it. */
-  private static final String PRODUCTS = "library of matrix products";
 
   private final Ranks ranks;
   private final Arena run;
@@ -302,9 +298,16 @@ public final class Trainer implements AutoCloseable {
         lossScale.toString(),
         bestLoss.toString(),
         training().ema(),
-        settings(),
+        recorded(),
         training().optimizer(),
         gathered);
+  }
+
+  /** The settings, and what decides how numbers round here. */
+  private Map<String, String> recorded() {
+    Map<String, String> all = settings();
+    all.putAll(Rounding.on(run.device()));
+    return all;
   }
 
   /** Whether a checkpoint takes what the other ranks have, so that all have to know of it. */
@@ -329,9 +332,6 @@ public final class Trainer implements AutoCloseable {
   private Map<String, String> settings() {
     Map<String, String> settings = new TreeMap<>(DecidingKeys.of(config));
     settings.putAll(pairs.contents());
-    if (run.device() == Device.CPU) {
-      settings.put(PRODUCTS, Platform.blas());
-    }
     if (adapted != null) {
       settings.put("base model", adapted);
     }
@@ -351,7 +351,9 @@ public final class Trainer implements AutoCloseable {
    */
   void requireSameOnAllRanks() {
     if (ranks.size() > 1) {
-      settings().forEach((name, value) -> ranks.requireSame("'" + name + "'", value));
+      Map<String, String> all = recorded();
+      all.remove(Rounding.ARITHMETIC); // gradients are added up: the ranks' processors may differ
+      all.forEach((name, value) -> ranks.requireSame("'" + name + "'", value));
       List<Long> weights = trained().stream().map(Parameters::fingerprint).toList();
       ranks.requireSame("the sum of all weights", weights + " after " + done + " steps");
     }
@@ -384,22 +386,15 @@ public final class Trainer implements AutoCloseable {
           "%s has %d steps done and this run ends at %d: raise max_train_steps or num_train_epochs, or resume from an earlier one"
               .formatted(checkpoint, done, steps));
     }
-    Map<String, String> now = settings();
-    restored
-        .settings()
+    Map<String, String> then = restored.settings();
+    settings()
         .forEach(
-            (name, then) -> {
-              if (!then.equals(now.getOrDefault(name, then))) {
-                String back = name.equals(PRODUCTS) ? Platform.settingFor(then) : "";
-                changed.add(
-                    "%s was '%s', is '%s'%s"
-                        .formatted(
-                            name,
-                            then,
-                            now.get(name),
-                            back.isEmpty() ? "" : " (" + back + " takes the first again)"));
+            (name, now) -> {
+              if (!now.equals(then.getOrDefault(name, now))) {
+                changed.add("%s was '%s', is '%s'".formatted(name, then.get(name), now));
               }
             });
+    changed.addAll(Rounding.differences(then, Rounding.on(run.device())));
     return changed;
   }
 

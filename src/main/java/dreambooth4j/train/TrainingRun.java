@@ -400,7 +400,7 @@ public final class TrainingRun {
     List<String> changed = trainer.resume(checkpoint);
     if (!changed.isEmpty()) {
       listener.warning(
-          "it goes on from %s with other settings than that was made with: %s"
+          "it goes on from %s, but not exactly as that run would have: %s"
               .formatted(checkpoint, String.join("; ", changed)));
     }
     if (trainer.done() == trainer.steps()) {

@@ -197,7 +197,7 @@ class TrainCommandTest {
     Ran ran = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest"));
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(ran.err())
-        .contains("warning: it goes on from ", "with other settings than that was made with: ")
+        .contains("warning: it goes on from ", "but not exactly as that run would have: ")
         .contains("learning_rate was '0.001', is '0.002'", "train_batch_size was '1', is '2'")
         .containsPattern("instance pictures was '5 [0-9a-f]{8}', is '5 [0-9a-f]{8}'")
         .doesNotContain("seed was", "prior_loss_weight was");

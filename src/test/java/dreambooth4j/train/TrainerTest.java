@@ -8,8 +8,10 @@ import dreambooth4j.Problem;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.TestPictures;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Staged;
+import dreambooth4j.engine.op.Products;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.Component;
@@ -25,6 +27,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -32,6 +35,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class TrainerTest {
+  private static final String MAY_DIFFER =
+      "from here on the last digits may differ from those of a run without the break";
+
   @TempDir Path folder;
 
   @SuppressWarnings("NullAway.Init")
@@ -258,33 +264,55 @@ class TrainerTest {
   }
 
   /** Libraries round each in its way, so going on with another is not going on exactly. */
-  @Test
-  void shouldSayThatAnotherLibraryMultipliedMatrices() {
-    Path checkpoint = folder.resolve("checkpoint");
-    try (TinyTrainer trainer = new TinyTrainer(tiny)) {
-      trainer.saveWith(checkpoint, Map.of("library of matrix products", "Xopenblas"));
-      assertThat(trainer.trainer.resume(checkpoint))
-          .containsExactly(
-              "library of matrix products was 'Xopenblas', is '%s'".formatted(Platform.blas()));
-    }
-  }
-
   @ParameterizedTest
   @CsvSource(
       delimiter = ';',
+      nullValues = "none",
       value = {
+        "Xopenblas; none",
         "MKL 2025.3-1.5.13; DREAMBOOTH_BLAS=mkl",
         "OpenBLAS 0.1; DREAMBOOTH_BLAS=openblas-auto",
         "OpenBLAS 0.1, OPENBLAS_CORETYPE=Zen; DREAMBOOTH_BLAS=openblas OPENBLAS_CORETYPE=Zen",
       })
-  void shouldSayHowToMultiplyAsBefore(String then, String setting) {
-    Path checkpoint = folder.resolve("checkpoint");
+  void shouldSayThatAnotherLibraryMultipliedMatrices(String then, @Nullable String setting) {
+    String wayOut = setting == null ? "" : " (" + setting + " takes the first again)";
+    assertThat(resumedAfter("library of matrix products", then))
+        .containsExactly(
+            "library of matrix products was '%s', is '%s': %s%s"
+                .formatted(then, Platform.blas(), MAY_DIFFER, wayOut));
+  }
+
+  /** OpenBLAS multiplies on both, but oneDNN takes most products of it where it is faster. */
+  @Test
+  void shouldSayThatOtherInstructionsComputed() {
+    String then = "libtorch 2.1, AVX2; float32 products by the library alone";
+    assertThat(resumedAfter("arithmetic", then))
+        .containsExactly(
+            "arithmetic was '%s', is '%s; %s': %s (the version that saved it, on such a processor, goes on exactly)"
+                .formatted(then, Platform.kernels(), Products.inFloat32(), MAY_DIFFER));
+  }
+
+  @Test
+  void shouldSayThatAnEarlierVersionDidNotRecordWhatComputed() {
+    Map<String, String> recorded = Rounding.on(Device.CPU);
+    recorded.remove("arithmetic");
+    assertThat(resumedFrom(recorded))
+        .containsExactly(
+            "an earlier version did not record what computed its numbers: " + MAY_DIFFER);
+  }
+
+  /** What a run says that goes on from a checkpoint with one of these recorded otherwise. */
+  private List<String> resumedAfter(String name, String otherwise) {
+    Map<String, String> recorded = Rounding.on(Device.CPU);
+    recorded.put(name, otherwise);
+    return resumedFrom(recorded);
+  }
+
+  private List<String> resumedFrom(Map<String, String> recorded) {
     try (TinyTrainer trainer = new TinyTrainer(tiny)) {
-      trainer.saveWith(checkpoint, Map.of("library of matrix products", then));
-      assertThat(trainer.trainer.resume(checkpoint))
-          .containsExactly(
-              "library of matrix products was '%s', is '%s' (%s takes the first again)"
-                  .formatted(then, Platform.blas(), setting));
+      Path checkpoint = folder.resolve("checkpoint");
+      trainer.saveWith(checkpoint, recorded);
+      return trainer.trainer.resume(checkpoint);
     }
   }
 

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * more than half where there are few (bench/LOG.md); everything else is libtorch's choice. Which it
  * is depends on the machine, shape and type alone.
  */
-final class Products {
+public final class Products {
   /** Below so many rows a product only reads the weight, which oneDNN first copies. */
   private static final long ROWS = 32;
 
@@ -27,6 +27,13 @@ final class Products {
   private static final long WEIGHTS = 1 << 16;
 
   private Products() {}
+
+  /** What multiplies F32 on this machine's CPU: which of them it is decides how products round. */
+  public static String inFloat32() {
+    return OneDnn.IS_FASTER
+        ? "float32 products of %d rows and %d weights or more by oneDNN".formatted(ROWS, WEIGHTS)
+        : "float32 products by the library alone";
+  }
 
   /** x Wᵀ + b: [R, O] of x [R, I]; the bias [O] may be missing. */
   static Tensor forward(Tensor x, Tensor weight, @Nullable Tensor bias) {
