@@ -30,12 +30,18 @@ public record Shards(@Nullable Peers peers) {
     return of(peers == null ? 0 : peers.rank(), elements);
   }
 
-  /** The stretch that is another's; empty where there are fewer blocks than processes. */
+  /**
+   * The stretch that is another's; empty where there are fewer blocks than processes. None has more
+   * than one block above another, and none more than the first, which plans are made for.
+   */
   Parameters.Span of(int rank, long elements) {
+    long from = begin(rank, elements);
+    return new Parameters.Span(from, begin(rank + 1, elements) - from);
+  }
+
+  private long begin(int rank, long elements) {
     long blocks = elements / StateTensor.BLOCK;
-    long from = blocks * rank / count() * StateTensor.BLOCK;
-    long end = blocks * (rank + 1) / count() * StateTensor.BLOCK;
-    return new Parameters.Span(from, end - from);
+    return (blocks * rank + count() - 1) / count() * StateTensor.BLOCK;
   }
 
   /** Hands on what each process has of a part of such a buffer: a view, which the user releases. */

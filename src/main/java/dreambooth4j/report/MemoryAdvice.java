@@ -82,7 +82,7 @@ final class MemoryAdvice {
       ComputeConfig full = compute.inBf16(compute.device(), true);
       addWay(full, least(full), " + mixed_precision bf16 + full_bf16");
     }
-    boolean overAll = !forecast.fits();
+    boolean overAll = !forecast.fits() && forecast.plan().pictures() > forecast.plan().gathered();
     if (overAll && forecast.stepFits(forecast.plan())) {
       ways.add(fewerPictures());
     }

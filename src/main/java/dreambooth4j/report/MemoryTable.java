@@ -70,6 +70,13 @@ public final class MemoryTable {
             shown(plan.pictures()),
             shown(plan.preparing()),
             shown(plan.workspace())));
+    if (plan.gathered() > 0) {
+      lines.add(
+          line(
+              "  while it saves a checkpoint rank 0 holds the optimizer's states of all ranks: %s%s",
+              shown(plan.gathered()),
+              plan.besideTheGpu() > 0 ? " of its machine's memory, not the GPU's" : ""));
+    }
     plan.activations()
         .forEach((part, bytes) -> lines.add(line("    %-20s %s", part, shown(bytes))));
     if (forecast.choseCheckpointing()) {

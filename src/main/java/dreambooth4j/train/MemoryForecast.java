@@ -15,6 +15,7 @@ import dreambooth4j.engine.kernel.CudaDevice;
 import dreambooth4j.weights.ModelSource;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 
 /** The memory plan of a run, and what it would be under other options. Reads no weights. */
@@ -35,7 +36,7 @@ public final class MemoryForecast {
   private final MemoryPlan.Load load;
   private final Device device;
   private final OptionalLong available;
-  private final int ranks;
+  private final Ranks ranks;
   private final MemoryPlan plan;
 
   /** Plans a run within what its device can give now, if that is there. */
@@ -50,7 +51,7 @@ public final class MemoryForecast {
 
   private MemoryForecast(
       ModelSource base, Config config, MemoryPlan.Load load, Device device, Ranks ranks) {
-    this(base, config, load, device, available(device, ranks.here()), ranks.size());
+    this(base, config, load, device, available(device, ranks.here()), ranks);
   }
 
   MemoryForecast(
@@ -59,16 +60,16 @@ public final class MemoryForecast {
       MemoryPlan.Load load,
       Device device,
       OptionalLong available) {
-    this(base, config, load, device, available, 1);
+    this(base, config, load, device, available, Ranks.alone());
   }
 
-  private MemoryForecast(
+  MemoryForecast(
       ModelSource base,
       Config config,
       MemoryPlan.Load load,
       Device device,
       OptionalLong available,
-      int ranks) {
+      Ranks ranks) {
     this.ranks = ranks;
     this.base = base;
     this.config = config;
@@ -111,7 +112,7 @@ public final class MemoryForecast {
 
   private MemoryPlan planned(Device on, ComputeConfig compute, MemoryConfig memory) {
     MemoryConfig sharding = memory.sharding(config.memory().shardOptimizer());
-    return MemoryPlan.of(base, config.with(compute).with(sharding), load, on, ranks);
+    return MemoryPlan.of(base, config.with(compute).with(sharding), load, on, ranks.size());
   }
 
   /** Whether a run of such a plan fits into what is available. */
@@ -173,7 +174,7 @@ public final class MemoryForecast {
 
   /** Those that runs of so many ranks have. */
   private Stream<MemoryConfig> options() {
-    return OPTIONS.stream().filter(each -> ranks == 1 || !each.fusedBackwardPass());
+    return OPTIONS.stream().filter(each -> ranks.size() == 1 || !each.fusedBackwardPass());
   }
 
   /** Whether checkpointing was chosen here, for the run would not fit without. */
@@ -190,9 +191,17 @@ public final class MemoryForecast {
   /**
    * Refuses a run that needs more than there is, swap included: it would be killed halfway.
    *
-   * @throws Problem of kind MEMORY
+   * @throws Problem of kind MEMORY; of kind USAGE where it is not the device's memory
    */
   void requireRoom() {
+    requireRoom(ProcessMemory::available);
+  }
+
+  /** As above, where a machine with a GPU has so many bytes of its own memory available. */
+  void requireRoom(LongSupplier besideTheGpu) {
+    if (plan.besideTheGpu() > 0 && ranks.isFirst()) {
+      requireRoomForCheckpoints(ProcessMemory.limit(besideTheGpu.getAsLong()));
+    }
     OptionalLong room =
         device == Device.CPU && available.isPresent()
             ? ProcessMemory.limit(available.getAsLong())
@@ -201,6 +210,15 @@ public final class MemoryForecast {
       throw new Problem(
           Problem.Kind.MEMORY,
           "there is not enough memory, so the run was not started (--force starts it all the same)");
+    }
+  }
+
+  private void requireRoomForCheckpoints(OptionalLong room) {
+    if (room.isPresent() && plan.besideTheGpu() > room.getAsLong()) {
+      throw Problem.usage(
+          "shard_optimizer: to save a checkpoint rank 0 needs %s of its machine's memory, the GPU's aside, for the optimizer's states of all ranks, and %s are available: set use_8bit_adam, leave shard_optimizer out, or give --force for a run that may save no checkpoint"
+              .formatted(
+                  ProcessMemory.shown(plan.besideTheGpu()), ProcessMemory.shown(room.getAsLong())));
     }
   }
 

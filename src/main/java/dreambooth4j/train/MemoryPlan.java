@@ -52,8 +52,10 @@ import java.util.stream.Stream;
  * @param frozen weights that do not train
  * @param caches latents' moments of all pictures and, where the text encoder is frozen, prompts
  * @param activations what is alive at the step's peak, by the part of the model that made it
- * @param pictures what drawing samples, making class images anew, where steps do, encoding a
- *     picture or, with shard_optimizer on the CPU, a checkpoint holds at its peak instead
+ * @param pictures what drawing samples, making class images anew or, where steps do, encoding a
+ *     picture holds at its peak instead
+ * @param gathered the optimizer's states of all ranks, with shard_optimizer: while rank 0 saves a
+ *     checkpoint it holds them too, in its machine's own memory whatever the device
  * @param preparing what drawing class images that are missing or encoding a picture holds at its
  *     peak, before there are an optimizer's states and averages
  * @param workspace what libtorch's own kernels hold besides: {@link #WORKSPACE_TENSORS}, {@link
@@ -76,6 +78,7 @@ public record MemoryPlan(
     Map<String, Long> activations,
     long pictures,
     long preparing,
+    long gathered,
     long workspace,
     boolean captured) {
   /**
@@ -174,13 +177,19 @@ public record MemoryPlan(
 
   /** Tensors alive at the peak: all but the workspace. */
   public long tensors() {
-    long beside = captured ? activationBytes() + pictures : Math.max(activationBytes(), pictures);
+    long between = device == Device.CPU ? Math.max(pictures, gathered) : pictures;
+    long beside = captured ? activationBytes() + between : Math.max(activationBytes(), between);
     return Math.max(always() + beside, always() - optimizer - average - anchor + preparing);
   }
 
   /** All of it. */
   public long total() {
     return tensors() + workspace;
+  }
+
+  /** What a checkpoint needs of the machine's own memory where the run is on a GPU. */
+  public long besideTheGpu() {
+    return device == Device.CUDA ? gathered : 0;
   }
 
   /** What steps need where no pictures are drawn or encoded beside them. */
@@ -258,16 +267,16 @@ public record MemoryPlan(
           held - weights - masters - gathered,
           caches(load, textTrains),
           step(load, training, moments + average + anchor, textTrains),
-          Math.max(drawing(load), gathering(trained, moments)),
+          drawing(load),
           preparing(load),
+          gathered(trained, moments),
           run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(),
           captures());
     }
 
-    /** The states of all ranks, which a checkpoint needs at once in the machine's own memory. */
-    private long gathering(List<Parameters> trained, long moments) {
+    private long gathered(List<Parameters> trained, long moments) {
       long all = Recipe.of(config).stateBytes(trained);
-      return all == moments || run.device() == Device.CUDA ? 0 : all;
+      return all == moments ? 0 : all;
     }
 
     private boolean captures() {

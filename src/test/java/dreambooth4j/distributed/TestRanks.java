@@ -27,6 +27,16 @@ public final class TestRanks {
     }
   }
 
+  /** What a rank gives; where it fails, the others do not wait for it. */
+  private static <T> T whole(Ranks ranks, Function<Ranks, T> body) {
+    try {
+      return body.apply(ranks);
+    } catch (RuntimeException | Error e) {
+      ranks.fail(String.valueOf(e.getMessage()));
+      throw e;
+    }
+  }
+
   /** What each of so many ranks gives, in their order. */
   public static <T> List<T> each(int size, Function<Ranks, T> body)
       throws IOException, InterruptedException {
@@ -45,7 +55,7 @@ public final class TestRanks {
         calls.add(
             () -> {
               try (Ranks ranks = ProcessGroups.join(self, patience)) {
-                return body.apply(ranks);
+                return whole(ranks, body);
               }
             });
       }

@@ -93,19 +93,19 @@ class GradientBucketsTest {
     assertThat(handed).containsExactly(0f, 0f, 0f, 0f, 0f);
   }
 
-  /** Of 16 blocks the first of three processes has 5, and the second the sixth weight's. */
+  /** Of 16 blocks the first of seven processes has 3 and the second 2. */
   @Test
   void shouldCutPiecesWhereAnotherProcessBegins() {
     List<String> owners = new ArrayList<>();
     GradientBuckets cut =
-        new GradientBuckets(List.of(group), 3 * BLOCK * Float.BYTES, new Shards(Ranks.planned(3)));
+        new GradientBuckets(List.of(group), 3 * BLOCK * Float.BYTES, new Shards(Ranks.planned(7)));
     cut.begin();
     cut.rest(
         (piece, owner) -> {
           owners.add("%d for %d".formatted(piece.count() / BLOCK, owner));
           piece.release();
         });
-    assertThat(owners).containsExactly("1 for 0", "1 for 1", "2 for 0", "1 for 0");
+    assertThat(owners).containsExactly("1 for 1", "1 for 2", "2 for 0", "1 for 0");
   }
 
   @Test

@@ -1,14 +1,18 @@
 package dreambooth4j.train;
 
+import static dreambooth4j.engine.ProcessMemory.shown;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
+import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.MemoryConfig;
 import dreambooth4j.config.MemoryConfig.Checkpointing;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Concept;
 import dreambooth4j.diffusion.NoiseSchedule;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
@@ -22,6 +26,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -118,7 +123,39 @@ class MemoryPlanTest {
     assertThat((double) ofFour.optimizer()).isCloseTo(alone.optimizer() / 4.0, withinPercentage(1));
     assertThat((double) ofFour.anchor()).isCloseTo(alone.anchor() / 4.0, withinPercentage(1));
     assertThat(ofFour.activations()).isEqualTo(alone.activations());
-    assertThat(ofFour.pictures()).as("for a checkpoint").isGreaterThanOrEqualTo(alone.optimizer());
+    assertThat(alone.gathered()).isZero();
+    assertThat(ofFour.gathered()).isEqualTo(alone.optimizer());
+    assertThat(ofFour.tensors()).isGreaterThanOrEqualTo(ofFour.always() + alone.optimizer());
+  }
+
+  /** Where the first had less than others, theirs would be planned too small. */
+  @Test
+  void shouldPlanForTheRankThatHasMost() {
+    Config config = tiny.with("shard_optimizer", true).with("device", "cpu").config();
+    ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
+    long all = MemoryPlan.of(base, config, TinyRun.load(config), Device.CPU, 1).optimizer();
+    assertThat(MemoryPlan.of(base, config, TinyRun.load(config), Device.CPU, 7).optimizer())
+        .isGreaterThanOrEqualTo(all / 7);
+  }
+
+  /** A GPU does not hold what a checkpoint gathers, and its machine must. */
+  @Test
+  void shouldAskForTheMachinesMemoryThatACheckpointNeedsBesideAGpu() {
+    Config config = tiny.with("shard_optimizer", true).with("device", "cuda").config();
+    MemoryForecast forecast =
+        new MemoryForecast(
+            ModelFolder.open(TinyRun.MODEL, null),
+            config,
+            TinyRun.load(config),
+            Device.CUDA,
+            OptionalLong.empty(),
+            Ranks.planned(4));
+    MemoryPlan plan = forecast.plan();
+    assertThat(plan.besideTheGpu()).isEqualTo(plan.gathered()).isGreaterThan(3 * plan.optimizer());
+    forecast.requireRoom(() -> plan.gathered());
+    assertThatThrownBy(() -> forecast.requireRoom(() -> -(1L << 60)))
+        .isInstanceOf(Problem.class)
+        .hasMessageContaining("to save a checkpoint rank 0 needs " + shown(plan.gathered()));
   }
 
   /** libtorch needs room beside a convolution whether its weight trains or not. */
