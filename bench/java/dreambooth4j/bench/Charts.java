@@ -93,7 +93,7 @@ final class Charts {
    */
   record Line(String name, List<Double> x, List<Double> y, @Nullable List<Double> errors) {}
 
-  /** Bars of one colour, one in each group; intervals are drawn where all have them. */
+  /** Bars of one colour, one in each group, with the intervals of those that have one. */
   record Bars(String name, List<Estimate> values) {}
 
   /** Groups of upright bars, a group above each name. The picture's name. */
@@ -111,8 +111,11 @@ final class Charts {
                   .build();
           for (Bars each : bars) {
             List<Double> means = each.values.stream().map(Estimate::mean).toList();
-            List<Double> halves = each.values.stream().map(Estimate::half).toList();
-            if (halves.stream().allMatch(Double::isFinite)) {
+            if (each.values.stream().anyMatch(value -> Double.isFinite(value.half()))) {
+              List<Double> halves =
+                  each.values.stream()
+                      .map(value -> Double.isFinite(value.half()) ? value.half() : 0)
+                      .toList();
               chart.addSeries(each.name, names, means, halves);
             } else {
               chart.addSeries(each.name, names, means);

@@ -37,13 +37,18 @@ record Estimate(double mean, double half, int count) {
     return mean - half > 0 ? 1 : mean + half < 0 ? -1 : 0;
   }
 
-  /** "0.31 ± 0.05". */
+  /** "−0.31 ± 0.05", to two digits after the point; "–" of no values. */
   @Override
   public String toString() {
     if (count == 0) {
       return "–";
     }
-    String text = String.format(Locale.ROOT, "%.2f", mean);
-    return Double.isFinite(half) ? text + String.format(Locale.ROOT, " ± %.2f", half) : text;
+    String text = digits(mean);
+    return Double.isFinite(half) ? text + " ± " + digits(half) : text;
+  }
+
+  private static String digits(double value) {
+    String text = String.format(Locale.ROOT, "%.2f", value);
+    return text.equals("-0.00") ? "0.00" : text.replace('-', '−');
   }
 }

@@ -2,22 +2,33 @@ package dreambooth4j.bench;
 
 import static dreambooth4j.bench.ExperimentMeasures.words;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dreambooth4j.bench.ExperimentMeasures.Measure;
+import dreambooth4j.bench.ExperimentMeasures.Word;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.function.Predicate;
 
 /** What the method's page says, and what was measured of it. */
 final class ExperimentClaims {
-  /** Words that as many captions of the subject hold, known and unknown to the base model. */
-  private static final List<String> KNOWN = List.of("beard", "hair", "red");
+  /** Colours that captions name: words of one kind. */
+  private static final Set<String> COLOURS =
+      Set.of("blue", "green", "yellow", "pink", "gray", "red");
 
-  private static final List<String> UNKNOWN = List.of("fur", "fangs", "porcelain");
+  private static final Predicate<JsonNode> OF_COLOURS =
+      ExperimentMeasures.ofWords().and(words(COLOURS));
 
-  private static final int SUPPORTED_ABOVE = 1;
-  private static final int SUPPORTED_BELOW = -1;
-  private static final int SUPPORTED_AT_0 = 0;
-  private static final int NO_VERDICT = 2;
+  /** A colour that no caption names; it names a fruit too. */
+  private static final String ORANGE = "orange";
+
+  static final int SUPPORTED_ABOVE = 1;
+  static final int SUPPORTED_BELOW = -1;
+  static final int SUPPORTED_AT_0 = 0;
+  static final int NO_VERDICT = 2;
 
   private final ExperimentMeasures measures;
   private final Measure learnt;
@@ -26,6 +37,8 @@ final class ExperimentClaims {
   private final Measure ofClass;
   private final Measure ofWords;
   private final Measure ofControls;
+  private final Measure colours;
+  private final Measure otherColours;
   private final List<Map<String, Object>> all = new ArrayList<>();
 
   ExperimentClaims(ExperimentMeasures measures) {
@@ -36,6 +49,9 @@ final class ExperimentClaims {
     ofClass = measures.towards(ExperimentMeasures.ofClass());
     ofWords = measures.towards(ExperimentMeasures.ofWords());
     ofControls = measures.towards(ExperimentMeasures.ofControls());
+    colours = measures.towards(OF_COLOURS);
+    otherColours =
+        measures.towards(ExperimentMeasures.ofControls().and(words(Set.of(ORANGE)).negate()));
   }
 
   /** Each claim with its measurements and what they say, for the page's template. */
@@ -48,33 +64,72 @@ final class ExperimentClaims {
   }
 
   private void captions() {
+    List<Word> words = measures.words("none");
     claim(
         "(a) Trained with captions and without class images, all other words of the captions are"
             + " influenced.",
+        Evidence.counted(
+            "words of the captions, the class among them, that moved towards the subject",
+            words.stream().filter(word -> word.captions() > 0).toList(),
+            "supports it"),
         new Evidence(
-            "movement of caption words, on average (not of each: in every subject some moved less"
-                + " than one of the unrelated words), minus that of unrelated words, without class"
-                + " images",
+            "movement of colours that captions name minus that of colours that none names (purple,"
+                + " orange, teal, brown): words of the same kind",
+            measures.atEnd("none-colours", colours.less(ofControls)),
+            SUPPORTED_ABOVE),
+        new Evidence(
+            "the same without orange, which names a fruit too",
+            measures.atEnd("none-colours", colours.less(otherColours)),
+            SUPPORTED_ABOVE),
+        new Evidence(
+            "movement of all caption words minus that of six unrelated words (these are things,"
+                + " those mostly colours and parts: the difference may come of that)",
             measures.atEnd("none", ofWords.less(ofControls)),
-            SUPPORTED_ABOVE));
+            NO_VERDICT),
+        Evidence.counted(
+            "unrelated words that did so too",
+            words.stream().filter(word -> word.captions() == 0).toList(),
+            "not a matter of captions alone"));
     claim(
         "(b) A word is influenced the more the more captions it stands in.",
         new Evidence(
             "rank correlation, within each subject, of a word's movement with the number of"
                 + " captions that hold it, without class images",
-            measures.atEnd("none", measures.correlation("towards")),
+            measures.atEnd(
+                "none",
+                measures.correlation(ExperimentMeasures.ofWords(), ExperimentMeasures::captions)),
+            SUPPORTED_ABOVE),
+        new Evidence(
+            "the same of colours alone, which are words of one kind",
+            measures.atEnd("none", measures.correlation(OF_COLOURS, ExperimentMeasures::captions)),
+            SUPPORTED_ABOVE),
+        new Evidence(
+            "movement of frequent words (in a quarter of the captions or more, and in two at least)"
+                + " minus that of rare ones, without class images",
+            measures.atEnd(
+                "none",
+                measures
+                    .towards(ExperimentMeasures.ofFrequentWords())
+                    .less(measures.towards(ExperimentMeasures.ofRareWords()))),
             SUPPORTED_ABOVE));
     claim(
         "(c) Words rare in the base model's training are more susceptible.",
         new Evidence(
-            "movement of words that the base model has never seen ("
-                + String.join(", ", UNKNOWN)
-                + ") minus that of words that it knows ("
-                + String.join(", ", KNOWN)
-                + "), each in three captions, without class images; three of the subjects",
+            "movement of words that the base model has never seen (fur, fangs, porcelain, rocks,"
+                + " grass, water, bricks) minus that of words that it knows and as many captions of"
+                + " the subject hold, without class images",
+            measures.atEnd("none", measures.neverSeenLessKnown()),
+            SUPPORTED_ABOVE),
+        new Evidence(
+            "the same of LoRAs without class images",
+            measures.atEnd("lora-none", measures.neverSeenLessKnown()),
+            SUPPORTED_ABOVE),
+        new Evidence(
+            "rank correlation, within each subject, of a word's movement with the number of the"
+                + " base model's captions that hold it, without class images",
             measures.atEnd(
-                "none", measures.towards(words(UNKNOWN)).less(measures.towards(words(KNOWN)))),
-            SUPPORTED_ABOVE));
+                "none", measures.correlation(ExperimentMeasures.ofWords(), measures::baseCaptions)),
+            SUPPORTED_BELOW));
   }
 
   private void numbers() {
@@ -138,9 +193,19 @@ final class ExperimentClaims {
             measures.difference("weight-0.4", "one-prompt", ofWords),
             SUPPORTED_BELOW),
         new Evidence(
-            "what weight 0.4 spares caption words minus what it spares unrelated words",
+            "what weight 0.4 spares colours that captions name minus what it spares colours that"
+                + " none names: words of the same kind",
+            measures.difference("none-colours", "images-colours", colours.less(ofControls)),
+            SUPPORTED_ABOVE),
+        new Evidence(
+            "the same without orange",
+            measures.difference("none-colours", "images-colours", colours.less(otherColours)),
+            SUPPORTED_ABOVE),
+        new Evidence(
+            "what weight 0.4 spares all caption words minus what it spares the six unrelated words"
+                + " (of another kind)",
             measures.difference("none", "weight-0.4", ofWords.less(ofControls)),
-            SUPPORTED_ABOVE));
+            NO_VERDICT));
     claim(
         "(g) A weight of 1.0 is probably too high: results look like the class images. Whether they"
             + " do is not measured; what is:",
@@ -208,8 +273,32 @@ final class ExperimentClaims {
   }
 
   /** A number, and where its claim says that it is; NO_VERDICT where it says nothing of it. */
-  private record Evidence(String what, Estimate measured, int expected) {
-    private String verdict() {
+  record Evidence(String what, String measured, String verdict) {
+    Evidence(String what, Estimate measured, int expected) {
+      this(what, measured.toString(), verdict(measured, expected));
+    }
+
+    /** How many of these words moved towards the subject, and which did least. */
+    static Evidence counted(String what, List<Word> words, String verdictOfAll) {
+      if (words.isEmpty()) {
+        return new Evidence(what, Estimate.of(List.of()), NO_VERDICT);
+      }
+      Word least =
+          Collections.min(words, Comparator.comparing((Word word) -> word.towards().mean()));
+      long moved = words.stream().filter(word -> word.towards().mean() > 0).count();
+      return new Evidence(
+          what,
+          "%d of %d; the least %s (%s, of %s)"
+              .formatted(
+                  moved,
+                  words.size(),
+                  new Estimate(least.towards().mean(), Double.NaN, 1),
+                  least.prompt(),
+                  least.subject()),
+          moved == words.size() ? verdictOfAll : "not all");
+    }
+
+    private static String verdict(Estimate measured, int expected) {
       int sign = measured.sign();
       if (measured.count() < 2) {
         return "not measured";
@@ -227,7 +316,7 @@ final class ExperimentClaims {
   private void claim(String claim, Evidence... evidence) {
     List<Map<String, Object>> rows = new ArrayList<>();
     for (Evidence each : evidence) {
-      rows.add(Map.of("what", each.what, "measured", each.measured, "verdict", each.verdict()));
+      rows.add(Map.of("what", each.what, "measured", each.measured, "verdict", each.verdict));
     }
     all.add(Map.of("claim", claim, "evidence", rows, "byConstruction", ""));
   }

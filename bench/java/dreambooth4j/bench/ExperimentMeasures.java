@@ -3,8 +3,8 @@ package dreambooth4j.bench;
 import com.fasterxml.jackson.databind.JsonNode;
 import dreambooth4j.bench.ExperimentPlan.Run;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,6 +34,19 @@ final class ExperimentMeasures {
     /** This less another of the same run. */
     default Measure less(Measure other) {
       return (run, at) -> of(run, at) - other.of(run, at);
+    }
+  }
+
+  /**
+   * How far a word of a subject's captions, or one that no caption names, went by the end.
+   *
+   * @param captions of the subject that hold it; 0 if none
+   * @param baseCaptions captions of the base model's training that hold it
+   * @param towards over seeds
+   */
+  record Word(String subject, String prompt, int captions, int baseCaptions, Estimate towards) {
+    boolean isSame(Word other) {
+      return subject.equals(other.subject) && prompt.equals(other.prompt);
     }
   }
 
@@ -111,7 +124,17 @@ final class ExperimentMeasures {
     return prompt -> WORDS.contains(prompt.path("kind").asText());
   }
 
-  /** Things that the base model draws well and no caption names. */
+  /** Words that a quarter of the captions hold, and two of them at least. */
+  static Predicate<JsonNode> ofFrequentWords() {
+    return kind("frequent");
+  }
+
+  /** The other words of the captions. */
+  static Predicate<JsonNode> ofRareWords() {
+    return kind("rare");
+  }
+
+  /** Words that no caption names: the plan's controls, or a cell's own. */
   static Predicate<JsonNode> ofControls() {
     return kind("asked");
   }
@@ -138,22 +161,83 @@ final class ExperimentMeasures {
     };
   }
 
-  /** Rank correlation, over caption words, of a column with the captions that hold them. */
-  Measure correlation(String column) {
+  /** How alike pictures of the class and of the subject are (PRES), less the base model's. */
+  Measure likeness() {
     return (run, at) -> {
-      List<double[]> words = new ArrayList<>();
+      JsonNode pres = point(run, at).path("bleed").path("pres");
+      return pres.path("after").asDouble(Double.NaN) - pres.path("before").asDouble(Double.NaN);
+    };
+  }
+
+  /** How far pictures of the class went towards the subject's, in the base model's features. */
+  Measure picturesTowards() {
+    return (run, at) -> {
       for (JsonNode each : point(run, at).path("bleed").path("prompts")) {
-        if (ofWords().test(each)) {
-          words.add(new double[] {each.path("captions").asDouble(), each.path(column).asDouble()});
+        if (ofClass().test(each)) {
+          return each.path("pictures_towards").asDouble(Double.NaN);
         }
       }
-      return words.size() < 3
+      return Double.NaN;
+    };
+  }
+
+  /** Rank correlation, over these words, of how far they went with a number of each. */
+  Measure correlation(Predicate<JsonNode> words, ToDoubleFunction<JsonNode> number) {
+    return (run, at) -> {
+      List<double[]> pairs = new ArrayList<>();
+      for (JsonNode each : point(run, at).path("bleed").path("prompts")) {
+        if (words.test(each)) {
+          pairs.add(new double[] {number.applyAsDouble(each), each.path("towards").asDouble()});
+        }
+      }
+      return pairs.size() < 3
           ? Double.NaN
           : new SpearmansCorrelation()
               .correlation(
-                  words.stream().mapToDouble(w -> w[0]).toArray(),
-                  words.stream().mapToDouble(w -> w[1]).toArray());
+                  pairs.stream().mapToDouble(pair -> pair[0]).toArray(),
+                  pairs.stream().mapToDouble(pair -> pair[1]).toArray());
     };
+  }
+
+  /** How many captions of the subject hold a word. */
+  static double captions(JsonNode prompt) {
+    return prompt.path("captions").asDouble();
+  }
+
+  /** How many captions of the base model's training hold a word. */
+  double baseCaptions(JsonNode prompt) {
+    return plan.baseWords().getOrDefault(prompt.path("prompt").asText(), 0);
+  }
+
+  /**
+   * How much further caption words went that the base model never saw than those that it knows: the
+   * mean over numbers of captions that hold words of both kinds, so that these are alike.
+   */
+  Measure neverSeenLessKnown() {
+    return (run, at) -> {
+      SortedMap<Double, List<JsonNode>> byCaptions = new TreeMap<>();
+      for (JsonNode each : point(run, at).path("bleed").path("prompts")) {
+        if (ofWords().test(each)) {
+          byCaptions.computeIfAbsent(captions(each), count -> new ArrayList<>()).add(each);
+        }
+      }
+      return byCaptions.values().stream()
+          .mapToDouble(
+              alike ->
+                  meanTowards(alike, word -> baseCaptions(word) == 0)
+                      - meanTowards(alike, word -> baseCaptions(word) > 0))
+          .filter(Double::isFinite)
+          .average()
+          .orElse(Double.NaN);
+    };
+  }
+
+  private static double meanTowards(List<JsonNode> prompts, Predicate<JsonNode> which) {
+    return prompts.stream()
+        .filter(which)
+        .mapToDouble(each -> each.path("towards").asDouble())
+        .average()
+        .orElse(Double.NaN);
   }
 
   /**
@@ -183,52 +267,53 @@ final class ExperimentMeasures {
     return means;
   }
 
+  /** The words that a cell was asked for, the class among them: a subject's most held first. */
+  List<Word> words(String cell) {
+    Map<List<String>, List<Double>> towards = new LinkedHashMap<>();
+    Map<List<String>, JsonNode> prompts = new LinkedHashMap<>();
+    for (Run run : runs(cell)) {
+      for (JsonNode each : point(run, end()).path("bleed").path("prompts")) {
+        if (ofClass().or(ofWords()).or(ofControls()).test(each)) {
+          List<String> key = List.of(run.subject(), each.path("prompt").asText());
+          prompts.putIfAbsent(key, each);
+          towards
+              .computeIfAbsent(key, word -> new ArrayList<>())
+              .add(each.path("towards").asDouble());
+        }
+      }
+    }
+    List<String> subjects = List.copyOf(plan.subjects().keySet());
+    List<Word> words = new ArrayList<>();
+    prompts.forEach(
+        (key, prompt) ->
+            words.add(
+                new Word(
+                    key.get(0),
+                    key.get(1),
+                    (int) captions(prompt),
+                    (int) baseCaptions(prompt),
+                    Estimate.of(towards.getOrDefault(key, List.of())))));
+    words.sort(
+        Comparator.comparing((Word word) -> subjects.indexOf(word.subject()))
+            .thenComparing(word -> -word.captions())
+            .thenComparing(Word::prompt));
+    return words;
+  }
+
   /** A measure of a cell at one of the steps that are measured. */
   Estimate at(String cell, int at, Measure measure) {
     return over(runs(cell), run -> measure.of(run, at));
   }
 
   /**
-   * A measure of each of these cells at one of the steps that are measured, of the subjects that
-   * all of them have. Intervals are within subjects: by how much a subject differs from others in
-   * all cells alike is taken off (Cousineau 2005, with Morey's correction of 2008). So they tell
-   * cells apart, which those of {@link #at} do not where subjects differ more than cells.
+   * The mean of a cell at one of the steps that are measured, with the interval of its difference
+   * from another cell in the same subjects: the interval holds the other's mean where no difference
+   * is found. None where both are the same cell.
    */
-  List<Estimate> withinSubjects(List<String> cells, int at, Measure measure) {
-    List<double[]> ofSubjects =
-        plan.subjects().keySet().stream()
-            .map(subject -> cells.stream().mapToDouble(of(subject, at, measure)).toArray())
-            .filter(values -> Arrays.stream(values).allMatch(Double::isFinite))
-            .toList();
-    double mean = ofSubjects.stream().mapToDouble(ExperimentMeasures::mean).average().orElse(0);
-    double correction = Math.sqrt(cells.size() / Math.max(1.0, cells.size() - 1.0));
-    List<Estimate> estimates = new ArrayList<>();
-    for (int i = 0; i < cells.size(); i++) {
-      int cell = i;
-      Estimate plain =
-          Estimate.of(
-              ofSubjects.stream()
-                  .map(
-                      values ->
-                          cells.size() < 2 ? values[cell] : values[cell] - mean(values) + mean)
-                  .toList());
-      estimates.add(new Estimate(plain.mean(), plain.half() * correction, plain.count()));
-    }
-    return estimates;
-  }
-
-  /** The mean of a subject's seeds in a cell; NaN where there are none. */
-  private ToDoubleFunction<String> of(String subject, int at, Measure measure) {
-    return cell ->
-        runs(cell).stream()
-            .filter(run -> run.subject().equals(subject))
-            .mapToDouble(run -> measure.of(run, at))
-            .average()
-            .orElse(Double.NaN);
-  }
-
-  private static double mean(double[] values) {
-    return Arrays.stream(values).average().orElse(Double.NaN);
+  Estimate beside(String cell, String other, int at, Measure measure) {
+    Estimate own = at(cell, at, measure);
+    double half = cell.equals(other) ? Double.NaN : difference(cell, other, at, measure).half();
+    return new Estimate(own.mean(), half, own.count());
   }
 
   /** A measure of a cell at the end. */
@@ -238,8 +323,11 @@ final class ExperimentMeasures {
 
   /** One cell less another at the end, of the subjects and seeds that both have. */
   Estimate difference(String cell, String other, Measure measure) {
-    return over(
-        both(cell, other), run -> measure.of(run, end()) - measure.of(in(run, other), end()));
+    return difference(cell, other, end(), measure);
+  }
+
+  private Estimate difference(String cell, String other, int at, Measure measure) {
+    return over(both(cell, other), run -> measure.of(run, at) - measure.of(in(run, other), at));
   }
 
   /** The same where both have learnt as much as the slower one by its end. */

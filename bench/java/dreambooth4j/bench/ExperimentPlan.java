@@ -22,10 +22,13 @@ import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
  * @param measuredAt steps after which a run is measured; the last ends it
  * @param train keys of {@code dreambooth train} that all runs share
  * @param bleed options of {@code dreambooth bleed}
- * @param controls prompts of what the base model draws well and no caption names
+ * @param controls prompts of what the base model draws well and no caption names; a cell may have
+ *     others
  * @param subjects keys of each subject, whose pictures lie in {@code subjects/NAME}
  * @param untouched keys of the cell that learns nothing
  * @param cells keys of each cell, and its {@code name} in figures
+ * @param baseWords captions of the base model's training that hold a word; none where it is not
+ *     named
  */
 record ExperimentPlan(
     String base,
@@ -36,11 +39,13 @@ record ExperimentPlan(
     List<String> controls,
     Map<String, Map<String, Object>> subjects,
     Map<String, Object> untouched,
-    Map<String, Map<String, Object>> cells) {
+    Map<String, Map<String, Object>> cells,
+    Map<String, Integer> baseWords) {
   /** The cell that learns nothing. */
   static final String UNTOUCHED = "untouched";
 
   private static final String NAME = "name";
+  private static final String CONTROLS = "controls";
 
   /** One training. */
   record Run(String subject, String cell, long seed) {
@@ -83,6 +88,12 @@ record ExperimentPlan(
   /** A cell's name in figures. */
   String name(String cell) {
     return String.valueOf(of(cells, cell).get(NAME));
+  }
+
+  /** Prompts that a cell's models are asked for beside words of captions: its own or the plan's. */
+  List<String> controls(String cell) {
+    Object own = cells.getOrDefault(cell, Map.of()).get(CONTROLS);
+    return own instanceof List<?> list ? list.stream().map(String::valueOf).toList() : controls;
   }
 
   /** What a subject's model is asked to draw: {@code what} is class or subject. */
@@ -131,7 +142,7 @@ record ExperimentPlan(
     Map<String, Object> keys = new LinkedHashMap<>(train);
     keys.putAll(of(subjects, run.subject));
     keys.putAll(run.cell.equals(UNTOUCHED) ? untouched : of(cells, run.cell));
-    keys.remove(NAME);
+    keys.keySet().removeAll(List.of(NAME, CONTROLS));
     return keys;
   }
 

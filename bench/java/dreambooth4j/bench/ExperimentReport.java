@@ -74,10 +74,17 @@ final class ExperimentReport {
             charts,
             "weights",
             "Weight of the class images: the subject learnt, the class moved",
-            WEIGHTS);
+            WEIGHTS,
+            "none");
     boolean numbers =
-        curves(charts, "numbers", "How many class images, and an anchor instead", NUMBERS);
-    boolean lora = curves(charts, "lora", "LoRA: the same, and prior prediction", LORAS);
+        curves(
+            charts,
+            "numbers",
+            "How many class images, and an anchor instead",
+            NUMBERS,
+            "weight-0.4");
+    boolean lora =
+        curves(charts, "lora", "LoRA: the same, and prior prediction", LORAS, "lora-none");
     boolean words = words(charts);
     Map<String, Object> values = new LinkedHashMap<>();
     values.put("subjects", plan.subjects().size());
@@ -90,8 +97,10 @@ final class ExperimentReport {
     values.put("lora", lora);
     values.put("words", words);
     values.put("missing", missing());
-    values.put("ends", table(WHOLE));
-    values.put("loras", table(LORAS));
+    ExperimentTables tables = new ExperimentTables(plan, measures);
+    values.put("ends", tables.settings(there(WHOLE)));
+    values.put("loras", tables.settings(there(LORAS)));
+    values.put("everyWord", tables.words("none", "weight-0.4"));
     values.put("sheets", sheets(folder.resolve("images")));
     values.put("claims", new ExperimentClaims(measures).all());
     try (Reader template =
@@ -169,36 +178,38 @@ final class ExperimentReport {
         "0: base model, 1: subject",
         there.stream().map(plan::name).toList(),
         List.of(
-            new Bars("subject learnt", atEnd(there, measures.learnt())),
-            new Bars("class moved", atEnd(there, ofClass)),
-            new Bars("other words of the captions moved", atEnd(there, ofWords)),
-            new Bars("unrelated words moved", atEnd(there, ofControls))));
+            new Bars("subject learnt", besideNone(there, measures.learnt())),
+            new Bars("class moved", besideNone(there, ofClass)),
+            new Bars("other words of the captions moved", besideNone(there, ofWords)),
+            new Bars("unrelated words moved", besideNone(there, ofControls))));
     return true;
   }
 
-  private List<Estimate> atEnd(List<String> cells, Measure measure) {
-    return measures.withinSubjects(cells, measures.end(), measure);
+  private List<Estimate> besideNone(List<String> cells, Measure measure) {
+    return cells.stream()
+        .map(cell -> measures.beside(cell, "none", measures.end(), measure))
+        .toList();
   }
 
   /**
    * How far the class went to the subject over how much is learnt, a marker a measured step, with
-   * intervals within subjects.
+   * the interval of its difference from another cell.
    */
-  private boolean curves(Charts charts, String name, String title, List<String> cells)
+  private boolean curves(
+      Charts charts, String name, String title, List<String> cells, String beside)
       throws IOException {
     List<Line> lines = new ArrayList<>();
-    List<String> there = there(cells);
-    List<List<Estimate>> moved =
-        steps().mapToObj(at -> measures.withinSubjects(there, at, ofClass)).toList();
-    for (int i = 0; i < there.size(); i++) {
-      int cell = i;
+    for (String cell : there(cells)) {
       List<Double> learnt =
           steps()
-              .mapToObj(at -> measures.at(there.get(cell), at, measures.learnt()).mean())
+              .mapToObj(at -> measures.at(cell, at, measures.learnt()).mean())
               .map(part -> Math.max(0, 100 * part))
               .toList();
       lines.add(
-          line(plan.name(there.get(i)), learnt, moved.stream().map(at -> at.get(cell)).toList()));
+          line(
+              plan.name(cell),
+              learnt,
+              steps().mapToObj(at -> measures.beside(cell, beside, at, ofClass)).toList()));
     }
     if (!lines.isEmpty()) {
       charts.lines(
@@ -263,25 +274,5 @@ final class ExperimentReport {
 
   private IntStream steps() {
     return IntStream.range(0, plan.measuredAt().size());
-  }
-
-  private List<Map<String, Object>> table(List<String> cells) {
-    List<Map<String, Object>> rows = new ArrayList<>();
-    List<String> there = there(cells);
-    for (String cell : there) {
-      Map<String, Object> row = new LinkedHashMap<>();
-      row.put("cell", plan.name(cell));
-      row.put("learnt", measures.atEnd(cell, measures.learnt()));
-      row.put("bleed", measures.atEnd(cell, measures.bleed(ExperimentMeasures.ofClass())));
-      row.put("class", measures.atEnd(cell, ofClass));
-      row.put("words", measures.atEnd(cell, ofWords));
-      row.put("controls", measures.atEnd(cell, ofControls));
-      row.put("variety", measures.atEnd(cell, measures.variety()));
-      row.put("equalClass", measures.atEquallyLearnt(cell, there, ofClass));
-      row.put("equalWords", measures.atEquallyLearnt(cell, there, ofWords));
-      row.put("equalControls", measures.atEquallyLearnt(cell, there, ofControls));
-      rows.add(row);
-    }
-    return rows;
   }
 }

@@ -8,13 +8,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Arrays;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Set;
-import java.util.stream.Collectors;
+import java.util.TreeMap;
 import javax.imageio.IIOImage;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageWriteParam;
@@ -26,21 +24,18 @@ final class Palette {
   private static final int MOST = 16;
   private static final int BITS = 4;
 
-  /** Bits of each channel by which colours are told apart, so that blends do not fill it. */
-  private static final int MASK = 0xF0F0F0;
-
   private Palette() {}
 
   /**
-   * Writes a PNG file anew with those of {@code wanted} that it has and its most frequent colours,
-   * each other one by the nearest.
+   * Writes a PNG file anew with those of {@code wanted} that it has and as many others as fit, each
+   * other one by the nearest.
    */
   static void reduce(Path file, Collection<Color> wanted) throws IOException {
     BufferedImage picture = ImageIO.read(file.toFile());
     int width = picture.getWidth();
     int height = picture.getHeight();
     int[] pixels = picture.getRGB(0, 0, width, height, null, 0, width);
-    int[] colours = frequent(pixels, wanted);
+    int[] colours = chosen(pixels, wanted);
     IndexColorModel palette =
         new IndexColorModel(BITS, colours.length, colours, 0, false, -1, DataBuffer.TYPE_BYTE);
     BufferedImage reduced =
@@ -58,35 +53,34 @@ final class Palette {
     Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
   }
 
-  /** Wanted colours, then the most frequent: of those that are about alike only the first. */
-  private static int[] frequent(int[] pixels, Collection<Color> wanted) {
-    Set<Integer> first =
-        wanted.stream().map(each -> each.getRGB() & 0xFFFFFF).collect(Collectors.toSet());
-    Map<Integer, Integer> counts = new HashMap<>();
+  /** Wanted colours that occur, then one after another the one that costs most to go without. */
+  private static int[] chosen(int[] pixels, Collection<Color> wanted) {
+    Map<Integer, Integer> counts = new TreeMap<>();
     for (int pixel : pixels) {
       counts.merge(pixel & 0xFFFFFF, 1, Integer::sum);
     }
-    Map<Integer, Integer> alike = new LinkedHashMap<>(); // pixels by coarse colour
-    Map<Integer, Integer> exact = new HashMap<>();
-    counts.entrySet().stream()
-        .sorted(
-            Comparator.<Map.Entry<Integer, Integer>, Boolean>comparing(
-                    each -> !first.contains(each.getKey()))
-                .thenComparing(Map.Entry.<Integer, Integer>comparingByValue().reversed())
-                .thenComparing(Map.Entry.comparingByKey()))
-        .forEach(
-            each -> {
-              alike.merge(each.getKey() & MASK, each.getValue(), Integer::sum);
-              exact.putIfAbsent(each.getKey() & MASK, each.getKey());
-            });
-    return alike.entrySet().stream()
-        .sorted(
-            Comparator.<Map.Entry<Integer, Integer>, Boolean>comparing(
-                    each -> !first.contains(exact.get(each.getKey())))
-                .thenComparing(Map.Entry.<Integer, Integer>comparingByValue().reversed()))
-        .limit(MOST)
-        .mapToInt(each -> exact.getOrDefault(each.getKey(), each.getKey()))
-        .toArray();
+    int[] colours =
+        wanted.stream()
+            .mapToInt(each -> each.getRGB() & 0xFFFFFF)
+            .filter(counts::containsKey)
+            .distinct()
+            .limit(MOST)
+            .toArray();
+    while (colours.length < Math.min(MOST, counts.size())) {
+      int worst = -1;
+      long most = -1;
+      for (var each : counts.entrySet()) {
+        int colour = each.getKey();
+        long apart = colours.length == 0 ? 1 : apart(colour, colours[nearest(colour, colours)]);
+        if (apart * each.getValue() > most) {
+          most = apart * each.getValue();
+          worst = colour;
+        }
+      }
+      colours = Arrays.copyOf(colours, colours.length + 1);
+      colours[colours.length - 1] = worst;
+    }
+    return colours;
   }
 
   private static void write(BufferedImage picture, Path file) throws IOException {
@@ -104,18 +98,20 @@ final class Palette {
 
   private static int nearest(int colour, int[] colours) {
     int best = 0;
-    int least = Integer.MAX_VALUE;
-    for (int i = 0; i < colours.length; i++) {
-      int distance = 0;
-      for (int shift = 0; shift < 24; shift += 8) {
-        int apart = (colour >> shift & 0xFF) - (colours[i] >> shift & 0xFF);
-        distance += apart * apart;
-      }
-      if (distance < least) {
-        least = distance;
+    for (int i = 1; i < colours.length; i++) {
+      if (apart(colour, colours[i]) < apart(colour, colours[best])) {
         best = i;
       }
     }
     return best;
+  }
+
+  private static int apart(int colour, int other) {
+    int sum = 0;
+    for (int shift = 0; shift < 24; shift += 8) {
+      int difference = (colour >> shift & 0xFF) - (other >> shift & 0xFF);
+      sum += difference * difference;
+    }
+    return sum;
   }
 }

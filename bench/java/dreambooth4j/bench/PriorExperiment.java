@@ -179,7 +179,7 @@ public final class PriorExperiment implements Callable<Integer> {
     }
     how.forEach((name, value) -> args.addAll(List.of("--" + name, value.toString())));
     args.addAll(List.of("--subject", plan.prompt(run.subject(), "subject")));
-    plan.controls().forEach(control -> args.addAll(List.of("--prompt", control)));
+    plan.controls(run.cell()).forEach(control -> args.addAll(List.of("--prompt", control)));
     args.add(String.valueOf(keys.get("pretrained_model_name_or_path")));
     args.add(plan.model(run, step, work).toString());
     args.add(config.toString());
