@@ -167,6 +167,12 @@ public final class Arena implements AutoCloseable {
     // outlives the call. Others are counted by the scope of the call and from here on by us.
     org.bytedeco.pytorch.Tensor handle =
         made.referenceCount() > 0 ? made : new org.bytedeco.pytorch.Tensor(made);
+    if (!handle.is_contiguous()) { // as libtorch's attention lays its sums out
+      if (base != null) {
+        throw new IllegalStateException(op + " of " + base + " skips bytes of it");
+      }
+      handle = handle.contiguous();
+    }
     long[] shape = new long[(int) handle.dim()];
     for (int i = 0; i < shape.length; i++) {
       shape[i] = handle.size(i);

@@ -44,6 +44,19 @@ class ArenaTest {
     }
   }
 
+  /** All ops see rows in what they are given, and the host and our kernels read it as it lies. */
+  @Test
+  void shouldLayOutInOrderWhatLibtorchDoesNot() {
+    try (Arena run = Arena.open("run")) {
+      Tensor matrix = run.floats("matrix", new float[] {1, 2, 3, 4, 5, 6}, 2, 3);
+      Tensor transposed = run.compute("transpose", () -> matrix.handle().t());
+      assertThat(transposed.toFloats()).containsExactly(1, 4, 2, 5, 3, 6);
+      assertThat(transposed.reshaped(6).toFloats()).containsExactly(1, 4, 2, 5, 3, 6);
+      assertThatThrownBy(() -> matrix.view("column", it -> it.narrow(1, 0, 1)))
+          .hasRootCauseMessage("column of F32[2, 3] skips bytes of it");
+    }
+  }
+
   @Test
   void shouldSayTheMostOfAWorkAndRememberTheMostOfAll() {
     try (Arena run = Arena.open("run")) {
