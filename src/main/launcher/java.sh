@@ -18,6 +18,7 @@ options=(
   -Djava.awt.headless=true
   --enable-native-access=ALL-UNNAMED # Java 24 and later warn without it
   -XX:+UseSerialGC
+  -Xms64m # at first: a 64th of the machine's memory otherwise, a third of it used before any is freed
 )
 
 # Intel's library of matrix products is fetched on its processors under Linux, where it can be the
