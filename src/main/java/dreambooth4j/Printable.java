@@ -1,5 +1,7 @@
 package dreambooth4j;
 
+import java.util.Locale;
+
 /**
  * Texts that somebody else wrote, such as names of files and captions, as they may be printed. Raw,
  * they could move a terminal's cursor, colour it, or show a name backwards.
@@ -27,6 +29,15 @@ public final class Printable {
   /** As {@link #text}, on one line: line breaks and tabs are escaped too. */
   public static String line(String text) {
     return escaped(text, "");
+  }
+
+  /** A number with so many digits after the point, its minus sign no hyphen; never "−0.00". */
+  public static String number(double value, int digits) {
+    String text = String.format(Locale.ROOT, "%." + digits + "f", value);
+    boolean negative = text.startsWith("-");
+    boolean zero = text.chars().noneMatch(c -> c >= '1' && c <= '9');
+    String size = negative ? text.substring(1) : text;
+    return negative && !zero ? "−" + size : size;
   }
 
   private static String escaped(String text, String allowed) {

@@ -24,4 +24,11 @@ class PrintableTest {
     assertThat(Problem.data("\u001b]0;title\u0007.png is no picture"))
         .hasMessage("\\u001b]0;title\\u0007.png is no picture");
   }
+
+  @Test
+  void shouldWriteNumbersWithAMinusSignAndNeverMinusZero() {
+    assertThat(Printable.number(-0.25, 2)).isEqualTo("\u22120.25");
+    assertThat(Printable.number(-0.001, 2)).isEqualTo("0.00");
+    assertThat(Printable.number(0.5, 3)).isEqualTo("0.500");
+  }
 }

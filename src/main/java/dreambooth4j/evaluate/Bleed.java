@@ -16,7 +16,6 @@ import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
@@ -242,9 +241,6 @@ public final class Bleed {
               each.drift.change(),
               how.draws(each.probe) ? drawn(each, subject) : null));
     }
-    rows.sort(
-        Comparator.comparing((BleedResult.Row row) -> row.probe().kind() != Probe.Kind.SUBJECT)
-            .thenComparing(row -> -row.bleed().value()));
     BleedResult.Presence presence =
         cases.stream()
             .filter(each -> each.probe.kind() == Probe.Kind.CLASS && !real.isEmpty())
@@ -257,7 +253,7 @@ public final class Bleed {
                         Likenesses.likeness(each.featuresAfter, real)))
             .orElse(null);
     return new BleedResult(
-        List.copyOf(rows),
+        rows,
         how.seeds,
         subject.points.stream().map(Asked.Point::timestep).toList(),
         presence);

@@ -8,7 +8,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * What a training changed, prompt by prompt.
  *
- * @param rows the subject first, then by bleed, the largest first
+ * @param rows the subject first, then kind by kind, in each by how far they moved towards the
+ *     subject, the farthest first
  * @param seeds noises that each prompt was asked with
  * @param timesteps at which each was asked, on the base model's way from noise to picture
  * @param presence how alike pictures of the class and the subject's own are; null where there is no
@@ -50,13 +51,14 @@ public record BleedResult(
   /** PRES of the base model's pictures of the class, and of the trained model's. */
   public record Presence(double before, double after) {}
 
-  /** The subject first, then by how much of the way to the subject they went, the most first. */
-  public List<Row> byTowards() {
-    return rows.stream()
-        .sorted(
-            Comparator.comparing((Row row) -> row.probe.kind() != Probe.Kind.SUBJECT)
-                .thenComparing(row -> -row.towards.value()))
-        .toList();
+  /** Sorts rows. */
+  public BleedResult {
+    rows =
+        rows.stream()
+            .sorted(
+                Comparator.comparing((Row row) -> row.probe.kind())
+                    .thenComparing(row -> -row.towards.value()))
+            .toList();
   }
 
   /**

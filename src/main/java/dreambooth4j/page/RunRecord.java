@@ -3,6 +3,7 @@ package dreambooth4j.page;
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dreambooth4j.Printable;
 import dreambooth4j.Problem;
 import dreambooth4j.RegularFile;
 import dreambooth4j.weights.StagedFiles;
@@ -11,7 +12,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -145,9 +145,9 @@ public record RunRecord(
       kind = text(kind);
     }
 
-    /** As the page shows it, without "-0.00". */
+    /** As the page shows it. */
     String shown() {
-      return String.format(Locale.ROOT, "%.2f", Math.rint(100 * way()) / 100 + 0.0);
+      return Printable.number(way(), 2);
     }
 
     /** Its bar's length. */

@@ -1,5 +1,7 @@
 package dreambooth4j.report;
 
+import static dreambooth4j.Printable.number;
+
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dreambooth4j.Printable;
@@ -50,79 +52,89 @@ public final class BleedFiles {
     return written;
   }
 
-  /** The table for a terminal, a line a prompt. */
+  /** The table for a terminal, a line a prompt, kind by kind. */
   public static List<String> table(BleedResult result) {
     boolean drawn = result.rows().get(0).pictures() != null;
     List<String> lines = new ArrayList<>();
-    lines.add(
-        line("%-18s %7s %6s%s  %-9s  prompt", "bleed", "towards", "moved", heads(drawn), "kind"));
+    lines.add(line("%-20s %5s %5s%s  prompt", "towards", "bleed", "moved", heads(drawn)));
+    Probe.@Nullable Kind before = null;
     for (BleedResult.Row row : result.rows()) {
+      Probe.Kind kind = row.probe().kind();
+      if (kind != before) {
+        lines.add(kind + ":"); // frequent words apart from rare ones
+        before = kind;
+      }
       lines.add(
           line(
-              "%-18s %7.2f %6.2f%s  %-9s  %s",
-              shown(row.bleed()),
-              row.towards().value(),
-              row.moved().value(),
-              numbers(row.pictures()),
-              row.probe().kind(),
+              "%-20s %5s %5s%s  %s",
+              shown(row.towards()),
+              number(row.bleed().value(), 2),
+              number(row.moved().value(), 2),
+              drawn ? numbers(row.pictures()) : "",
               Printable.line(row.probe().prompt())));
     }
     lines.add("");
-    lines.add(
-        "bleed: how far the answers to a prompt went of the way to the subject's, 0 untouched, 1"
-            + " the subject; in brackets, 95 % of other seeds");
-    lines.add(
-        "towards: how much of that went to the subject; moved: how far the answers moved beside the"
-            + " subject's own");
+    lines.add("towards: how far the answers to a prompt moved towards the subject's,");
+    lines.add("  0 not at all, 1 all the way; in brackets, 95 % of other seeds");
+    lines.add("bleed: how far they moved in any direction, by the same measure");
+    lines.add("moved: how far they moved, of the way that the subject's own answers moved");
     if (drawn) {
-      lines.add(
-          "drawn: how far pictures moved towards the subject's; variety: mean distance of a"
-              + " prompt's pictures, and of the base model's");
+      lines.add("drawn: how far pictures moved towards the subject's");
+      lines.add("DIV: mean distance of a prompt's pictures, trained; before: by the base model");
     }
     BleedResult.Presence presence = result.presence();
     if (presence != null) {
       lines.add(
-          line(
-              "PRES, how alike pictures of the class and the subject's own are (features of the"
-                  + " base model, not DINO's): %.3f; drawn by the base model %.3f",
-              presence.after(), presence.before()));
+          "PRES: how alike the class's pictures and the subject's own are: %s; before: %s"
+              .formatted(number(presence.after(), 3), number(presence.before(), 3)));
+    }
+    if (drawn) {
+      lines.add("  (drawn, DIV, PRES: by features of the base model)");
     }
     return lines;
   }
 
   private static String heads(boolean drawn) {
-    return drawn ? line(" %6s %7s %7s", "drawn", "variety", "before") : "";
+    return drawn ? line(" %5s %6s %6s", "drawn", "DIV", "before") : "";
   }
 
   private static String numbers(BleedResult.@Nullable Drawn pictures) {
     return pictures == null
-        ? ""
+        ? line(" %5s %6s %6s", "", "", "")
         : line(
-            " %6.2f %7.2g %7.2g",
-            pictures.towards().value(), pictures.variety(), pictures.varietyBefore());
+            " %5s %6s %6s",
+            number(pictures.towards().value(), 2),
+            number(pictures.variety(), 4),
+            number(pictures.varietyBefore(), 4));
   }
 
   /** What a run says at its end, to be understood by itself. */
   static String summary(BleedResult result) {
-    List<String> parts = new ArrayList<>();
-    for (BleedResult.Row row : result.byTowards()) {
-      String moved = line("'%s' %s", named(row.probe()), twoDigits(row.towards().value()));
-      switch (row.probe().kind()) {
-        case CLASS -> parts.add(0, "class " + moved);
-        case FREQUENT, RARE, NEIGHBOUR, ASKED -> parts.add(moved);
-        case SUBJECT, CONTROL -> {} // the measure, and told as one below
+    Map<String, List<String>> groups = new LinkedHashMap<>();
+    for (BleedResult.Row row : result.rows()) {
+      String group =
+          switch (row.probe().kind()) {
+            case CLASS -> "class";
+            case FREQUENT -> "frequent words";
+            case RARE -> "rare words";
+            case NEIGHBOUR -> "words like the class";
+            case ASKED -> "asked";
+            case SUBJECT, CONTROL -> ""; // the measure, and told as one below
+          };
+      if (!group.isEmpty()) {
+        groups
+            .computeIfAbsent(group, name -> new ArrayList<>())
+            .add("'%s' %s".formatted(named(row.probe()), number(row.towards().value(), 2)));
       }
     }
+    List<String> parts = new ArrayList<>();
+    groups.forEach((group, words) -> parts.add(group + " " + String.join(", ", words)));
     Double controls = result.mean(Probe.Kind.CONTROL);
     if (controls != null) {
-      parts.add("unrelated prompts " + twoDigits(controls));
+      parts.add("unrelated prompts " + number(controls, 2));
     }
     return "How far other words moved towards the subject '%s' (0 not at all, 1 all the way): %s"
-        .formatted(named(result.rows().get(0).probe()), String.join(", ", parts));
-  }
-
-  private static String twoDigits(double value) {
-    return line("%.2f", Math.rint(100 * value) / 100 + 0.0); // never "-0.00"
+        .formatted(named(result.rows().get(0).probe()), String.join("; ", parts));
   }
 
   private static String named(Probe of) {
@@ -133,7 +145,8 @@ public final class BleedFiles {
   }
 
   private static String shown(Interval of) {
-    return line("%.2f [%.2f, %.2f]", of.value(), of.low(), of.high());
+    return "%s [%s, %s]"
+        .formatted(number(of.value(), 2), number(of.low(), 2), number(of.high(), 2));
   }
 
   private static String json(BleedResult result, Map<String, Object> about) {
@@ -184,9 +197,11 @@ public final class BleedFiles {
       BleedResult.Drawn pictures = row.pictures();
       if (pictures != null) {
         String label =
-            line(
-                "%s: base | trained, bleed %.2f, drawn %.2f",
-                row.probe().prompt(), row.bleed().value(), pictures.towards().value());
+            "%s: base | trained, towards %s, drawn %s"
+                .formatted(
+                    row.probe().prompt(),
+                    number(row.towards().value(), 2),
+                    number(pictures.towards().value(), 2));
         rows.add(beside(inARow(pictures.base()), inARow(pictures.trained())).labelled(label));
       }
     }

@@ -149,7 +149,7 @@ final class RunRecorder {
       return;
     }
     List<RunRecord.Moved> moved = new ArrayList<>();
-    for (BleedResult.Row row : result.byTowards()) {
+    for (BleedResult.Row row : result.rows()) {
       Probe asked = row.probe();
       moved.add(
           new RunRecord.Moved(asked.prompt(), asked.kind().toString(), row.towards().value()));

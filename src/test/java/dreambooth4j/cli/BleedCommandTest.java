@@ -42,7 +42,12 @@ class BleedCommandTest {
 
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(ran.out())
-        .contains("1.00 [1.00, 1.00]     1.00 ", "class      man", "control    a bowl of fruit")
+        .contains("1.00 [1.00, 1.00]     1.00 ", "class:", "  man", "control:", "  a bowl of fruit")
+        .contains("DIV", "drawn");
+    assertThat(ran.out().lines().filter(each -> !each.contains("report")))
+        .as("in a terminal of 80 columns")
+        .allMatch(each -> each.length() <= 80);
+    assertThat(ran.out())
         .contains("bleed.json", "bleed.png");
     JsonNode prompts = json().path("prompts");
     assertThat(prompts.size()).isEqualTo(2 + 4 + 6);
@@ -79,7 +84,7 @@ class BleedCommandTest {
             "--pictures-of=class,asked");
 
     assertThat(ran.exitCode()).as(ran.err()).isZero();
-    assertThat(ran.out()).contains("subject    sks, man", "frequent   hat", "PRES");
+    assertThat(ran.out()).contains("subject:", "  sks, man", "frequent:", "  hat", "PRES");
     JsonNode subject = json().path("prompts").path(0);
     assertThat(subject.path("change").path("value").asDouble()).isPositive();
     assertThat(subject.path("bleed").path("value").asDouble()).isEqualTo(1);

@@ -154,6 +154,28 @@ class BleedTest {
     assertThat(bleed.lackOfRoom(1L << 60)).contains("of memory by a plan", "are available");
   }
 
+  /** Frequent words apart from rare ones, and what tells most first. */
+  @Test
+  void shouldSortRowsKindByKindAndByHowFarTheyMovedTowardsTheSubject() {
+    BleedResult.Row subject = row(Probe.Kind.SUBJECT, "sks", 1, 1);
+    BleedResult.Row little = row(Probe.Kind.FREQUENT, "hat", 9, 0.2);
+    BleedResult.Row much = row(Probe.Kind.FREQUENT, "coat", 0.5, 0.4);
+    BleedResult.Row rare = row(Probe.Kind.RARE, "beach", 2, 0.9);
+    assertThat(new BleedResult(List.of(rare, little, much, subject), 1, List.of(), null).rows())
+        .containsExactly(subject, much, little, rare);
+  }
+
+  private static BleedResult.Row row(Probe.Kind kind, String prompt, double bleed, double towards) {
+    Interval measured = new Interval(bleed, bleed, bleed);
+    return new BleedResult.Row(
+        new Probe(kind, prompt, 0),
+        measured,
+        new Interval(towards, towards, towards),
+        measured,
+        measured,
+        null);
+  }
+
   @Test
   void shouldRefuseModelsThatPredictDifferentThings() throws IOException {
     Path other = folder.resolve("other");

@@ -63,7 +63,8 @@ class MovedWordsTest {
     assertThat(said())
         .containsPattern(
             "How far other words moved towards the subject 'sks, man' \\(0 not at all, 1 all the"
-                + " way\\): class 'man' [-0-9.]+,.* 'hat' [-0-9.]+,.* unrelated prompts [-0-9.]+;"
+                + " way\\): class 'man' [−0-9.]+; frequent words 'hat' [−0-9.]+;.* rare words '.*' [−0-9.]+;.*"
+                + " unrelated prompts [−0-9.]+;"
                 + " to measure more: dreambooth bleed a b");
     assertThat(Files.readString(tiny.output().resolve("report.html")))
         .contains("Words that moved", "a pizza", "The run is complete");
