@@ -33,7 +33,7 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
  */
 final class Charts {
   private static final int WIDTH = 900;
-  private static final int DOTS_PER_INCH = 144; // two for each pixel of a page
+  private static final int DOTS_PER_INCH = 108; // three for two pixels of a page
   private static final Font FONT = new Font(Font.SANS_SERIF, Font.PLAIN, 13);
 
   /** Told apart by people who see fewer colours (Okabe and Ito); the second row on black. */
