@@ -221,13 +221,19 @@ final class Saver {
     }
   }
 
-  /** Saves a checkpoint if it can, where something else ends the run: that is what is reported. */
+  /**
+   * Saves a checkpoint if it can, where something else ends the run: that is what is reported. None
+   * is written of a step that has updated some weights and not others: a run that goes on from it
+   * would not be the one that it says it is. Where there is none before, the model is better than
+   * nothing.
+   */
   void keepSteps() {
     try {
-      saveCheckpoint();
-      if (session.config().memory().fusedBackwardPass()) {
-        session.warn("with fused_backward_pass that may be in the midst of a step");
+      if (session.trainer().isUpdating()) {
+        keepInterrupted();
+        return;
       }
+      saveCheckpoint();
     } catch (Problem e) {
       Path newest = checkpoints.newest();
       session.warn(
@@ -238,6 +244,21 @@ final class Saver {
                       ? "No checkpoint was written before: the run begins again"
                       : "The newest checkpoint is %s, and the steps after it are lost"
                           .formatted(newest)));
+    }
+  }
+
+  private void keepInterrupted() {
+    Path newest = checkpoints.newest();
+    String said =
+        "step %d had updated some of the weights and not all when it failed, so no checkpoint is written of it"
+            .formatted(session.trainer().done() + 1);
+    if (newest == null) {
+      session.warn(said);
+      keepLastGood();
+    } else {
+      session.warn(
+          "%s. The newest checkpoint is %s, and the steps after it are lost"
+              .formatted(said, newest));
     }
   }
 
@@ -260,8 +281,9 @@ final class Saver {
         session.warn("what was learnt could not be saved: " + failed.getMessage());
         return;
       }
-      boolean midst =
-          session.config().memory().fusedBackwardPass() && !session.trainer().averages();
+      boolean inPart =
+          session.config().memory().fusedBackwardPass() || session.trainer().isUpdating();
+      boolean midst = inPart && !session.trainer().averages();
       session.warn(
           "saved are the weights %s step %d; those of an earlier checkpoint may be better"
               .formatted(midst ? "in the midst of" : "before", session.trainer().done() + 1));

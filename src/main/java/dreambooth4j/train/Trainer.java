@@ -310,6 +310,11 @@ public final class Trainer implements AutoCloseable {
     return all;
   }
 
+  /** After an error: whether it left some weights before the step at hand and others after it. */
+  boolean isUpdating() {
+    return training != null && training.isUpdating();
+  }
+
   /** Whether a checkpoint takes what the other ranks have, so that all have to know of it. */
   boolean sharesStates() {
     return training().optimizer().shards().areCut();

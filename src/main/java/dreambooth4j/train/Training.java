@@ -163,6 +163,11 @@ public final class Training implements AutoCloseable {
     gradients.release();
   }
 
+  /** After an error: whether it left some weights before the step and others after it. */
+  boolean isUpdating() {
+    return step.isUpdating();
+  }
+
   /** Gathers losses and gradients of a step; whether there were prior rows. */
   private boolean forwardBackward(List<Function<Arena, TrainingBatch>> batches) {
     boolean hasPrior = false;

@@ -2,10 +2,12 @@ package dreambooth4j.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dreambooth4j.FailingFiles;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
+import dreambooth4j.engine.OptimizerState;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,6 +15,8 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class CheckpointTest {
   @TempDir Path folder;
@@ -61,6 +65,51 @@ class CheckpointTest {
           .contains("must be deleted by you, for " + bad + " cannot be removed: Input/output error")
           .contains("The run goes on");
       assertThat(CheckpointFolder.isComplete(bad)).isTrue();
+    }
+  }
+
+  /** Of a step that updated the first group and failed at the second, gathered or as it arrives. */
+  @ParameterizedTest
+  @CsvSource({"false, true", "true, true", "false, false"})
+  void shouldWriteNoneOfAStepThatUpdatedSomeWeights(boolean fused, boolean saved)
+      throws IOException {
+    TinyRun run =
+        new TinyRun(folder)
+            .withoutClass()
+            .with("train_text_encoder", true)
+            .with("max_grad_norm", 0)
+            .with("fused_backward_pass", fused);
+    try (TinyTrainer tiny = new TinyTrainer(run)) {
+      Checkpoints checkpoints = new Checkpoints(tiny.config.output());
+      tiny.train(1);
+      if (saved) {
+        checkpoints.save(tiny.trainer);
+      }
+      tiny.train(2);
+      List<OptimizerState> states = tiny.trainer.training().optimizer().states();
+      states.get(states.size() - 1).moments().get(0).release();
+      assertThatThrownBy(() -> tiny.train(3)).isInstanceOf(RuntimeException.class);
+      assertThat(tiny.trainer.done()).isEqualTo(2);
+      List<String> warnings = new ArrayList<>();
+      new Saver(tiny.session(tiny.config, warnings::add), checkpoints).keepSteps();
+      assertThat(checkpoints.all())
+          .isEqualTo(saved ? List.of(run.output().resolve("checkpoint-1")) : List.of());
+      assertThat(warnings.get(0))
+          .startsWith("step 3 had updated some of the weights and not all")
+          .contains(saved ? "The newest checkpoint is " + checkpoints.newest() : "no checkpoint");
+      assertThat(Files.exists(run.output().resolve("model_index.json"))).isNotEqualTo(saved);
+      assertThat(warnings).hasSize(saved ? 1 : 2);
+    }
+  }
+
+  /** An error between two steps, as of samples, costs none of them. */
+  @Test
+  void shouldKeepTheStepsBeforeAnErrorThatIsOfNone() throws IOException {
+    TinyRun run = new TinyRun(folder).withoutClass();
+    try (TinyTrainer tiny = new TinyTrainer(run).train(2)) {
+      Checkpoints checkpoints = new Checkpoints(tiny.config.output());
+      new Saver(tiny.session(tiny.config), checkpoints).keepSteps();
+      assertThat(checkpoints.all()).containsExactly(run.output().resolve("checkpoint-2"));
     }
   }
 }
