@@ -14,16 +14,9 @@ import org.jspecify.annotations.Nullable;
  * cut off. The first that notices says so there, so that all name the same.
  */
 final class Heartbeats {
-  private static final long EVERY = TimeUnit.SECONDS.toNanos(1);
-
-  /** Nanoseconds of silence after which a rank counts as lost. */
+  /** Nanoseconds of silence after which a rank counts as lost; all other times are parts of it. */
   static final long PATIENCE = TimeUnit.SECONDS.toNanos(30);
 
-  /** The same where a connection has broken already: a process that ended says nothing more. */
-  private static final long PATIENCE_WHEN_BROKEN = TimeUnit.SECONDS.toNanos(6);
-
-  private static final long TO_EXPLAIN = TimeUnit.SECONDS.toNanos(45);
-  private static final long TO_PART = TimeUnit.SECONDS.toNanos(5);
   private static final String LOST = "lost";
   private static final String ENDED = "ended";
 
@@ -41,6 +34,14 @@ final class Heartbeats {
   }
 
   private final long patience;
+
+  /** The same where a connection has broken already: a process that ended says nothing more. */
+  private final long patienceWhenBroken;
+
+  private final long every;
+  private final long glance;
+  private final long toExplain;
+  private final long toPart;
   private final MeetingPlace place;
   private final RankEnvironment self;
   private final List<String> who;
@@ -67,6 +68,11 @@ final class Heartbeats {
    */
   Heartbeats(MeetingPlace place, RankEnvironment self, List<String> who, long patience) {
     this.patience = patience;
+    patienceWhenBroken = patience / 5;
+    every = patience / 30;
+    glance = every / 20;
+    toExplain = patience + patience / 2;
+    toPart = patience / 6;
     this.place = place;
     this.self = self;
     this.who = who;
@@ -100,7 +106,7 @@ final class Heartbeats {
         place.set(beat(self.rank()), Long.toString(count));
         look(place.getAll(names), System.nanoTime());
         answered = System.nanoTime();
-        LockSupport.parkNanos(EVERY);
+        LockSupport.parkNanos(every);
       }
       part(names);
     } catch (RuntimeException e) {
@@ -145,7 +151,7 @@ final class Heartbeats {
   }
 
   private long patience() {
-    return broken ? Math.min(patience, PATIENCE_WHEN_BROKEN) : patience;
+    return broken ? patienceWhenBroken : patience;
   }
 
   private String silent(int rank) {
@@ -161,11 +167,11 @@ final class Heartbeats {
       place.setFirst(LOST, new Lost(self.rank(), false, told).toString());
     }
     place.set(beat(self.rank()), ENDED);
-    long until = System.nanoTime() + TO_PART;
+    long until = System.nanoTime() + toPart;
     while (self.listens()
         && System.nanoTime() < until
         && !place.getAll(names).stream().allMatch(ENDED::equals)) {
-      LockSupport.parkNanos(EVERY / 20);
+      LockSupport.parkNanos(glance);
     }
   }
 
@@ -193,11 +199,11 @@ final class Heartbeats {
   /** Waits until it is known which rank it was that a connection broke to. */
   Problem explain(RuntimeException broke) {
     broken = true;
-    long until = System.nanoTime() + TO_EXPLAIN;
+    long until = System.nanoTime() + toExplain;
     try {
       while (System.nanoTime() < until) {
         check();
-        LockSupport.parkNanos(EVERY / 20);
+        LockSupport.parkNanos(glance);
       }
     } catch (Problem e) {
       return new Problem(e.kind(), String.valueOf(e.getMessage()), broke);
@@ -236,7 +242,7 @@ final class Heartbeats {
     ending = true;
     LockSupport.unpark(thread);
     try {
-      thread.join(TimeUnit.NANOSECONDS.toMillis(2 * TO_PART));
+      thread.join(TimeUnit.NANOSECONDS.toMillis(2 * toPart));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

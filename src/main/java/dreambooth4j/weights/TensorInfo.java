@@ -17,7 +17,11 @@ import java.util.List;
 public record TensorInfo(String name, DType dtype, List<Long> shape, long offset) {
   /** Its sizes as the engine takes them; a new array. */
   public long[] sizes() {
-    return shape.stream().mapToLong(Long::longValue).toArray();
+    long[] sizes = new long[shape.size()];
+    for (int i = 0; i < sizes.length; i++) {
+      sizes[i] = shape.get(i);
+    }
+    return sizes;
   }
 
   /** Number of elements. */

@@ -20,7 +20,9 @@ final class Child implements AutoCloseable {
           "-Djava.awt.headless=true",
           "-XX:-UsePerfData",
           "-Xmx512m",
-          "-Xshare:auto");
+          "-XX:+UseSerialGC",
+          // It ends before the second compiler's code would be of use.
+          "-XX:TieredStopAtLevel=1");
 
   /** Which library multiplies matrices: that of the tests, for bytes are compared. */
   private static final String BLAS = "org.bytedeco.openblas.load";

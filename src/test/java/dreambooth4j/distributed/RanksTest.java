@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -128,28 +129,30 @@ class RanksTest {
   @ParameterizedTest
   @ValueSource(ints = {0, 2})
   void shouldNameARankThatIsSilentAndSaveOnTheFirstOfTheOthers(int silent) throws Exception {
+    CountDownLatch others = new CountDownLatch(2);
     List<Boolean> saving =
         TestRanks.each(
             3,
-            TimeUnit.SECONDS.toNanos(3),
+            TimeUnit.SECONDS.toNanos(2),
             ranks -> {
               if (ranks.rank() == silent) {
                 ((ProcessGroups) ranks).stopHeartbeats();
-                sleep(6);
+                await(others);
                 return false;
               }
               assertThatThrownBy(ranks::await)
                   .isInstanceOf(Problem.class)
                   .hasMessageContaining("rank " + silent + " (")
                   .hasMessageContaining("does not answer");
+              others.countDown();
               return ranks.saves();
             });
     assertThat(saving).containsExactly(silent != 0, silent == 0, false);
   }
 
-  private static void sleep(int seconds) {
+  private static void await(CountDownLatch latch) {
     try {
-      TimeUnit.SECONDS.sleep(seconds);
+      assertThat(latch.await(1, TimeUnit.MINUTES)).isTrue();
     } catch (InterruptedException e) {
       throw new IllegalStateException(e);
     }

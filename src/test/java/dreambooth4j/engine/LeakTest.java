@@ -105,6 +105,7 @@ class LeakTest {
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
             "-XX:+UnlockExperimentalVMOptions",
             "-XX:+UseEpsilonGC",
+            "-XX:TieredStopAtLevel=1",
             "-Xmx3g",
             "-Dorg.bytedeco.javacpp.nopointergc=false",
             "-Dorg.bytedeco.javacpp.maxBytes=0",

@@ -1,8 +1,16 @@
 package dreambooth4j.train;
 
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.Sha256;
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.UntrainedModel;
+import dreambooth4j.weights.Component;
+import dreambooth4j.weights.ModelFolder;
+import dreambooth4j.weights.ModelSource;
 import dreambooth4j.weights.Safetensors;
 import dreambooth4j.weights.SafetensorsWriter;
 import java.io.IOException;
@@ -14,6 +22,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -62,6 +71,50 @@ public final class TinyModel {
       Files.createDirectories(place.getParent());
       Files.copy(file, place);
     }
+  }
+
+  /**
+   * A smaller one, for tests that read and write whole models often: random weights, two levels
+   * rather than four and one layer of the text encoder, hence half as many tensors in its files.
+   *
+   * @return {@code target}, which becomes its folder
+   */
+  static Path small(Path target) throws IOException {
+    Path sizes = target.resolveSibling(target.getFileName() + "-sizes");
+    copy(sizes);
+    Files.delete(sizes.resolve("unet/diffusion_pytorch_model.safetensors"));
+    Files.delete(sizes.resolve("text_encoder/model.safetensors"));
+    change(
+        sizes.resolve("unet/config.json"),
+        Map.of(
+            "block_out_channels", List.of(8, 8),
+            "down_block_types", List.of("CrossAttnDownBlock2D", "DownBlock2D"),
+            "up_block_types", List.of("UpBlock2D", "CrossAttnUpBlock2D")));
+    change(sizes.resolve("text_encoder/config.json"), Map.of("num_hidden_layers", 1));
+    ModelSource untrained = new UntrainedModel(ModelFolder.open(sizes, null), 1);
+    Component[] components = {Component.UNET, Component.TEXT_ENCODER};
+    Random random = new Random(1);
+    try (Arena arena = Arena.open("small");
+        StableDiffusion model = StableDiffusion.load(arena, untrained, components)) {
+      for (Component component : components) {
+        for (Parameter each : model.parameters(component).all()) {
+          float[] values = each.master().toFloats();
+          for (int i = 0; i < values.length; i++) {
+            values[i] += (float) (0.02 * random.nextGaussian());
+          }
+          each.master().copyFrom(values);
+        }
+      }
+      model.save(arena, Map.of(), target);
+    }
+    return target;
+  }
+
+  private static void change(Path config, Map<String, Object> values) throws IOException {
+    JsonMapper json = new JsonMapper();
+    ObjectNode all = (ObjectNode) json.readTree(config.toFile());
+    values.forEach((key, value) -> all.set(key, json.valueToTree(value)));
+    json.writeValue(config.toFile(), all);
   }
 
   /** A copy whose UNet has these notes among its weights. */
