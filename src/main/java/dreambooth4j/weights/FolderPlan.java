@@ -29,7 +29,7 @@ public final class FolderPlan implements NewFiles {
       boolean isThere = Files.exists(target) && Files.size(target) == length;
       bytes.put(target, isThere ? 0 : length);
     } catch (IOException e) {
-      throw Safetensors.unreadable(source, e);
+      throw Unreadable.file(source, e);
     }
   }
 

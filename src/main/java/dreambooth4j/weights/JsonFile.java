@@ -53,7 +53,7 @@ public final class JsonFile {
     } catch (JsonProcessingException e) {
       throw new Problem(Problem.Kind.DATA, file + ": not valid JSON: " + why(e), e);
     } catch (IOException e) {
-      throw Safetensors.unreadable(file, e);
+      throw Unreadable.file(file, e);
     }
   }
 

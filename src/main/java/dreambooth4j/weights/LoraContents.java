@@ -25,6 +25,11 @@ final class LoraContents {
    */
   record Item(
       LoraNames.Layer layer, LoraFactor factor, List<Long> shape, Function<Arena, Tensor> values) {
+    /** Its shape in a file for the model that names are of. */
+    long[] shapeBy(LoraNames names) {
+      return names.shape(layer, factor, shape);
+    }
+
     /** As it is to be in a file. */
     Tensor as(DType dtype, Arena arena) {
       Tensor made = values.apply(arena);

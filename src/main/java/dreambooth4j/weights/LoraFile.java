@@ -21,7 +21,6 @@ import java.util.Set;
  */
 public final class LoraFile implements AutoCloseable {
   private static final int SHOWN = 8;
-  private static final String BASE = "ss_base_model_version";
 
   private final TensorSource file;
   private final List<LoraLayer> layers = new ArrayList<>();
@@ -131,13 +130,7 @@ public final class LoraFile implements AutoCloseable {
     }
     return Problem.data(
         "%s: %d of its %d tensors are no factors of a LoRA, LoHa or LoKr of this model's layers%s:%s"
-            .formatted(file.path(), unknown.size(), all, madeFor(file), shown));
-  }
-
-  /** For which model a file says that it was made, to be put behind a complaint; often nothing. */
-  static String madeFor(TensorSource file) {
-    String base = file.metadata().get(BASE);
-    return base == null ? "" : ". It was made for %s (%s)".formatted(base, BASE);
+            .formatted(file.path(), unknown.size(), all, LoraTensors.madeFor(file), shown));
   }
 
   private double number(Arena arena, TensorInfo info) {

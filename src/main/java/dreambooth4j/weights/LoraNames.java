@@ -127,16 +127,16 @@ final class LoraNames {
   }
 
   /** The shape of a factor in a file: of LoRA's, as many axes as the weight of its layer. */
-  long[] shape(LoraContents.Item item) {
-    List<Long> weight = layers.of(item.layer().component()).get(item.layer().name());
+  long[] shape(Layer layer, LoraFactor factor, List<Long> ofAdapter) {
+    List<Long> weight = layers.of(layer.component()).get(layer.name());
     if (weight == null) {
-      throw new IllegalStateException("the model has no layer " + item.layer());
+      throw new IllegalStateException("the model has no layer " + layer);
     }
-    List<Long> shape = new ArrayList<>(item.shape());
-    while (item.factor().isLora() && shape.size() < weight.size()) {
+    List<Long> shape = new ArrayList<>(ofAdapter);
+    while (factor.isLora() && shape.size() < weight.size()) {
       shape.add(1L);
     }
-    if (item.factor().isLora()) {
+    if (factor.isLora()) {
       shape = shape.subList(0, weight.size()); // some write linear layers with axes of 1 behind
     }
     return shape.stream().mapToLong(Long::longValue).toArray();

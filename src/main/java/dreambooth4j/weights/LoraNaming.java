@@ -19,7 +19,7 @@ public enum LoraNaming {
         writer.add(
             names.kohya(each.layer()) + "." + each.factor().kohya(),
             type,
-            names.shape(each),
+            each.shapeBy(names),
             arena -> each.as(type, arena));
       }
       contents
@@ -52,8 +52,8 @@ public enum LoraNaming {
             LoraNames.diffusers(each.layer()) + "." + each.factor().label(),
             type,
             each.factor() == LoraFactor.MAGNITUDE
-                ? peftMagnitude(names.shape(each))
-                : names.shape(each),
+                ? peftMagnitude(each.shapeBy(names))
+                : each.shapeBy(names),
             arena -> each.as(type, arena));
       }
       writer.metadata("lora_adapter_metadata", adapterMetadata(contents));

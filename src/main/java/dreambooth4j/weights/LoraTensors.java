@@ -17,6 +17,8 @@ import java.util.stream.Collectors;
  */
 record LoraTensors(
     TensorSource file, String spelling, List<Long> shape, Map<LoraFactor, TensorInfo> byFactor) {
+  private static final String BASE = "ss_base_model_version";
+
   boolean has(LoraFactor factor) {
     return byFactor.containsKey(factor);
   }
@@ -52,13 +54,14 @@ record LoraTensors(
                   info.dtype(),
                   info.shape(),
                   shape,
-                  madeFor()));
+                  madeFor(file)));
     }
   }
 
-  /** For which model the file says that it was made, in words; often it does not. */
-  private String madeFor() {
-    return LoraFile.madeFor(file);
+  /** For which model a file says that it was made, to be put behind a complaint; often nothing. */
+  static String madeFor(TensorSource file) {
+    String base = file.metadata().get(BASE);
+    return base == null ? "" : ". It was made for %s (%s)".formatted(base, BASE);
   }
 
   /** A factor as it is stored, in the arena. */

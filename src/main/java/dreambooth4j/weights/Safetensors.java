@@ -41,7 +41,7 @@ public final class Safetensors implements TensorSource {
         throw e;
       }
     } catch (IOException e) {
-      throw unreadable(path, e);
+      throw Unreadable.file(path, e);
     }
   }
 
@@ -96,7 +96,7 @@ public final class Safetensors implements TensorSource {
     try {
       target.writeBytes((chunk, offset) -> fill(chunk, first + offset, info));
     } catch (IOException e) {
-      throw unreadable(path, e);
+      throw Unreadable.file(path, e);
     }
   }
 
@@ -109,7 +109,7 @@ public final class Safetensors implements TensorSource {
     try {
       return Checksum.of(channel, info(name));
     } catch (IOException e) {
-      throw unreadable(path, e);
+      throw Unreadable.file(path, e);
     }
   }
 
@@ -124,16 +124,12 @@ public final class Safetensors implements TensorSource {
     }
   }
 
-  static Problem unreadable(Path path, IOException e) {
-    return new Problem(Problem.Kind.DATA, path + ": cannot be read: " + e, e);
-  }
-
   @Override
   public void close() {
     try {
       channel.close();
     } catch (IOException e) {
-      throw unreadable(path, e);
+      throw Unreadable.file(path, e);
     }
   }
 }

@@ -246,7 +246,7 @@ public final class StagedFiles implements AutoCloseable {
     try {
       return Files.mismatch(source, target) < 0;
     } catch (IOException e) {
-      throw Safetensors.unreadable(source, e);
+      throw Unreadable.file(source, e);
     }
   }
 

@@ -68,7 +68,7 @@ final class TorchFile implements TensorSource {
       byte[] first = in.readNBytes(ZIP.length);
       return Arrays.equals(first, ZIP) || Arrays.equals(first, PICKLE);
     } catch (IOException e) {
-      throw Safetensors.unreadable(path, e);
+      throw Unreadable.file(path, e);
     }
   }
 
@@ -183,7 +183,7 @@ final class TorchFile implements TensorSource {
       storages.read(key, view.firstByte(), ByteBuffer.wrap(stored));
       return Strided.gather(arena, name, info.dtype(), stored, view.shape(), view.strides());
     } catch (IOException e) {
-      throw Safetensors.unreadable(path, e);
+      throw Unreadable.file(path, e);
     }
   }
 
@@ -192,7 +192,7 @@ final class TorchFile implements TensorSource {
     try {
       storages.close();
     } catch (IOException e) {
-      throw Safetensors.unreadable(path, e);
+      throw Unreadable.file(path, e);
     }
   }
 }
