@@ -14,9 +14,12 @@ import dreambooth4j.weights.ModelSource;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -167,7 +170,7 @@ class KilledAnywhereTest {
    * What is done to the folder, without the training between: killed at every single call, of many
    * writes to one file at the first and the last. Other forms of a model, which are staged by the
    * same code, are tried at every third one, a disk that is full or fails at every fifth, each form
-   * at others.
+   * at others; each at every kind of call at least once.
    */
   @ParameterizedTest
   @EnumSource
@@ -200,6 +203,24 @@ class KilledAnywhereTest {
       return failing.failed() + ": nobody minded";
     }
 
+    /** Each so many calls, and the first of any kind (write, move, delete ...) that is not there. */
+    private static Collection<Integer> someOfEachKind(FailingFiles files, int first, int every) {
+      List<Integer> turns = files.turns();
+      Map<String, Integer> ofKind = new HashMap<>();
+      Collection<Integer> some = new TreeSet<>();
+      for (int i = first; i < turns.size(); i += every) {
+        some.add(turns.get(i));
+        ofKind.put(kind(files, turns.get(i)), turns.get(i));
+      }
+      turns.forEach(call -> ofKind.putIfAbsent(kind(files, call), call));
+      some.addAll(ofKind.values());
+      return some;
+    }
+
+    private static String kind(FailingFiles files, int call) {
+      return files.names().get(call - 1).replaceFirst(" .*", "");
+    }
+
     void isSound(FailingFiles.How how, int first, int every) throws IOException {
       begin();
       String old = model(output);
@@ -208,12 +229,11 @@ class KilledAnywhereTest {
       Map<String, String> expected = content(output);
       String fresh = model(output);
       assertThat(fresh).isNotEqualTo(old);
-      List<Integer> calls = counting.turns();
-      assertThat(calls).hasSizeGreaterThan(60);
-      for (int i = first; i < calls.size(); i += every) {
+      assertThat(counting.turns()).hasSizeGreaterThan(60);
+      for (int call : someOfEachKind(counting, first, every)) {
         begin();
-        FailingFiles failing = new FailingFiles(how, calls.get(i));
-        String what = "%s at call %d, ".formatted(how, calls.get(i)) + fails(failing);
+        FailingFiles failing = new FailingFiles(how, call);
+        String what = "%s at call %d, ".formatted(how, call) + fails(failing);
         assertThat(model(output)).as(what).isIn(old, fresh, "pending");
         boolean started = isStarted(output);
         if (!model(output).equals(fresh) || started) {
