@@ -10,7 +10,9 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Peers;
 import dreambooth4j.engine.PlainOptimizer;
+import dreambooth4j.engine.Shards;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.UpdateRule;
 import dreambooth4j.engine.UpdateRules;
@@ -332,6 +334,72 @@ class KernelOptimizerTest {
       }
     }
     return scalars.update(to);
+  }
+
+  /** Two of whom the other does nothing: what is summed is this one's, what it would tell is not. */
+  private record OneOfTwo(int rank) implements Peers {
+    @Override
+    public int size() {
+      return 2;
+    }
+
+    @Override
+    public void begin(Tensor tensor) {}
+
+    @Override
+    public void reduce(Tensor tensor, int owner) {}
+
+    @Override
+    public void broadcast(Tensor tensor, int owner) {}
+
+    @Override
+    public void finish() {}
+  }
+
+  static Stream<Arguments> typesAndRanks() {
+    return ofEveryRule(
+        row(DType.F32, true, false, 0),
+        row(DType.F32, true, true, 1),
+        row(DType.BF16, true, false, 1),
+        row(DType.BF16, false, true, 0));
+  }
+
+  /** Each process updates its own stretch as one that updates all, and leaves the rest alone. */
+  @ParameterizedTest
+  @MethodSource("typesAndRanks")
+  void shouldUpdateItsOwnStretch(
+      String name, DType dtype, boolean masters, boolean in8Bits, int rank) {
+    try (Arena run = Arena.open("run")) {
+      List<Parameters> whole = groups(run, dtype, masters, Parameters.Gradients.GATHERED);
+      List<Parameters> cut = groups(run, dtype, masters, Parameters.Gradients.GATHERED);
+      List<float[]> start = cut.stream().map(each -> wide(run, each.masters())).toList();
+      Shards shards = new Shards(new OneOfTwo(rank));
+      Optimizer.Options options = new Optimizer.Options(0, in8Bits, 7, new Anchor(10, null), shards);
+      Optimizer.Options all = new Optimizer.Options(0, in8Bits, 7, new Anchor(10, null));
+      Optimizer one =
+          new KernelOptimizer(
+              new Emulator(false), run, rule(name), Optimizer.Group.alike(whole), all);
+      Optimizer part =
+          new KernelOptimizer(
+              new Emulator(false), run, rule(name), Optimizer.Group.alike(cut), options);
+      UpdateScalars scalars = new UpdateScalars(run).write(1e-3, 1);
+      for (int step = 0; step < 3; step++) {
+        draw(run, whole, step);
+        draw(run, cut, step);
+        double norm = scalars.update(one);
+        assertThat(scalars.update(part)).isBetween(norm / 10, norm * 0.999);
+      }
+      for (int i = 0; i < 2; i++) {
+        Parameters.Span own = shards.own(cut.get(i).flatCount());
+        float[] expected = wide(run, whole.get(i).masters());
+        float[] now = wide(run, cut.get(i).masters());
+        assertThat(own.length()).isBetween(1L, cut.get(i).flatCount() - 1);
+        for (int at = 0; at < now.length; at++) {
+          boolean inside = at >= own.from() && at < own.from() + own.length();
+          assertThat(now[at]).isEqualTo(inside ? expected[at] : start.get(i)[at]);
+        }
+      }
+    }
   }
 
   private static double steps(Optimizer of, int group) {
