@@ -152,7 +152,6 @@ class RoomsTest {
               "data",
               List.of(
                   Set.of("AspectBuckets", "Buckets", "OwnSizeBuckets"),
-                  Set.of("Caption", "Companion"),
                   Set.of("Label", "Pixels", "Rgb"),
                   Set.of("CropBox", "ImageReader"))),
           Map.entry("distributed", List.of(Set.of("Absent", "ProcessGroups", "Ranks"))),
@@ -186,16 +185,6 @@ class RoomsTest {
                       "WholeChange"))),
           Map.entry("pipeline", List.of(Set.of("StableDiffusion", "WordVectors"))),
           Map.entry("report", List.of(Set.of("DataPage", "DataReport"))),
-          Map.entry(
-              "review",
-              List.of(
-                  Set.of(
-                      "DeleteImage",
-                      "EditCaption",
-                      "KeepImages",
-                      "ReplaceImage",
-                      "Review",
-                      "ReviewAction"))),
           Map.entry(
               "weights",
               List.of(

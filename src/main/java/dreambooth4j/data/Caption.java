@@ -50,7 +50,9 @@ public record Caption(List<String> texts, boolean written, int repeats) {
   /** The text file that holds a picture's caption or, if none does, would hold it. */
   public static Path place(Path picture, CaptionConfig how) {
     Path file = Companion.of(picture, how.extensions());
-    return file == null ? picture.resolveSibling(stem(picture) + how.extensions().get(0)) : file;
+    return file == null
+        ? picture.resolveSibling(Companion.stem(picture) + how.extensions().get(0))
+        : file;
   }
 
   /**
@@ -76,14 +78,7 @@ public record Caption(List<String> texts, boolean written, int repeats) {
   }
 
   private static String fromName(Path picture) {
-    String stem = stem(picture);
+    String stem = Companion.stem(picture);
     return CameraName.is(stem) ? "" : NUMBERS_AT_START.matcher(stem).replaceFirst("").strip();
-  }
-
-  /** A file's name without its extension. */
-  static String stem(Path file) {
-    String name = String.valueOf(file.getFileName());
-    int dot = name.lastIndexOf('.');
-    return dot < 0 ? name : name.substring(0, dot);
   }
 }

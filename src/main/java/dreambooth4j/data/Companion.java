@@ -15,7 +15,7 @@ final class Companion {
   /** The first of a picture's that is there; null if there is none. */
   static @Nullable Path of(Path picture, List<String> extensions) {
     for (String extension : extensions) {
-      Path file = picture.resolveSibling(Caption.stem(picture) + extension);
+      Path file = picture.resolveSibling(stem(picture) + extension);
       if (Files.isRegularFile(file)) {
         return file;
       }
@@ -33,5 +33,12 @@ final class Companion {
     String text = RegularFile.text(file, LONGEST_BYTES);
     text = text.startsWith("\uFEFF") ? text.substring(1) : text;
     return text.replaceAll("\r\n?", "\n").strip();
+  }
+
+  /** A file's name without its extension. */
+  static String stem(Path file) {
+    String name = String.valueOf(file.getFileName());
+    int dot = name.lastIndexOf('.');
+    return dot < 0 ? name : name.substring(0, dot);
   }
 }

@@ -206,7 +206,7 @@ public record Concept(
                   config.instanceDataDir(),
                   first,
                   Prompts.of(config).instancePrompt(tokens(config)),
-                  Caption.stem(uncaptioned.get(0))));
+                  Companion.stem(uncaptioned.get(0))));
     }
     Map<String, Integer> repeated = new TreeMap<>();
     for (Picture picture : pictures) {
@@ -244,7 +244,7 @@ public record Concept(
     if (needed && Prompts.dropEmptyTags(String.join("\n", texts)).isEmpty()) {
       throw Problem.data(
           "%s has an empty caption: write what it shows into %s, or give an instance_token, or an instance_prompt without %s"
-              .formatted(file, Caption.stem(file) + how.extensions().get(0), Prompts.FILEWORDS));
+              .formatted(file, Companion.stem(file) + how.extensions().get(0), Prompts.FILEWORDS));
     }
     Picture picture =
         new Picture(

@@ -19,12 +19,12 @@ public final class LossMask {
    * Whether a picture file is a mask by its name, upper case or lower, so that it is no picture.
    */
   static boolean isMask(Path file) {
-    return Caption.stem(file).toLowerCase(Locale.ROOT).endsWith(MARK);
+    return Companion.stem(file).toLowerCase(Locale.ROOT).endsWith(MARK);
   }
 
   /** The name, without extension, of the picture that a mask is of. */
   static String pictureOf(Path mask) {
-    String stem = Caption.stem(mask);
+    String stem = Companion.stem(mask);
     return stem.substring(0, stem.length() - MARK.length());
   }
 

@@ -55,7 +55,7 @@ final class PictureFile {
   /** A file name's extension in lower case, without its dot; empty if it has none. */
   static String extension(Path file) {
     String name = String.valueOf(file.getFileName());
-    return name.substring(Caption.stem(file).length()).replace(".", "").toLowerCase(Locale.ROOT);
+    return name.substring(Companion.stem(file).length()).replace(".", "").toLowerCase(Locale.ROOT);
   }
 
   /** The problem of a picture in a format that we know but do not read. */

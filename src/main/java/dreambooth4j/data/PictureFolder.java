@@ -279,7 +279,7 @@ public record PictureFolder(
     }
 
     private static Path stem(Path file) {
-      return file.resolveSibling(Caption.stem(file));
+      return file.resolveSibling(Companion.stem(file));
     }
   }
 }

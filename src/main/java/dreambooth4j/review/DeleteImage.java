@@ -12,6 +12,9 @@ import org.jspecify.annotations.Nullable;
  * place back from an image that was made for that place meanwhile.
  */
 final class DeleteImage implements ReviewAction {
+  /** Said of an image that somebody else took away. */
+  static final String GONE = "it was gone already";
+
   private final ReviewRows rows;
   private final ReviewRow row;
   private final Path file;
@@ -33,10 +36,10 @@ final class DeleteImage implements ReviewAction {
   }
 
   @Override
-  public Review.Done apply() {
+  public Done apply() {
     changed = deleted.delete(file);
     leftEmpty = rows.take(row, at);
-    return new Review.Done(changed ? "deleted" : Review.GONE, row.id());
+    return new Done(changed ? "deleted" : GONE, row.id());
   }
 
   @Override
@@ -58,7 +61,7 @@ final class DeleteImage implements ReviewAction {
   }
 
   @Override
-  public Review.Done undo() {
+  public Done undo() {
     deleted.restore(file);
     ReviewRow filled = filledBy == null ? null : rows.rowOf(filledBy);
     ReviewRow now = rows.row(row.id());
@@ -69,6 +72,6 @@ final class DeleteImage implements ReviewAction {
       boolean free = at < now.places().size() && now.places().get(at).image() == null;
       rows.put(now.with(free ? at : now.firstEmpty(Making.NOT), place.with(Making.NOT)));
     }
-    return new Review.Done("brought back", row.id());
+    return new Done("brought back", row.id());
   }
 }

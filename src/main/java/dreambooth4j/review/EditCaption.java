@@ -43,9 +43,9 @@ final class EditCaption implements ReviewAction {
   }
 
   @Override
-  public Review.Done apply() {
+  public Done apply() {
     if (!changes) {
-      return new Review.Done("the caption is as it was", row.id());
+      return new Done("the caption is as it was", row.id());
     }
     file.write(text);
     try {
@@ -54,7 +54,7 @@ final class EditCaption implements ReviewAction {
       file.restore();
       throw e;
     }
-    return new Review.Done("caption saved" + orphans(), row.id());
+    return new Done("caption saved" + orphans(), row.id());
   }
 
   @Override
@@ -63,14 +63,14 @@ final class EditCaption implements ReviewAction {
   }
 
   @Override
-  public Review.Done undo() {
+  public Done undo() {
     if (!file.holds(text)) {
       rescan.run();
       throw Problem.data("somebody else changed this caption meanwhile: it stays as it is");
     }
     file.restore();
     rescan.run();
-    return new Review.Done("the caption is as it was before", row.id());
+    return new Done("the caption is as it was before", row.id());
   }
 
   /** What is to be said of class images that no picture has a use for since its caption changed. */

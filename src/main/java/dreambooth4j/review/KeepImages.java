@@ -21,9 +21,9 @@ final class KeepImages implements ReviewAction {
   }
 
   @Override
-  public Review.Done apply() {
+  public Done apply() {
     mark(keep);
-    return new Review.Done(keep ? "kept" : "no longer kept", row.id());
+    return new Done(keep ? "kept" : "no longer kept", row.id());
   }
 
   @Override
@@ -32,9 +32,9 @@ final class KeepImages implements ReviewAction {
   }
 
   @Override
-  public Review.Done undo() {
+  public Done undo() {
     mark(!keep);
-    return new Review.Done(keep ? "no longer kept" : "kept again", row.id());
+    return new Done(keep ? "no longer kept" : "kept again", row.id());
   }
 
   private void mark(boolean kept) {

@@ -25,10 +25,10 @@ final class ReplaceImage implements ReviewAction {
   }
 
   @Override
-  public Review.Done apply() {
+  public Done apply() {
     rows.put(row.with(at, rows.place(row.concept(), fresh)));
     deleted.delete(old);
-    return new Review.Done("made again", row.id());
+    return new Done("made again", row.id());
   }
 
   @Override
@@ -37,11 +37,11 @@ final class ReplaceImage implements ReviewAction {
   }
 
   @Override
-  public Review.Done undo() {
+  public Done undo() {
     deleted.restore(old);
     deleted.delete(fresh.file());
     ReviewRow now = rows.required(row.id());
     rows.put(now.with(now.indexOf(fresh.file()), row.places().get(at).with(Making.NOT)));
-    return new Review.Done("the one before is back", row.id());
+    return new Done("the one before is back", row.id());
   }
 }

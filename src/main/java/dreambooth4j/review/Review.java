@@ -27,16 +27,6 @@ public final class Review {
 
   private static final int MOST_UNDONE = 500;
 
-  /** Said of an image that somebody else took away. */
-  static final String GONE = "it was gone already";
-
-  /**
-   * What an action did.
-   *
-   * @param row where it shows; null if at several places or none
-   */
-  public record Done(String said, @Nullable String row) {}
-
   /**
    * All rows at a glance.
    *
@@ -157,7 +147,9 @@ public final class Review {
   public synchronized Done delete(String image) {
     Path file = file(image);
     ReviewRow row = rows.rowOf(file);
-    return row == null ? new Done(GONE, null) : perform(new DeleteImage(rows, row, file));
+    return row == null
+        ? new Done(DeleteImage.GONE, null)
+        : perform(new DeleteImage(rows, row, file));
   }
 
   /**

@@ -7,7 +7,7 @@ interface ReviewAction {
    *
    * @throws dreambooth4j.Problem if it cannot be done; nothing is changed then
    */
-  Review.Done apply();
+  Done apply();
 
   /** Whether {@link #apply} changed something that {@link #undo} can take back. */
   boolean changed();
@@ -17,5 +17,5 @@ interface ReviewAction {
    *
    * @throws dreambooth4j.Problem if that cannot be done any more
    */
-  Review.Done undo();
+  Done undo();
 }

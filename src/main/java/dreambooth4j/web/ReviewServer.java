@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dreambooth4j.Problem;
 import dreambooth4j.data.Thumbnail;
+import dreambooth4j.review.Done;
 import dreambooth4j.review.Review;
 import dreambooth4j.review.ReviewRow;
 import io.javalin.config.JavalinConfig;
@@ -32,7 +33,7 @@ public final class ReviewServer implements AutoCloseable {
 
   /** What the body of a request asks for. */
   private interface Action {
-    Review.Done of(JsonNode body);
+    Done of(JsonNode body);
   }
 
   private final Review review;
@@ -84,7 +85,7 @@ public final class ReviewServer implements AutoCloseable {
         "/{token}/" + name,
         c -> {
           JsonNode body = body(c);
-          Review.Done done = action.of(body);
+          Done done = action.of(body);
           json(c, changes(body.path("since").asLong(), done));
         });
   }
@@ -116,7 +117,7 @@ public final class ReviewServer implements AutoCloseable {
     return new ReviewPage.Source("pictures/" + id, "pictures/" + id + "?large", id);
   }
 
-  private Map<String, Object> changes(long since, Review.@Nullable Done done) {
+  private Map<String, Object> changes(long since, @Nullable Done done) {
     Review.Changes changes = review.changes(since);
     Map<String, String> rows = new LinkedHashMap<>();
     for (ReviewRow row : changes.rows()) {

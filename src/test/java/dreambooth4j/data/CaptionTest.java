@@ -89,7 +89,7 @@ class CaptionTest {
         "panorama of Rome.jpg"
       })
   void shouldTakeANameInWordsForACaption(String name) {
-    assertThat(caption(name).text()).isEqualTo(Caption.stem(folder.resolve(name)));
+    assertThat(caption(name).text()).isEqualTo(Companion.stem(folder.resolve(name)));
   }
 
   @Test

@@ -169,7 +169,7 @@ class ReviewTest {
   @Test
   void shouldWriteACaptionAndSayWhichImagesNoLongerCount() {
     Path text = tiny.pictures().resolve("p1.txt");
-    Review.Done done =
+    Done done =
         review.caption(row(1).id(), "sks, man, beach, dog", " sks, man, \"<b>sea</b>\" \r\n");
     assertThat(text).hasContent("sks, man, \"<b>sea</b>\"");
     assertThat(done.said())
