@@ -14,6 +14,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Ranks as processes, which {@code --nproc} starts. */
@@ -80,21 +81,22 @@ class RanksCommandTest {
     }
   }
 
-  /** Four pairs among three: one has two. */
+  /** Four pairs a step: of three processes one has two. */
   @ParameterizedTest
-  @ValueSource(booleans = {false, true})
-  void shouldGiveTheWeightsOfOneProcess(boolean sharded) throws Exception {
+  @CsvSource({"2, false", "3, true", "4, true"})
+  void shouldGiveTheWeightsOfOneProcess(int processes, boolean sharded) throws Exception {
     tiny.with("train_batch_size", 4).with("max_train_steps", 3);
     Path one = folder.resolve("one");
     Ran alone = Ran.of(tiny.with("output_dir", one).arguments("train"));
     assertThat(alone.exitCode()).as(alone.err()).isZero();
-    Path three = folder.resolve("three");
-    tiny.with("output_dir", three).with("shard_optimizer", sharded);
-    try (Child child = Child.of(tiny.arguments("train", "--nproc", "3"))) {
+    Path several = folder.resolve("several");
+    tiny.with("output_dir", several).with("shard_optimizer", sharded);
+    try (Child child = Child.of(tiny.arguments("train", "--nproc", "" + processes))) {
       assertThat(child.exitCode()).as(child.said()).isZero();
     }
     String unet = "unet/diffusion_pytorch_model.safetensors";
-    assertThat(Apart.ofUpdate(TinyRun.MODEL.resolve(unet), one.resolve(unet), three.resolve(unet)))
+    assertThat(
+            Apart.ofUpdate(TinyRun.MODEL.resolve(unet), one.resolve(unet), several.resolve(unet)))
         .isLessThan(2e-3);
   }
 
