@@ -3,7 +3,7 @@ package dreambooth4j.cli;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.ModelConfig;
 import dreambooth4j.distributed.Launch;
-import dreambooth4j.report.RunReport;
+import dreambooth4j.report.RunOutcome;
 import dreambooth4j.weights.EmbeddingWriter;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -30,7 +30,7 @@ final class NextSteps {
   static void print(
       PrintStream err,
       Config config,
-      RunReport.Outcome run,
+      RunOutcome run,
       List<String> args,
       Launch launch,
       boolean complete) {
@@ -71,7 +71,7 @@ final class NextSteps {
   }
 
   /** With the model's folder or file, or with the base model and the file of adapters. */
-  private static List<String> drawing(Config config, Path result, RunReport.Outcome run) {
+  private static List<String> drawing(Config config, Path result, RunOutcome run) {
     List<String> command = drawingWithoutWords(config, result, run);
     for (String word : config.embedding().words()) {
       Path file = EmbeddingWriter.file(config.output().outputDir(), word);
@@ -80,8 +80,7 @@ final class NextSteps {
     return command;
   }
 
-  private static List<String> drawingWithoutWords(
-      Config config, Path result, RunReport.Outcome run) {
+  private static List<String> drawingWithoutWords(Config config, Path result, RunOutcome run) {
     String shown = ClassImageTable.shown(result);
     if (result.equals(config.output().outputDir())) {
       return drawing(shown, run.prompt(), run.name());

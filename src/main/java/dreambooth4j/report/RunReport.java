@@ -55,7 +55,7 @@ public final class RunReport implements RunListener, AutoCloseable {
   private RunListener.@Nullable PeakMemory peak;
   private @Nullable MemoryForecast forecast;
   private @Nullable TextEncoding encoding;
-  private Outcome outcome = new Outcome("", "", false, false, null, false);
+  private RunOutcome outcome = new RunOutcome("", "", false, false, null, false);
   private final RunRecorder recorder;
   private RunRecord.State state = RunRecord.State.FAILED;
   private String ending = "";
@@ -68,39 +68,6 @@ public final class RunReport implements RunListener, AutoCloseable {
   private final long began = System.nanoTime();
   private double stepSeconds;
   private long stepPictures;
-
-  /**
-   * What a run has left on disk.
-   *
-   * @param name of its first concept
-   * @param prompt one that its first concept was trained with or sampled by
-   * @param sampled whether there are samples
-   * @param pageWritten whether there is a page of class images
-   * @param result the model's folder or the file of adapters; null where none was saved
-   */
-  public record Outcome(
-      String name,
-      String prompt,
-      boolean sampled,
-      boolean pageWritten,
-      @Nullable Path result,
-      boolean checkpointSaved) {
-    private Outcome withSamples() {
-      return new Outcome(name, prompt, true, pageWritten, result, checkpointSaved);
-    }
-
-    private Outcome withPage() {
-      return new Outcome(name, prompt, sampled, true, result, checkpointSaved);
-    }
-
-    private Outcome withCheckpoint() {
-      return new Outcome(name, prompt, sampled, pageWritten, result, true);
-    }
-
-    private Outcome with(Path saved) {
-      return new Outcome(name, prompt, sampled, pageWritten, saved, checkpointSaved);
-    }
-  }
 
   /**
    * Reports on a run that writes to {@code output}.
@@ -123,7 +90,7 @@ public final class RunReport implements RunListener, AutoCloseable {
   }
 
   /** What there is until now. */
-  public Outcome outcome() {
+  public RunOutcome outcome() {
     return outcome;
   }
 
@@ -166,7 +133,7 @@ public final class RunReport implements RunListener, AutoCloseable {
     Concept main = concepts.get(0);
     String asked = main.config().samples().prompt();
     String prompt = asked.isEmpty() ? main.pictures().get(0).instancePrompt() : asked;
-    outcome = new Outcome(main.config().name(), prompt, false, false, null, false);
+    outcome = new RunOutcome(main.config().name(), prompt, false, false, null, false);
     for (Concept concept : concepts) {
       long buckets = concept.pictures().stream().map(p -> p.bucket()).distinct().count();
       say(
