@@ -336,7 +336,7 @@ class KernelOptimizerTest {
     return scalars.update(to);
   }
 
-  /** Two of whom the other does nothing: what is summed is this one's, what it would tell is not. */
+  /** Two processes of which the other has gradients of zero and tells nothing of its weights. */
   private record OneOfTwo(int rank) implements Peers {
     @Override
     public int size() {
@@ -374,8 +374,9 @@ class KernelOptimizerTest {
       List<Parameters> cut = groups(run, dtype, masters, Parameters.Gradients.GATHERED);
       List<float[]> start = cut.stream().map(each -> wide(run, each.masters())).toList();
       Shards shards = new Shards(new OneOfTwo(rank));
-      Optimizer.Options options = new Optimizer.Options(0, in8Bits, 7, new Anchor(10, null), shards);
-      Optimizer.Options all = new Optimizer.Options(0, in8Bits, 7, new Anchor(10, null));
+      Anchor pull = new Anchor(10, null);
+      Optimizer.Options options = new Optimizer.Options(0, in8Bits, 7, pull, shards);
+      Optimizer.Options all = new Optimizer.Options(0, in8Bits, 7, pull);
       Optimizer one =
           new KernelOptimizer(
               new Emulator(false), run, rule(name), Optimizer.Group.alike(whole), all);
