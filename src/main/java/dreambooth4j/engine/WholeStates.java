@@ -52,8 +52,7 @@ public final class WholeStates implements AutoCloseable {
    * @param room bytes of the machine's own memory that are left; asked where {@code run} is on a
    *     device, for on the host its own limit counts
    */
-  static @Nullable WholeStates gather(
-      Arena run, Optimizer optimizer, Supplier<OptionalLong> room) {
+  static @Nullable WholeStates gather(Arena run, Optimizer optimizer, Supplier<OptionalLong> room) {
     Peers peers = optimizer.shards().peers();
     if (peers == null) {
       return null;

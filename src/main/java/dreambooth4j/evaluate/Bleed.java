@@ -253,10 +253,7 @@ public final class Bleed {
                         Likenesses.likeness(each.featuresAfter, real)))
             .orElse(null);
     return new BleedResult(
-        rows,
-        how.seeds,
-        subject.points.stream().map(Asked.Point::timestep).toList(),
-        presence);
+        rows, how.seeds, subject.points.stream().map(Asked.Point::timestep).toList(), presence);
   }
 
   private static BleedResult.Drawn drawn(Case of, Case subject) {

@@ -47,8 +47,7 @@ class BleedCommandTest {
     assertThat(ran.out().lines().filter(each -> !each.contains("report")))
         .as("in a terminal of 80 columns")
         .allMatch(each -> each.length() <= 80);
-    assertThat(ran.out())
-        .contains("bleed.json", "bleed.png");
+    assertThat(ran.out()).contains("bleed.json", "bleed.png");
     JsonNode prompts = json().path("prompts");
     assertThat(prompts.size()).isEqualTo(2 + 4 + 6);
     for (JsonNode each : prompts) {

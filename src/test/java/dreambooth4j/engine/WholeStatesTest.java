@@ -31,8 +31,7 @@ class WholeStatesTest {
       groups.add(group);
     }
     UpdateRule rule =
-        UpdateRules.named(
-            UpdateRules.DEFAULT, new UpdateRule.Constants(0.9, 0.999, 1e-8, 1e-2));
+        UpdateRules.named(UpdateRules.DEFAULT, new UpdateRule.Constants(0.9, 0.999, 1e-8, 1e-2));
     Optimizer.Options options =
         new Optimizer.Options(0, in8Bits, 7, Anchor.NONE, new Shards(peers));
     return new PlainOptimizer(run, rule, Optimizer.Group.alike(groups), options);
@@ -79,8 +78,7 @@ class WholeStatesTest {
         });
   }
 
-  private static void check(
-      Optimizer optimizer, List<Map<StateTensor, Tensor>> all, String name) {
+  private static void check(Optimizer optimizer, List<Map<StateTensor, Tensor>> all, String name) {
     for (int group = 0; group < all.size(); group++) {
       OptimizerState state = optimizer.states().get(group);
       List<Double> expected = new ArrayList<>();

@@ -35,15 +35,17 @@ import org.junit.jupiter.params.provider.EnumSource;
 class KilledAnywhereTest {
   /** What a run saves, and what an earlier one saved whose place it takes. */
   private enum Form {
-    FOLDER("save_model_as=diffusers", "save_model_as=diffusers"),
-    FILE("save_model_as=safetensors", "save_model_as=diffusers"),
-    BOTH("save_model_as=both", "save_model_as=safetensors"),
-    LORA("use_lora=true lora_rank=2 lora_files=both", "save_model_as=both");
+    FOLDER(0, "save_model_as=diffusers", "save_model_as=diffusers"),
+    FILE(1, "save_model_as=safetensors", "save_model_as=diffusers"),
+    BOTH(2, "save_model_as=both", "save_model_as=safetensors"),
+    LORA(3, "use_lora=true lora_rank=2 lora_files=both", "save_model_as=both");
 
+    private final int first;
     private final String options;
     private final String older;
 
-    Form(String options, String older) {
+    Form(int first, String options, String older) {
+      this.first = first;
       this.options = options;
       this.older = older;
     }
@@ -180,10 +182,9 @@ class KilledAnywhereTest {
     TinyRun tiny = tiny("new", form.options).with("learning_rate", 0.01);
     try (TinyTrainer trained = new TinyTrainer(tiny).train(1)) {
       Over over = new Over(older.output(), tiny.output(), trained);
-      int turn = form.ordinal();
-      over.isSound(FailingFiles.How.KILLED, turn, form == Form.FOLDER ? 1 : 3);
-      over.isSound(FailingFiles.How.FULL, turn, 5);
-      over.isSound(FailingFiles.How.ERROR, turn + 1, 5);
+      over.isSound(FailingFiles.How.KILLED, form.first, form == Form.FOLDER ? 1 : 3);
+      over.isSound(FailingFiles.How.FULL, form.first, 5);
+      over.isSound(FailingFiles.How.ERROR, form.first + 1, 5);
     }
   }
 
@@ -203,7 +204,9 @@ class KilledAnywhereTest {
       return failing.failed() + ": nobody minded";
     }
 
-    /** Each so many calls, and the first of any kind (write, move, delete ...) that is not there. */
+    /**
+     * Each so many calls, and the first of any kind (write, move, delete ...) that is not there.
+     */
     private static Collection<Integer> someOfEachKind(FailingFiles files, int first, int every) {
       List<Integer> turns = files.turns();
       Map<String, Integer> ofKind = new HashMap<>();
