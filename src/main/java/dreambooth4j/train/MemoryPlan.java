@@ -210,7 +210,7 @@ public record MemoryPlan(
   /** As above, for the first of so many ranks: of those that shard its states it needs most. */
   static MemoryPlan of(ModelSource base, Config config, Load load, Device device, int ranks) {
     try (Arena run = Arena.open("plan", OpBackend.dry(device));
-        StableDiffusion model = Trainer.load(run, base, config)) {
+        StableDiffusion model = ModelToTrain.load(run, base, config)) {
       return new DryRun(run, base, config, model).plan(load, Ranks.planned(ranks));
     }
   }

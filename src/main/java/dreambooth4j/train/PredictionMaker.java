@@ -1,6 +1,5 @@
 package dreambooth4j.train;
 
-import dreambooth4j.data.PairSampler;
 import dreambooth4j.pipeline.Caches;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -26,11 +25,11 @@ final class PredictionMaker {
     this.training = training;
   }
 
-  /** What so many epochs ask of it, in their order; less where {@code stop} becomes true. */
-  Set<PairBatches.Asked> asked(PairSampler pairs, int epochs, BooleanSupplier stop) {
+  /** What a run's epochs ask of it, in their order; less where {@code stop} becomes true. */
+  Set<PairBatches.Asked> asked(Course course, BooleanSupplier stop) {
     Set<PairBatches.Asked> all = new LinkedHashSet<>();
-    for (int epoch = 0; epoch < epochs && !stop.getAsBoolean(); epoch++) {
-      pairs.epoch(epoch).forEach(batch -> all.addAll(batches.asked(batch)));
+    for (int epoch = 0; epoch < course.epochs() && !stop.getAsBoolean(); epoch++) {
+      course.epoch(epoch).forEach(batch -> all.addAll(batches.asked(batch)));
     }
     return all;
   }

@@ -5,36 +5,22 @@ import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.Config;
 import dreambooth4j.config.DecidingKeys;
 import dreambooth4j.config.OptimizerConfig;
-import dreambooth4j.config.TimestepConfig;
-import dreambooth4j.data.Concept;
 import dreambooth4j.data.PairSampler;
-import dreambooth4j.data.View;
-import dreambooth4j.diffusion.NoiseSchedule;
-import dreambooth4j.diffusion.Prediction;
-import dreambooth4j.diffusion.SchedulerConfig;
 import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameters;
-import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.WholeStates;
 import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.pipeline.Caches;
-import dreambooth4j.pipeline.NewWords;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
-import dreambooth4j.weights.Component;
 import dreambooth4j.weights.Group;
-import dreambooth4j.weights.ModelSource;
-import dreambooth4j.weights.RescheduledSource;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Collection;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -75,11 +61,9 @@ public final class Trainer implements AutoCloseable {
   private final Arena run;
   private final Config config;
   private final StableDiffusion model;
-  private PairSampler pairs;
-  private final Caches caches;
+  private final Course course;
   private final PairBatches batches;
-  private final int stepsPerEpoch;
-  private final int steps;
+  private final Preparation preparation;
 
   /**
    * Names the model that adapters or new words are for, of which a checkpoint has nothing; null
@@ -125,87 +109,21 @@ public final class Trainer implements AutoCloseable {
     this.run = run;
     this.config = config;
     this.model = model;
-    this.pairs = pairs;
-    this.caches = caches;
+    course = new Course(config, pairs);
     batches = new PairBatches(config, model, caches);
+    preparation = new Preparation(course, batches, caches, ranks);
     model.freezeUnused(TextEncoding.of(config.model()));
-    int batchesPerStep = config.training().gradientAccumulationSteps();
-    stepsPerEpoch = (pairs.batchesPerEpoch() + batchesPerStep - 1) / batchesPerStep;
-    Integer most = config.training().maxTrainSteps();
-    steps =
-        most != null ? most : Math.multiplyExact(stepsPerEpoch, config.training().numTrainEpochs());
     boolean all = config.training().trainUnet() && config.trainsWeights();
     adapted = all && !config.embedding().used() ? null : model.fingerprintOfTrained();
     OptimizerConfig optimizer = config.optimizer();
-    int pictures = optimizer.scaleLr() ? config.training().trainBatchSize() * batchesPerStep : 1;
+    int pictures =
+        optimizer.scaleLr()
+            ? config.training().trainBatchSize() * config.training().gradientAccumulationSteps()
+            : 1;
     learningRate =
-        new LearningRate(optimizer.schedule(), optimizer.learningRate() * pictures, steps);
+        new LearningRate(optimizer.schedule(), optimizer.learningRate() * pictures, course.steps());
     shownRateFactor = config.training().trainUnet() ? 1 : model.trained().get(0).rateFactor();
     lossScale = new LossScale(config.compute().mixedPrecision());
-  }
-
-  /** As {@link #load(Arena, ModelSource, Config, List)}, of concepts that nobody need be told. */
-  public static StableDiffusion load(Arena run, ModelSource base, Config config) {
-    return load(run, base, config, List.of());
-  }
-
-  /**
-   * Reads a model to train as the configuration says; in a dry arena, its sizes.
-   *
-   * @param concepts what it is going to learn, which a LoRA's file speaks of
-   */
-  public static StableDiffusion load(
-      Arena run, ModelSource base, Config config, List<Concept> concepts) {
-    ModelSource source = NewWords.in(scheduled(base, config), config.embedding(), run.isDry());
-    Adaptation adaptation = new Adaptation(config, source, concepts, run.isDry());
-    StableDiffusion model =
-        StableDiffusion.load(
-            run,
-            source,
-            adaptation.learning(),
-            config.memory().fusedBackwardPass() ? Gradients.PASSED_ON : Gradients.GATHERED,
-            Precision.of(config));
-    if (!run.isDry()) {
-      adaptation.begin(run, model);
-    }
-    if (config.samples().tiled()) {
-      model.decodeInTiles();
-    }
-    if (config.memory().unloadFrozen()) {
-      model.unloadFrozen();
-    }
-    return model;
-  }
-
-  /** The model with the noise schedule that it is to be trained for, where that is another. */
-  private static ModelSource scheduled(ModelSource base, Config config) {
-    TimestepConfig wanted = config.timesteps();
-    if (!wanted.velocity() && !wanted.zeroTerminalSnr()) {
-      return base;
-    }
-    SchedulerConfig own = SchedulerConfig.of(base.config(Component.SCHEDULER));
-    if (wanted.velocity()
-        && config.lora().used()
-        && NoiseSchedule.of(own).prediction() == Prediction.EPSILON) {
-      throw Problem.usage(
-          "v_parameterization: the base model predicts the noise, and a LoRA cannot tell the"
-              + " programs that load it beside that model to expect velocity, so their pictures"
-              + " would be noise: leave v_parameterization out, or train all weights with use_lora:"
-              + " false");
-    }
-    if (wanted.zeroTerminalSnr()
-        && config.lora().used()
-        && !own.values().path("rescale_betas_zero_snr").asBoolean()) {
-      throw Problem.usage(
-          "zero_terminal_snr: the base model's noise does not end in noise alone, and a LoRA cannot tell the programs that load it beside that model to draw as if it did, so their pictures would not be those that it learnt: leave zero_terminal_snr out, or train all weights with use_lora: false");
-    }
-    if (wanted.zeroTerminalSnr() && !own.className().isEmpty() && !own.knowsZeroTerminalSnr()) {
-      throw Problem.usage(
-          "zero_terminal_snr: the base model names the sampler %s, which cannot draw with such a schedule: name DDIMScheduler instead, in its model_index.json and in scheduler/scheduler_config.json; of a model in a single file, in those of a folder that model_config names"
-              .formatted(own.className()));
-    }
-    return new RescheduledSource(
-        base, own.trainedAs(wanted.velocity(), wanted.zeroTerminalSnr()).values());
   }
 
   /** The types that it computes in, in words. */
@@ -221,12 +139,12 @@ public final class Trainer implements AutoCloseable {
   /** What to know about the averaged weights before it begins; null if nothing. */
   @Nullable String emaNote() {
     Ema ema = training().ema();
-    return ema == null ? null : ema.note(steps);
+    return ema == null ? null : ema.note(steps());
   }
 
   /** Steps of the whole run. */
   public int steps() {
-    return steps;
+    return course.steps();
   }
 
   /** The least loss on held-out pictures. */
@@ -241,12 +159,12 @@ public final class Trainer implements AutoCloseable {
 
   /** Whether all steps are done. */
   boolean isFinished() {
-    return ended || done == steps;
+    return ended || done == steps();
   }
 
   /** Steps of an epoch. */
   public int stepsPerEpoch() {
-    return stepsPerEpoch;
+    return course.stepsPerEpoch();
   }
 
   /** Steps done so far, those of a resumed run included. */
@@ -256,10 +174,7 @@ public final class Trainer implements AutoCloseable {
 
   /** Goes on with other class images of the same pools: the epochs keep their order. */
   void show(PairSampler others) {
-    if (others.batchesPerEpoch() != pairs.batchesPerEpoch()) {
-      throw new IllegalArgumentException("an epoch has other batches with these class images");
-    }
-    pairs = others;
+    course.show(others);
   }
 
   /**
@@ -336,7 +251,7 @@ public final class Trainer implements AutoCloseable {
   /** What decides where the run goes: keys of the configuration, and its pictures in short. */
   private Map<String, String> settings() {
     Map<String, String> settings = new TreeMap<>(DecidingKeys.of(config));
-    settings.putAll(pairs.contents());
+    settings.putAll(course.contents());
     if (adapted != null) {
       settings.put("base model", adapted);
     }
@@ -386,10 +301,10 @@ public final class Trainer implements AutoCloseable {
         changed.add("no average of the weights was kept, and it begins with them as they are");
       }
     }
-    if (done > steps) {
+    if (done > steps()) {
       throw Problem.usage(
           "%s has %d steps done and this run ends at %d: raise max_train_steps or num_train_epochs, or resume from an earlier one"
-              .formatted(checkpoint, done, steps));
+              .formatted(checkpoint, done, steps()));
     }
     Map<String, String> then = restored.settings();
     settings()
@@ -411,25 +326,16 @@ public final class Trainer implements AutoCloseable {
    *     with fused_backward_pass some may already be those after it
    */
   public void train(int until, Listener listener, BooleanSupplier stop) {
-    while (done < Math.min(until, steps) && !stop.getAsBoolean()) {
-      int epoch = done / stepsPerEpoch;
-      List<PairSampler.Batch> all = pairs.epoch(epoch);
+    int last = Math.min(until, steps());
+    while (done < last && !stop.getAsBoolean()) {
+      int epoch = course.epochOf(done);
       freezeTextEncoders(epoch);
-      for (int at = done % stepsPerEpoch;
-          at < stepsPerEpoch && done < Math.min(until, steps) && !stop.getAsBoolean();
-          at++) {
-        StepReport report = step(epoch, parts(all, at));
+      while (done < last && course.epochOf(done) == epoch && !stop.getAsBoolean()) {
+        StepReport report = step(epoch, course.batches(done));
         done++;
         listener.step(report);
       }
     }
-  }
-
-  /** The batches of an epoch that make up its step {@code at}. */
-  private List<PairSampler.Batch> parts(List<PairSampler.Batch> all, int at) {
-    int batchesPerStep = config.training().gradientAccumulationSteps();
-    int from = at * batchesPerStep;
-    return all.subList(from, Math.min(all.size(), from + batchesPerStep));
   }
 
   /**
@@ -440,14 +346,7 @@ public final class Trainer implements AutoCloseable {
    */
   public void askBaseModel(Caches.Listener listener, BooleanSupplier stop) {
     if (config.prior().remembers()) {
-      int epochs = (steps + stepsPerEpoch - 1) / stepsPerEpoch;
-      PredictionMaker maker = new PredictionMaker(batches, training());
-      Set<PairBatches.Asked> all = maker.asked(pairs, epochs, stop);
-      maker.make(share(all), listener, stop);
-      if (ranks.size() > 1) {
-        ranks.await();
-        maker.make(all, Caches.Listener.ofMade(listener), stop); // what no other rank left here
-      }
+      preparation.askBaseModel(training(), listener, stop);
     }
   }
 
@@ -457,37 +356,7 @@ public final class Trainer implements AutoCloseable {
    * @param stop looked at after each picture and prompt; true leaves the rest for another time
    */
   public void fillCaches(Caches.Listener listener, BooleanSupplier stop) {
-    Set<View> views = new LinkedHashSet<>();
-    Set<String> prompts = new LinkedHashSet<>();
-    List<PairSampler.Batch> all = List.of();
-    for (int i = done; i < steps && !stop.getAsBoolean(); i++) {
-      if (i == done || i % stepsPerEpoch == 0) {
-        all = pairs.epoch(i / stepsPerEpoch);
-      }
-      int pair = 0;
-      for (PairSampler.Batch part : parts(all, i % stepsPerEpoch)) {
-        batches.collect(part, i, pair, views, prompts);
-        pair += part.pairs().size();
-      }
-    }
-    caches.fill(share(views), share(prompts), listener, stop);
-    if (ranks.size() > 1) {
-      ranks.await();
-      Caches.Listener made = Caches.Listener.ofMade(listener);
-      caches.fill(views, prompts, made, stop); // what no other rank left here
-    }
-  }
-
-  /** Every so manieth. */
-  private <T> Collection<T> share(Set<T> all) {
-    List<T> own = new ArrayList<>();
-    int number = 0;
-    for (T each : all) {
-      if (number++ % ranks.size() == ranks.rank()) {
-        own.add(each);
-      }
-    }
-    return own;
+    preparation.fillCaches(done, listener, stop);
   }
 
   /**
@@ -605,21 +474,14 @@ public final class Trainer implements AutoCloseable {
    * the base model's are asked beside those that have.
    */
   private boolean readsTokens(int epoch) {
-    return textEncoderTrains(epoch)
+    return course.textEncoderTrains(epoch)
         || config.embedding().used()
         || (config.asksBaseModel() && config.training().trainTextEncoder());
   }
 
-  /** Whether the text encoders still train: they stop after their part of the epochs. */
-  private boolean textEncoderTrains(int epoch) {
-    double part = config.training().stopTextEncoder();
-    int epochs = Math.max(1, (steps + stepsPerEpoch - 1) / stepsPerEpoch);
-    return epoch < Math.ceil(part * epochs);
-  }
-
   /** Takes the text encoders out of training once their part is over; what they learnt stays. */
   private void freezeTextEncoders(int epoch) {
-    if (config.training().trainTextEncoder() && !textEncoderTrains(epoch)) {
+    if (config.training().trainTextEncoder() && !course.textEncoderTrains(epoch)) {
       for (StableDiffusion.Reader each : model.readers()) {
         model
             .trained(each.component())

@@ -189,7 +189,7 @@ public final class TrainingRun {
     Config fitted = config.with(memory.plan().memory());
     try (OutputFolder folder = ranks.isFirst() ? OutputFolder.take(config, base) : null;
         Arena run = Devices.open("run", Devices.choose(config.compute()), memory.limit());
-        StableDiffusion model = Trainer.load(run, base, fitted, concepts)) {
+        StableDiffusion model = ModelToTrain.load(run, base, fitted, concepts)) {
       ranks.await(); // rank 0 has the folder: nobody else changes it from here on
       Start start = checkpoints.start();
       ranks.requireSame("what output_dir has to go on from", String.valueOf(start.checkpoint()));

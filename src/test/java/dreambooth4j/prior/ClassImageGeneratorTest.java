@@ -12,7 +12,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.train.TinyModel;
 import dreambooth4j.train.TinyRun;
-import dreambooth4j.train.Trainer;
+import dreambooth4j.train.ModelToTrain;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -234,7 +234,7 @@ class ClassImageGeneratorTest {
     Config config = tiny.with("v_parameterization", true).config();
     ModelFolder base = ModelFolder.open(TinyRun.MODEL, null);
     try (Arena run = Arena.open("run");
-        StableDiffusion model = Trainer.load(run, base, config)) {
+        StableDiffusion model = ModelToTrain.load(run, base, config)) {
       assertThat(model.scheduler().values().path("prediction_type").asText())
           .isEqualTo("v_prediction");
       new ClassImageGenerator(config, base, model)

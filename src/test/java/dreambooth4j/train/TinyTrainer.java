@@ -67,7 +67,7 @@ final class TinyTrainer implements AutoCloseable {
             config.training().trainBatchSize(),
             config.training().seed());
     ModelFolder base = ModelFolder.open(Path.of(config.model().required()), null);
-    model = Trainer.load(run, base, config);
+    model = ModelToTrain.load(run, base, config);
     caches = new Caches(run, config, base, model, notes::add);
     trainer = new Trainer(run, config, model, pairs, caches);
     trainer.askBaseModel(NOBODY, () -> false);

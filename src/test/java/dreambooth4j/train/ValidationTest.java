@@ -271,7 +271,7 @@ class ValidationTest {
     HeldOut held = HeldOut.scan(config);
     try (Arena run = Arena.open("run");
         StableDiffusion model =
-            Trainer.load(run, ModelFolder.open(TinyRun.MODEL, null), config, held.concepts())) {
+            ModelToTrain.load(run, ModelFolder.open(TinyRun.MODEL, null), config, held.concepts())) {
       Caches caches =
           new Caches(run, config, ModelFolder.open(TinyRun.MODEL, null), model, note -> {});
       return new Validation(config, model, caches, held.pictures(), Map.of(), Ranks.alone())
