@@ -114,23 +114,6 @@ class RoomsTest {
   private static final Map<String, List<Set<String>>> CIRCLES =
       Map.ofEntries(
           Map.entry(
-              "cli",
-              List.of(
-                  Set.of(
-                      "BakeCommand",
-                      "BleedCommand",
-                      "ClassImagesCommand",
-                      "ConfigArguments",
-                      "DoctorCommand",
-                      "EmbeddingOption",
-                      "GenerateCommand",
-                      "InspectCommand",
-                      "LoraOption",
-                      "Main",
-                      "MergeCommand",
-                      "ReportedRun",
-                      "TrainCommand"))),
-          Map.entry(
               "config",
               List.of(
                   Set.of(
@@ -152,8 +135,7 @@ class RoomsTest {
               "data",
               List.of(
                   Set.of("AspectBuckets", "Buckets", "OwnSizeBuckets"),
-                  Set.of("Label", "Pixels", "Rgb"),
-                  Set.of("CropBox", "ImageReader"))),
+                  Set.of("Label", "Pixels", "Rgb"))),
           Map.entry("distributed", List.of(Set.of("Absent", "ProcessGroups", "Ranks"))),
           Map.entry(
               "engine",
@@ -164,12 +146,10 @@ class RoomsTest {
                   Set.of("Optimizer", "OptimizerState"),
                   Set.of("Platform", "ProcessMemory"),
                   Set.of("Tape", "Var"))),
-          Map.entry("engine.cudnn", List.of(Set.of("Convolutions", "DryLibrary"))),
           Map.entry(
               "engine.kernel",
               List.of(Set.of("KernelSource", "Launch", "Launcher", "OptimizerKernels"))),
           Map.entry("engine.op", List.of(Set.of("BiasGradient", "Linear", "Products"))),
-          Map.entry("evaluate", List.of(Set.of("Asked", "Bleed"))),
           Map.entry(
               "model",
               List.of(
@@ -183,8 +163,6 @@ class RoomsTest {
                       "Lora",
                       "Scope",
                       "WholeChange"))),
-          Map.entry("pipeline", List.of(Set.of("StableDiffusion", "WordVectors"))),
-          Map.entry("report", List.of(Set.of("DataPage", "DataReport"))),
           Map.entry(
               "weights",
               List.of(

@@ -11,6 +11,7 @@ import dreambooth4j.data.ImageReader;
 import dreambooth4j.data.Picture;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.evaluate.Bleed;
+import dreambooth4j.evaluate.BleedOptions;
 import dreambooth4j.evaluate.BleedResult;
 import dreambooth4j.evaluate.Probe;
 import dreambooth4j.evaluate.Subject;
@@ -227,8 +228,8 @@ final class BleedCommand implements Callable<Integer> {
     Subject asked = subject(trainedConcept);
     PrintWriter err = spec.commandLine().getErr();
     ModelSource from =
-        ModelFlags.said(Trained.base(Main.path(base).toString(), flags.options()), err);
-    try (Trained left = Trained.open(from, Main.path(trained).toString(), flags.options())) {
+        ModelFlags.said(Trained.base(PathArgument.of(base).toString(), flags.options()), err);
+    try (Trained left = Trained.open(from, PathArgument.of(trained).toString(), flags.options())) {
       ModelSource to = embeddings.in(left.source());
       TextEncoding encoding =
           run == null ? TextEncoding.ofTrained(to) : TextEncoding.of(run.model());
@@ -291,9 +292,9 @@ final class BleedCommand implements Callable<Integer> {
     return new Subject(named, itsClass, known == null ? List.of() : known.captions(), prompts);
   }
 
-  private Bleed.Options options(@Nullable Config run) {
+  private BleedOptions options(@Nullable Config run) {
     Integer side = size != null ? size : run == null ? null : run.data().resolution();
-    return new Bleed.Options(
+    return new BleedOptions(
         seed,
         seeds,
         timesteps,
@@ -310,7 +311,7 @@ final class BleedCommand implements Callable<Integer> {
       ModelSource to,
       TextEncoding encoding,
       Subject asked,
-      Bleed.Options how,
+      BleedOptions how,
       List<Picture> real) {
     Subject.Extent extent = new Subject.Extent(words, neighbours, controls);
     List<Picture> some = real.subList(0, Math.min(MOST_INSTANCES, real.size()));

@@ -146,8 +146,8 @@ final class ClassImagesCommand implements Callable<Integer> {
   private int review(
       ReviewOptions options, Config config, List<Concept> concepts, ClassImagePlan plan) {
     PrintWriter out = spec.commandLine().getOut();
-    Main main = spec.root().commandLine().getCommand();
-    main.interrupt.listen("The review has ended: what the page said is on disk.");
+    Invocation invocation = Invocation.of(spec);
+    invocation.interrupt.listen("The review has ended: what the page said is on disk.");
     Review kept = new Review(config, concepts, plan);
     try (ReviewMaker maker = new ReviewMaker(config, kept);
         ReviewServer server = new ReviewServer(kept, concepts.size() > 1, options.port)) {
@@ -157,23 +157,23 @@ final class ClassImagesCommand implements Callable<Integer> {
       if (options.open) {
         Browser.open(server.address(), spec.commandLine().getErr());
       }
-      main.interrupt.await();
+      invocation.interrupt.await();
     }
     return Interrupt.EXIT_CODE;
   }
 
   private int generate(Config config, ModelSource base, ClassImagePlan plan) {
     PrintStream err = System.err;
-    Main main = spec.root().commandLine().getCommand();
-    main.interrupt.listen(
+    Invocation invocation = Invocation.of(spec);
+    invocation.interrupt.listen(
         "Stopping: class images that are not written yet are made another time (kill -9 %d ends it at once) ...");
     try (Arena run = Devices.open("run", Devices.choose(config.compute()));
         StableDiffusion model = StableDiffusion.loadToDraw(run, base, config.compute());
         ClassImageProgress progress =
             new ClassImageProgress(err, ProgressLine.Terminal.current())) {
       new ClassImageGenerator(config, base, model)
-          .generate(run, plan, progress, main.interrupt::requested);
-      return main.interrupt.requested() ? Interrupt.EXIT_CODE : 0;
+          .generate(run, plan, progress, invocation.interrupt::requested);
+      return invocation.interrupt.requested() ? Interrupt.EXIT_CODE : 0;
     }
   }
 }

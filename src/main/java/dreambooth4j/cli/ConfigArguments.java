@@ -37,9 +37,9 @@ final class ConfigArguments {
   ConfigReader.Reading reading() {
     ConfigReader.Reading reading = ConfigReader.read(config, ConfigFlags.given(command));
     PrintWriter err = command.commandLine().getErr();
-    Main main = command.root().commandLine().getCommand();
+    Invocation invocation = Invocation.of(command);
     if (Ranks.reports(System.getenv())) {
-      reading.notes(main.verbose).forEach(err::println);
+      reading.notes(invocation.verbose).forEach(err::println);
       err.flush();
     }
     return reading;

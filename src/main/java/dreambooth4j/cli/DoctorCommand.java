@@ -36,14 +36,14 @@ final class DoctorCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
-    Main main = spec.root().commandLine().getCommand();
-    for (Fact each : Doctor.facts(main.verbose)) {
+    Invocation invocation = Invocation.of(spec);
+    for (Fact each : Doctor.facts(invocation.verbose)) {
       print(out, each.name(), each.value());
     }
     Fact products = Doctor.products();
     print(out, products.name(), products.value());
     List<String> libraries = CudaLibraries.ofMachine().report();
-    if (main.verbose || device == ComputeConfig.Target.CUDA) {
+    if (invocation.verbose || device == ComputeConfig.Target.CUDA) {
       libraries.forEach(out::println);
     } else {
       out.println(libraries.get(0) + " (-v lists them and says how to get what is missing)");

@@ -29,9 +29,9 @@ final class EmbeddingOption {
     ModelSource reads = model;
     for (String each : given) {
       int equals = each.indexOf('=');
-      Path whole = Main.path(each);
+      Path whole = PathArgument.of(each);
       boolean worded = equals > 0 && !Files.exists(whole);
-      Path file = worded ? Main.path(each.substring(equals + 1)) : whole;
+      Path file = worded ? PathArgument.of(each.substring(equals + 1)) : whole;
       if (!Files.isRegularFile(file)) {
         throw Problem.data("--embedding %s: expected a file, found none".formatted(each));
       }

@@ -7,12 +7,14 @@ import dreambooth4j.config.ModelConfig;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.CropBox;
 import dreambooth4j.data.ImageReader;
+import dreambooth4j.data.ImageSize;
 import dreambooth4j.data.Picture;
 import dreambooth4j.model.Tokenizer;
 import dreambooth4j.pipeline.LongPrompts;
 import dreambooth4j.pipeline.Models;
 import dreambooth4j.pipeline.NewWords;
 import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.report.DataPage;
 import dreambooth4j.report.DataReport;
 import dreambooth4j.report.DataScan;
 import dreambooth4j.report.Finding;
@@ -95,7 +97,7 @@ public final class InspectCommand implements Callable<Integer> {
     DataReport report = report(scan);
     printWarnings(out, report);
     if (html != null) {
-      report.write(html);
+      DataPage.write(report, html);
       out.println("Report: " + html);
     }
     out.flush();
@@ -160,7 +162,7 @@ public final class InspectCommand implements Callable<Integer> {
   }
 
   private static String box(Picture picture) {
-    ImageReader.Size size = ImageReader.size(picture.file());
+    ImageSize size = ImageReader.size(picture.file());
     CropBox box = CropBox.of(size, picture.bucket(), picture.crop());
     String enlarged = box.scale() > 1 ? ", enlarged" : "";
     String random = picture.crop().random() ? ", in training anywhere" : "";

@@ -31,7 +31,7 @@ final class LoraOption {
     @Override
     public LoraUse convert(String text) {
       try {
-        WeightedLora given = WeightedLora.parse(text, Main::path);
+        WeightedLora given = WeightedLora.parse(text, PathArgument::of);
         return new LoraUse(given.file(), given.weight());
       } catch (Problem | IllegalArgumentException e) {
         throw new TypeConversionException(e.getMessage());

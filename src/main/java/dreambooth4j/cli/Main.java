@@ -5,14 +5,10 @@ import dreambooth4j.Problem;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.report.Wrap;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.ScopeType;
-import picocli.CommandLine.TypeConversionException;
 
 /** The command line: every command is one class beside this one. */
 @Command(
@@ -46,18 +42,9 @@ import picocli.CommandLine.TypeConversionException;
       VerifyCommand.class,
       DoctorCommand.class
     })
-public final class Main {
-  @Option(
-      names = {"-v", "--verbose"},
-      scope = ScopeType.INHERIT,
-      description = "Show more of what is done, and stack traces of errors.")
-  boolean verbose;
-
+public final class Main extends Invocation {
   /** Picocli lays out no help that is narrower. */
   private static final int LEAST_HELP_COLUMNS = 55;
-
-  /** How a command that saves what it has done learns of Ctrl-C. */
-  final Interrupt interrupt = new Interrupt();
 
   /** Runs one command and exits with its code. */
   public static void main(String[] args) {
@@ -115,18 +102,9 @@ public final class Main {
     ProgressLine.Terminal.usedColumns()
         .ifPresent(columns -> line.setUsageHelpWidth(Math.max(LEAST_HELP_COLUMNS, columns)));
     return line.setCaseInsensitiveEnumValuesAllowed(true)
-        .registerConverter(Path.class, Main::path)
+        .registerConverter(Path.class, PathArgument::of)
         .setParameterExceptionHandler((error, args) -> misused(error))
         .setExecutionExceptionHandler((error, failed, parsed) -> main.explain(error, failed));
-  }
-
-  /** A path on the command line. */
-  static Path path(String text) {
-    try {
-      return Path.of(text);
-    } catch (InvalidPathException e) {
-      throw new TypeConversionException("'%s' is no path: %s".formatted(text, e.getReason()));
-    }
   }
 
   /** One message; the help of a command is longer than a screen and would push it out of sight. */

@@ -39,27 +39,28 @@ final class ReportedRun {
     Config config = reading.config();
     PrintStream err = System.err;
     Launch launch = ranks.size() > 1 ? Launch.of(System.getenv()) : Launch.ALONE;
-    Main main = spec.root().commandLine().getCommand();
+    Invocation invocation = Invocation.of(spec);
     if (!ranks.isFirst()) {
-      main.interrupt.listen(Interrupt.SAVED_BY_RANK_0);
+      invocation.interrupt.listen(Interrupt.SAVED_BY_RANK_0);
       QuietReport quiet = new QuietReport(err);
       try {
         return code(
-            new TrainingRun(config, origin, quiet, main.interrupt::requested, ranks).run(force));
+            new TrainingRun(config, origin, quiet, invocation.interrupt::requested, ranks)
+                .run(force));
       } finally {
         if (quiet.hasSaved()) {
           NextSteps.printResumed(err, arguments(spec), true, launch);
         }
       }
     }
-    main.interrupt.listen(Interrupt.SAVING);
+    invocation.interrupt.listen(Interrupt.SAVING);
     RunReport report =
         new RunReport(
             err,
             config.output().outputDir(),
             reading.settings(),
             ProgressLine.Terminal.current(),
-            main.verbose);
+            invocation.verbose);
     boolean done = false;
     boolean diverged = false;
     LivePage page = new LivePage(config.output().outputDir());
@@ -67,7 +68,9 @@ final class ReportedRun {
       if (monitor != null) {
         report.monitored(page, monitor.address());
       }
-      done = new TrainingRun(config, origin, report, main.interrupt::requested, ranks).run(force);
+      done =
+          new TrainingRun(config, origin, report, invocation.interrupt::requested, ranks)
+              .run(force);
       report.done(done);
     } catch (Problem e) {
       diverged = e.kind() == Problem.Kind.DIVERGED; // and would again: a run repeats itself
@@ -76,11 +79,11 @@ final class ReportedRun {
       report.close();
       Path result = report.outcome().result();
       if (done && origin == Origin.BASE_MODEL && result != null) {
-        main.interrupt.say(Interrupt.SAVED);
+        invocation.interrupt.say(Interrupt.SAVED);
         String command = NextSteps.measuring(config, result);
-        report.measureBleed(config, command, main.interrupt::requested);
+        report.measureBleed(config, command, invocation.interrupt::requested);
       }
-      boolean saved = main.interrupt.requested() || report.outcome().checkpointSaved();
+      boolean saved = invocation.interrupt.requested() || report.outcome().checkpointSaved();
       if (done || (saved && !diverged)) {
         NextSteps.print(err, config, report.outcome(), arguments(spec), launch, done);
       }

@@ -74,12 +74,12 @@ final class TrainCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     if (processes != null && !dryRun) {
-      Main main = spec.root().commandLine().getCommand();
+      Invocation invocation = Invocation.of(spec);
       LocalRanks ranks = new LocalRanks(processes, System.out, System.err);
-      main.interrupt.listen(Interrupt.ENDING_RANKS);
-      List<String> arguments = new ArrayList<>(List.of(Main.class.getName()));
+      invocation.interrupt.listen(Interrupt.ENDING_RANKS);
+      List<String> arguments = new ArrayList<>(List.of(invocation.getClass().getName()));
       arguments.addAll(withoutProcesses(spec.root().commandLine().getParseResult().originalArgs()));
-      return ranks.run(arguments, main.interrupt::requested);
+      return ranks.run(arguments, invocation.interrupt::requested);
     }
     return train();
   }

@@ -233,7 +233,7 @@ public record Concept(
       CaptionConfig how,
       Prompts prompts,
       Buckets buckets) {
-    ImageReader.Size size = ImageReader.size(file);
+    ImageSize size = ImageReader.size(file);
     Caption caption = Caption.of(config.instanceDataDir(), file, how);
     boolean matched = config.hasClass() && !config.classImages().unmatched();
     boolean needed =

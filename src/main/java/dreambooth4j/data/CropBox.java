@@ -7,10 +7,9 @@ import java.util.Locale;
  * How a picture is brought into its bucket: scaled to width x height, and of that the bucket's
  * window at (left, top).
  */
-public record CropBox(
-    ImageReader.Size picture, Bucket bucket, int width, int height, int left, int top) {
+public record CropBox(ImageSize picture, Bucket bucket, int width, int height, int left, int top) {
   /** Scales until the bucket is covered, and crops at the place; a random one about the centre. */
-  public static CropBox of(ImageReader.Size picture, Bucket bucket, Crop crop) {
+  public static CropBox of(ImageSize picture, Bucket bucket, Crop crop) {
     double scale =
         Math.max(
             (double) bucket.width() / picture.width(), (double) bucket.height() / picture.height());

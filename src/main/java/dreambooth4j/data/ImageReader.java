@@ -32,9 +32,6 @@ public final class ImageReader {
     ImageIO.setUseCache(false);
   }
 
-  /** Width and height in pixels of a picture standing upright. */
-  public record Size(int width, int height) {}
-
   private ImageReader() {}
 
   /**
@@ -42,7 +39,7 @@ public final class ImageReader {
    *
    * @throws Problem if the file is no picture that we read, or one of an absurd size
    */
-  public static Size size(Path file) {
+  public static ImageSize size(Path file) {
     return open(file, ImageReader::checkedSize);
   }
 
@@ -94,14 +91,14 @@ public final class ImageReader {
     return open(
         file,
         picture -> {
-          Size size = checkedSize(picture);
+          ImageSize size = checkedSize(picture);
           int every = Math.max(size.width(), size.height()) / side;
           return decode(picture, Math.max(1, every));
         });
   }
 
   private static Pixels fit(Pixels image, Bucket bucket, Crop crop) {
-    CropBox box = CropBox.of(new Size(image.width(), image.height()), bucket, crop);
+    CropBox box = CropBox.of(new ImageSize(image.width(), image.height()), bucket, crop);
     return Lanczos.scale(image, box.width(), box.height())
         .crop(box.left(), box.top(), bucket.width(), bucket.height());
   }
@@ -138,7 +135,7 @@ public final class ImageReader {
     }
   }
 
-  private static Size checkedSize(Opened picture) throws IOException {
+  private static ImageSize checkedSize(Opened picture) throws IOException {
     Path file = picture.file;
     int width = picture.reader.getWidth(0);
     int height = picture.reader.getHeight(0);
@@ -152,7 +149,7 @@ public final class ImageReader {
           "%s is %d x %d pixels: one side is over %d times the other; crop it"
               .formatted(file, width, height, LONGEST_RATIO));
     }
-    return picture.orientation() >= 5 ? new Size(height, width) : new Size(width, height);
+    return picture.orientation() >= 5 ? new ImageSize(height, width) : new ImageSize(width, height);
   }
 
   /** A picture that is open: its file, its decoder and its format. */

@@ -55,8 +55,8 @@ public final class LossMask {
    * @throws Problem as {@link #of}
    */
   static void requireFits(Path mask, Path file) {
-    ImageReader.Size own = ImageReader.size(mask);
-    ImageReader.Size picture = ImageReader.size(file);
+    ImageSize own = ImageReader.size(mask);
+    ImageSize picture = ImageReader.size(file);
     double stretched =
         (double) own.width() * picture.height() / ((double) own.height() * picture.width());
     if (Math.abs(stretched - 1) > 0.02) {

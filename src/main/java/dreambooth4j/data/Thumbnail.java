@@ -17,10 +17,10 @@ public final class Thumbnail {
 
   private final byte[] file;
   private final String mediaType;
-  private final ImageReader.Size source;
+  private final ImageSize source;
   private final Likeness likeness;
 
-  private Thumbnail(byte[] file, String mediaType, ImageReader.Size source, Likeness likeness) {
+  private Thumbnail(byte[] file, String mediaType, ImageSize source, Likeness likeness) {
     this.file = file;
     this.mediaType = mediaType;
     this.source = source;
@@ -35,7 +35,7 @@ public final class Thumbnail {
    *     absurd size
    */
   public static Thumbnail of(Path picture, int maxSide) {
-    ImageReader.Size source = ImageReader.size(picture);
+    ImageSize source = ImageReader.size(picture);
     Pixels pixels = ImageReader.readCoarsely(picture, OVERSAMPLING * maxSide);
     double scale = Math.min(1, (double) maxSide / Math.max(source.width(), source.height()));
     Pixels small =
@@ -61,7 +61,7 @@ public final class Thumbnail {
   }
 
   /** The size of the picture it was made of, upright. */
-  public ImageReader.Size source() {
+  public ImageSize source() {
     return source;
   }
 

@@ -19,7 +19,7 @@ public record View(Path file, Bucket bucket, Crop crop, boolean mirrored) {
    * @param sha256 of its bytes, in which its orientation is too
    * @param size of the picture standing upright
    */
-  public record Source(String sha256, ImageReader.Size size) {
+  public record Source(String sha256, ImageSize size) {
     /**
      * Reads the file.
      *

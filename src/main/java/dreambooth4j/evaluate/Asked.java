@@ -26,10 +26,10 @@ final class Asked {
   private final Arena arena;
   private final StableDiffusion model;
   private final TextToImage pipeline;
-  private final Bleed.Options how;
+  private final BleedOptions how;
   private final Bucket size;
 
-  Asked(Arena arena, StableDiffusion model, TextEncoding encoding, Bleed.Options how) {
+  Asked(Arena arena, StableDiffusion model, TextEncoding encoding, BleedOptions how) {
     this.arena = arena;
     this.model = model;
     this.how = how;

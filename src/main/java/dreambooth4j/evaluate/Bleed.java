@@ -17,7 +17,6 @@ import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
 import java.util.function.Function;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
@@ -29,38 +28,10 @@ import org.jspecify.annotations.Nullable;
  * would be asked in drawing.
  */
 public final class Bleed {
-  /**
-   * How to measure.
-   *
-   * @param seed of the first noise; each of the others has the next one
-   * @param seeds noises that each prompt is asked with
-   * @param timesteps at which each is asked
-   * @param pictures of each prompt that both models draw; 0 draws none
-   * @param picturesOf kinds of prompts that are drawn; the subject's is drawn with any of them
-   * @param steps of the sampler that draws them
-   * @param guidance of these pictures
-   * @param size of everything in pixels; null for what the base model was trained on
-   */
-  public record Options(
-      long seed,
-      int seeds,
-      int timesteps,
-      int pictures,
-      Set<Probe.Kind> picturesOf,
-      int steps,
-      double guidance,
-      @Nullable Bucket size,
-      Device device) {
-    private boolean draws(Probe probe) {
-      return pictures > 0
-          && (probe.kind() == Probe.Kind.SUBJECT || picturesOf.contains(probe.kind()));
-    }
-  }
-
   private final ModelSource base;
   private final ModelSource trained;
   private final TextEncoding encoding;
-  private final Options how;
+  private final BleedOptions how;
   private final IntConsumer progress;
   private int done;
 
@@ -75,7 +46,7 @@ public final class Bleed {
       ModelSource base,
       ModelSource trained,
       TextEncoding encoding,
-      Options how,
+      BleedOptions how,
       IntConsumer progress) {
     this.base = base;
     this.trained = trained;
@@ -94,8 +65,8 @@ public final class Bleed {
   }
 
   /** How often {@link #measure} asks a model about one of so many prompts. */
-  public static int asked(int probes, Options how) {
-    return (how.pictures == 0 ? 2 : 3) * probes;
+  public static int asked(int probes, BleedOptions how) {
+    return (how.pictures() == 0 ? 2 : 3) * probes;
   }
 
   /**
@@ -105,20 +76,21 @@ public final class Bleed {
    * @param probes how many prompts at most
    */
   public long memory(int probes) {
-    try (Arena dry = Arena.open("bleed", OpBackend.dry(how.device));
+    try (Arena dry = Arena.open("bleed", OpBackend.dry(how.device()));
         StableDiffusion model = StableDiffusion.load(dry, base)) {
       Bucket size = new Asked(dry, model, encoding, how).size();
       PictureMemory memory = new PictureMemory(dry, model, encoding);
-      long peak = memory.predicting(size, how.seeds);
-      if (how.pictures > 0) {
-        peak = Math.max(peak, memory.drawing(size, how.pictures, how.guidance > 1));
+      long peak = memory.predicting(size, how.seeds());
+      if (how.pictures() > 0) {
+        peak = Math.max(peak, memory.drawing(size, how.pictures(), how.guidance() > 1));
         peak = Math.max(peak, memory.encoding(size));
       }
       long pixels = (long) size.width() * size.height();
       int factor = model.vae().config().factor();
       long latents = pixels / factor / factor * model.unet().config().inChannels() * Float.BYTES;
-      long said = 2L * how.seeds * how.timesteps * latents; // asked, and answered by the base model
-      long drawn = 2L * how.pictures * pixels * Pixels.CHANNELS;
+      // asked, and answered by the base model
+      long said = 2L * how.seeds() * how.timesteps() * latents;
+      long drawn = 2L * how.pictures() * pixels * Pixels.CHANNELS;
       return dry.meter().liveBytes() + peak + probes * (said + drawn);
     }
   }
@@ -132,7 +104,8 @@ public final class Bleed {
   public @Nullable String lackOfRoom(long needed) {
     long available = ProcessMemory.available();
     boolean fits =
-        how.device != Device.CPU || needed <= ProcessMemory.limit(available).orElse(Long.MAX_VALUE);
+        how.device() != Device.CPU
+            || needed <= ProcessMemory.limit(available).orElse(Long.MAX_VALUE);
     return fits
         ? null
         : "it needs %s of memory by a plan, and %s are available"
@@ -168,11 +141,11 @@ public final class Bleed {
     with(
         base,
         (model, asked) -> {
-          finder.apply(model).forEach(each -> cases.add(new Case(each, how.seeds)));
+          finder.apply(model).forEach(each -> cases.add(new Case(each, how.seeds())));
           for (Case each : cases) {
             askBase(asked, each);
           }
-          if (how.pictures > 0) {
+          if (how.pictures() > 0) {
             real.addAll(asked.features(instances.apply(asked.size())));
           }
         });
@@ -182,7 +155,7 @@ public final class Bleed {
             .findFirst()
             .orElseThrow(() -> new IllegalArgumentException("no prompt names the subject"));
     with(trained, (model, asked) -> cases.forEach(each -> askTrained(asked, each, subject)));
-    if (how.pictures > 0) {
+    if (how.pictures() > 0) {
       with(
           base,
           (model, asked) ->
@@ -202,7 +175,7 @@ public final class Bleed {
   }
 
   private void with(ModelSource source, Use use) {
-    try (Arena arena = Devices.open("bleed", how.device);
+    try (Arena arena = Devices.open("bleed", how.device());
         StableDiffusion model = StableDiffusion.load(arena, source)) {
       use.of(model, new Asked(arena, model, encoding, how));
     }
@@ -253,7 +226,7 @@ public final class Bleed {
                         Likenesses.likeness(each.featuresAfter, real)))
             .orElse(null);
     return new BleedResult(
-        rows, how.seeds, subject.points.stream().map(Asked.Point::timestep).toList(), presence);
+        rows, how.seeds(), subject.points.stream().map(Asked.Point::timestep).toList(), presence);
   }
 
   private static BleedResult.Drawn drawn(Case of, Case subject) {

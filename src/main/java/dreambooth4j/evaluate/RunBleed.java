@@ -49,7 +49,7 @@ public final class RunBleed implements AutoCloseable {
   private final Subject subject;
   private final Trained trained;
   private final Bleed bleed;
-  private final Bleed.Options how;
+  private final BleedOptions how;
   private final int probes;
   private final double slower;
 
@@ -67,7 +67,7 @@ public final class RunBleed implements AutoCloseable {
     probes = subject.most(EXTENT);
     int side = config.data().resolution() / 8 * 8;
     how =
-        new Bleed.Options(
+        new BleedOptions(
             1,
             SEEDS,
             TIMESTEPS,

@@ -80,7 +80,7 @@ public final class Generation {
   }
 
   private static StableDiffusion load(Arena arena, ModelSource folder, ImageRequest wanted) {
-    StableDiffusion.Types types = new StableDiffusion.Types(DType.F32, false, wanted.type);
+    WeightTypes types = new WeightTypes(DType.F32, false, wanted.type);
     StableDiffusion model = StableDiffusion.load(arena, folder, Map.of(), Gradients.NONE, types);
     if (wanted.tiled) {
       model.decodeInTiles();

@@ -2,7 +2,7 @@ package dreambooth4j.pipeline;
 
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.CropBox;
-import dreambooth4j.data.ImageReader;
+import dreambooth4j.data.ImageSize;
 import dreambooth4j.data.View;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Tensor;
@@ -26,7 +26,7 @@ public record PictureSizes(
   }
 
   /** Of a picture of this size in a file, as it is seen. */
-  public static PictureSizes of(View view, ImageReader.Size file) {
+  public static PictureSizes of(View view, ImageSize file) {
     Bucket bucket = view.bucket();
     CropBox box = CropBox.of(file, bucket, view.crop());
     int left = view.mirrored() ? box.width() - bucket.width() - box.left() : box.left();

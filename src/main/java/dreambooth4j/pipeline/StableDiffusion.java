@@ -49,40 +49,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class StableDiffusion implements AutoCloseable {
   /**
-   * What it is held and computed in.
-   *
-   * @param trained type of what trains, and of weights that adapters train around
-   * @param masters whether F32 masters lie beside what trains in 16 bits
-   * @param frozen type of all else
-   */
-  public record Types(DType trained, boolean masters, DType frozen) {
-    /** What trains in this type, beside masters if it has 16 bits; the rest in F32. */
-    public static Types trainedIn(DType type) {
-      return new Types(type, true, DType.F32);
-    }
-
-    /** The same, but that what does not train is held in F32. */
-    Types withFrozenF32() {
-      return new Types(trained, masters, DType.F32);
-    }
-
-    /** Weights that will be allocated with these gradients. */
-    public Parameters of(Gradients gradients) {
-      return gradients == Gradients.NONE
-          ? new Parameters(frozen)
-          : new Parameters(trained, masters);
-    }
-
-    /** The own weights of a component that learns so; null for one that does not learn. */
-    private Parameters own(@Nullable Learning how) {
-      if (how == null) {
-        return new Parameters(frozen);
-      }
-      return how.whole() ? new Parameters(trained, masters) : new Parameters(trained);
-    }
-  }
-
-  /**
    * A text encoder, and its tokenizer.
    *
    * @param tokenizer null in a dry arena, where no prompts are read
@@ -119,7 +85,7 @@ public final class StableDiffusion implements AutoCloseable {
       ModelSource source,
       Map<Component, Learning> learning,
       Gradients gradients,
-      Types types) {
+      WeightTypes types) {
     this.arena = arena;
     this.source = source;
     ModelConfigs configs = ModelConfigs.read(source);
@@ -239,13 +205,13 @@ public final class StableDiffusion implements AutoCloseable {
   public static StableDiffusion load(Arena arena, ModelSource source, Component... trained) {
     Map<Component, Learning> alike = new EnumMap<>(Component.class);
     Stream.of(trained).forEach(each -> alike.put(each, Learning.whole(1)));
-    return load(arena, source, alike, Gradients.GATHERED, Types.trainedIn(DType.F32));
+    return load(arena, source, alike, Gradients.GATHERED, WeightTypes.trainedIn(DType.F32));
   }
 
   /** Reads a model that draws class images and does not train: of {@code frozen_dtype}. */
   public static StableDiffusion loadToDraw(Arena arena, ModelSource source, ComputeConfig compute) {
     DType type = Devices.typeOf(compute.frozen());
-    return load(arena, source, Map.of(), Gradients.NONE, new Types(type, false, type));
+    return load(arena, source, Map.of(), Gradients.NONE, new WeightTypes(type, false, type));
   }
 
   /**
@@ -263,7 +229,7 @@ public final class StableDiffusion implements AutoCloseable {
       ModelSource source,
       Map<Component, Learning> learning,
       Gradients gradients,
-      Types types) {
+      WeightTypes types) {
     StableDiffusion model = new StableDiffusion(arena, source, learning, gradients, types);
     if (arena.isDry()) {
       return model;

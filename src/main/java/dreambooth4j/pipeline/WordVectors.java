@@ -39,7 +39,7 @@ final class WordVectors {
       Component component,
       TextEncoderConfig config,
       Learning.@Nullable Words learnt,
-      StableDiffusion.Types types) {
+      WeightTypes types) {
     int count = embeddings.stream().mapToInt(TokenEmbedding::vectors).sum();
     if (count == 0) {
       return;

@@ -12,6 +12,7 @@ import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ClassPool;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.ImageReader;
+import dreambooth4j.data.ImageSize;
 import dreambooth4j.data.Parallel;
 import dreambooth4j.data.Picture;
 import dreambooth4j.data.PictureFolder;
@@ -117,7 +118,7 @@ final class ClassFolder {
     if (prompt.isEmpty()) {
       return Sorted.leftOut(file, "no caption file");
     }
-    ImageReader.Size size = ImageReader.size(file);
+    ImageSize size = ImageReader.size(file);
     Bucket bucket = buckets.of(size.width(), size.height());
     if (!unmatched && (size.width() < bucket.width() || size.height() < bucket.height())) {
       return Sorted.leftOut(file, "smaller than its bucket");

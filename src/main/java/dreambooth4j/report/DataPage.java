@@ -37,7 +37,7 @@ import org.jspecify.annotations.Nullable;
  * are written, so that a large page is never in memory as a whole. A content security policy lets
  * nothing run or load but what we put there, whatever captions hold.
  */
-final class DataPage {
+public final class DataPage {
   /** Class images of a pool that are shown; fewer where there are many pools. */
   private static final int[][] STRIPS = {{0, 8}, {100, 4}, {1000, 2}};
 
@@ -194,11 +194,11 @@ final class DataPage {
   }
 
   /**
-   * Writes the page, whole or not at all.
+   * Writes the page: one file that needs no other, whole or not at all.
    *
    * @throws Problem if it cannot be written
    */
-  static void write(DataReport report, Path file) {
+  public static void write(DataReport report, Path file) {
     DataPage page = new DataPage(report);
     Template template =
         Mustache.compiler()

@@ -97,13 +97,4 @@ public record DataReport(
       return new Looked(null, new Concept.Refused(picture.concept(), file, e));
     }
   }
-
-  /**
-   * Writes the page: one file that needs no other.
-   *
-   * @throws Problem if it cannot be written
-   */
-  public void write(Path page) {
-    DataPage.write(this, page);
-  }
 }

@@ -5,6 +5,7 @@ import dreambooth4j.config.Crop;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.ImageReader;
+import dreambooth4j.data.ImageSize;
 import dreambooth4j.data.LossMask;
 import dreambooth4j.data.PairSampler;
 import dreambooth4j.data.Picture;
@@ -70,7 +71,7 @@ final class PairBatches {
   private final Map<View, float[]> masks = new HashMap<>();
 
   private static final int MOST_MASKS = 10_000;
-  private final Map<Path, ImageReader.Size> files = new HashMap<>();
+  private final Map<Path, ImageSize> files = new HashMap<>();
 
   /** Batches of pictures that these caches read or encode. */
   PairBatches(Config config, StableDiffusion model, Caches caches) {
@@ -342,7 +343,7 @@ final class PairBatches {
     }
     List<PictureSizes> sizes = new ArrayList<>();
     for (BatchRow row : rows) {
-      ImageReader.Size file = files.computeIfAbsent(row.file, ImageReader::size);
+      ImageSize file = files.computeIfAbsent(row.file, ImageReader::size);
       sizes.add(PictureSizes.of(view(row, bucket), file));
     }
     return prompts.with(Conditioning.SIZES, PictureSizes.tensor(arena, sizes));

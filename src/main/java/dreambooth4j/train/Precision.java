@@ -10,7 +10,7 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.kernel.CudaDevice;
 import dreambooth4j.pipeline.Devices;
-import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.WeightTypes;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,7 +29,7 @@ public final class Precision {
   private Precision() {}
 
   /** What the model is held in. */
-  static StableDiffusion.Types of(Config config) {
+  static WeightTypes of(Config config) {
     ComputeConfig compute = config.compute();
     DType frozen = Devices.typeOf(compute.frozen());
     DType trained =
@@ -39,7 +39,7 @@ public final class Precision {
           case FP16 -> DType.F16;
           case AUTO -> throw undecided();
         };
-    return new StableDiffusion.Types(trained, !compute.fullBf16(), frozen);
+    return new WeightTypes(trained, !compute.fullBf16(), frozen);
   }
 
   /** Whether class images are drawn with F32 masters, where there are some. */

@@ -15,6 +15,7 @@ import dreambooth4j.model.ModelConfigs;
 import dreambooth4j.pipeline.Learning;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.pipeline.WeightTypes;
 import dreambooth4j.train.LearningModel;
 import dreambooth4j.train.LossRecipe;
 import dreambooth4j.train.Recipe;
@@ -66,7 +67,7 @@ final class LoraCase {
                 : Learning.PASSING.with(new Learning.Words(1, Export.NONE)));
       }
     }
-    StableDiffusion.Types types = StableDiffusion.Types.trainedIn(DType.F32);
+    WeightTypes types = WeightTypes.trainedIn(DType.F32);
     try (StableDiffusion model =
         StableDiffusion.load(arena, folder, learning, Gradients.GATHERED, types)) {
       model.freezeUnused(TextEncoding.USUAL);

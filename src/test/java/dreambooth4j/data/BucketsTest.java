@@ -79,7 +79,7 @@ class BucketsTest {
   void shouldGivePicturesSizesOfTheirOwnRatherThanEnlargeThem(int width, int height, String size) {
     Bucket bucket = new OwnSizeBuckets(512, 64).of(width, height);
     assertThat(bucket).hasToString(size);
-    CropBox box = CropBox.of(new ImageReader.Size(width, height), bucket, Crop.CENTER);
+    CropBox box = CropBox.of(new ImageSize(width, height), bucket, Crop.CENTER);
     assertThat(box.scale()).isLessThanOrEqualTo(1);
   }
 

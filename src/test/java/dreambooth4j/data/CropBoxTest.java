@@ -12,7 +12,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class CropBoxTest {
   private static CropBox box(int width, int height, Crop crop) {
-    return CropBox.of(new ImageReader.Size(width, height), new Bucket(64, 64), crop);
+    return CropBox.of(new ImageSize(width, height), new Bucket(64, 64), crop);
   }
 
   @ParameterizedTest

@@ -49,7 +49,7 @@ class ImageFuzzTest {
         "picture.jpg",
         content,
         file -> {
-          ImageReader.Size size = ImageReader.size(file);
+          ImageSize size = ImageReader.size(file);
           if ((long) size.width() * size.height() <= LARGE) {
             Pixels pixels = ImageReader.read(file, new Bucket(16, 8));
             assertThat(pixels.rgb()).hasSize(16 * 8 * Pixels.CHANNELS);

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import com.sun.management.ThreadMXBean;
 import dreambooth4j.Problem;
-import dreambooth4j.data.ImageReader.Size;
 import java.awt.image.BufferedImage;
 import java.awt.image.IndexColorModel;
 import java.io.ByteArrayOutputStream;
@@ -71,7 +70,7 @@ class ImageReaderTest {
   })
   void shouldReadEveryFormatUpright(String name, int tolerance) {
     Path file = FIXTURES.resolve(name);
-    assertThat(ImageReader.size(file)).isEqualTo(new Size(24, 16));
+    assertThat(ImageReader.size(file)).isEqualTo(new ImageSize(24, 16));
     assertThat(largestDifference(ImageReader.read(file, SAME), upright()))
         .isLessThanOrEqualTo(tolerance);
   }
@@ -416,7 +415,7 @@ class ImageReaderTest {
     }
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     long before = threads.getThreadAllocatedBytes(Thread.currentThread().getId());
-    assertThat(ImageReader.size(file)).isEqualTo(new Size(8, 8));
+    assertThat(ImageReader.size(file)).isEqualTo(new ImageSize(8, 8));
     assertThat(ImageReader.read(file, new Bucket(8, 8)).rgb()).hasSize(192);
     assertThat(threads.getThreadAllocatedBytes(Thread.currentThread().getId()) - before)
         .isLessThan(10_000_000);

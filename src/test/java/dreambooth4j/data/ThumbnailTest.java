@@ -58,7 +58,7 @@ class ThumbnailTest {
     Thumbnail thumbnail = Thumbnail.of(FIXTURES.resolve(name), 100);
     Bucket same = new Bucket(24, 16);
     Pixels pixels = ImageReader.read(FIXTURES.resolve(name), same);
-    assertThat(thumbnail.source()).isEqualTo(new ImageReader.Size(24, 16));
+    assertThat(thumbnail.source()).isEqualTo(new ImageSize(24, 16));
     assertThat(thumbnail.mediaType()).isEqualTo("image/png");
     assertThat(Rgb.of(shown(thumbnail)).rgb()).isEqualTo(pixels.rgb());
   }
@@ -68,7 +68,7 @@ class ThumbnailTest {
   void shouldMakeLargePicturesSmall(String name, int width, int height) throws IOException {
     Thumbnail thumbnail = Thumbnail.of(quarters(name, width, height), 300);
     BufferedImage image = shown(thumbnail);
-    assertThat(thumbnail.source()).isEqualTo(new ImageReader.Size(width, height));
+    assertThat(thumbnail.source()).isEqualTo(new ImageSize(width, height));
     assertThat(thumbnail.mediaType()).isEqualTo("image/jpeg");
     assertThat(Math.max(image.getWidth(), image.getHeight())).isEqualTo(300);
     assertThat((double) image.getWidth() / image.getHeight())

@@ -40,7 +40,7 @@ class BleedTest {
       throws IOException {
     Concept concept = Concept.scanAll(new TinyRun(folder).config()).get(0);
     Subject subject = Subject.of(concept, List.of("a blue bird"));
-    Bleed.Options how = new Bleed.Options(1, 3, 2, pictures, of, 2, 3, null, Device.CPU);
+    BleedOptions how = new BleedOptions(1, 3, 2, pictures, of, 2, 3, null, Device.CPU);
     ModelSource base = ModelFolder.open(TinyRun.MODEL, null);
     List<Integer> told = new ArrayList<>();
     BleedResult result =
@@ -139,7 +139,7 @@ class BleedTest {
   @Test
   void shouldPlanTheMemoryThatItTakes() {
     ModelSource base = ModelFolder.open(TinyRun.MODEL, null);
-    Bleed.Options how = new Bleed.Options(1, 3, 2, 0, Set.of(), 2, 3, null, Device.CPU);
+    BleedOptions how = new BleedOptions(1, 3, 2, 0, Set.of(), 2, 3, null, Device.CPU);
     Bleed bleed = new Bleed(base, base, TextEncoding.USUAL, how, done -> {});
     long taken;
     try (Arena arena = Arena.open("bleed");

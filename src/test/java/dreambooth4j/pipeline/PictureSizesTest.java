@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dreambooth4j.config.Crop;
 import dreambooth4j.data.Bucket;
-import dreambooth4j.data.ImageReader;
+import dreambooth4j.data.ImageSize;
 import dreambooth4j.data.View;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -13,7 +13,7 @@ class PictureSizesTest {
   /** 2000 x 1000 pixels become 1248 x 624, of which 1024 x 624 are seen. */
   private static PictureSizes at(double x, boolean mirrored) {
     View view = new View(Path.of("p.png"), new Bucket(1024, 624), Crop.at(x, 0.5), mirrored);
-    return PictureSizes.of(view, new ImageReader.Size(2000, 1000));
+    return PictureSizes.of(view, new ImageSize(2000, 1000));
   }
 
   @Test

@@ -8,11 +8,12 @@ import dreambooth4j.config.Config;
 import dreambooth4j.data.Bucket;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.ImageReader;
+import dreambooth4j.data.ImageSize;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.train.ModelToTrain;
 import dreambooth4j.train.TinyModel;
 import dreambooth4j.train.TinyRun;
-import dreambooth4j.train.ModelToTrain;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -85,7 +86,7 @@ class ClassImageGeneratorTest {
   private Map<ClassImageRecord, byte[]> drawn() throws IOException {
     Map<ClassImageRecord, byte[]> drawn = new HashMap<>();
     for (Path file : pictures()) {
-      ImageReader.Size size = ImageReader.size(file);
+      ImageSize size = ImageReader.size(file);
       drawn.put(
           Objects.requireNonNull(ClassImageRecord.beside(file)),
           ImageReader.read(file, new Bucket(size.width(), size.height())).rgb());
@@ -123,7 +124,7 @@ class ClassImageGeneratorTest {
     assertThat(pictures()).hasSize(35);
     Map<String, Integer> sizes = new TreeMap<>();
     for (Path picture : pictures()) {
-      ImageReader.Size size = ImageReader.size(picture);
+      ImageSize size = ImageReader.size(picture);
       byte[] pixels = ImageReader.read(picture, new Bucket(size.width(), size.height())).rgb();
       String name = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-1").digest(pixels));
       assertThat(picture).hasFileName(name + ".png");

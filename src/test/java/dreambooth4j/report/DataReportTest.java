@@ -58,7 +58,7 @@ class DataReportTest {
 
   private Document page(DataReport report) throws IOException {
     Path file = folder.resolve("report.html");
-    report.write(file);
+    DataPage.write(report, file);
     return Jsoup.parse(file, "UTF-8", "");
   }
 

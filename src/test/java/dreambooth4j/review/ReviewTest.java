@@ -8,6 +8,7 @@ import dreambooth4j.config.Config;
 import dreambooth4j.data.ClassImage;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.ImageReader;
+import dreambooth4j.data.ImageSize;
 import dreambooth4j.data.TestPictures;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.train.TinyRun;
@@ -303,7 +304,7 @@ class ReviewTest {
       Path third = image(row(1), 1);
       assertThat(third).isNotIn(last, other);
       assertThat(other).doesNotExist();
-      assertThat(ImageReader.size(third)).isEqualTo(new ImageReader.Size(32, 32));
+      assertThat(ImageReader.size(third)).isEqualTo(new ImageSize(32, 32));
       assertThat(row(1).places().get(1).kept()).isFalse();
       assertThat(plan().missing()).isZero();
 

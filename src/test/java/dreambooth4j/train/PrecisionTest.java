@@ -15,6 +15,7 @@ import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.pipeline.Learning;
 import dreambooth4j.pipeline.StableDiffusion;
+import dreambooth4j.pipeline.WeightTypes;
 import dreambooth4j.report.QuietReport;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelFolder;
@@ -210,7 +211,7 @@ class PrecisionTest {
               base,
               Map.of(Component.UNET, Learning.whole(1)),
               Parameters.Gradients.GATHERED,
-              StableDiffusion.Types.trainedIn(DType.BF16));
+              WeightTypes.trainedIn(DType.BF16));
       StableDiffusion exact = StableDiffusion.load(run, base);
       assertThat(half.parameters(Component.TEXT_ENCODER).dtype()).isEqualTo(DType.F32);
       half.withSavedWeights(

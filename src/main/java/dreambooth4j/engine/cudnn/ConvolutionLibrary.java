@@ -7,6 +7,9 @@ import org.jspecify.annotations.Nullable;
 
 /** Who computes convolutions, one of several algorithms at a time: cuDNN, or a test's stand-in. */
 interface ConvolutionLibrary {
+  /** The most bytes that a call may take as its workspace. */
+  long WORKSPACE_BYTES = 256L << 20;
+
   /** Algorithms that give the same bits each time, by number. */
   List<Integer> algorithms(Direction direction);
 

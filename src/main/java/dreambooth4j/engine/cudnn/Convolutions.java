@@ -19,16 +19,14 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Convolutions of one tree of arenas on CUDA: for each shape and direction the fastest algorithm of
- * those that give the same bits each time and want no more than {@value #WORKSPACE_BYTES} bytes of
- * workspace, found by {@link Autotuner}. The workspace is the arena's, for as long as the call
- * takes. Gradients of weights are written or added straight into their slices.
+ * those that give the same bits each time and want no more than {@link
+ * ConvolutionLibrary#WORKSPACE_BYTES} bytes of workspace, found by {@link Autotuner}. The workspace
+ * is the arena's, for as long as the call takes. Gradients of weights are written or added straight
+ * into their slices.
  *
  * <p><b>What calls cuDNN has not run on a GPU yet.</b>
  */
 public final class Convolutions {
-  /** The most that a call may take as its workspace. */
-  public static final long WORKSPACE_BYTES = 256L << 20;
-
   private record Planned(Convolution shape, Direction direction) {}
 
   private record Plan(int algorithm, long workspaceBytes) {}
@@ -161,7 +159,7 @@ public final class Convolutions {
     for (int algorithm : library.algorithms(direction)) {
       try {
         long bytes = library.workspaceBytes(shape, direction, algorithm);
-        if (bytes <= WORKSPACE_BYTES) {
+        if (bytes <= ConvolutionLibrary.WORKSPACE_BYTES) {
           possible.put("algorithm " + algorithm, new Plan(algorithm, bytes));
         } else {
           refused.add(

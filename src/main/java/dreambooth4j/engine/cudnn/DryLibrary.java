@@ -17,7 +17,7 @@ final class DryLibrary implements ConvolutionLibrary {
 
   @Override
   public long workspaceBytes(Convolution shape, Direction direction, int algorithm) {
-    return Convolutions.WORKSPACE_BYTES;
+    return WORKSPACE_BYTES;
   }
 
   @Override

@@ -60,7 +60,7 @@ class ConvolutionsTest {
       if (algorithm == 0 || direction == refused) {
         throw new IllegalStateException("not supported");
       }
-      return algorithm == 1 ? Convolutions.WORKSPACE_BYTES + 1 : 64;
+      return algorithm == 1 ? ConvolutionLibrary.WORKSPACE_BYTES + 1 : 64;
     }
 
     @Override
@@ -298,7 +298,7 @@ class ConvolutionsTest {
         Tensor y = Conv2d.apply(tape, tape.constant(x), weight, null, 1, 1).value();
         assertThat(y.shape()).containsExactly(2, 7, 6, 4);
         assertThat(arena.meter().peakBytes() - before)
-            .isEqualTo(Convolutions.WORKSPACE_BYTES + y.ownedBytes());
+            .isEqualTo(ConvolutionLibrary.WORKSPACE_BYTES + y.ownedBytes());
       }
     }
   }
