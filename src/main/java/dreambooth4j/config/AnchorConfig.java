@@ -15,18 +15,18 @@ public record AnchorConfig(double weight, FloatType dtype) {
       KEYS.key("anchor_weight", ValueType.upTo(1e9), AnchorConfig::weight)
           .standard(0.0)
           .help(
-              "Pull of the trained weights towards the base model's: each step takes this times the"
-                  + " learning rate of their distance off. 500 takes two thirds off in 1000 steps at"
-                  + " 2e-6; more keeps other words better and the subject less; 0 turns it"
-                  + " off. It takes 4 bytes of memory a weight, with use_lora none.");
+              "Pull of the trained weights towards the base model's: each step removes this times"
+                  + " the learning rate of their difference. 500 removes two thirds in 1000 steps"
+                  + " at 2e-6; more protects other words and learns the subject less; 0 is off."
+                  + " Takes 4 bytes of memory per weight, none with use_lora.");
 
   static final Key<AnchorConfig, FloatType> ANCHOR_DTYPE =
       KEYS.key("anchor_dtype", ValueType.oneOf(FloatType.class), AnchorConfig::dtype)
           .standard(FloatType.FP32)
           .help(
               "With anchor_weight, number type of the copy of the base model's weights: fp16 and"
-                  + " bf16 take 2 bytes of memory a weight instead of 4, and pull towards the"
-                  + " rounded weights; of a model that was published in fp16, fp16 rounds nothing.");
+                  + " bf16 take 2 bytes of memory per weight instead of 4, and pull towards the"
+                  + " rounded weights; a model that was published in fp16 loses nothing in fp16.");
 
   /** The pull of a run by this rule, of all weights or of adapters. */
   static AnchorConfig of(Values run, OptimizerConfig optimizer, LoraConfig lora) {

@@ -22,10 +22,10 @@ public record BucketConfig(
       KEYS.key("buckets", ValueType.oneOf(List.class), BucketConfig::list)
           .standard(List.EXTENSION)
           .help(
-              "Whose list of picture sizes (aspect ratio buckets) is used: that of"
-                  + " sd_dreambooth_extension, of kohya's sd-scripts or of OneTrainer. Each picture"
-                  + " is brought to the size of the list that is nearest to its shape. Change it"
-                  + " to repeat what one of them does.");
+              "List of training sizes (aspect ratio buckets): that of sd_dreambooth_extension,"
+                  + " kohya's sd-scripts or OneTrainer. Each picture is scaled and cropped to the"
+                  + " size with the nearest aspect ratio. Change it to reproduce what one of these"
+                  + " trainers does.");
   static final Key<BucketConfig, Integer> MIN =
       KEYS.key("min_bucket_reso", ValueType.whole(8, 16_384), b -> b.ifKohya(b.min))
           .standard(256)
@@ -53,9 +53,9 @@ public record BucketConfig(
       KEYS.key("bucket_remainder", ValueType.oneOf(Remainder.class), BucketConfig::remainder)
           .standard(Remainder.KEEP)
           .help(
-              "What becomes of the pictures of one size that do not fill a batch: keep trains a"
-                  + " smaller batch, drop leaves them out of this epoch, fill repeats others of"
-                  + " the same size.");
+              "What happens to pictures of one size that do not fill a batch: keep trains a smaller"
+                  + " batch, drop leaves them out of this epoch, fill repeats other pictures of the"
+                  + " same size.");
 
   static BucketConfig of(Values run, int resolution) {
     BucketConfig config =

@@ -37,23 +37,24 @@ public record CaptionConfig(
       KEYS.key("multiline_captions", ValueType.oneOf(Lines.class), CaptionConfig::lines)
           .standard(Lines.JOINED)
           .help(
-              "What a caption file of several lines means: joined makes one caption of them,"
-                  + " first takes the first line alone, drawn takes another line each epoch.");
+              "How a caption file with several lines is read: joined makes one caption of all"
+                  + " lines, first uses only the first line, drawn uses one line per epoch, in"
+                  + " random order, each once before any is repeated.");
   static final Key<CaptionConfig, Boolean> SHUFFLE_TAGS =
       KEYS.key("shuffle_tags", ValueType.flag(), CaptionConfig::shuffleTags)
           .standard(false)
           .extension(true)
           .help(
-              "Put the tags of a prompt, which are separated by commas, in a new order each time"
-                  + " its picture is shown; the first keep_tokens of them stay where they are. Of"
-                  + " use for lists of tags, not for sentences.");
+              "Shuffle the comma-separated tags of a prompt each time its picture is shown; the"
+                  + " first keep_tokens tags stay in place. Useful for lists of tags, not for"
+                  + " sentences.");
   static final Key<CaptionConfig, Integer> KEEP_TOKENS =
       KEYS.key("keep_tokens", ValueType.whole(0, 1000), CaptionConfig::keepTokens)
           .standard(1)
           .unit("tags")
           .help(
-              "How many tags at the start of a prompt shuffle_tags and caption_tag_dropout_rate"
-                  + " leave alone.");
+              "Number of tags at the start of a prompt that shuffle_tags and"
+                  + " caption_tag_dropout_rate leave unchanged.");
   static final Key<CaptionConfig, Double> TAG_DROPOUT_RATE =
       KEYS.key("caption_tag_dropout_rate", ValueType.number(0, 1), CaptionConfig::tagDropoutRate)
           .standard(0.0)
@@ -73,10 +74,10 @@ public record CaptionConfig(
       KEYS.key("weighted_captions", ValueType.flag(), CaptionConfig::weighted)
           .standard(false)
           .help(
-              "Let (word:1.2) in a caption count 1.2 times, (word) 1.1 times and [word] less, as in"
-                  + " prompts of generate; a backslash before a bracket takes it as it stands. Off,"
-                  + " all brackets are read as they stand. Not while the text encoder or"
-                  + " placeholder_token trains.");
+              "Weight words in captions as in prompts of generate: (word:1.2) by 1.2, (word) by"
+                  + " 1.1, [word] by 1/1.1; a backslash makes the next bracket plain text. false"
+                  + " reads all brackets as plain text. Not possible while the text encoder or"
+                  + " placeholder_token is trained.");
 
   static CaptionConfig of(Values run) {
     return new CaptionConfig(

@@ -38,15 +38,14 @@ public record ClassImagesConfig(
           .otherwise("<output_dir>/class_images/<concept>")
           .decidesNothing()
           .help(
-              "Folder of the class images; what is there already and fits is used, what is missing"
-                  + " is made. Several runs may share one.");
+              "Folder of the class images: images that are already there and fit are used, missing"
+                  + " ones are made. Several runs may share one folder.");
   static final Key<ClassImagesConfig, String> TOKEN =
       KEYS.key("class_token", ValueType.text(), ClassImagesConfig::token)
           .standard("")
           .help(
-              "The word for what the subject is, such as man or dog. It takes the place of"
-                  + " instance_token in the captions of class images, and turns the prior loss"
-                  + " on.");
+              "Word for what the subject is, such as man or dog. It replaces instance_token in the"
+                  + " captions of class images, and turns the prior loss on.");
   static final Key<ClassImagesConfig, String> PROMPT =
       KEYS.key("class_prompt", ValueType.text(), ClassImagesConfig::prompt)
           .otherwise("instance_prompt without the subject")
@@ -62,16 +61,16 @@ public record ClassImagesConfig(
           .extension(0)
           .unit("pictures")
           .help(
-              "Class images to make for each instance picture; each epoch trains one of them. 0"
-                  + " makes none for the concept.");
+              "Number of class images to make for each instance picture; each epoch trains on one"
+                  + " of them. 0 makes none for the concept.");
   static final Key<ClassImagesConfig, Integer> TOTAL =
       KEYS.key("num_class_images", ValueType.atLeast(0), ClassImagesConfig::total)
           .otherwise("left to num_class_images_per")
           .diffusers(100)
           .unit("pictures")
           .help(
-              "Class images of a concept in all, shared out evenly among its instance pictures and"
-                  + " rounded up; num_class_images_per, if given, takes its place.");
+              "Total number of class images of a concept, divided evenly among its instance"
+                  + " pictures and rounded up; num_class_images_per, if set, overrides it.");
   static final Key<ClassImagesConfig, String> NEGATIVE_PROMPT =
       KEYS.key("class_negative_prompt", ValueType.text(), ClassImagesConfig::negativePrompt)
           .standard("")
@@ -91,7 +90,7 @@ public record ClassImagesConfig(
           .diffusers(50)
           .unit("steps")
           .help(
-              "Sampler steps with which each class image is drawn: fewer are faster and coarser;"
+              "Number of sampler steps for each class image: fewer are faster and give less detail;"
                   + " 20 to 60 is usual.");
   static final Key<ClassImagesConfig, SamplerKind> SCHEDULER =
       KEYS.key("class_scheduler", Samplers.TYPE, ClassImagesConfig::scheduler)

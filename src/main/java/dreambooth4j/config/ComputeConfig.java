@@ -29,8 +29,8 @@ public record ComputeConfig(
           .standard(Target.AUTO)
           .decidesNothing()
           .help(
-              "What computes: cpu, or cuda for the first NVIDIA GPU; auto takes the GPU where CUDA"
-                  + " can be used and the CPU otherwise.");
+              "Device to compute on: cpu, or cuda for the first NVIDIA GPU; auto uses the GPU if"
+                  + " CUDA works and the CPU otherwise.");
 
   static final Key<ComputeConfig, MixedPrecision> MIXED_PRECISION =
       KEYS.key(
@@ -76,8 +76,9 @@ public record ComputeConfig(
           .decidesNothing()
           .help(
               "On a GPU, record a whole step once as a CUDA graph and replay it, which saves the"
-                  + " time of launching kernels one by one: true ends the run where that cannot be"
-                  + " done, auto does without it there. Not tried on a GPU yet.");
+                  + " time of launching kernels one by one. If a step cannot be captured, true ends"
+                  + " the run with an error and auto trains without a graph. Not tested on a GPU"
+                  + " yet.");
 
   static ComputeConfig of(Values run) {
     MixedPrecision type = run.get(MIXED_PRECISION);

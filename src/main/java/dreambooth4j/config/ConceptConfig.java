@@ -33,15 +33,16 @@ public record ConceptConfig(
       KEYS.key("instance_data_dir", ValueType.path(), ConceptConfig::instanceDataDir)
           .decidesNothing()
           .help(
-              "Folder of the subject's pictures. The caption of 01.jpg lies beside it as 01.txt;"
-                  + " without one the file's name is the caption. Required.");
+              "Folder of the subject's pictures. The caption of 01.jpg is read from 01.txt in the"
+                  + " same folder; without that file, the name of the picture file is its caption."
+                  + " Required.");
   static final Key<ConceptConfig, String> INSTANCE_TOKEN =
       KEYS.key("instance_token", ValueType.text(), ConceptConfig::instanceToken)
           .standard("")
           .help(
-              "The word for the subject in prompts, such as sks: every instance prompt holds it,"
-                  + " no caption of a class image does. Take one that means little to the base"
-                  + " model.");
+              "Word that stands for the subject in prompts, such as sks: every instance prompt"
+                  + " contains it, no caption of a class image does. Choose a word that means"
+                  + " little to the base model.");
   static final Key<ConceptConfig, String> INSTANCE_PROMPT =
       KEYS.key("instance_prompt", ValueType.text(), ConceptConfig::instancePrompt)
           .standard("[filewords]")
@@ -52,24 +53,26 @@ public record ConceptConfig(
       KEYS.key("loss_weight", ValueType.upTo(1e6), ConceptConfig::lossWeight)
           .standard(1.0)
           .help(
-              "How much a concept's losses, of its subject and its class images alike, count beside"
-                  + " those of other concepts. Of use with several concepts in concepts_list.");
+              "Factor for the losses of a concept, both of its subject and of its class images: 2"
+                  + " makes it count twice as much as a concept with 1. Only useful with several"
+                  + " concepts in concepts_list.");
   static final Key<ConceptConfig, Integer> REPEATS =
       KEYS.key("repeats", ValueType.whole(1, 10_000), ConceptConfig::repeats)
           .standard(1)
           .unit("times")
           .help(
-              "How many times an epoch shows each of a concept's pictures, so that a concept with"
-                  + " few of them is learnt as well as the others. A folder named N_words multiplies"
-                  + " it with N for the pictures in it.");
+              "How many times each picture of a concept is shown per epoch; raise it for a concept"
+                  + " with fewer pictures than the others. A folder named N_words multiplies it by"
+                  + " N for the pictures in it.");
   static final Key<ConceptConfig, Crop> CROP =
       KEYS.key("crop", Crop.TYPE, ConceptConfig::crop)
           .standard(Crop.CENTER)
           .diffusers(Crop.RANDOM)
           .help(
-              "Where a picture is cropped that does not fit its size: center, random for another"
-                  + " place each time, or the point to keep as x,y from 0 to 1 (0.5,0.2 is near the"
-                  + " top). A file 01.crop with one of these overrides it for 01.jpg.");
+              "Which part of a picture is kept when it is cropped to its training size: center,"
+                  + " random (another part each time), or the point to keep as x,y from 0 to 1"
+                  + " (0.5,0.2 is near the top). A file 01.crop with one of these overrides it for"
+                  + " 01.jpg.");
 
   /**
    * One concept.

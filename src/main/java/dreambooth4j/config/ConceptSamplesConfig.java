@@ -24,8 +24,8 @@ public record ConceptSamplesConfig(
           .standard(1)
           .unit("pictures")
           .help(
-              "How many sample pictures of a concept are drawn each time (see validation_steps), to"
-                  + " watch what it has learnt.");
+              "Number of sample pictures of each concept that are drawn each time (see"
+                  + " validation_steps), which show what it has learnt.");
   static final Key<ConceptSamplesConfig, String> PROMPT =
       KEYS.key("save_sample_prompt", ValueType.text(), ConceptSamplesConfig::prompt)
           .standard("")
@@ -50,8 +50,8 @@ public record ConceptSamplesConfig(
           .standard(20)
           .unit("steps")
           .help(
-              "Sampler steps with which each sample picture of a concept is drawn: fewer are faster"
-                  + " and coarser.");
+              "Number of sampler steps for each sample picture of a concept: fewer are faster and"
+                  + " give less detail.");
   static final Key<ConceptSamplesConfig, Long> SEED =
       KEYS.key("sample_seed", ValueType.seed(), ConceptSamplesConfig::seed)
           .standard(-1L)

@@ -32,9 +32,9 @@ public record Config(
       KEYS.<Defaults>key("defaults", ValueType.oneOf(Defaults.class))
           .otherwise("dreambooth4j; extension for a db_config.json")
           .help(
-              "Whose default values hold for keys that are not given: dreambooth4j's, those of"
-                  + " diffusers' train_dreambooth.py, or those of sd_dreambooth_extension. Take"
-                  + " diffusers to repeat a run of its script.");
+              "Which program's defaults apply to keys that are not set: dreambooth4j's, those of"
+                  + " diffusers' train_dreambooth.py, or those of sd_dreambooth_extension. Use"
+                  + " diffusers to reproduce a run of its script.");
 
   /** Whether what prompts become changes in training: text encoders learn, or vectors of words. */
   public boolean promptsLearn() {

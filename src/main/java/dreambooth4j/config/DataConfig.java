@@ -20,9 +20,9 @@ public record DataConfig(
           .standard(512)
           .unit("pixels")
           .help(
-              "Size that pictures are trained at: each is scaled and cropped to a size of its own"
-                  + " shape with about resolution x resolution pixels. Take what the base model"
-                  + " was trained at: 512 for Stable Diffusion 1, 768 for most of Stable"
+              "Training resolution: each picture is scaled and cropped to a size of similar aspect"
+                  + " ratio with about resolution x resolution pixels. Use the resolution the base"
+                  + " model was trained at: 512 for Stable Diffusion 1, 768 for most of Stable"
                   + " Diffusion 2, 1024 for SDXL.");
   static final Key<DataConfig, Boolean> HFLIP =
       KEYS.key("hflip", ValueType.flag(), DataConfig::hflip)

@@ -31,9 +31,9 @@ public record EmaConfig(
           .standard(false)
           .extension(true)
           .help(
-              "Keep an exponential moving average of the trained weights; the average is what"
-                  + " samples are drawn with and what is saved. It smooths long runs and takes 4"
-                  + " bytes of memory a weight.");
+              "Keep an exponential moving average (EMA) of the trained weights; samples are drawn"
+                  + " with the average, and it is what is saved. It smooths long runs and takes 4"
+                  + " bytes of memory per weight.");
 
   /** Null where use_ema decides. */
   static final Key<EmaConfig, Boolean> INFER_EMA =
@@ -41,8 +41,8 @@ public record EmaConfig(
           .otherwise("as use_ema")
           .extension(false)
           .help(
-              "The extension's key for saving the average that use_ema keeps: where it is false,"
-                  + " the trained weights themselves are saved and no average is kept.");
+              "sd_dreambooth_extension's key for saving the average that use_ema keeps: with false"
+                  + " no average is kept and the trained weights themselves are saved.");
 
   static final Key<EmaConfig, Double> EMA_DECAY =
       KEYS.key(
@@ -52,41 +52,42 @@ public record EmaConfig(
           .standard(0.9999)
           .alias("ema_max_decay")
           .help(
-              "Part of the average that is kept in each step, once ema_warmup is over; the rest"
-                  + " comes from the current weights. 0.9999 averages over some 10,000 steps; take"
-                  + " 0.99 for a run of a few hundred steps without ema_warmup.");
+              "Fraction of the average that is kept in each step after ema_warmup; the rest comes"
+                  + " from the current weights. 0.9999 averages over about 10,000 steps; use 0.99"
+                  + " for a run of a few hundred steps without ema_warmup.");
 
   static final Key<EmaConfig, Warmup> EMA_WARMUP =
       KEYS.key("ema_warmup", ValueType.oneOf(Warmup.class), EmaConfig::warmup)
           .standard(Warmup.RATIO)
           .extension(Warmup.NONE)
           .help(
-              "How the average's decay rises to ema_decay with the steps s done so far: ratio is"
-                  + " (1 + s) / (10 + s); power is 1 - (1 + s / ema_inv_gamma)^-ema_power; none"
-                  + " begins with ema_decay, so that in short runs the base model prevails.");
+              "How the average's decay rises to ema_decay over the steps s: ratio is (1 + s) / (10"
+                  + " + s); power is 1 - (1 + s / ema_inv_gamma)^-ema_power; none starts with"
+                  + " ema_decay, so that after a short run the average is still mostly the base"
+                  + " model.");
 
   static final Key<EmaConfig, Double> EMA_INV_GAMMA =
       KEYS.key("ema_inv_gamma", ValueType.number(1e-6, 1e9), EmaConfig::invGamma)
           .standard(1.0)
           .unit("steps")
           .help(
-              "With ema_warmup: power, the steps that the decay's rise is measured in: the larger,"
-                  + " the slower it rises.");
+              "With ema_warmup: power, the timescale in steps over which the average's decay rises:"
+                  + " the larger it is, the more slowly the decay rises.");
 
   static final Key<EmaConfig, Double> EMA_POWER =
       KEYS.key("ema_power", ValueType.number(1e-6, 1000), EmaConfig::power)
           .standard(0.75)
           .help(
-              "With ema_warmup: power, the exponent of the decay's rise: the larger, the faster it"
-                  + " rises.");
+              "With ema_warmup: power, the exponent with which the average's decay rises: the"
+                  + " larger it is, the faster the decay rises.");
 
   static final Key<EmaConfig, Integer> EMA_UPDATE_AFTER_STEP =
       KEYS.key("ema_update_after_step", ValueType.atLeast(0), EmaConfig::updateAfterStep)
           .standard(0)
           .unit("steps")
           .help(
-              "Begin averaging after so many steps; until then the average is what the weights"
-                  + " are, and ema_warmup counts from there.");
+              "Step after which averaging starts; until then the average equals the current"
+                  + " weights, and ema_warmup counts steps from there.");
 
   static final Key<EmaConfig, Double> EMA_MIN_DECAY =
       KEYS.key(
@@ -95,8 +96,8 @@ public record EmaConfig(
               EmaConfig::minDecay)
           .standard(0.0)
           .help(
-              "Least part of the average that is kept in each step, however low ema_warmup would"
-                  + " have it.");
+              "Lower limit of the average's decay: the fraction of the average that each step keeps"
+                  + " even at the start of ema_warmup.");
 
   /** The decay of an update, of which the first is 1, as diffusers' {@code EMAModel} has it. */
   public double decayAt(long update) {

@@ -40,9 +40,9 @@ public record EmbeddingConfig(
       KEYS.key("initializer_token", ValueType.text(), config -> joined(config.initializers))
           .otherwise("class_token, or without one *")
           .help(
-              "Word of the base model that placeholder_token begins as, best one that says what the"
-                  + " subject is, such as cat; several, separated by commas, for several new"
-                  + " words.");
+              "Word of the base model whose vector placeholder_token starts from, ideally one that"
+                  + " says what the subject is, such as cat; for several new words give one for"
+                  + " all, or as many separated by commas.");
   static final Key<EmbeddingConfig, Integer> NUM_VECTORS =
       KEYS.key(
               "num_vectors",
@@ -51,20 +51,22 @@ public record EmbeddingConfig(
           .standard(1)
           .unit("vectors")
           .help(
-              "Vectors of each placeholder_token, which takes as many of the 75 tokens of a prompt:"
-                  + " more learn more details and are harder to combine with other words.");
+              "Number of vectors of each placeholder_token, which takes as many of the 75 tokens of"
+                  + " a prompt. More vectors learn more details and are harder to combine with"
+                  + " other words.");
   static final Key<EmbeddingConfig, Double> EMBEDDING_LEARNING_RATE =
       KEYS.key("embedding_learning_rate", ValueType.upTo(1e38), EmbeddingConfig::learningRate)
           .otherwise("as learning_rate")
           .help(
-              "How far each step moves the vectors of placeholder_token, once the warm-up is over."
-                  + " 5e-4 to 5e-3 is usual, far more than for weights.");
+              "Learning rate of the vectors of placeholder_token after the warm-up. 5e-4 to 5e-3 is"
+                  + " usual, far more than for weights.");
   static final Key<EmbeddingConfig, Path> EMBEDDING_WEIGHTS =
       KEYS.key("embedding_weights", ValueType.path(), EmbeddingConfig::weights)
           .otherwise("new vectors")
           .help(
-              "File of an embedding that the training of placeholder_token goes on from: ours,"
-                  + " diffusers', kohya's or A1111's. How many vectors it has, it says itself.");
+              "Embedding file from which the training of placeholder_token continues, made by this"
+                  + " program, diffusers, kohya's scripts or A1111. The file determines the number"
+                  + " of vectors.");
 
   /** No new words. */
   public static final EmbeddingConfig NONE =

@@ -43,54 +43,55 @@ public record LoraConfig(
       KEYS.key("use_lora", ValueType.flag(), LoraConfig::used)
           .otherwise("on where lora_rank or another key of LoRA is given; off in a db_config.json")
           .help(
-              "Train LoRA adapters, small matrices beside the layers, and leave the model's own"
-                  + " weights as they are: takes far less memory, and the result is one file of a"
-                  + " few megabytes for use with the base model.");
+              "Train LoRA adapters, small matrices added to the layers, and leave the base model's"
+                  + " weights unchanged: takes far less memory, and the result is a file of a few"
+                  + " megabytes that is used together with the base model.");
   static final Key<LoraConfig, Kind> LORA_KIND =
       KEYS.key("lora_kind", ValueType.oneOf(Kind.class), ifUsed(LoraConfig::kind))
           .standard(Kind.LORA)
           .help(
-              "How a LoRA adapter changes its layer: lora by a product of two small matrices; dora also"
-                  + " learns the length of each row of the weight, and often more at a small rank;"
-                  + " loha and lokr (LyCORIS) change a weight in more directions by as few numbers."
-                  + " All but lora take longer.");
+              "Type of adapter: lora adds a product of two small matrices to each layer; dora also"
+                  + " trains the length of each row of the weight, and often learns more at a small"
+                  + " rank; loha and lokr (LyCORIS) reach a higher rank with as few numbers. All"
+                  + " but lora take longer.");
   static final Key<LoraConfig, Integer> LORA_RANK =
       KEYS.key("lora_rank", ValueType.whole(1, 4096), ifUsed(LoraConfig::rank))
           .standard(4)
           .alias("rank", "lora_unet_rank")
           .help(
-              "Size of the LoRA adapters: the number of rows that the first matrix of each has. More"
-                  + " can learn more details and makes a larger file; 4 to 32 is usual.");
+              "Rank of the LoRA adapters, the inner dimension of their matrices. A higher rank can"
+                  + " learn more details and makes a larger file; 4 to 32 is usual.");
   static final Key<LoraConfig, Integer> LORA_TXT_RANK =
       KEYS.key("lora_txt_rank", ValueType.whole(1, 4096), ifUsed(LoraConfig::textRank))
           .otherwise("as lora_rank")
-          .help("Size of the text encoder's LoRA adapters, where train_text_encoder trains them.");
+          .help("Rank of the text encoder's LoRA adapters, where train_text_encoder trains them.");
   static final Key<LoraConfig, Integer> LORA_CONV_RANK =
       KEYS.key("lora_conv_rank", ValueType.whole(1, 4096), ifUsed(LoraConfig::convRank))
           .otherwise("as lora_rank")
           .help(
-              "Size of the LoRA adapters of 3×3 convolutions, which lora_targets: convolutions"
+              "Rank of the LoRA adapters of 3×3 convolutions, which lora_targets: convolutions"
                   + " trains.");
   static final Key<LoraConfig, Double> LORA_ALPHA =
       KEYS.key("lora_alpha", ValueType.number(1e-6, 1e6), ifUsed(LoraConfig::alpha))
           .otherwise("the rank of each adapter")
           .help(
-              "What a LoRA adapter adds to its layer is multiplied with lora_alpha / lora_rank. Left"
-                  + " out, that is 1, as in diffusers; kohya's scripts take 1 for alpha.");
+              "Scale of the LoRA adapters: what they add to a layer is multiplied by lora_alpha /"
+                  + " lora_rank. The default makes that 1, as in diffusers; kohya's scripts use an"
+                  + " alpha of 1.");
   static final Key<LoraConfig, Integer> LORA_FACTOR =
       KEYS.key("lora_factor", ValueType.whole(0, 4096), ifUsed(LoraConfig::factor))
           .standard(0)
           .help(
-              "With lora_kind: lokr, the number that each side of a weight is split by, such as 320"
-                  + " into 8 times 40 with 8: a smaller one learns more and makes a larger file. 0"
-                  + " splits as evenly as can be, which makes the smallest file.");
+              "With lora_kind: lokr, the number into which each side of a weight is split, such as"
+                  + " 320 into 8 times 40 with 8: a smaller one learns more and makes a larger"
+                  + " file. 0 splits as evenly as possible, which makes the smallest file.");
   static final Key<LoraConfig, Double> LORA_DROPOUT =
       KEYS.key("lora_dropout", ValueType.number(0, 0.99), ifUsed(LoraConfig::dropout))
           .standard(0.0)
           .help(
-              "Share of the numbers that go into each LoRA adapter which is dropped at random in"
-                  + " training, as in peft: 0.1 can keep a LoRA from learning few pictures by heart."
-                  + " Samples and the saved file see all of them.");
+              "Probability with which each input value of a LoRA adapter is set to zero during"
+                  + " training, as in peft: 0.1 can reduce overfitting to few pictures. Samples and"
+                  + " the saved file are made without dropout.");
   static final Key<LoraConfig, Targets> LORA_TARGETS =
       KEYS.key("lora_targets", ValueType.oneOf(Targets.class), ifUsed(LoraConfig::targets))
           .standard(Targets.ATTENTION)
@@ -102,13 +103,13 @@ public record LoraConfig(
       KEYS.<Double>key("lora_learning_rate", ValueType.upTo(1e38))
           .otherwise("learning_rate if that is given, or else 1e-4")
           .help(
-              "How far each step moves the UNet's LoRA adapters, once the warm-up is over; takes the"
-                  + " place of learning_rate. 1e-4 is usual.");
+              "Learning rate of the UNet's LoRA adapters after the warm-up; overrides"
+                  + " learning_rate. 1e-4 is usual.");
   static final Key<LoraConfig, Double> LORA_TXT_LEARNING_RATE =
       KEYS.<Double>key("lora_txt_learning_rate", ValueType.upTo(1e38))
           .otherwise("text_encoder_learning_rate if that is given, or else as the UNet's")
           .help(
-              "How far each step moves the text encoder's LoRA adapters; takes the place of"
+              "Learning rate of the text encoder's LoRA adapters after the warm-up; overrides"
                   + " text_encoder_learning_rate.");
 
   static final Key<LoraConfig, Files> LORA_FILES =
@@ -116,9 +117,9 @@ public record LoraConfig(
           .standard(Files.KOHYA)
           .decidesNothing()
           .help(
-              "LoRA files that a run writes: kohya is one that ComfyUI, A1111, Forge and InvokeAI"
-                  + " load, diffusers is pytorch_lora_weights.safetensors for load_lora_weights, and"
-                  + " both writes both.");
+              "Format of the LoRA file that a run writes: kohya is loaded by ComfyUI, A1111, Forge"
+                  + " and InvokeAI; diffusers is pytorch_lora_weights.safetensors, for"
+                  + " load_lora_weights; both writes two files.");
   static final Key<LoraConfig, Boolean> HALF_LORA =
       KEYS.key("half_lora", ValueType.flag(), ifUsed(LoraConfig::half))
           .standard(false)
@@ -132,9 +133,9 @@ public record LoraConfig(
           .otherwise("new adapters")
           .alias("lora_model_name")
           .help(
-              "LoRA file that the training goes on from, of kohya's, diffusers' or peft's naming."
-                  + " Which layers have an adapter, and its rank and kind, are then the file's and"
-                  + " not the other keys'.");
+              "LoRA file to continue training from, with the names of kohya, diffusers or peft. The"
+                  + " file determines which layers have adapters and their rank and kind; the keys"
+                  + " for these have no effect.");
 
   /** Of a run without LoRA its keys have no values: config.yaml has none of them. */
   private static <T> Function<LoraConfig, @Nullable T> ifUsed(

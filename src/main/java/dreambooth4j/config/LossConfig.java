@@ -43,35 +43,36 @@ public record LossConfig(
       KEYS.key("loss_type", ValueType.oneOf(Type.class), LossConfig::type)
           .standard(Type.L2)
           .help(
-              "What an error of the prediction costs: l2 its square; l1 its size; huber and"
-                  + " smooth_l1 (kohya's) its square up to about huber_c and its size beyond;"
-                  + " classic_huber (OneTrainer's) the same with a sharp edge at huber_delta;"
-                  + " log_cosh likewise at 1. All but l2 forgive pictures unlike the others.");
+              "Loss function: l2 is the squared error, l1 the absolute error; huber and smooth_l1"
+                  + " (kohya's) are squared up to about huber_c and absolute above; classic_huber"
+                  + " (OneTrainer's) switches exactly at huber_delta; log_cosh at about 1. All but"
+                  + " l2 give less weight to unusual pictures.");
   static final Key<LossConfig, HuberSchedule> HUBER_SCHEDULE =
       KEYS.key("huber_schedule", ValueType.oneOf(HuberSchedule.class), LossConfig::huberSchedule)
           .standard(HuberSchedule.SNR)
           .help(
-              "With loss_type: huber or smooth_l1, how the threshold between square and size"
-                  + " changes with the timestep: constant is huber_c at all of them; exponential"
-                  + " falls from 1 to huber_c; snr falls with the noise from 1 to huber_c.");
+              "With loss_type: huber or smooth_l1, how the threshold between squared and absolute"
+                  + " error depends on the timestep: constant is huber_c at all timesteps;"
+                  + " exponential falls from 1 to huber_c; snr falls from 1 to huber_c as the noise"
+                  + " increases.");
   static final Key<LossConfig, Double> HUBER_C =
       KEYS.key("huber_c", ValueType.number(1e-6, 1e6), LossConfig::huberC)
           .standard(0.1)
           .help(
-              "With loss_type: huber or smooth_l1, the threshold from which an error costs about"
-                  + " its size instead of its square; see huber_schedule.");
+              "With loss_type: huber or smooth_l1, the size of an error above which the loss grows"
+                  + " linearly instead of quadratically; see huber_schedule.");
   static final Key<LossConfig, Double> HUBER_SCALE =
       KEYS.key("huber_scale", ValueType.number(1e-6, 1e6), LossConfig::huberScale)
           .standard(1.0)
           .help(
-              "With huber_schedule: constant or exponential, what the threshold is multiplied"
-                  + " with.");
+              "With huber_schedule: constant or exponential, a factor for the threshold between"
+                  + " squared and absolute error.");
   static final Key<LossConfig, Double> HUBER_DELTA =
       KEYS.key("huber_delta", ValueType.number(1e-6, 1e6), LossConfig::huberDelta)
           .standard(1.0)
           .help(
-              "With loss_type: classic_huber, the size of an error from which it costs its size"
-                  + " instead of its square.");
+              "With loss_type: classic_huber, the size of an error above which the loss grows"
+                  + " linearly instead of quadratically.");
   static final Key<LossConfig, Double> SNR_GAMMA =
       KEYS.key("snr_gamma", ValueType.upTo(1e6), LossConfig::snrGamma)
           .standard(0.0)
@@ -83,9 +84,9 @@ public record LossConfig(
       KEYS.key("debiased_estimation_loss", ValueType.flagOr(Debiased.class), LossConfig::debiased)
           .standard(Debiased.FALSE)
           .help(
-              "Debiased estimation (Yu et al. 2024): timesteps count less the less noise they"
-                  + " have. true is kohya's formula; onetrainer is OneTrainer's, which differs for"
-                  + " models that predict velocity.");
+              "Debiased estimation (Yu et al. 2024) weights timesteps by noise: the less noise, the"
+                  + " less a timestep counts. true is kohya's formula; onetrainer is OneTrainer's,"
+                  + " which differs for models that predict velocity.");
   static final Key<LossConfig, Double> P2_GAMMA =
       KEYS.key("p2_gamma", ValueType.upTo(100), LossConfig::p2Gamma)
           .standard(0.0)
@@ -108,10 +109,10 @@ public record LossConfig(
       KEYS.key("split_loss", ValueType.flag(), LossConfig::splitLoss)
           .standard(true)
           .help(
-              "Average the loss of the subject's pictures and that of the class images apart and"
+              "Average the losses of the subject's pictures and of the class images separately and"
                   + " add them, the latter times prior_loss_weight. false averages all rows of a"
-                  + " batch together and multiplies with the mean of their weights, as the"
-                  + " extension does.");
+                  + " batch together and multiplies by the mean of their weights, as"
+                  + " sd_dreambooth_extension does.");
 
   static final Key<LossConfig, Boolean> MASKED_LOSS =
       KEYS.key("masked_loss", ValueType.flag(), LossConfig::masked)
@@ -125,22 +126,24 @@ public record LossConfig(
       KEYS.key("unmasked_weight", ValueType.number(0, 1), LossConfig::unmaskedWeight)
           .standard(0.0)
           .help(
-              "With masked_loss: how much the part outside of a mask counts, from 0 to 1: 0 is"
-                  + " kohya's, 0.1 OneTrainer's usual.");
+              "With masked_loss: weight of the loss outside the mask, from 0 to 1. kohya's scripts"
+                  + " use 0, OneTrainer usually 0.1.");
   static final Key<LossConfig, Boolean> NORMALIZE_MASKS =
       KEYS.key("normalize_masked_area_loss", ValueType.flag(), LossConfig::normalizesMasks)
           .standard(false)
           .help(
-              "With masked_loss: let a picture with a small mask count as much as one with a large"
-                  + " mask, as OneTrainer's option of that name does.");
+              "With masked_loss: divide each picture's loss by the area of its mask, so that"
+                  + " pictures with small masks count as much as those with large ones, like"
+                  + " OneTrainer's option of this name.");
 
   static final Key<LossConfig, Double> MASKED_PRIOR =
       KEYS.key("masked_prior_preservation_weight", ValueType.number(0, 1), LossConfig::maskedPrior)
           .standard(0.0)
           .help(
-              "With masked_loss and use_lora: how much it costs, from 0 to 1, to draw what lies"
-                  + " outside of a mask otherwise than the base model does, as OneTrainer's option of"
-                  + " that name. Set unmasked_weight low with it. Takes a second forward a step.");
+              "With masked_loss and use_lora: weight, from 0 to 1, of a loss that keeps the"
+                  + " prediction outside the mask as the base model's, like OneTrainer's option of"
+                  + " this name. Set unmasked_weight low with it. Takes a second forward pass per"
+                  + " step.");
 
   static LossConfig of(Values run) {
     return new LossConfig(

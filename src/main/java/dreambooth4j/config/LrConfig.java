@@ -41,9 +41,9 @@ public record LrConfig(
           .standard(LrScheduler.CONSTANT_WITH_WARMUP)
           .diffusers(LrScheduler.CONSTANT)
           .help(
-              "How the learning rate changes over the run, by the names and rules of diffusers,"
-                  + " transformers and OneTrainer: constant and constant_with_warmup hold it,"
-                  + " piecewise_constant changes it by step_rules, and the others let it fall.");
+              "How the learning rate changes during the run, by the names and rules of diffusers,"
+                  + " transformers and OneTrainer: constant and constant_with_warmup keep it,"
+                  + " piecewise_constant changes it by step_rules, all others lower it.");
   static final Key<LrConfig, Integer> LR_WARMUP_STEPS =
       KEYS.key("lr_warmup_steps", ValueType.atLeast(0), LrConfig::warmupSteps)
           .standard(0)
@@ -51,8 +51,8 @@ public record LrConfig(
           .extension(500)
           .unit("steps")
           .help(
-              "How long the learning rate rises from 0 at the start, with every lr_scheduler but"
-                  + " constant and piecewise_constant.");
+              "Number of steps at the start during which the learning rate rises from 0; not used"
+                  + " by lr_scheduler: constant and piecewise_constant.");
   static final Key<LrConfig, Double> LR_NUM_CYCLES =
       KEYS.key("lr_num_cycles", ValueType.number(0.01, 1e6), LrConfig::numCycles)
           .standard(1.0)
@@ -65,29 +65,29 @@ public record LrConfig(
       KEYS.key("lr_power", ValueType.number(1e-3, 1000), LrConfig::power)
           .standard(1.0)
           .help(
-              "With lr_scheduler: polynomial, the exponent of its fall: 1 is a straight line, more"
-                  + " falls faster at first.");
+              "With lr_scheduler: polynomial, the exponent of the decay: 1 is linear; with a higher"
+                  + " one the learning rate falls faster at first.");
   static final Key<LrConfig, Double> LR_MIN_RATIO =
       KEYS.key("lr_scheduler_min_lr_ratio", ValueType.number(0, 1), LrConfig::minRatio)
           .standard(0.0)
           .alias("learning_rate_min_factor")
           .help(
-              "Part of the learning rate, from 0 to 1, that lr_scheduler lets it fall to instead"
-                  + " of 0: 0.1 ends at a tenth.");
+              "Fraction of the learning rate, from 0 to 1, at which lr_scheduler stops lowering it:"
+                  + " 0.1 ends at a tenth, 0 at zero.");
   static final Key<LrConfig, Integer> LR_DECAY_STEPS =
       KEYS.key("lr_decay_steps", ValueType.atLeast(0), LrConfig::decaySteps)
           .standard(0)
           .unit("steps")
           .help(
-              "With lr_scheduler: warmup_stable_decay, how many steps at the end of the run the"
-                  + " learning rate falls in; before them it is held.");
+              "With lr_scheduler: warmup_stable_decay, the number of steps at the end of the run"
+                  + " during which the learning rate falls; before them it is constant.");
   static final Key<LrConfig, Integer> LR_TIMESCALE =
       KEYS.key("lr_scheduler_timescale", ValueType.atLeast(1), LrConfig::timescale)
           .otherwise("lr_warmup_steps, or 10000 without a warm-up")
           .unit("steps")
           .help(
-              "With lr_scheduler: inverse_sqrt, the steps in which the fall is measured: the more,"
-                  + " the slower it is.");
+              "With lr_scheduler: inverse_sqrt, the timescale of the decay in steps: the larger it"
+                  + " is, the more slowly the learning rate falls.");
   static final Key<LrConfig, String> STEP_RULES =
       KEYS.key(
               "step_rules",
@@ -103,9 +103,9 @@ public record LrConfig(
               LrConfig::stepRules)
           .standard("")
           .help(
-              "With lr_scheduler: piecewise_constant, what the learning rate is multiplied with:"
-                  + " 1:100,0.1:200,0.01 is all of it before step 100, a tenth before step 200,"
-                  + " and a hundredth from then on.");
+              "With lr_scheduler: piecewise_constant, the factors of the learning rate and the"
+                  + " steps at which they end: 1:100,0.1:200,0.01 is the full rate before step 100,"
+                  + " a tenth before step 200, and a hundredth from then on.");
 
   static LrConfig of(Values run) {
     checkExtensions(run);

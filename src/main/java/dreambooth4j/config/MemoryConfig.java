@@ -28,9 +28,9 @@ public record MemoryConfig(
               MemoryConfig::gradientCheckpointing)
           .standard(Checkpointing.AUTO)
           .help(
-              "Compute activations a second time in the backward pass instead of keeping them:"
-                  + " saves about three quarters of their memory, takes about a third more time"
-                  + " and trains the same weights. auto does so where the run would not fit"
+              "Compute activations again in the backward pass instead of storing them: saves about"
+                  + " three quarters of their memory, takes about a third more time and gives the"
+                  + " same weights. auto turns it on if the run would not fit into memory"
                   + " otherwise.");
 
   /** Null where the optimizer's name decides. */
@@ -38,35 +38,34 @@ public record MemoryConfig(
       KEYS.key("use_8bit_adam", ValueType.flag(), MemoryConfig::use8bitAdam)
           .otherwise("as optimizer")
           .help(
-              "Keep what the optimizer remembers of each trained weight in 8 bits instead of 32,"
-                  + " which saves three quarters of that memory; updates take longer and are"
-                  + " rounded.");
+              "Store the optimizer's states in 8 bits instead of 32, which saves three quarters of"
+                  + " their memory; updates take longer and are rounded.");
 
   static final Key<MemoryConfig, Boolean> FUSED_BACKWARD_PASS =
       KEYS.key("fused_backward_pass", ValueType.flag(), MemoryConfig::fusedBackwardPass)
           .standard(false)
           .help(
-              "Update each weight as soon as its gradient is known and free the gradient at once:"
-                  + " saves 4 bytes of memory a trained weight. Needs max_grad_norm: 0,"
-                  + " gradient_accumulation_steps: 1 and not fp16.");
+              "Update each weight as soon as its gradient is computed and free the gradient at"
+                  + " once: saves 4 bytes of memory per trained weight. Needs max_grad_norm: 0 and"
+                  + " gradient_accumulation_steps: 1, and does not work with fp16.");
 
   static final Key<MemoryConfig, Boolean> UNLOAD_FROZEN =
       KEYS.key("unload_frozen", ValueType.flag(), MemoryConfig::unloadFrozen)
           .standard(false)
           .help(
-              "Hold the VAE, and text encoders that are not trained, in memory only while pictures"
-                  + " and prompts are encoded and samples drawn: saves all of their weights during"
-                  + " training, 2 GB of SDXL in bf16. They are read again for each round of"
-                  + " samples, and in every step with shuffle_tags or crop: random.");
+              "Keep the VAE, and text encoders that are not trained, in memory only while they are"
+                  + " used: saves their weights' memory during training, 2 GB for SDXL in bf16."
+                  + " They are loaded again for each round of samples, and in every step with"
+                  + " shuffle_tags or crop: random.");
 
   static final Key<MemoryConfig, Boolean> SHARD_OPTIMIZER =
       KEYS.key("shard_optimizer", ValueType.flag(), MemoryConfig::shardOptimizer)
           .standard(false)
           .help(
-              "With several processes (--nproc, torchrun), each keeps the optimizer's moments of its"
-                  + " part of the weights alone and updates that part (ZeRO-1): with AdamW and 2"
-                  + " processes 4 bytes of memory a weight instead of 8. Where a process is lost, the"
-                  + " run resumes from its last checkpoint.");
+              "With several processes (--nproc, torchrun), each process stores only its part of the"
+                  + " optimizer's states and updates that part of the weights (ZeRO-1): with AdamW"
+                  + " and 2 processes 4 bytes of memory per weight instead of 8. If a process is"
+                  + " lost, the run resumes from its last checkpoint.");
 
   /** Without unloading and sharding. */
   public MemoryConfig(

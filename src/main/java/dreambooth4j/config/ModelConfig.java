@@ -45,9 +45,9 @@ public record ModelConfig(
       KEYS.key("model_config", ValueType.path(), ModelConfig::modelConfig)
           .otherwise("what all published models of its kind have")
           .help(
-              "Diffusers folder of the same model, whose configurations and tokenizer are read"
-                  + " (not its weights) where the base model is a single file that is not of the"
-                  + " sizes of Stable Diffusion 1, 2 or SDXL.");
+              "Diffusers folder that supplies the configuration and the tokenizer (not the weights)"
+                  + " of a base model in a single file whose layer sizes are not those of Stable"
+                  + " Diffusion 1, 2 or SDXL.");
   static final Key<ModelConfig, String> PREDICTION_TYPE =
       KEYS.key(
               "prediction_type",
@@ -55,10 +55,10 @@ public record ModelConfig(
               ModelConfig::predictionType)
           .otherwise("what the file says, else v_prediction of SD 2 and epsilon of all others")
           .help(
-              "What the UNet of a base model in a single file predicts, which its weights do not"
-                  + " show: epsilon (the noise) or v_prediction. Set epsilon for Stable Diffusion"
-                  + " 2 base (512 pixels), and what its page says for a fine-tune. A folder says"
-                  + " it itself.");
+              "What the UNet of a base model in a single file predicts: epsilon (the noise) or"
+                  + " v_prediction; the weights alone do not tell. Set epsilon for Stable Diffusion"
+                  + " 2 base (512 pixels); for a fine-tune see its model card. Not for a diffusers"
+                  + " folder, whose configuration has it.");
   static final Key<ModelConfig, String> VARIANT =
       KEYS.key("variant", ValueType.text(), ModelConfig::variant)
           .otherwise("the files without a variant")
@@ -69,10 +69,10 @@ public record ModelConfig(
       KEYS.key("clip_skip", ValueType.whole(1, 12), ModelConfig::clipSkip)
           .standard(1)
           .help(
-              "Layer of the text encoder whose output the UNet is given, counted from the end: 1"
-                  + " is the last, or of SDXL the last but one, which all SDXL models want. Set"
-                  + " it to what the base model was trained with; many anime models of Stable"
-                  + " Diffusion 1 want 2.");
+              "Text encoder layer whose output conditions the UNet, counted from the end: 1 is the"
+                  + " last layer, or for SDXL the second to last, which all SDXL models use. Set it"
+                  + " to what the base model was trained with; many anime models of Stable"
+                  + " Diffusion 1 use 2.");
   static final Key<ModelConfig, Integer> MAX_TOKEN_LENGTH =
       KEYS.key(
               "max_token_length",
@@ -81,17 +81,17 @@ public record ModelConfig(
           .standard(WINDOW)
           .unit("tokens")
           .help(
-              "How much of a prompt is read, the rest is cut off: 75 tokens are about 50 words;"
-                  + " 150 and 225 read captions of two and three times that length, as kohya's"
-                  + " scripts do.");
+              "Maximum length of a prompt in tokens; what is longer is cut off. 75 tokens are about"
+                  + " 50 words; 150 and 225 allow two and three times as many, as in kohya's"
+                  + " scripts.");
 
   static final Key<ModelConfig, Boolean> USE_ATTENTION_MASK =
       KEYS.key("text_encoder_use_attention_mask", ValueType.flag(), ModelConfig::masksPadding)
           .standard(false)
           .help(
-              "Hide the padding behind a prompt from the text encoder while training, as diffusers'"
-                  + " flag of this name does. Pictures are drawn without a mask, there as here, so"
-                  + " that leaving it off, as Stable Diffusion was trained, suits them best.");
+              "Mask the padding after a prompt in the text encoder during training, like diffusers'"
+                  + " flag of this name. Stable Diffusion was trained without this mask and images"
+                  + " are generated without it, so false is usually better.");
 
   static ModelConfig of(Values run) {
     int length = run.get(MAX_TOKEN_LENGTH);

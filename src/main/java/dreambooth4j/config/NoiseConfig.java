@@ -33,69 +33,72 @@ public record NoiseConfig(
       KEYS.key("offset_noise", ValueType.upToOrFlag(100, 0.1), NoiseConfig::offset)
           .standard(0.0)
           .help(
-              "Strength of extra noise that is the same over a whole channel of a picture, which"
-                  + " teaches very dark and very bright pictures. 0.05 to 0.1 is usual, the flag"
-                  + " without a value means 0.1, 0 adds none.");
+              "Strength of extra noise that is constant over each channel of a picture, so that the"
+                  + " model can learn very dark and very bright pictures. 0.05 to 0.1 is usual, the"
+                  + " flag without a value means 0.1, 0 adds none.");
   static final Key<NoiseConfig, Boolean> OFFSET_RANDOM =
       KEYS.key("noise_offset_random_strength", ValueType.flag(), NoiseConfig::offsetRandom)
           .standard(false)
-          .help("Draw the strength of offset_noise for each picture, evenly from 0 to its value.");
+          .help(
+              "Draw the strength of offset_noise for each picture at random, uniformly from 0 to"
+                  + " its value.");
   static final Key<NoiseConfig, Double> OFFSET_ADAPTIVE =
       KEYS.key("adaptive_noise_scale", ValueType.number(-100, 100), NoiseConfig::offsetAdaptive)
           .standard(0.0)
           .help(
-              "Change the strength of offset_noise by this times the size of a channel's mean, so"
-                  + " that very dark and very bright pictures get more of it, or below 0 less; 0"
-                  + " changes nothing.");
+              "Add this times the absolute mean of each channel to the strength of offset_noise, so"
+                  + " that very dark and very bright pictures get more of it, or less if it is"
+                  + " negative; 0 adds nothing.");
   static final Key<NoiseConfig, Boolean> OFFSET_GENERALISED =
       KEYS.key("generalized_offset_noise", ValueType.flag(), NoiseConfig::offsetGeneralised)
           .standard(false)
           .help(
               "Let the strength of offset_noise rise with the timestep up to its value, as the"
-                  + " noise itself does (OneTrainer), instead of adding all of it at each.");
+                  + " noise itself does (OneTrainer's option of this name), instead of using its"
+                  + " full value at every timestep.");
   static final Key<NoiseConfig, Integer> MULTIRES_ITERATIONS =
       KEYS.key("multires_noise_iterations", ValueType.whole(0, 32), NoiseConfig::multiresIterations)
           .standard(0)
           .unit("levels")
           .help(
-              "Multi-resolution (pyramid) noise: add up to so many levels of coarser and coarser"
+              "Multi-resolution (pyramid) noise: add up to this many levels of increasingly coarse"
                   + " noise, another way to learn dark and bright pictures. 6 to 10 is usual, 0"
-                  + " adds none. Steps of it are not captured as CUDA graphs.");
+                  + " adds none. Such steps cannot be captured as a CUDA graph.");
   static final Key<NoiseConfig, Double> MULTIRES_DISCOUNT =
       KEYS.key("multires_noise_discount", ValueType.number(0, 1), NoiseConfig::multiresDiscount)
           .standard(0.3)
           .help(
-              "With multires_noise_iterations: what each level counts of the one before it, from 0"
-                  + " to 1; 0.1 to 0.3 is usual, and more for many pictures.");
+              "With multires_noise_iterations: strength of each level relative to the next finer"
+                  + " one, from 0 to 1; 0.1 to 0.3 is usual, and more with many pictures.");
   static final Key<NoiseConfig, Double> IP_NOISE_GAMMA =
       KEYS.key("ip_noise_gamma", ValueType.upTo(10), NoiseConfig::seenPerturbation)
           .standard(0.0)
           .alias("input_perturbation")
           .help(
-              "Input perturbation (Ning et al. 2023): how much more noise the UNet sees than it is"
-                  + " to predict, so that its own errors in drawing disturb it less. 0.1 is usual,"
-                  + " 0 adds none.");
+              "Input perturbation (Ning et al. 2023): strength of extra noise in the UNet's input"
+                  + " that it is not asked to predict, so that its own errors matter less when it"
+                  + " draws. 0.1 is usual, 0 adds none.");
   static final Key<NoiseConfig, Boolean> IP_NOISE_RANDOM =
       KEYS.key(
               "ip_noise_gamma_random_strength",
               ValueType.flag(),
               NoiseConfig::seenPerturbationRandom)
           .standard(false)
-          .help("Draw ip_noise_gamma for each picture, evenly from 0 to its value.");
+          .help("Draw ip_noise_gamma for each picture at random, uniformly from 0 to its value.");
   static final Key<NoiseConfig, Double> PERTURBATION =
       KEYS.key("perturbation_noise_weight", ValueType.upTo(10), NoiseConfig::perturbation)
           .standard(0.0)
           .help(
-              "OneTrainer's perturbation: how much more noise is added, which the UNet is to"
-                  + " predict too; unlike ip_noise_gamma. 0 adds none.");
+              "OneTrainer's perturbation: strength of extra noise in the UNet's input that it is"
+                  + " also asked to predict, unlike that of ip_noise_gamma. 0 adds none.");
   static final Key<NoiseConfig, Boolean> USE_DREAM =
       KEYS.key("use_dream", ValueType.flag(), NoiseConfig::dream)
           .standard(false)
           .alias("dream_training")
           .help(
-              "DREAM (Zhou et al. 2023): predict each noisy picture twice, and train on it as the"
-                  + " first prediction has moved it, which sharpens details. A step takes about a"
-                  + " third more time.");
+              "DREAM (Zhou et al. 2023): predict each noisy picture, correct its input and target"
+                  + " by that prediction, and train on the result, which sharpens details. A step"
+                  + " takes about a third longer.");
   static final Key<NoiseConfig, Double> DREAM_DETAIL =
       KEYS.key("dream_detail_preservation", ValueType.number(0, 100), NoiseConfig::dreamDetail)
           .standard(1.0)

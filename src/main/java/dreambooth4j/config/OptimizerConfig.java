@@ -63,8 +63,8 @@ public record OptimizerConfig(
           .standard(2e-6)
           .diffusers(5e-6)
           .help(
-              "How far each step moves the weights, once the warm-up is over. 1e-6 to 5e-6 is"
-                  + " usual when all weights are trained; more learns faster and forgets more.");
+              "Learning rate after the warm-up. 1e-6 to 5e-6 is usual when all weights are trained;"
+                  + " a higher one learns faster and forgets more of what the base model knows.");
   static final Key<OptimizerConfig, Double> TEXT_ENCODER_LEARNING_RATE =
       KEYS.key(
               "text_encoder_learning_rate",
@@ -72,9 +72,9 @@ public record OptimizerConfig(
               OptimizerConfig::textEncoderLearningRate)
           .otherwise("as learning_rate")
           .help(
-              "How far each step moves the text encoder's weights where it is trained, once the"
-                  + " warm-up is over; lr_scheduler changes it as it does learning_rate. Set it"
-                  + " below learning_rate where prompts lose their other meanings.");
+              "Learning rate of the text encoder where it is trained; it follows the warm-up and"
+                  + " lr_scheduler as learning_rate does. Set it below learning_rate if other words"
+                  + " lose their meaning.");
   static final Key<OptimizerConfig, Double> TEXT_ENCODER_2_LEARNING_RATE =
       KEYS.key(
               "text_encoder_2_learning_rate",
@@ -82,14 +82,15 @@ public record OptimizerConfig(
               OptimizerConfig::textEncoder2LearningRate)
           .otherwise("as text_encoder_learning_rate")
           .help(
-              "How far each step moves the weights of SDXL's second text encoder where text encoders"
-                  + " are trained; other models have none.");
+              "Learning rate of SDXL's second text encoder, where text encoders are trained; other"
+                  + " models have only one text encoder.");
   static final Key<OptimizerConfig, Boolean> SCALE_LR =
       KEYS.key("scale_lr", ValueType.flag(), OptimizerConfig::scaleLr)
           .standard(false)
           .help(
-              "Multiply the learning rates with train_batch_size and gradient_accumulation_steps,"
-                  + " as diffusers' scripts do, so that they are those of a single picture.");
+              "Multiply the learning rates by train_batch_size and gradient_accumulation_steps, as"
+                  + " diffusers' scripts do; the rates that are set are then those for one picture"
+                  + " per step.");
   static final Key<OptimizerConfig, Double> ADAM_BETA1 =
       KEYS.key("adam_beta1", belowOne(), OptimizerConfig::adamBeta1)
           .standard(0.9)
@@ -100,8 +101,8 @@ public record OptimizerConfig(
       KEYS.key("adam_beta2", belowOne(), OptimizerConfig::adamBeta2)
           .otherwise(OptimizerName.beta2InWords())
           .help(
-              "Decay of the optimizer's slower running mean, of the squared gradients where it keeps"
-                  + " one of them, from 0 to below 1. Seldom changed.");
+              "Decay of the optimizer's running mean of the squared gradients (with Lion, of its"
+                  + " momentum), from 0 to below 1. Seldom changed.");
   static final Key<OptimizerConfig, Double> ADAM_WEIGHT_DECAY =
       KEYS.key("adam_weight_decay", ValueType.upTo(1000), OptimizerConfig::adamWeightDecay)
           .standard(0.01)
@@ -113,14 +114,15 @@ public record OptimizerConfig(
       KEYS.key("adam_epsilon", ValueType.number(1e-30, 1), OptimizerConfig::adamEpsilon)
           .standard(1e-8)
           .help(
-              "Small number that the optimizer adds where it divides by the root of the mean of the"
-                  + " squared gradients. Seldom changed.");
+              "Small number in the denominator of the optimizer's update, which keeps it from"
+                  + " dividing by zero. Seldom changed.");
   static final Key<OptimizerConfig, Double> MAX_GRAD_NORM =
       KEYS.key("max_grad_norm", ValueType.upTo(1e9), OptimizerConfig::maxGradNorm)
           .standard(1.0)
           .help(
-              "Gradients whose norm over all weights is above this are scaled down to it, so that"
-                  + " no single step goes too far; 0 scales none.");
+              "Gradient clipping: gradients whose norm over all weights is above this are scaled"
+                  + " down to it, so that no single step changes the weights too much; 0 turns it"
+                  + " off.");
 
   /** The greatest factor that kernels can multiply a rate with. */
   private static final double MOST_RATE_FACTOR = 1e38;

@@ -67,16 +67,16 @@ public record OutputConfig(
                   + " in the working folder where there is none")
           .diffusers(Path.of("dreambooth-model"))
           .help(
-              "Folder for the trained model and for all that a run leaves beside it: samples,"
+              "Folder for the trained model and for everything else that a run writes: samples,"
                   + " class images, checkpoints, metrics.");
   static final Key<OutputConfig, SaveAs> SAVE_MODEL_AS =
       KEYS.key("save_model_as", ValueType.oneOf(SaveAs.class), OutputConfig::saveModelAs)
           .standard(SaveAs.DIFFUSERS)
           .help(
-              "What the trained model is saved as: diffusers makes output_dir a folder that"
-                  + " diffusers loads; safetensors writes one file, named as output_dir is, in it,"
-                  + " which ComfyUI and the web UIs load; both writes the two. A LoRA is saved as"
-                  + " lora_files says.");
+              "Format of the trained model: diffusers makes output_dir a diffusers folder;"
+                  + " safetensors writes one file into it, named after the folder, which ComfyUI"
+                  + " and the web UIs load; both writes both. The format of a LoRA is set by"
+                  + " lora_files.");
   static final Key<OutputConfig, FloatType> SAVE_PRECISION =
       KEYS.key("save_precision", ValueType.oneOf(FloatType.class), OutputConfig::savePrecision)
           .otherwise("fp32 for what trained, the rest as it is in the base model")
@@ -89,17 +89,17 @@ public record OutputConfig(
       KEYS.key("no_metadata", ValueType.flag(), OutputConfig::noMetadata)
           .standard(false)
           .help(
-              "Of a LoRA: leave out of its file how it was trained (learning rate, seed, base"
-                  + " model's name, how often each tag of the captions occurs, and so on). What"
-                  + " programs need to use it stays, its title and trigger words too.");
+              "Leave the training data out of a LoRA file's metadata (learning rate, seed, base"
+                  + " model's name, how often each tag occurs, and so on). What programs need to"
+                  + " use the LoRA stays, and so do its title and trigger words.");
   static final Key<OutputConfig, Integer> CHECKPOINTING_STEPS =
       KEYS.key("checkpointing_steps", ValueType.atLeast(0), OutputConfig::checkpointingSteps)
           .standard(500)
           .extension(0)
           .unit("steps")
           .help(
-              "Write a checkpoint, from which resume_from_checkpoint goes on, every so many steps;"
-                  + " 0 writes none during the run. One takes about 3 times the space of the"
+              "Number of steps between checkpoints, from which resume_from_checkpoint continues; 0"
+                  + " writes none during the run. One takes about 3 times the disk space of the"
                   + " trained weights.");
   static final Key<OutputConfig, Integer> SAVE_EMBEDDING_EVERY =
       KEYS.key("save_embedding_every", ValueType.atLeast(0), OutputConfig::saveEmbeddingEvery)
@@ -107,8 +107,8 @@ public record OutputConfig(
           .extension(25)
           .unit("epochs")
           .help(
-              "Write a checkpoint every so many epochs instead of every checkpointing_steps steps;"
-                  + " 0 leaves it to checkpointing_steps.");
+              "Number of epochs between checkpoints, instead of checkpointing_steps; with 0"
+                  + " checkpointing_steps applies.");
   static final Key<OutputConfig, Double> CHECKPOINTING_MINUTES =
       KEYS.key(
               "checkpointing_minutes",
@@ -117,51 +117,51 @@ public record OutputConfig(
           .standard(0.0)
           .unit("minutes")
           .help(
-              "Write a checkpoint whenever so many minutes have passed since the last one, beside"
-                  + " those of checkpointing_steps and save_embedding_every: no more than that is"
-                  + " lost when the machine stops. 0 writes none by the clock.");
+              "Also write a checkpoint when this many minutes have passed since the last one, so"
+                  + " that no more training time is lost if the machine stops. 0 writes none by the"
+                  + " clock.");
   static final Key<OutputConfig, Integer> CHECKPOINTS_TOTAL_LIMIT =
       KEYS.key("checkpoints_total_limit", ValueType.atLeast(1), OutputConfig::checkpointsTotalLimit)
           .otherwise("all are kept")
           .unit("checkpoints")
           .help(
-              "Keep this many checkpoints, and delete the oldest ones when another is written; those"
-                  + " of checkpoints_keep_every are not counted.");
+              "Number of checkpoints to keep: the oldest ones are deleted when another is written."
+                  + " Those protected by checkpoints_keep_every are not counted.");
   static final Key<OutputConfig, Integer> CHECKPOINTS_KEEP_EVERY =
       KEYS.key("checkpoints_keep_every", ValueType.atLeast(0), OutputConfig::checkpointsKeepEvery)
           .standard(0)
           .unit("steps")
           .help(
-              "Never delete a checkpoint whose number of steps is a multiple of this, whatever"
-                  + " checkpoints_total_limit says: with 1000, those of 1000, 2000 and so on stay."
-                  + " 0 deletes them as all others.");
+              "Never delete a checkpoint whose step is a multiple of this, whatever"
+                  + " checkpoints_total_limit says: 1000 protects those of steps 1000, 2000 and so"
+                  + " on. 0 protects none.");
   static final Key<OutputConfig, Integer> SAVE_MODEL_EVERY =
       KEYS.key("save_model_every", ValueType.atLeast(0), OutputConfig::saveModelEvery)
           .standard(0)
           .unit("steps")
           .help(
-              "Save the model as it is every so many steps, in output_dir/model-STEP, to compare"
-                  + " them and take the best; each takes the space of a whole model (of a LoRA, of"
-                  + " its file). 0 saves it at the end only.");
+              "Number of steps between copies of the current model, written to"
+                  + " output_dir/model-STEP so that the best can be chosen; each takes the disk"
+                  + " space of a whole model or LoRA file. 0 saves only at the end.");
   static final Key<OutputConfig, Boolean> SAVE_STATE_AFTER =
       KEYS.key("save_state_after", ValueType.flag(), OutputConfig::saveStateAfter)
           .standard(false)
           .help(
-              "Write a checkpoint at the end of the run too, so that it can be resumed with more"
-                  + " steps later. It takes about 3 times the space of the trained weights.");
+              "Also write a checkpoint at the end of the run, so that it can be continued with more"
+                  + " steps later. It takes about 3 times the disk space of the trained weights.");
   static final Key<OutputConfig, String> RESUME_FROM_CHECKPOINT =
       KEYS.key("resume_from_checkpoint", ValueType.pathOrName(), OutputConfig::resumeFromCheckpoint)
           .otherwise("a new run")
           .help(
-              "Go on with an earlier run: latest takes the newest checkpoint in output_dir; auto does"
-                  + " so too, and begins a new run where none was begun there, for launchers that"
-                  + " start a job again; or give the folder of a checkpoint.");
+              "Continue an earlier run: latest uses the newest checkpoint in output_dir; auto does"
+                  + " too, but starts a new run if none was started there yet, for launchers that"
+                  + " restart a job; or give the folder of a checkpoint.");
   static final Key<OutputConfig, Boolean> CACHE_LATENTS =
       KEYS.key("cache_latents", ValueType.flag(), output -> output.cacheDir() != null)
           .standard(true)
           .help(
-              "Keep encoded pictures and prompts on disk, in cache_dir, where later runs find"
-                  + " them; false keeps them in memory for this run alone.");
+              "Store encoded pictures and prompts on disk in cache_dir, so that later runs can use"
+                  + " them; false keeps them in memory for this run only.");
   static final Key<OutputConfig, Path> CACHE_DIR =
       KEYS.key("cache_dir", ValueType.path(), OutputConfig::cacheDir)
           .otherwise("<output_dir>/cache")

@@ -36,31 +36,31 @@ public record PriorConfig(
           .diffusers(false)
           .help(
               "Make class images, pictures that the base model draws of the subject's class, and"
-                  + " train on them beside the subject's, so that the class stays what it was."
-                  + " With prior_loss_weight 0, true measures their loss without learning from"
-                  + " it.");
+                  + " train on them together with the subject's pictures, so that the model does"
+                  + " not forget the class. With prior_loss_weight 0, true only measures their"
+                  + " loss.");
   static final Key<PriorConfig, Source> PRIOR =
       KEYS.key("prior", ValueType.oneOf(Source.class), PriorConfig::source)
           .standard(Source.CLASS_IMAGES)
           .help(
-              "What holds the class where the base model had it: class_images are drawn by it before"
-                  + " the training; prediction compares with what the base model predicts of the"
-                  + " subject's pictures under class prompts: in each step with use_lora, else before"
-                  + " the training, num_class_images_per times a picture.");
+              "How the class is kept as the base model draws it: class_images are drawn before the"
+                  + " training; prediction instead compares with the base model's predictions for"
+                  + " the subject's pictures under class prompts, made each step with use_lora,"
+                  + " else before the training (num_class_images_per per picture).");
   static final Key<PriorConfig, Double> PRIOR_LOSS_WEIGHT =
       KEYS.key("prior_loss_weight", ValueType.upTo(1e6), PriorConfig::priorLossWeight)
           .standard(0.4)
           .extension(0.75)
           .diffusers(1.0)
           .help(
-              "How much the loss of the class images counts, where that of the subject's pictures"
-                  + " counts 1. More holds the class better and learns the subject more slowly;"
-                  + " 0.15 to 1 is usual.");
+              "Weight of the class images' loss; that of the subject's pictures has weight 1. A"
+                  + " higher one keeps the class better and learns the subject more slowly; 0.15 to"
+                  + " 1 is usual.");
   static final Key<PriorConfig, Boolean> PRIOR_LOSS_SCALE =
       KEYS.key("prior_loss_scale", ValueType.flag(), PriorConfig::priorLossScale)
           .standard(false)
           .help(
-              "Let prior_loss_weight fall evenly from epoch to epoch until it is"
+              "Lower prior_loss_weight linearly with the epochs until it reaches"
                   + " prior_loss_weight_min at epoch prior_loss_target.");
   static final Key<PriorConfig, Integer> PRIOR_LOSS_TARGET =
       KEYS.key("prior_loss_target", ValueType.atLeast(1), PriorConfig::priorLossTarget)
@@ -82,15 +82,15 @@ public record PriorConfig(
           .unit("pictures")
           .decidesNothing()
           .help(
-              "Class images generated at a time; 0 chooses as many as memory allows and make it"
-                  + " faster. Set it lower where generating runs out of memory.");
+              "Number of class images drawn at a time; 0 chooses a number that is fast and fits"
+                  + " into memory. Set a small number if drawing runs out of memory.");
   static final Key<PriorConfig, Integer> REFRESH_EPOCHS =
       KEYS.key("class_images_refresh_epochs", ValueType.atLeast(0), PriorConfig::refreshEpochs)
           .standard(0)
           .unit("epochs")
           .help(
-              "Replace all class images by new ones of the base model every so many epochs, so"
-                  + " that long runs do not learn the same ones by heart; 0 keeps them.");
+              "Number of epochs after which all class images are replaced by new ones of the base"
+                  + " model, so that long runs do not overfit to them; 0 never replaces them.");
 
   /**
    * The prior loss of a run.

@@ -37,15 +37,15 @@ public record ReportConfig(boolean monitor, int monitorPort, Tracker reportTo, b
       KEYS.key("monitor", ValueType.flag(), ReportConfig::monitor)
           .standard(false)
           .help(
-              "Serve the page of the run while it goes, to browsers on this machine alone; the"
-                  + " address is printed at the start. The same page is left as report.html at the"
-                  + " end, with or without it.");
+              "Serve a live page about the run to browsers on this machine only; its address is"
+                  + " printed at the start. The same page is written to report.html at the end,"
+                  + " whether this is set or not.");
   static final Key<ReportConfig, Integer> MONITOR_PORT =
       KEYS.key("monitor_port", ValueType.whole(0, LAST_PORT), ReportConfig::monitorPort)
           .standard(0)
           .help(
-              "Port of 127.0.0.1 that monitor serves on, so that a tunnel can be set up for it; 0"
-                  + " takes any that is free.");
+              "Port on 127.0.0.1 at which monitor serves its page, for example for an SSH tunnel; 0"
+                  + " chooses a free port.");
 
   static final Key<ReportConfig, Tracker> REPORT_TO =
       KEYS.key(
@@ -67,10 +67,10 @@ public record ReportConfig(boolean monitor, int monitorPort, Tracker reportTo, b
       KEYS.key("bleed_report", ValueType.flag(), ReportConfig::bleed)
           .standard(true)
           .help(
-              "Measure at the end how far the class, words of the captions and unrelated prompts"
-                  + " moved towards the subject, and say it in a line and in report.html; left out"
-                  + " where it would take more than 5 % of the run's time or memory lacks. dreambooth"
-                  + " bleed measures more of it at any time.");
+              "At the end, measure how far the class, caption words and unrelated prompts moved"
+                  + " towards the subject, and print it and add it to report.html; skipped if it"
+                  + " takes over 5 % of the run's time or too much memory. dreambooth bleed"
+                  + " measures it in more detail.");
 
   static ReportConfig of(Values run) {
     return new ReportConfig(

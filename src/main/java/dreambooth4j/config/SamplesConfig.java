@@ -47,23 +47,23 @@ public record SamplesConfig(
               "num_validation_images", ValueType.whole(0, 1000), SamplesConfig::numValidationImages)
           .standard(4)
           .unit("pictures")
-          .help("How many pictures of validation_prompt are drawn each time.");
+          .help("Number of pictures of validation_prompt that are drawn each time.");
   static final Key<SamplesConfig, Integer> VALIDATION_STEPS =
       KEYS.key("validation_steps", ValueType.atLeast(0), SamplesConfig::validationSteps)
           .standard(100)
           .extension(0)
           .unit("steps")
           .help(
-              "Draw sample pictures every so many steps; 0 draws them at the end alone. They go"
-                  + " into samples/ of output_dir.");
+              "Number of steps between sample pictures, which are written to samples/ in"
+                  + " output_dir; 0 draws them only at the end.");
   static final Key<SamplesConfig, Integer> SAVE_PREVIEW_EVERY =
       KEYS.key("save_preview_every", ValueType.atLeast(0), SamplesConfig::savePreviewEvery)
           .standard(0)
           .extension(5)
           .unit("epochs")
           .help(
-              "Draw sample pictures every so many epochs instead of every validation_steps steps;"
-                  + " 0 leaves it to validation_steps.");
+              "Number of epochs between sample pictures, instead of validation_steps; with 0"
+                  + " validation_steps applies.");
   static final Key<SamplesConfig, SamplerKind> SCHEDULER =
       KEYS.key("scheduler", Samplers.TYPE, SamplesConfig::scheduler)
           .otherwise("the base model's own")
@@ -78,24 +78,24 @@ public record SamplesConfig(
       KEYS.key("prompt_weights", ValueType.flag(), SamplesConfig::promptWeights)
           .standard(true)
           .help(
-              "In prompts of samples that you write, let (word:1.2) count 1.2 times, (word) 1.1"
-                  + " times and [word] less, as A1111's web UI does; \\( is a bracket. false reads"
-                  + " brackets as they stand. Captions are always read as they stand.");
+              "Weight words in your sample prompts as A1111's web UI does: (word:1.2) by 1.2,"
+                  + " (word) by 1.1, [word] by 1/1.1; \\( is a plain bracket. false reads all"
+                  + " brackets as plain text. For captions see weighted_captions.");
   static final Key<SamplesConfig, Path> WILDCARDS_DIR =
       KEYS.key("wildcards_dir", ValueType.path(), SamplesConfig::wildcards)
           .otherwise("none")
           .help(
-              "Folder of lists for prompts of samples: __colour__ in a prompt is a line of"
-                  + " colour.txt in it, and {red|blue} one of what stands between the bars, chosen"
-                  + " by the sample's seed and the same each time.");
+              "Folder of wildcard files for sample prompts: __colour__ is replaced by a line of"
+                  + " colour.txt in it, and {red|blue} by one of the words between the bars. The"
+                  + " sample's seed decides, so that the choice is the same each time.");
 
   static final Key<SamplesConfig, Path> SAMPLE_PROMPTS =
       KEYS.key("sample_prompts", ValueType.path(), SamplesConfig::promptFile)
           .otherwise("none")
           .help(
-              "Text file of more prompts to draw, a picture each, with a prompt a line and kohya's"
-                  + " flags behind it: --n negative prompt, --w width, --h height, --d seed, --s"
-                  + " steps (30), --l guidance (7.5), --ss sampler.");
+              "Text file of further sample prompts, one per line and picture, each optionally"
+                  + " followed by kohya's flags: --n negative prompt, --w width, --h height, --d"
+                  + " seed, --s steps (30), --l guidance (7.5), --ss sampler.");
 
   static final Key<SamplesConfig, List<WeightedLora>> SAMPLE_LORAS =
       KEYS.key(
@@ -107,19 +107,19 @@ public record SamplesConfig(
               samples -> samples.loras().isEmpty() ? null : samples.loras())
           .otherwise("none")
           .help(
-              "LoRA files that sample pictures are drawn with in addition to what is trained, such"
-                  + " as style.safetensors:0.7 for 70 % of its changes. They are added for the"
-                  + " pictures alone: what is trained and saved does not change.");
+              "LoRA files that are added to the model while sample pictures are drawn, such as"
+                  + " style.safetensors:0.7 for 70 % of its changes. They do not affect training or"
+                  + " the saved model.");
 
   static final Key<SamplesConfig, Boolean> VAE_TILING =
       KEYS.key("vae_tiling", ValueType.flag(), SamplesConfig::tiled)
           .standard(false)
           .alias("enable_vae_tiling")
           .help(
-              "Decode sample pictures and class images of more than 512 pixels a side in tiles of"
-                  + " 512 that are blended, as diffusers' enable_vae_tiling does: saves half"
-                  + " of a picture's memory, 1.6 GB of SDXL at 1024, and colours change a little from"
-                  + " tile to tile.");
+              "Decode sample pictures and class images of more than 512 pixels a side in blended"
+                  + " tiles of 512, like diffusers' enable_vae_tiling: halves the memory of a"
+                  + " picture (saves 1.6 GB for SDXL at 1024); colours vary slightly from tile to"
+                  + " tile.");
 
   static SamplesConfig of(Values run) {
     Path file = run.orNull(SAMPLE_PROMPTS);

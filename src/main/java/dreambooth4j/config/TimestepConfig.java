@@ -30,29 +30,29 @@ public record TimestepConfig(
       KEYS.key("v_parameterization", ValueType.flag(), TimestepConfig::velocity)
           .standard(false)
           .help(
-              "Train the UNet to predict velocity even where the base model predicts the noise,"
-                  + " which takes a long training; the saved model says it of itself. A base model"
-                  + " that predicts velocity is trained so anyway.");
+              "Train the UNet to predict velocity even if the base model predicts the noise, which"
+                  + " takes a long training; the saved model's configuration records it. A base"
+                  + " model that predicts velocity is always trained to predict velocity.");
   static final Key<TimestepConfig, Boolean> ZERO_TERMINAL_SNR =
       KEYS.key("zero_terminal_snr", ValueType.flag(), TimestepConfig::zeroTerminalSnr)
           .standard(false)
           .alias("rescale_betas_zero_snr")
           .help(
-              "Rescale the noise so that nothing of a picture is left at the last timestep (Lin et"
-                  + " al. 2024), which lets a model draw very dark and very bright pictures. Needs"
-                  + " a model that predicts velocity; the saved model says it of itself.");
+              "Rescale the noise schedule so that the last timestep is pure noise (Lin et al."
+                  + " 2024), which lets a model draw very dark and very bright pictures. Needs a"
+                  + " model that predicts velocity; the saved model's configuration records it.");
   static final Key<TimestepConfig, Integer> MIN_TIMESTEP =
       KEYS.key("min_timestep", ValueType.whole(0, 9999), TimestepConfig::least)
           .standard(0)
           .help(
-              "The first timestep that is trained: timesteps run from 0, hardly any noise, to 999,"
-                  + " noise alone. A higher one leaves out fine detail.");
+              "Lowest timestep that is trained, from 0 (hardly any noise) to 999 (almost only"
+                  + " noise). Raising it leaves out the timesteps at which fine detail is drawn.");
   static final Key<TimestepConfig, Integer> MAX_TIMESTEP =
       KEYS.key("max_timestep", ValueType.whole(1, 10_000), TimestepConfig::end)
           .otherwise("all of the model's, 1000")
           .help(
-              "The timestep behind the last one that is trained; less than 1000 leaves out the"
-                  + " noisiest, which decide the composition of a picture.");
+              "Upper limit of the timesteps, which is itself not trained. Below 1000 the noisiest"
+                  + " timesteps, which decide the composition of a picture, are left out.");
   static final Key<TimestepConfig, Distribution> DISTRIBUTION =
       KEYS.key(
               "timestep_distribution",
@@ -60,28 +60,29 @@ public record TimestepConfig(
               TimestepConfig::distribution)
           .standard(Distribution.UNIFORM)
           .help(
-              "How likely each timestep is trained, by OneTrainer's names: uniform is alike;"
-                  + " logit_normal, inverted_parabola and cos_map prefer the middle; sigmoid and"
-                  + " heavy_tail the noisy end. noising_weight and noising_bias change their"
-                  + " shape.");
+              "How often each timestep is trained, by OneTrainer's names: uniform makes all equally"
+                  + " likely; logit_normal, inverted_parabola and cos_map prefer the middle;"
+                  + " sigmoid and heavy_tail prefer high noise. noising_weight and noising_bias"
+                  + " change their shape.");
   static final Key<TimestepConfig, Double> NOISING_WEIGHT =
       KEYS.key("noising_weight", ValueType.number(-0.99, 100), TimestepConfig::weight)
           .standard(0.0)
           .help(
               "With timestep_distribution: how strongly logit_normal, heavy_tail (up to 1.75),"
-                  + " sigmoid and inverted_parabola differ from uniform; the others have none.");
+                  + " sigmoid and inverted_parabola differ from uniform; uniform and cos_map do not"
+                  + " use it.");
   static final Key<TimestepConfig, Double> NOISING_BIAS =
       KEYS.key("noising_bias", ValueType.number(-100, 100), TimestepConfig::bias)
           .standard(0.0)
           .help(
-              "With timestep_distribution: moves the preferred timesteps of logit_normal, sigmoid"
-                  + " and inverted_parabola, above 0 towards the noise.");
+              "With timestep_distribution: shifts the preferred timesteps of logit_normal, sigmoid"
+                  + " and inverted_parabola; above 0 towards more noise, below 0 towards less.");
   static final Key<TimestepConfig, Double> TIMESTEP_SHIFT =
       KEYS.key("timestep_shift", ValueType.number(0.01, 100), TimestepConfig::shift)
           .standard(1.0)
           .help(
-              "Moves all timesteps that are drawn: above 1 towards the noise, below 1 away from it;"
-                  + " 1 leaves them.");
+              "Shifts all timesteps that are trained: above 1 towards more noise, below 1 towards"
+                  + " less; 1 changes nothing.");
 
   static TimestepConfig of(Values run) {
     int least = run.get(MIN_TIMESTEP);

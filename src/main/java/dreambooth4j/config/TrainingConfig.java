@@ -30,9 +30,9 @@ public record TrainingConfig(
           .diffusers(4)
           .unit("pictures")
           .help(
-              "Instance pictures in a batch; each comes with one class picture, so that with prior"
-                  + " loss a batch has twice as many rows. More makes steps steadier and takes"
-                  + " memory.");
+              "Number of instance pictures per batch. With prior loss each comes with one class"
+                  + " image, so a batch has twice as many rows. A larger batch gives less noisy"
+                  + " gradients and takes more memory.");
   static final Key<TrainingConfig, Integer> GRADIENT_ACCUMULATION_STEPS =
       KEYS.key(
               "gradient_accumulation_steps",
@@ -41,29 +41,30 @@ public record TrainingConfig(
           .standard(1)
           .unit("batches")
           .help(
-              "How many batches one step gathers gradients from before it updates the weights:"
-                  + " acts like a train_batch_size so many times larger, without its memory.");
+              "Number of batches whose gradients are accumulated before each update of the weights:"
+                  + " has the effect of a train_batch_size that many times larger, without its"
+                  + " memory.");
   static final Key<TrainingConfig, Integer> NUM_TRAIN_EPOCHS =
       KEYS.key("num_train_epochs", ValueType.atLeast(1), TrainingConfig::numTrainEpochs)
           .standard(100)
           .diffusers(1)
           .unit("epochs")
           .help(
-              "Length of the run: how many times every instance picture is shown. max_train_steps"
-                  + " takes its place.");
+              "Length of the run in epochs: how many times every instance picture is shown."
+                  + " max_train_steps, if set, overrides it.");
   static final Key<TrainingConfig, Integer> MAX_TRAIN_STEPS =
       KEYS.key("max_train_steps", ValueType.atLeast(1), TrainingConfig::maxTrainSteps)
           .otherwise("left to num_train_epochs")
           .unit("steps")
           .help(
-              "Length of the run in steps, each one update of the weights; takes the place of"
+              "Length of the run in steps, each of which updates the weights once; overrides"
                   + " num_train_epochs.");
   static final Key<TrainingConfig, Boolean> TRAIN_UNET =
       KEYS.key("train_unet", ValueType.flag(), TrainingConfig::trainUnet)
           .standard(true)
           .help(
-              "Train the UNet, the part that draws. false leaves it as it is, for placeholder_token"
-                  + " alone (textual inversion) or for the text encoder alone.");
+              "Train the UNet, the part of the model that draws. Set it to false to train only the"
+                  + " vectors of placeholder_token (textual inversion) or only the text encoder.");
   static final Key<TrainingConfig, Double> STOP_TEXT_ENCODER =
       KEYS.key(
               "stop_text_encoder",
@@ -73,21 +74,21 @@ public record TrainingConfig(
           .standard(0.0)
           .extension(1.0)
           .help(
-              "Part of the run, from 0 to 1, in which the text encoder is trained beside the UNet;"
-                  + " after it the text encoder stays as it is. 0 never trains it, 1 always does.");
+              "Fraction of the run, from 0 to 1, during which the text encoder is trained with the"
+                  + " UNet; afterwards it no longer changes. 0 never trains it, 1 always does.");
   static final Key<TrainingConfig, Boolean> TRAIN_TEXT_ENCODER =
       KEYS.<Boolean>key("train_text_encoder", ValueType.flag())
           .otherwise("as stop_text_encoder")
           .help(
-              "Train the text encoder beside the UNet: through the whole run, unless"
-                  + " stop_text_encoder says for which part of it. Learns a subject more firmly"
-                  + " and takes memory.");
+              "Train the text encoder together with the UNet: for the whole run, or for the part of"
+                  + " it that stop_text_encoder gives. The model learns the subject more strongly"
+                  + " and needs more memory.");
   static final Key<TrainingConfig, Long> SEED =
       KEYS.key("seed", ValueType.seed(), TrainingConfig::seed)
           .standard(42L)
           .help(
-              "Number that all random draws of the run follow from: the same seed on the same"
-                  + " machine repeats a run bit for bit.");
+              "Seed of all random numbers of the run: the same seed, configuration and machine"
+                  + " reproduce a run bit for bit.");
 
   /**
    * What is trained and how long.

@@ -20,9 +20,9 @@ public record ValidationConfig(
       KEYS.key("validation_data_dir", ValueType.path(), ValidationConfig::dataDir)
           .otherwise("none")
           .help(
-              "Folder of pictures of the first concept's subject that are not trained on, captioned"
-                  + " as those of instance_data_dir: the loss on them shows when the run only learns"
-                  + " its own pictures by heart.");
+              "Folder of pictures of the first concept's subject that are not trained on, with"
+                  + " captions like those in instance_data_dir: a rising loss on them shows"
+                  + " overfitting to the training pictures.");
 
   static final Key<ValidationConfig, Double> VALIDATION_SHARE =
       KEYS.key(
@@ -32,35 +32,36 @@ public record ValidationConfig(
           .standard(0.0)
           .alias("validation_split")
           .help(
-              "Part of each concept's pictures, at most 0.5, that is kept from training to measure"
-                  + " the loss on, one picture at least; the same ones whatever the seed. 0 keeps"
-                  + " none; 0.1 to 0.2 is usual from some 20 pictures on.");
+              "Fraction of each concept's pictures, at most 0.5, that is held out from training (at"
+                  + " least one picture) to measure the loss on; the choice does not depend on the"
+                  + " seed. 0 holds out none; 0.1 to 0.2 is usual for 20 pictures or more.");
 
   static final Key<ValidationConfig, Integer> VALIDATE_EVERY =
       KEYS.key("validate_every_n_steps", ValueType.atLeast(1), ValidationConfig::every)
           .standard(100)
           .unit("steps")
           .help(
-              "Measure the loss on the pictures of validation_data_dir or validation_share every so"
-                  + " many steps, before the first and after the last, always at the same four"
-                  + " timesteps and noises; it goes into metrics.jsonl and changes no weight.");
+              "Number of steps between measurements of the loss on the pictures of"
+                  + " validation_data_dir or validation_share, also made before the first step and"
+                  + " after the last, always at the same four timesteps and noises. Written to"
+                  + " metrics.jsonl; changes no weight.");
 
   static final Key<ValidationConfig, Boolean> SAVE_BEST =
       KEYS.key("save_best", ValueType.flag(), ValidationConfig::saveBest)
           .standard(false)
           .help(
-              "Whenever the loss on held-out pictures is the least so far, save the model into"
-                  + " model-best of output_dir, in place of the one before; needs"
-                  + " validation_data_dir or validation_share.");
+              "Whenever the loss on held-out pictures is the lowest so far, save the model in"
+                  + " output_dir/model-best and replace the previous one; needs validation_data_dir"
+                  + " or validation_share.");
 
   static final Key<ValidationConfig, Integer> PATIENCE =
       KEYS.key("early_stopping_patience", ValueType.atLeast(0), ValidationConfig::patience)
           .standard(0)
           .unit("measurements")
           .help(
-              "End the run, and save, once the loss on held-out pictures has not become less so many"
-                  + " times in a row (see validate_every_n_steps); 0 trains to the end. Use it with"
-                  + " save_best, for the last model is past the best one.");
+              "Stop and save after this many measurements in a row without a lower loss on held-out"
+                  + " pictures (see validate_every_n_steps); 0 trains to the end. Use it with"
+                  + " save_best, since the last model is then not the best.");
 
   /** Whether there are pictures to measure on. */
   public boolean used() {
