@@ -50,8 +50,8 @@ final class BakeCommand implements Callable<Integer> {
   private static void requireBakes(Config config) {
     if (config.lora().used()) {
       throw Problem.usage(
-          "use_lora: a LoRA around random weights would be all that learns: leave it out to bake a"
-              + " base model");
+          "use_lora: only the LoRA would be trained, and the base model would keep its random"
+              + " weights: leave use_lora out to bake a base model");
     }
     if (!config.training().trainTextEncoder()) {
       throw Problem.usage(

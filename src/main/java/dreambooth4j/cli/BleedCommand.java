@@ -45,12 +45,12 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     description =
         "Measures what a training changed besides the subject: the class, the words of the"
-            + " captions, words like the class, and prompts without relation.",
+            + " captions, words like the class, and unrelated prompts.",
     footer = {
       "",
-      "Both models are asked the same prompts at the same noise, one model at a time in memory."
-          + " OUT gets bleed.json with all numbers and bleed.png with pictures of each prompt by"
-          + " both. What the numbers are is written in docs/bleed.md.",
+      "Both models predict from the same prompts and the same noise, with one model at a time in"
+          + " memory. OUT gets bleed.json with all numbers and bleed.png with pictures of each"
+          + " prompt by both. docs/bleed.md explains the numbers.",
       "",
       "  dreambooth bleed sd15 out config.yaml",
       "  dreambooth bleed sd15 out/dog.safetensors config.yaml --pictures 0 --seeds 8",
@@ -75,7 +75,7 @@ final class BleedCommand implements Callable<Integer> {
       index = "1",
       paramLabel = "TRAINED",
       description =
-          "What the training left: a diffusers folder, a single file, a LoRA file, or an"
+          "The result of the training: a diffusers folder, a single file, a LoRA file, or an"
               + " embedding.")
   @SuppressWarnings("NullAway.Init")
   private String trained;
@@ -85,7 +85,7 @@ final class BleedCommand implements Callable<Integer> {
       arity = "0..1",
       paramLabel = "CONFIG",
       description =
-          "The run's configuration, which says what the subject, its class and the captions are.")
+          "Configuration of the run, from which the subject, its class and the captions are read.")
   private @Nullable Path config;
 
   @Option(
@@ -117,7 +117,7 @@ final class BleedCommand implements Callable<Integer> {
   @Option(
       names = "--prompt",
       paramLabel = "PROMPT",
-      description = "Another prompt to ask. May be given several times.")
+      description = "Another prompt to measure. May be given several times.")
   private final List<String> prompts = new ArrayList<>();
 
   @Option(
@@ -125,15 +125,16 @@ final class BleedCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "6",
       description =
-          "How many frequent and how many rare words of the captions at most (${DEFAULT-VALUE} if"
-              + " not given).")
+          "Maximum number of frequent and of rare words of the captions to measure"
+              + " (${DEFAULT-VALUE} if not given).")
   private int words;
 
   @Option(
       names = "--neighbours",
       paramLabel = "N",
       defaultValue = "4",
-      description = "How many words like the class at most (${DEFAULT-VALUE} if not given).")
+      description =
+          "Maximum number of words like the class to measure (${DEFAULT-VALUE} if not" + " given).")
   private int neighbours;
 
   @Option(
@@ -141,8 +142,8 @@ final class BleedCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "6",
       description =
-          "How many prompts without relation at most (${DEFAULT-VALUE} if not given); 0 and"
-              + " --prompt for some of your own.")
+          "Maximum number of unrelated prompts to measure (${DEFAULT-VALUE} if not given); set 0 to"
+              + " measure only your own, given by --prompt.")
   private int controls;
 
   @Option(
@@ -150,7 +151,7 @@ final class BleedCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "4",
       description =
-          "Noises that each prompt is asked with: more make the intervals narrower"
+          "Number of noise samples for each prompt: more make the intervals narrower"
               + " (${DEFAULT-VALUE} if not given).")
   private int seeds;
 
@@ -158,7 +159,9 @@ final class BleedCommand implements Callable<Integer> {
       names = "--timesteps",
       paramLabel = "N",
       defaultValue = "6",
-      description = "Timesteps at which each is asked (${DEFAULT-VALUE} if not given).")
+      description =
+          "Number of timesteps at which each prompt is measured (${DEFAULT-VALUE} if not"
+              + " given).")
   private int timesteps;
 
   @Option(
@@ -166,8 +169,8 @@ final class BleedCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "4",
       description =
-          "Pictures of each prompt that both models draw; 0 draws none, which takes a fraction of"
-              + " the time (${DEFAULT-VALUE} if not given).")
+          "Number of pictures of each prompt that each model draws; 0 draws none, which takes a"
+              + " fraction of the time (${DEFAULT-VALUE} if not given).")
   private int pictures;
 
   @Option(
@@ -183,22 +186,24 @@ final class BleedCommand implements Callable<Integer> {
       names = "--steps",
       paramLabel = "STEPS",
       defaultValue = "20",
-      description = "Steps of the sampler that draws them (${DEFAULT-VALUE} if not given).")
+      description = "Number of sampler steps for each picture (${DEFAULT-VALUE} if not given).")
   private int steps;
 
   @Option(
       names = "--guidance",
       paramLabel = "X",
       defaultValue = "7.5",
-      description = "How closely they follow the prompt (${DEFAULT-VALUE} if not given).")
+      description =
+          "Guidance scale: how closely the pictures follow their prompt (${DEFAULT-VALUE}"
+              + " if not given).")
   private double guidance;
 
   @Option(
       names = "--size",
       paramLabel = "PIXELS",
       description =
-          "Width and height of everything (resolution of CONFIG, else what the model was trained"
-              + " on).")
+          "Width and height in pixels of what is predicted and drawn (if not given, resolution of"
+              + " CONFIG, else the model's own).")
   private @Nullable Integer size;
 
   @Option(
@@ -216,7 +221,7 @@ final class BleedCommand implements Callable<Integer> {
       names = "--device",
       paramLabel = "NAME",
       defaultValue = "auto",
-      description = "What computes: auto, cpu or cuda (${DEFAULT-VALUE} if not given).")
+      description = "Device to compute on: auto, cpu or cuda (${DEFAULT-VALUE} if not given).")
   @SuppressWarnings("NullAway.Init")
   private ComputeConfig.Target device;
 
@@ -271,7 +276,7 @@ final class BleedCommand implements Callable<Integer> {
         .orElseThrow(
             () ->
                 Problem.usage(
-                    "--concept: %s has none called '%s'; there are %s"
+                    "--concept: %s has no concept called '%s'; its concepts are %s"
                         .formatted(
                             config,
                             concept,
@@ -285,7 +290,7 @@ final class BleedCommand implements Callable<Integer> {
     String named = subject != null ? subject : known == null ? null : known.prompt();
     if (named == null) {
       throw Problem.usage(
-          "what is the subject? Give the run's CONFIG behind TRAINED, or --subject PROMPT");
+          "the subject is not known: give the run's CONFIG after TRAINED, or --subject PROMPT");
     }
     String itsClass =
         classPrompt != null ? classPrompt : known == null ? null : known.classPrompt();

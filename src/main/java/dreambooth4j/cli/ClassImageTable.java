@@ -45,7 +45,8 @@ final class ClassImageTable {
 
   private static String remarkOn(ClassImagePlan.Need need) {
     return need.present().isEmpty()
-        ? "(no picture of about this shape: its instance pictures train without prior)"
+        ? "(no class picture has a similar shape: these instance pictures are trained without prior"
+            + " loss)"
         : "(each picture's own)";
   }
 

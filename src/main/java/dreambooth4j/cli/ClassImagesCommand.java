@@ -93,7 +93,9 @@ final class ClassImagesCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
     if (planOnly && review != null) {
-      throw Problem.usage("--plan shows what there is and ends, --review opens a page: give one");
+      throw Problem.usage(
+          "--plan and --review cannot be used together: --plan only prints what is"
+              + " needed, --review opens a page");
     }
     Config config = arguments.read();
     List<Concept> concepts = Concept.scanAll(config);
@@ -109,7 +111,9 @@ final class ClassImagesCommand implements Callable<Integer> {
     }
     String model = config.model().pretrainedModelNameOrPath();
     if (model == null && planOnly && plan.missing() > 0) {
-      out.println("How long it takes can be said with a base model: pretrained_model_name_or_path");
+      out.println(
+          "The time that making them takes is not estimated without a base model: set"
+              + " pretrained_model_name_or_path");
     }
     boolean complete = planOnly || plan.missing() == 0;
     if (complete && (model == null || plan.present() + plan.missing() == 0)) {
@@ -147,12 +151,13 @@ final class ClassImagesCommand implements Callable<Integer> {
       ReviewOptions options, Config config, List<Concept> concepts, ClassImagePlan plan) {
     PrintWriter out = spec.commandLine().getOut();
     Invocation invocation = Invocation.of(spec);
-    invocation.interrupt.listen("The review has ended: what the page said is on disk.");
+    invocation.interrupt.listen("The review has ended; all changes made on its page are saved.");
     Review kept = new Review(config, concepts, plan);
     try (ReviewMaker maker = new ReviewMaker(config, kept);
         ReviewServer server = new ReviewServer(kept, concepts.size() > 1, options.port)) {
       out.printf(
-          "%nReview: %s%nCtrl-C ends it; all that the page says is on disk.%n", server.address());
+          "%nReview: %s%nCtrl-C ends it; every change made on the page is saved at" + " once.%n",
+          server.address());
       out.flush();
       if (options.open) {
         Browser.open(server.address(), spec.commandLine().getErr());
@@ -166,7 +171,7 @@ final class ClassImagesCommand implements Callable<Integer> {
     PrintStream err = System.err;
     Invocation invocation = Invocation.of(spec);
     invocation.interrupt.listen(
-        "Stopping: class images that are not written yet are made another time (kill -9 %d ends it at once) ...");
+        "Stopping: class images that are not written yet can be made by a later run (kill -9 %d ends it at once) ...");
     try (Arena run = Devices.open("run", Devices.choose(config.compute()));
         StableDiffusion model = StableDiffusion.loadToDraw(run, base, config.compute());
         ClassImageProgress progress =

@@ -15,8 +15,8 @@ import picocli.CommandLine.Spec;
     name = "compare",
     mixinStandardHelpOptions = true,
     description =
-        "Draws several runs on one page: their curves on the same axes, what of their"
-            + " configurations differs, and their samples.",
+        "Compares several runs on one page: their curves on the same axes, the differences of their"
+            + " configurations, and their samples.",
     footer = {
       "",
       "Examples:",

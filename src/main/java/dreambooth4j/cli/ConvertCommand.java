@@ -68,14 +68,16 @@ final class ConvertCommand implements Callable<Integer> {
       names = "--to",
       paramLabel = "FORMAT",
       description =
-          "Of a model: diffusers for a folder, or safetensors for one file (as OUT ends).")
+          "Form of a model: diffusers for a folder, safetensors for one file (if not given, by the"
+              + " end of OUT).")
   private ModelForm.@Nullable Format format;
 
   @Option(
       names = "--naming",
       paramLabel = "NAMING",
       description =
-          "Of a LoRA: kohya, which ComfyUI, the web UIs and InvokeAI load, or diffusers (kohya).")
+          "Names in a LoRA file: kohya, which ComfyUI, the web UIs and InvokeAI load, or diffusers"
+              + " (kohya if not given).")
   private @Nullable LoraNaming naming;
 
   @Mixin private final WrittenModel written = new WrittenModel();

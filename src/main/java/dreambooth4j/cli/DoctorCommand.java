@@ -18,7 +18,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "doctor",
     mixinStandardHelpOptions = true,
-    description = "Says what machine, JVM and libraries there are, and whether training works.",
+    description =
+        "Shows the machine, the JVM and the libraries, and checks whether training" + " works.",
     footer = {"", "Exits 0 if training on the device works, 4 if not."})
 final class DoctorCommand implements Callable<Integer> {
   @Spec
@@ -29,7 +30,7 @@ final class DoctorCommand implements Callable<Integer> {
       names = "--device",
       paramLabel = "NAME",
       defaultValue = "cpu",
-      description = "What to try: auto, cpu or cuda (${DEFAULT-VALUE} if not given).")
+      description = "Device to check: auto, cpu or cuda (${DEFAULT-VALUE} if not given).")
   @SuppressWarnings("NullAway.Init")
   private ComputeConfig.Target device;
 

@@ -71,8 +71,8 @@ final class ExtractCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "32",
       description =
-          "Size of the LoRA: the number of rows of each layer's first matrix (${DEFAULT-VALUE})."
-              + " The file grows with it, and holds more of the difference.")
+          "Rank of the LoRA (${DEFAULT-VALUE} if not given). A higher one makes a larger file that"
+              + " holds more of the difference.")
   private int rank;
 
   @Option(

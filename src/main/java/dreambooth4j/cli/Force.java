@@ -7,8 +7,8 @@ final class Force {
   @Option(
       names = "--force",
       description =
-          "Begin even if the run needs more memory by its plan than there is; the operating system"
-              + " may kill it halfway.")
+          "Start even if the memory plan needs more memory than is available; the operating system"
+              + " may then kill the run.")
   private boolean given;
 
   /** Whether it is there. */

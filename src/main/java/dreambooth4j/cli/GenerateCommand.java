@@ -37,7 +37,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "generate",
     mixinStandardHelpOptions = true,
-    description = "Makes pictures of a prompt.",
+    description = "Draws pictures of a prompt with a model.",
     footer = {
       "",
       "One picture is written to OUT. Of several, OUT is their grid, and the single pictures lie"
@@ -77,7 +77,7 @@ final class GenerateCommand implements Callable<Integer> {
   @Option(
       names = {"-n", "--num_images_per_prompt"},
       paramLabel = "N",
-      description = "How many pictures to make (1 if not given).")
+      description = "Number of pictures to draw (1 if not given).")
   private @Nullable Integer count;
 
   @Option(
@@ -90,7 +90,7 @@ final class GenerateCommand implements Callable<Integer> {
       names = {"--steps", "--num_inference_steps"},
       paramLabel = "STEPS",
       defaultValue = "50",
-      description = "Steps of the sampler: more take longer (${DEFAULT-VALUE} if not given).")
+      description = "Number of sampler steps: more take longer (${DEFAULT-VALUE} if not given).")
   private int steps;
 
   @Option(
@@ -98,8 +98,9 @@ final class GenerateCommand implements Callable<Integer> {
       paramLabel = "X",
       defaultValue = "7.5",
       description =
-          "How closely pictures follow the prompt, 5 to 10 as a rule (${DEFAULT-VALUE} if not"
-              + " given); 1 is without classifier-free guidance, and twice as fast.")
+          "Guidance scale: how closely pictures follow the prompt, usually 5 to 10"
+              + " (${DEFAULT-VALUE} if not given); 1 turns classifier-free guidance off and is"
+              + " twice as fast.")
   private double guidance;
 
   @Option(
@@ -107,8 +108,9 @@ final class GenerateCommand implements Callable<Integer> {
       paramLabel = "X",
       defaultValue = "0",
       description =
-          "From 0 to 1: how far guidance is kept from making pictures too bright and contrasty"
-              + " (${DEFAULT-VALUE}, as it is; 0.7 is usual for models of zero terminal SNR).")
+          "Guidance rescale, from 0 to 1: keeps guidance from making pictures too bright and"
+              + " contrasty (${DEFAULT-VALUE} if not given, which is off; 0.7 is usual for models"
+              + " of zero terminal SNR).")
   private double rescale;
 
   @Option(
@@ -137,16 +139,16 @@ final class GenerateCommand implements Callable<Integer> {
       names = {"--negative", "--negative_prompt"},
       paramLabel = "PROMPT",
       description =
-          "What not to draw; needs guidance above 1 (nothing if not given; SDXL tells that from an"
-              + " empty text).")
+          "Negative prompt: what not to draw; needs guidance above 1 (none if not given, which SDXL"
+              + " treats differently from an empty text).")
   private @Nullable String negative;
 
   @Option(
       names = "--latents",
       paramLabel = "FILE",
       description =
-          "A safetensors file whose tensor 'latents' [n,4,h,w] drawing begins with, instead of"
-              + " noise of the seed.")
+          "A safetensors file with a tensor 'latents' [n,4,h,w] that sampling starts from, instead"
+              + " of noise from the seed.")
   private @Nullable Path latents;
 
   @Mixin private final ModelFlags flags = new ModelFlags();
@@ -159,17 +161,17 @@ final class GenerateCommand implements Callable<Integer> {
       names = "--clip-skip",
       paramLabel = "N",
       description =
-          "Layer of the text encoder that the UNet is given, counted from the end: 1 is the last,"
-              + " or of SDXL the last but one"
-              + " (if not given, what the model was trained with here, else 1).")
+          "Text encoder layer whose output conditions the UNet, counted from the end: 1 is the"
+              + " last, or for SDXL the second to last (if not given, what the model was trained"
+              + " with by this program, else 1).")
   private @Nullable Integer clipSkip;
 
   @Option(
       names = "--max-token-length",
       paramLabel = "TOKENS",
       description =
-          "How much of a prompt is read, the rest is cut off: 75, 150 or 225 tokens (if not given,"
-              + " what the model was trained with here, else 75).")
+          "Maximum length of a prompt, 75, 150 or 225 tokens; what is longer is cut off (if not"
+              + " given, what the model was trained with by this program, else 75).")
   private @Nullable Integer maxTokenLength;
 
   @Option(
@@ -178,25 +180,25 @@ final class GenerateCommand implements Callable<Integer> {
       defaultValue = "true",
       fallbackValue = "true",
       description =
-          "Let (word:1.2) in a prompt count 1.2 times, (word) 1.1 times and [word] less, as A1111's"
-              + " web UI does; a backslash before a bracket takes it as it stands, and"
-              + " --no-prompt-weights all of them.")
+          "Weight words in prompts as A1111's web UI does: (word:1.2) by 1.2, (word) by 1.1, [word]"
+              + " by 1/1.1; a backslash makes the next bracket plain text, --no-prompt-weights all"
+              + " brackets.")
   private boolean promptWeights;
 
   @Option(
       names = "--wildcards",
       paramLabel = "FOLDER",
       description =
-          "Folder of lists for prompts: __colour__ in a prompt is a line of colour.txt in it."
-              + " {red|blue} is one of what stands between the bars. The seed decides, and the"
-              + " prompt is printed.")
+          "Folder of wildcard files: __colour__ in a prompt is replaced by a line of colour.txt in"
+              + " it. {red|blue} is replaced by one of the words between the bars. The seed"
+              + " decides, and the resulting prompt is printed.")
   private @Nullable Path wildcards;
 
   @Option(
       names = "--device",
       paramLabel = "NAME",
       defaultValue = "auto",
-      description = "What computes: auto, cpu or cuda (${DEFAULT-VALUE} if not given).")
+      description = "Device to compute on: auto, cpu or cuda (${DEFAULT-VALUE} if not given).")
   @SuppressWarnings("NullAway.Init")
   private ComputeConfig.Target device;
 
@@ -204,9 +206,9 @@ final class GenerateCommand implements Callable<Integer> {
       names = "--precision",
       paramLabel = "TYPE",
       description =
-          "What weights are held and computed with in: fp32, or bf16 or fp16 at half the memory; an"
-              + " SDXL's VAE that would overflow stays in fp32 (if not given, fp32 on a CPU, and on"
-              + " CUDA what the model's file has).")
+          "Precision of weights and computation: fp32, or bf16 or fp16 for half the memory; a VAE"
+              + " of SDXL that would overflow stays in fp32 (if not given, fp32 on a CPU, and on"
+              + " CUDA the type in the model's file).")
   private @Nullable FloatType precision;
 
   @Option(

@@ -98,14 +98,15 @@ final class ImportCommand implements Callable<Integer> {
         ConfigReader.read(file, Map.of());
       } catch (Problem e) {
         String reason = String.valueOf(e.getMessage()).replace(file.toString(), where);
-        throw Problem.usage("it cannot be trained with yet:\n" + reason);
+        throw Problem.usage("this configuration cannot be trained with yet:\n" + reason);
       } finally {
         Files.delete(file);
       }
     } catch (IOException e) {
       throw new Problem(
           Problem.Kind.FAILED,
-          "a temporary file cannot be written: %s: free space for it".formatted(Problem.why(e)),
+          "a temporary file cannot be written: %s: free space in the folder for temporary"
+              + " files".formatted(Problem.why(e)),
           e);
     }
   }

@@ -66,7 +66,8 @@ public final class InspectCommand implements Callable<Integer> {
   @Option(
       names = "--html",
       paramLabel = "FILE",
-      description = "Write all of it, with every picture, to a page that needs no other file.")
+      description =
+          "Write the whole plan with every picture to one HTML file that needs no other" + " file.")
   @Nullable Path html;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it

@@ -13,19 +13,21 @@ final class Interrupt {
 
   /** Said of a command that saves what it has done. */
   static final String SAVING =
-      "Stopping: the step at hand is finished and saved first (kill -9 %d ends it at once) ...";
+      "Stopping: the current step is finished and saved first (kill -9 %d stops at once, without"
+          + " saving) ...";
 
   /** The same of a rank whose work another one saves. */
   static final String SAVED_BY_RANK_0 =
-      "Stopping: the step at hand is finished, and rank 0 saves it (kill -9 %d ends it at once) ...";
+      "Stopping: the current step is finished, and rank 0 saves it (kill -9 %d stops at once, without saving) ...";
 
   /** Of a process that started the ranks. */
   static final String ENDING_RANKS =
-      "Stopping: the ranks finish the step at hand and save (kill -9 %d ends without them) ...";
+      "Stopping: the ranks finish the current step and save (kill -9 %d stops without waiting for"
+          + " them) ...";
 
   /** Said once a run has saved all of it. */
   static final String SAVED =
-      "Stopping: the run is saved, only what is measured of it is left out ...";
+      "Stopping: the run is saved; only the measurement at its end is skipped ...";
 
   private final CountDownLatch asked = new CountDownLatch(1);
   private final CountDownLatch finished = new CountDownLatch(1);

@@ -9,7 +9,7 @@ class Invocation {
   @Option(
       names = {"-v", "--verbose"},
       scope = ScopeType.INHERIT,
-      description = "Show more of what is done, and stack traces of errors.")
+      description = "Print more details of what the program does, and stack traces of errors.")
   boolean verbose;
 
   /** How a command that saves what it has done learns of Ctrl-C. */

@@ -16,8 +16,8 @@ final class LoraOption {
       paramLabel = "FILE[:WEIGHT]",
       converter = Converter.class,
       description =
-          "LoRA file that is added to the model, of kohya's, diffusers' or peft's naming, and how"
-              + " many times its changes are added: 0.7 is 70 %% of them (1). May be given several"
+          "LoRA file to add to the model, with the names of kohya, diffusers or peft, and its"
+              + " weight: 0.7 adds 70 %% of its changes (1 if not given). May be given several"
               + " times.")
   private final List<LoraUse> uses = new ArrayList<>();
 

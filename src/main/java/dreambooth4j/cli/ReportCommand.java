@@ -13,8 +13,8 @@ import picocli.CommandLine.Spec;
     name = "report",
     mixinStandardHelpOptions = true,
     description =
-        "Writes report.html of a run again, from what is in its folder: of one that was killed, or"
-            + " that still trains.",
+        "Rebuilds report.html of a run from the files in its folder, for example of a run that was"
+            + " killed or is still training.",
     sortOptions = false)
 final class ReportCommand implements Callable<Integer> {
   @Parameters(paramLabel = "RUN", description = "The output_dir of a run of train.")

@@ -22,7 +22,8 @@ final class WrittenModel {
       names = "--dtype",
       paramLabel = "TYPE",
       description =
-          "Precision of the weights that are written: fp32, fp16 or bf16 (as they are read).")
+          "Precision of the weights that are written: fp32, fp16 or bf16 (if not given, that of the"
+              + " input).")
   private @Nullable FloatType precision;
 
   /** The type that was asked for; null if none was. */

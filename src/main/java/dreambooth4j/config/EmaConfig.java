@@ -41,7 +41,7 @@ public record EmaConfig(
           .otherwise("as use_ema")
           .extension(false)
           .help(
-              "sd_dreambooth_extension's key for saving the average that use_ema keeps: with false"
+              "Save the average that use_ema keeps (a key of sd_dreambooth_extension): with false"
                   + " no average is kept and the trained weights themselves are saved.");
 
   static final Key<EmaConfig, Double> EMA_DECAY =

@@ -104,8 +104,9 @@ public record NoiseConfig(
           .standard(1.0)
           .extension(0.5)
           .help(
-              "With use_dream: the power with which its effect falls with the noise; more keeps"
-                  + " more detail of the pictures, less sharpens more. 1 is usual.");
+              "With use_dream: the exponent with which its effect falls towards timesteps with"
+                  + " little noise; a higher one preserves more detail of the pictures, a lower one"
+                  + " sharpens more. 1 is usual.");
 
   static NoiseConfig of(Values run) {
     return new NoiseConfig(

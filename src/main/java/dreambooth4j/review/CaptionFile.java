@@ -44,7 +44,7 @@ final class CaptionFile {
   static String checked(String typed) {
     String text = typed.replace("\r\n", "\n").strip();
     if (Prompts.dropEmptyTags(text).isEmpty()) {
-      throw Problem.data("a caption must say something");
+      throw Problem.data("a caption must not be empty");
     }
     if (text.length() > LONGEST) {
       throw Problem.data(

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class DeleteImage implements ReviewAction {
   /** Said of an image that somebody else took away. */
-  static final String GONE = "it was gone already";
+  static final String GONE = "this class image was deleted before";
 
   private final ReviewRows rows;
   private final ReviewRow row;
@@ -72,6 +72,6 @@ final class DeleteImage implements ReviewAction {
       boolean free = at < now.places().size() && now.places().get(at).image() == null;
       rows.put(now.with(free ? at : now.firstEmpty(Making.NOT), place.with(Making.NOT)));
     }
-    return new Done("brought back", row.id());
+    return new Done("the deleted class image is restored", row.id());
   }
 }

@@ -36,7 +36,9 @@ final class EditCaption implements ReviewAction {
     Path picture = row.picture().file();
     if (!Caption.source(row.concept().instanceDataDir(), picture, how).equals(before)) {
       rescan.run();
-      throw Problem.data("somebody else changed this caption meanwhile: look at it again");
+      throw Problem.data(
+          "somebody else has changed this caption in the meantime: check the new"
+              + " text, then edit it");
     }
     this.changes = !text.equals(before);
     this.file = CaptionFile.of(Caption.place(picture, how));
@@ -45,7 +47,7 @@ final class EditCaption implements ReviewAction {
   @Override
   public Done apply() {
     if (!changes) {
-      return new Done("the caption is as it was", row.id());
+      return new Done("the caption is unchanged", row.id());
     }
     file.write(text);
     try {
@@ -66,11 +68,13 @@ final class EditCaption implements ReviewAction {
   public Done undo() {
     if (!file.holds(text)) {
       rescan.run();
-      throw Problem.data("somebody else changed this caption meanwhile: it stays as it is");
+      throw Problem.data(
+          "somebody else has changed this caption in the meantime, so the change"
+              + " cannot be undone");
     }
     file.restore();
     rescan.run();
-    return new Done("the caption is as it was before", row.id());
+    return new Done("the earlier caption is restored", row.id());
   }
 
   /** What is to be said of class images that no picture has a use for since its caption changed. */

@@ -23,7 +23,7 @@ final class KeepImages implements ReviewAction {
   @Override
   public Done apply() {
     mark(keep);
-    return new Done(keep ? "kept" : "no longer kept", row.id());
+    return new Done(keep ? "marked as kept" : "no longer marked as kept", row.id());
   }
 
   @Override
@@ -34,7 +34,7 @@ final class KeepImages implements ReviewAction {
   @Override
   public Done undo() {
     mark(!keep);
-    return new Done(keep ? "no longer kept" : "kept again", row.id());
+    return new Done(keep ? "no longer marked as kept" : "marked as kept again", row.id());
   }
 
   private void mark(boolean kept) {

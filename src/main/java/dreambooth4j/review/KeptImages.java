@@ -62,7 +62,7 @@ final class KeptImages {
   private static Problem damaged(Path file, @Nullable Exception e) {
     return new Problem(
         Problem.Kind.DATA,
-        "%s is damaged: delete it, and every class image counts as not looked at".formatted(file),
+        "%s is damaged: delete it; all class images then count as not reviewed".formatted(file),
         e);
   }
 

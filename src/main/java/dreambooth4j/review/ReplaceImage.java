@@ -28,7 +28,7 @@ final class ReplaceImage implements ReviewAction {
   public Done apply() {
     rows.put(row.with(at, rows.place(row.concept(), fresh)));
     deleted.delete(old);
-    return new Done("made again", row.id());
+    return new Done("a new class image has replaced the old one", row.id());
   }
 
   @Override
@@ -42,6 +42,6 @@ final class ReplaceImage implements ReviewAction {
     deleted.delete(fresh.file());
     ReviewRow now = rows.required(row.id());
     rows.put(now.with(now.indexOf(fresh.file()), row.places().get(at).with(Making.NOT)));
-    return new Done("the one before is back", row.id());
+    return new Done("the previous class image is restored", row.id());
   }
 }

@@ -167,7 +167,7 @@ public final class Review {
       orders.add(row, file);
       notifyAll();
     }
-    return new Done("another one is being made", row.id());
+    return new Done("a new class image is being made", row.id());
   }
 
   /** Orders the class images that a row lacks. */
@@ -184,13 +184,13 @@ public final class Review {
 
   private Done ordered(int count, @Nullable String row) {
     notifyAll();
-    return new Done(count == 0 ? "none is missing" : count + " are being made", row);
+    return new Done(count == 0 ? "no class image is missing" : count + " are being made", row);
   }
 
   private void requireMade(ReviewRow row) {
     if (row.concept().classImages().unmatched()) {
       throw Problem.usage(
-          "class images of %s are used as they lie there: none are made"
+          "class images of %s are your own (disable_class_matching: true): none are made for it"
               .formatted(row.concept().classImages().dataDir()));
     }
     config.model().required();
@@ -200,7 +200,7 @@ public final class Review {
   public synchronized Done cancel() {
     cancelled = true;
     orders.giveUp();
-    return new Done("nothing more is made", null);
+    return new Done("stopped: the class images still to make are not made", null);
   }
 
   /**

@@ -41,7 +41,7 @@ public final class ReviewMaker implements AutoCloseable {
           model.generator.generate(model.run, plan, listener(), review::stopped);
         } catch (RuntimeException | OutOfMemoryError e) {
           String why = e.getMessage();
-          problem = "class images are not made: " + (why == null ? e.toString() : why);
+          problem = "class images cannot be made: " + (why == null ? e.toString() : why);
         }
         review.ended(problem);
       }

@@ -20,7 +20,7 @@ async function ask(path, options) {
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Error("The review has ended: nothing answers. Start dreambooth class-images --review again; its address is another one.");
+    throw new Error("The review has ended: the program does not answer. Start dreambooth class-images --review again and open the new address that it prints.");
   }
   const isJson = answer.headers.get("Content-Type")?.startsWith("application/json");
   if (!answer.ok) {
@@ -209,14 +209,14 @@ function keep(spot) {
   } else if (spot.matches(".instance")) {
     change("keep-all", { row: row.dataset.row, kept: !!row.querySelector("[data-image]:not(.kept)") }, spot);
   } else {
-    return say("There is nothing to keep: r makes it.");
+    return say("This class image is missing, so it cannot be kept: press r to make it.");
   }
   step(1, (each) => each.matches(".tile"));
 }
 
 function remove(spot) {
   if (!spot.dataset.image) {
-    return say(spot.matches(".instance") ? "Instance pictures are not deleted here." : "It is missing already: r makes it.");
+    return say(spot.matches(".instance") ? "Instance pictures are not deleted here." : "This class image is missing, so it cannot be deleted: press r to make it.");
   }
   change("delete", { image: spot.dataset.image }, spot);
   step(1, (each) => each.matches(".tile"));
@@ -261,7 +261,7 @@ async function save() {
 function view(spot) {
   const link = spot.querySelector("a.picture");
   const image = document.querySelector("#view img");
-  if (!link) return say("It is missing: r makes it.");
+  if (!link) return say("This class image is missing: press r to make it.");
   image.src = link.href;
   image.alt = link.firstElementChild.alt;
   image.classList.toggle("few-pixels", spot.matches(".few-pixels .tile"));
@@ -279,7 +279,7 @@ const KEYS = {
   k: () => stepRow(-1),
   n: async () => {
     if ((await step(1, (each) => each.matches(".tile[data-image]:not(.kept)"))) === null) {
-      say("From here on all are looked at.");
+      say("All class images from here on are kept.");
     }
   },
   " ": () => keep(here),

@@ -100,7 +100,7 @@ class BakeCommandTest {
 
   @ParameterizedTest
   @CsvSource({
-    "use_lora, true, leave it out to bake",
+    "use_lora, true, leave use_lora out to bake",
     "train_text_encoder, false, and without train_text_encoder: true it keeps them",
     "class_token, man, leave out class_token",
     "pretrained_model_name_or_path, nowhere, nowhere"

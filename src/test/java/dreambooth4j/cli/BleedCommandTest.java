@@ -108,7 +108,7 @@ class BleedCommandTest {
   @Test
   void shouldSayWhatIsMissingOrOutOfBounds() {
     assertThat(bleed(BASE).exitCode()).isEqualTo(2);
-    assertThat(bleed(BASE).err()).contains("what is the subject?", "--subject PROMPT");
+    assertThat(bleed(BASE).err()).contains("the subject is not known", "--subject PROMPT");
     Ran none = bleed(BASE, "--subject", "sks", "--seeds", "0");
     assertThat(none.exitCode()).isEqualTo(2);
     assertThat(none.err()).contains("--seeds");

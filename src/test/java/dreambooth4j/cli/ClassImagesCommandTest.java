@@ -103,7 +103,8 @@ class ClassImagesCommandTest {
                 + " 32x32\n$");
     assertThat(classFolder).doesNotExist();
     assertThat(run("--plan", "--pretrained_model_name_or_path=")).as(err()).isZero();
-    assertThat(out()).contains("in all\nHow long it takes can be said with a base model");
+    assertThat(out())
+        .contains("in all\nThe time that making them takes is not estimated without a base model");
   }
 
   @Test

@@ -369,7 +369,7 @@ class ImportCommandTest {
     Ran ran = ran(bare);
     assertThat(ran.exitCode()).isEqualTo(2);
     assertThat(ran.err())
-        .contains("it cannot be trained with yet:\n")
+        .contains("this configuration cannot be trained with yet:\n")
         .contains("instance_data_dir is missing");
     assertThat(yaml()).exists();
     assertThat(ran(bare).err()).contains("made.yaml is there already: choose another name");

@@ -107,7 +107,7 @@ class RanksCommandTest {
       assertThat(child.exitCode()).as(child.said()).isEqualTo(Interrupt.EXIT_CODE);
       assertThat(child.said())
           .containsPattern("Saved after step \\d+: \\S+checkpoint-")
-          .contains("[rank 1] Stopping: the step at hand is finished, and rank 0 saves it");
+          .contains("[rank 1] Stopping: the current step is finished, and rank 0 saves it");
     }
   }
 

@@ -113,8 +113,8 @@ class ReviewTest {
   void shouldSayThatAnImageWasGoneAlready() throws IOException {
     String image = id(1);
     Files.delete(classFolder.resolve("c1.png"));
-    assertThat(review.delete(image).said()).isEqualTo("it was gone already");
-    assertThat(review.delete(image).said()).isEqualTo("it was gone already");
+    assertThat(review.delete(image).said()).isEqualTo("this class image was deleted before");
+    assertThat(review.delete(image).said()).isEqualTo("this class image was deleted before");
     assertThat(row(1).missing()).isEqualTo(1);
     assertThat(review.undo().said()).isEqualTo("there is nothing to undo");
     assertThatExceptionOfType(Problem.class).isThrownBy(() -> review.delete("4711"));
@@ -210,7 +210,7 @@ class ReviewTest {
     Files.writeString(text, "sks, man, moon");
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> review.caption(id, now, "sks, man, sun"))
-        .withMessageContaining("changed this caption meanwhile");
+        .withMessageContaining("changed this caption in the meantime");
     assertThat(text).hasContent("sks, man, moon");
     assertThat(row(1).caption()).isEqualTo("sks, man, moon");
   }
@@ -248,7 +248,7 @@ class ReviewTest {
     Files.writeString(text, "sks, man, moon");
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> review.undo())
-        .withMessageContaining("it stays as it is");
+        .withMessageContaining("the change cannot be undone");
     assertThat(text).hasContent("sks, man, moon");
     assertThat(row(1).caption()).isEqualTo("sks, man, moon");
     assertThat(review.undo().said()).isEqualTo("there is nothing to undo");
@@ -266,7 +266,7 @@ class ReviewTest {
             .orElseThrow();
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> review.again(image))
-        .withMessageContaining("used as they lie there");
+        .withMessageContaining("disable_class_matching: true");
   }
 
   private void waitUntilMade() throws InterruptedException {
@@ -372,7 +372,7 @@ class ReviewTest {
     review.made(fresh);
     review.ended(null);
     assertThat(summary().images()).isEqualTo(5);
-    assertThat(review.undo().said()).isEqualTo("undone: brought back");
+    assertThat(review.undo().said()).isEqualTo("undone: the deleted class image is restored");
     assertThat(summary().images()).isEqualTo(5);
     assertThat(row(1).places()).hasSize(1);
     assertThat(image(row(1), 0)).isEqualTo(first);
@@ -433,7 +433,7 @@ class ReviewTest {
       long before = review.changes(0).version();
       review.make(row(1).id());
       waitUntilMade();
-      assertThat(review.changes(before).problem()).contains("class images are not made: ");
+      assertThat(review.changes(before).problem()).contains("class images cannot be made: ");
       assertThat(review.changes(before + 1000).problem()).isNull();
       assertThat(row(1).places().get(0).making()).isEqualTo(ReviewRow.Making.NOT);
     }

@@ -127,7 +127,7 @@ class ReviewBrowserTest {
     WebElement caption = browser.findElement(By.id("edit-text"));
     assertThat(caption.getDomProperty("value")).isEqualTo("sks, man, beach, dog");
     caption.sendKeys(Keys.chord(Keys.CONTROL, "a"), ", ,", Keys.ENTER);
-    until("refusal", () -> text("#edit-wrong").equals("a caption must say something"));
+    until("refusal", () -> text("#edit-wrong").equals("a caption must not be empty"));
     caption.sendKeys(Keys.chord(Keys.CONTROL, "a"), "sks, man, <b>\"moon\"</b>", Keys.ENTER);
     until("caption", () -> text(".row:nth-child(2) .class-caption").equals("man, <b>\"moon\"</b>"));
     assertThat(run.pictures().resolve("p1.txt")).hasContent("sks, man, <b>\"moon\"</b>");

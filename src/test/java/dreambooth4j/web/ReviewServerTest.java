@@ -348,7 +348,7 @@ class ReviewServerTest {
     assertThat(answer.get("rows")).hasSize(1);
     assertThat(answer.get("rows").toString()).contains("missing");
     answer = done("delete", "{\"image\":\"" + images.get(1) + "\"}");
-    assertThat(answer.get("said").asText()).isEqualTo("it was gone already");
+    assertThat(answer.get("said").asText()).isEqualTo("this class image was deleted before");
     answer = done("undo", "{}");
     assertThat(folder.resolve("class/c1.png")).exists();
     assertThat(answer.at("/summary/missing").asInt()).isZero();
