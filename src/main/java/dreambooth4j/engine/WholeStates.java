@@ -63,7 +63,7 @@ public final class WholeStates implements AutoCloseable {
     }
     WholeStates whole = new WholeStates(host, peers, optimizer);
     try (Arena passing = run.child("passed states")) {
-      Map<DType, Tensor> pieces = whole.allocate(passing);
+      Map<DType, Tensor> pieces = whole.allocate(passing, longest(optimizer));
       if (whole.everyoneCan(run)) {
         whole.gather(pieces);
       }
@@ -87,18 +87,40 @@ public final class WholeStates implements AutoCloseable {
   }
 
   /** What this process needs for it: on the first one all, and on each a piece of each type. */
-  private Map<DType, Tensor> allocate(Arena passing) {
+  private Map<DType, Tensor> allocate(Arena passing, Map<DType, Long> longest) {
     Map<DType, Tensor> pieces = new EnumMap<>(DType.class);
     try {
       if (peers.rank() == 0) {
         states.forEach(state -> all.add(whole(state)));
       }
-      longest().forEach((type, count) -> pieces.put(type, passing.allocate("piece", type, count)));
+      longest.forEach((type, count) -> pieces.put(type, passing.allocate("piece", type, count)));
     } catch (Problem e) {
       failed = without(peers.rank(), " (%s)".formatted(e.getMessage()), e);
       drop(); // so that there is some for what comes
     }
     return pieces;
+  }
+
+  /**
+   * Bytes of the machine's own memory that {@link #gather} takes in the first process: all of what
+   * is cut and, where {@code run} is in it, a piece of each type. 0 where nothing is cut.
+   *
+   * @param run may be dry
+   */
+  public static long bytes(Arena run, Optimizer optimizer) {
+    long bytes = 0;
+    for (OptimizerState state : optimizer.states()) {
+      for (StateTensor what : state.tensors().keySet()) {
+        boolean copied = optimizer.shards().areCut() && what.extent().isCut();
+        bytes += copied ? state.count(what) * what.dtype().bytes() : 0;
+      }
+    }
+    if (bytes > 0 && run.device() == Device.CPU) {
+      for (Map.Entry<DType, Long> piece : longest(optimizer).entrySet()) {
+        bytes += piece.getValue() * piece.getKey().bytes();
+      }
+    }
+    return bytes;
   }
 
   private static Problem without(int rank, String why, @Nullable Problem cause) {
@@ -127,12 +149,12 @@ public final class WholeStates implements AutoCloseable {
   }
 
   /** Elements of the longest piece of each type. */
-  private Map<DType, Long> longest() {
+  private static Map<DType, Long> longest(Optimizer optimizer) {
     Map<DType, Long> longest = new EnumMap<>(DType.class);
-    for (OptimizerState state : states) {
+    for (OptimizerState state : optimizer.states()) {
       for (StateTensor what : state.tensors().keySet()) {
         if (what.extent().isCut()) {
-          long stretch = shards.of(0, state.parameters().flatCount()).length();
+          long stretch = optimizer.shards().of(0, state.parameters().flatCount()).length();
           long count = Math.min(PIECE, what.extent().of(state.parameters(), stretch));
           longest.merge(what.dtype(), count, Math::max);
         }

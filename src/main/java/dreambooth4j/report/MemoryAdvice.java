@@ -17,6 +17,8 @@ final class MemoryAdvice {
   /** Pixels a side of the largest pictures that are one tile. */
   private static final int LARGEST_WHOLE = 512;
 
+  private static final String SMALLER_STEPS = "lower train_batch_size or resolution";
+
   private final MemoryForecast forecast;
   private final List<String> ways = new ArrayList<>();
 
@@ -74,6 +76,7 @@ final class MemoryAdvice {
     for (MemoryConfig each : forecast.allowed(compute)) {
       addWay(compute, each, "");
     }
+    addUnsharded(compute);
     if (ways.isEmpty() && compute.frozen() == FloatType.FP32) {
       ComputeConfig frozen = compute.frozenInBf16();
       addWay(frozen, least(frozen), " + frozen_dtype bf16");
@@ -82,21 +85,57 @@ final class MemoryAdvice {
       ComputeConfig full = compute.inBf16(compute.device(), true);
       addWay(full, least(full), " + mixed_precision bf16 + full_bf16");
     }
-    boolean overAll = !forecast.fits() && forecast.plan().pictures() > forecast.plan().gathered();
-    if (overAll && forecast.stepFits(forecast.plan())) {
+    MemoryPlan own = forecast.plan();
+    if (isOverBesideSteps(own) && own.pictures() > gathered(own)) {
       ways.add(fewerPictures());
     }
     if (!ways.isEmpty()) {
       return "It would fit with " + String.join(", or ", ways) + ".";
     }
-    MemoryConfig least = least(compute);
-    boolean pictures = overAll && forecast.stepFits(forecast.planned(compute, least));
     return "No memory option is enough: %s%s."
         .formatted(
-            pictures
-                ? "set %s, and %s".formatted(named(least), fewerPictures())
-                : "lower train_batch_size or resolution",
+            more(forecast.planned(compute, least(compute))),
             forecast.config().ema().used() ? ", or leave out use_ema" : "");
+  }
+
+  /** What to set where a run does not fit even under the options with which it takes the least. */
+  private String more(MemoryPlan least) {
+    if (!isOverBesideSteps(least)) {
+      return SMALLER_STEPS;
+    }
+    if (least.pictures() > gathered(least)) {
+      return "set %s, and %s".formatted(named(least.memory()), fewerPictures());
+    }
+    return gathered(least) == 0
+        ? SMALLER_STEPS
+        : "set %s, leave out shard_optimizer, and %s"
+            .formatted(named(least.memory().sharding(false)), SMALLER_STEPS);
+  }
+
+  /** Whether steps of such a plan would fit, but not what is held beside them. */
+  private boolean isOverBesideSteps(MemoryPlan plan) {
+    return !forecast.fits() && forecast.stepFits(plan);
+  }
+
+  /** What a checkpoint gathers of the device's own memory. */
+  private static long gathered(MemoryPlan plan) {
+    return plan.gathered() - plan.besideTheGpu();
+  }
+
+  /** Without shard_optimizer each rank has all states, and a checkpoint gathers none beside. */
+  private void addUnsharded(ComputeConfig compute) {
+    MemoryPlan own = forecast.plan();
+    if (gathered(own) == 0) {
+      return;
+    }
+    MemoryPlan set = forecast.planned(compute, own.memory().sharding(false));
+    MemoryPlan least = forecast.planned(compute, least(compute).sharding(false));
+    if (forecast.fits(set) && set.total() < own.total()) {
+      ways.add("shard_optimizer left out (%s)".formatted(shown(set.total())));
+    } else if (forecast.fits(least) && ways.isEmpty()) {
+      ways.add(
+          "%s without shard_optimizer (%s)".formatted(named(least.memory()), shown(least.total())));
+    }
   }
 
   /** What to set where steps would fit, but not what is drawn or encoded beside them. */

@@ -46,17 +46,16 @@ public final class CapturedStep implements AutoCloseable {
   /**
    * Why the steps of a run cannot be recorded; null if they can.
    *
+   * @param ranks how many train together
    * @param kernels whether our kernels are launched there
    */
-  static @Nullable String refusal(Config config, Device device, boolean kernels) {
+  static @Nullable String refusal(Config config, Device device, int ranks, boolean kernels) {
     if (device != Device.CUDA) {
       return "the run is on the CPU";
     }
-    return refusal(config, kernels);
-  }
-
-  /** As above, of a device that can record. */
-  static @Nullable String refusal(Config config, boolean kernels) {
+    if (ranks > 1) {
+      return "gradients are added over %d ranks, with the host's help".formatted(ranks);
+    }
     if (!kernels) {
       return "our kernels are off (DREAMBOOTH4J_KERNELS)";
     }

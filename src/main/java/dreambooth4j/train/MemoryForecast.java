@@ -111,8 +111,7 @@ public final class MemoryForecast {
   }
 
   private MemoryPlan planned(Device on, ComputeConfig compute, MemoryConfig memory) {
-    MemoryConfig sharding = memory.sharding(config.memory().shardOptimizer());
-    return MemoryPlan.of(base, config.with(compute).with(sharding), load, on, ranks.size());
+    return MemoryPlan.of(base, config.with(compute).with(memory), load, on, ranks.size());
   }
 
   /** Whether a run of such a plan fits into what is available. */
@@ -172,9 +171,11 @@ public final class MemoryForecast {
     return options().map(each -> planned(Device.CUDA, compute, each)).toList();
   }
 
-  /** Those that runs of so many ranks have. */
+  /** Those that runs of so many ranks have, with shard_optimizer as it is set. */
   private Stream<MemoryConfig> options() {
-    return OPTIONS.stream().filter(each -> ranks.size() == 1 || !each.fusedBackwardPass());
+    return OPTIONS.stream()
+        .filter(each -> ranks.size() == 1 || !each.fusedBackwardPass())
+        .map(each -> each.sharding(config.memory().shardOptimizer()));
   }
 
   /** Whether checkpointing was chosen here, for the run would not fit without. */

@@ -15,6 +15,8 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.WholeStates;
+import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.model.Conditioning;
 import dreambooth4j.pipeline.PictureMemory;
@@ -55,7 +57,9 @@ import java.util.stream.Stream;
  * @param pictures what drawing samples, making class images anew or, where steps do, encoding a
  *     picture holds at its peak instead
  * @param gathered the optimizer's states of all ranks, with shard_optimizer: while rank 0 saves a
- *     checkpoint it holds them too, in its machine's own memory whatever the device
+ *     checkpoint it holds them too, in its machine's own memory whatever the device; where that is
+ *     the device's, with the pieces in which they are passed on (a GPU has room for these where the
+ *     activations were)
  * @param preparing what drawing class images that are missing or encoding a picture holds at its
  *     peak, before there are an optimizer's states and averages
  * @param workspace what libtorch's own kernels hold besides: {@link #WORKSPACE_TENSORS}, {@link
@@ -269,19 +273,14 @@ public record MemoryPlan(
           step(load, training, moments + average + anchor, textTrains),
           drawing(load),
           preparing(load),
-          gathered(trained, moments),
+          WholeStates.bytes(run, training.optimizer()),
           run.device() == Device.CUDA ? CUBLAS_BYTES : WORKSPACE_TENSORS * largest(),
-          captures());
+          captures(ranks.size()));
     }
 
-    private long gathered(List<Parameters> trained, long moments) {
-      long all = Recipe.of(config).stateBytes(trained);
-      return all == moments ? 0 : all;
-    }
-
-    private boolean captures() {
+    private boolean captures(int ranks) {
       return config.compute().cudaGraph() != CudaGraph.FALSE
-          && CapturedStep.refusal(config, run.device(), true) == null;
+          && CapturedStep.refusal(config, run.device(), ranks, Kernels.of(run) != null) == null;
     }
 
     private static long bytes(Tensor tensor) {

@@ -373,10 +373,7 @@ public final class Trainer implements AutoCloseable {
       return false; // nobody asked for it, and nothing is lost
     }
     boolean kernels = Kernels.of(run) != null;
-    String refusal =
-        ranks > 1
-            ? "gradients are added over %d ranks, with the host's help".formatted(ranks)
-            : CapturedStep.refusal(config, device, kernels);
+    String refusal = CapturedStep.refusal(config, device, ranks, kernels);
     return CapturedStep.wanted(key, refusal, notes);
   }
 

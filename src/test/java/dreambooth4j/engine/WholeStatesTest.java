@@ -3,6 +3,7 @@ package dreambooth4j.engine;
 import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import dreambooth4j.Problem;
 import dreambooth4j.distributed.TestRanks;
@@ -67,8 +68,11 @@ class WholeStatesTest {
                     state ->
                         state.tensors().values().forEach(each -> each.fill_(1 + ranks.rank())));
             long before = run.meter().liveBytes();
+            run.meter().resetPeak();
             try (WholeStates whole = requireNonNull(WholeStates.gather(run, optimizer))) {
               if (ranks.isFirst()) {
+                assertThat((double) run.meter().peakBytes() - before)
+                    .isCloseTo(WholeStates.bytes(run, optimizer), withinPercentage(0.1));
                 check(optimizer, whole.all(), in8Bits ? "mean_scale" : "variance");
               }
             }

@@ -5,11 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
+import dreambooth4j.engine.Device;
 import dreambooth4j.train.MemoryForecast;
+import dreambooth4j.train.MemoryPlan;
 import dreambooth4j.train.TinyRun;
 import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -21,6 +24,9 @@ class MemoryAdviceTest {
   private static final int LEAST = 6;
 
   private static final long GB = 1_000_000_000;
+
+  /** Stable Diffusion 1.5's config.json files, without its weights. */
+  private static final Path SD15 = Path.of("src/test/resources/models/sd15");
 
   @TempDir Path folder;
 
@@ -56,6 +62,40 @@ class MemoryAdviceTest {
     tiny.with("class_images_refresh_epochs", 1).with("num_class_images_per", 2);
     assertThat(waysOut(TinyRun.forecast(tiny.config(), least)))
         .contains(fewer + " and no class images made anew (class_images_refresh_epochs 0) or ");
+  }
+
+  /** A GPU does not hold what a checkpoint gathers, however much that is. */
+  @Test
+  void shouldNameWhatMakesPicturesOnAGpuWhereStatesAreShared() {
+    tiny.with("pretrained_model_name_or_path", SD15).with("device", "cuda");
+    tiny.with("mixed_precision", "bf16").with("shard_optimizer", true);
+    tiny.with("validation_prompt", "a man").with("num_validation_images", 40);
+    Config config = tiny.config();
+    MemoryPlan plan = TinyRun.forecast(config, Device.CUDA, 1000 * GB, 4).plan();
+    assertThat(plan.gathered()).isGreaterThan(plan.pictures());
+    assertThat(waysOut(TinyRun.forecast(config, Device.CUDA, plan.ofSteps(), 4)))
+        .contains("fewer samples at once (num_validation_images, n_save_sample)");
+  }
+
+  /** What a checkpoint gathers on the CPU is no smaller with smaller steps. */
+  @Test
+  void shouldAdviseToLeaveOutSharedStatesWhereGatheringThemIsTooMuch() {
+    tiny.with("shard_optimizer", true).with("gradient_checkpointing", true);
+    Config small = tiny.withoutClass().with("train_batch_size", 1).config();
+    long sharded = TinyRun.forecast(small, Device.CPU, GB, 4).plan().total();
+    assertThat(waysOut(TinyRun.forecast(small, Device.CPU, sharded - 1, 4)))
+        .contains(", or shard_optimizer left out (");
+  }
+
+  /** Where the steps do not fit without it either, they have to be smaller too. */
+  @Test
+  void shouldAdviseSmallerStepsWithoutSharedStates() {
+    tiny.withoutClass().with("train_batch_size", 1).with("shard_optimizer", true);
+    tiny.with("mixed_precision", "bf16").with("full_bf16", true);
+    List<MemoryPlan> all = TinyRun.forecast(tiny.config(), Device.CPU, GB, 4).optionsOnCpu();
+    long steps = all.get(all.size() - 1).ofSteps();
+    assertThat(waysOut(TinyRun.forecast(tiny.config(), Device.CPU, steps, 4)))
+        .contains("unload_frozen, leave out shard_optimizer, and lower train_batch_size");
   }
 
   /** What the plan does not see, such as other programs, is no reason to blame the samples. */

@@ -244,15 +244,17 @@ class CapturedStepTest {
   }
 
   private @Nullable String refusal(String key, Object value) {
-    return CapturedStep.refusal(tiny.with(key, value).config(), Device.CUDA, true);
+    return CapturedStep.refusal(tiny.with(key, value).config(), Device.CUDA, 1, true);
   }
 
   @Test
   void shouldSayWhyItDoesNotCapture() {
     Config config = tiny.config();
-    assertThat(CapturedStep.refusal(config, Device.CUDA, true)).isNull();
-    assertThat(CapturedStep.refusal(config, Device.CPU, true)).isEqualTo("the run is on the CPU");
-    assertThat(CapturedStep.refusal(config, Device.CUDA, false)).contains("kernels are off");
+    assertThat(CapturedStep.refusal(config, Device.CUDA, 1, true)).isNull();
+    assertThat(CapturedStep.refusal(config, Device.CPU, 1, true))
+        .isEqualTo("the run is on the CPU");
+    assertThat(CapturedStep.refusal(config, Device.CUDA, 1, false)).contains("kernels are off");
+    assertThat(CapturedStep.refusal(config, Device.CUDA, 2, true)).contains("over 2 ranks");
     assertThat(refusal("gradient_accumulation_steps", 2)).contains("another shape");
     tiny.with("gradient_accumulation_steps", 1);
     assertThat(refusal("train_text_encoder", true)).contains("embeddings");

@@ -6,6 +6,7 @@ import dreambooth4j.config.Config;
 import dreambooth4j.config.ConfigReader;
 import dreambooth4j.data.Concept;
 import dreambooth4j.data.TestPictures;
+import dreambooth4j.distributed.Ranks;
 import dreambooth4j.engine.Device;
 import dreambooth4j.prior.ClassImagePlan;
 import dreambooth4j.report.RunReport;
@@ -65,12 +66,18 @@ public final class TinyRun {
 
   /** The memory plan of a run of {@link #MODEL} on the CPU, which could give so many bytes. */
   public static MemoryForecast forecast(Config config, long available) {
+    return forecast(config, Device.CPU, available, 1);
+  }
+
+  /** As above, on a device that need not be here, as the first of so many ranks. */
+  public static MemoryForecast forecast(Config config, Device device, long available, int ranks) {
     return new MemoryForecast(
-        ModelFolder.open(MODEL, null),
+        ModelFolder.open(Path.of(config.model().required()), null),
         config,
         load(config),
-        Device.CPU,
-        OptionalLong.of(available));
+        device,
+        OptionalLong.of(available),
+        Ranks.planned(ranks));
   }
 
   /** Where the instance pictures lie. */
