@@ -2,6 +2,7 @@ package dreambooth4j.bench;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dreambooth4j.bench.ExperimentPlan.Run;
 import java.io.BufferedReader;
@@ -15,6 +16,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
@@ -42,6 +46,7 @@ final class ExperimentResults {
                   new GZIPInputStream(Files.newInputStream(file)), StandardCharsets.UTF_8))) {
         for (String line = lines.readLine(); line != null; line = lines.readLine()) {
           ObjectNode json = (ObjectNode) JSON.readTree(line);
+          json.path("points").forEach(point -> order(point.path("bleed")));
           results.byRun.put(json.remove("run").asText(), json);
         }
       }
@@ -56,6 +61,11 @@ final class ExperimentResults {
   /** What a run gave; it must be there. */
   JsonNode of(Run run) {
     return Objects.requireNonNull(byRun.get(run.toString()), run.toString());
+  }
+
+  /** Whether a run that was trained again gave the numbers that are kept of it. */
+  boolean isSame(Run run, JsonNode result) throws IOException {
+    return JSON.readTree(result.toString()).equals(of(run)); // as it would be read from the file
   }
 
   /** Keeps a run's result: the file is the old one or the new one, whatever happens. */
@@ -74,7 +84,10 @@ final class ExperimentResults {
     Files.move(part, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
   }
 
-  /** What a bleed report says, its values without their intervals over noises, to four digits. */
+  /**
+   * What a bleed report says, its values without their intervals over noises, to four digits. Its
+   * prompts come by kind and name: a report has them in another order when a number changes.
+   */
   static ObjectNode compact(JsonNode bleed) {
     ObjectNode compact = JSON.createObjectNode();
     compact.set("pres", rounded(bleed.path("pres")));
@@ -93,7 +106,20 @@ final class ExperimentResults {
         row.set("div", rounded(each.get("div")));
       }
     }
+    order(compact);
     return compact;
+  }
+
+  /** Sorts the prompts of a compact bleed report in place, where there are any. */
+  private static void order(JsonNode bleed) {
+    if (bleed.path("prompts") instanceof ArrayNode prompts) {
+      List<JsonNode> all = new ArrayList<>();
+      prompts.forEach(all::add);
+      all.sort(
+          Comparator.comparing((JsonNode each) -> each.path("kind").asText())
+              .thenComparing(each -> each.path("prompt").asText()));
+      prompts.removeAll().addAll(all);
+    }
   }
 
   private static JsonNode rounded(JsonNode node) {

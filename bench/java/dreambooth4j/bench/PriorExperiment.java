@@ -108,7 +108,7 @@ public final class PriorExperiment implements Callable<Integer> {
       System.err.printf("%d of %d: %s%n", done, runs.size(), run);
       JsonNode result = measured(plan, run, folder, work);
       if (again && results.has(run)) {
-        boolean equal = result.equals(results.of(run));
+        boolean equal = results.isSame(run, result);
         System.err.printf("%s: %s%n", run, equal ? "the same numbers" : "OTHER NUMBERS");
         same &= equal;
       } else {
