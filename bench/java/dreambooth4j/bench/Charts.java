@@ -97,7 +97,7 @@ final class Charts {
   record Bars(String name, List<Estimate> values) {}
 
   /** Groups of upright bars, a group above each name. The picture's name. */
-  String groups(String name, String title, String y, List<String> names, List<Bars> bars)
+  String groups(String name, String title, String x, String y, List<String> names, List<Bars> bars)
       throws IOException {
     return save(
         name,
@@ -107,19 +107,16 @@ final class Charts {
                   .width(WIDTH)
                   .height(HEIGHT)
                   .title(title)
+                  .xAxisTitle(x)
                   .yAxisTitle(y)
                   .build();
           for (Bars each : bars) {
-            List<Double> means = each.values.stream().map(Estimate::mean).toList();
-            if (each.values.stream().anyMatch(value -> Double.isFinite(value.half()))) {
-              List<Double> halves =
-                  each.values.stream()
-                      .map(value -> Double.isFinite(value.half()) ? value.half() : 0)
-                      .toList();
-              chart.addSeries(each.name, names, means, halves);
-            } else {
-              chart.addSeries(each.name, names, means);
-            }
+            // A bar without an interval has NaN there, which draws nothing.
+            chart.addSeries(
+                each.name,
+                names,
+                each.values.stream().map(Estimate::mean).toList(),
+                each.values.stream().map(Estimate::half).toList());
           }
           chart.getStyler().setAvailableSpaceFill(0.8);
           chart.getStyler().setLegendPosition(LegendPosition.OutsideS);

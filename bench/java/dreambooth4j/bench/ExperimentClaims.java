@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
+import java.util.function.UnaryOperator;
 
 /** What the method's page says, and what was measured of it. */
 final class ExperimentClaims {
@@ -31,6 +32,7 @@ final class ExperimentClaims {
   static final int NO_VERDICT = 2;
 
   private final ExperimentMeasures measures;
+  private final UnaryOperator<String> name;
   private final Measure learnt;
   private final Measure variety;
   private final Measure bleed;
@@ -41,8 +43,14 @@ final class ExperimentClaims {
   private final Measure otherColours;
   private final List<Map<String, Object>> all = new ArrayList<>();
 
-  ExperimentClaims(ExperimentMeasures measures) {
+  /**
+   * Of what was measured.
+   *
+   * @param name of a cell in figures
+   */
+  ExperimentClaims(ExperimentMeasures measures, UnaryOperator<String> name) {
     this.measures = measures;
+    this.name = name;
     learnt = measures.learnt();
     variety = measures.variety();
     bleed = measures.bleed(ExperimentMeasures.ofClass());
@@ -100,18 +108,19 @@ final class ExperimentClaims {
                 measures.correlation(ExperimentMeasures.ofWords(), ExperimentMeasures::captions)),
             SUPPORTED_ABOVE),
         new Evidence(
-            "the same of colours alone, which are words of one kind",
+            "the same of colours alone, which are words of one kind, 3 to 5 a subject",
             measures.atEnd("none", measures.correlation(OF_COLOURS, ExperimentMeasures::captions)),
             SUPPORTED_ABOVE),
         new Evidence(
             "movement of frequent words (in a quarter of the captions or more, and in two at least)"
-                + " minus that of rare ones, without class images",
+                + " minus that of rare ones (of three subjects pink and yellow only), without class"
+                + " images",
             measures.atEnd(
                 "none",
                 measures
                     .towards(ExperimentMeasures.ofFrequentWords())
                     .less(measures.towards(ExperimentMeasures.ofRareWords()))),
-            SUPPORTED_ABOVE));
+            NO_VERDICT));
     claim(
         "(c) Words rare in the base model's training are more susceptible.",
         new Evidence(
@@ -121,9 +130,11 @@ final class ExperimentClaims {
             measures.atEnd("none", measures.neverSeenLessKnown()),
             SUPPORTED_ABOVE),
         new Evidence(
-            "the same of LoRAs without class images",
+            "the same of LoRAs without class images (no verdict: of teapot and plushie it sets a"
+                + " material and things against colours, and it was chosen after its number was"
+                + " seen)",
             measures.atEnd("lora-none", measures.neverSeenLessKnown()),
-            SUPPORTED_ABOVE),
+            NO_VERDICT),
         new Evidence(
             "rank correlation, within each subject, of a word's movement with the number of the"
                 + " base model's captions that hold it, without class images",
@@ -153,7 +164,11 @@ final class ExperimentClaims {
         new Evidence(
             "variety of the class's pictures: 16 images minus 1",
             measures.difference("images-16", "images-1", variety),
-            SUPPORTED_ABOVE));
+            SUPPORTED_ABOVE),
+        new Evidence(
+            "movement of caption words: 16 images minus 1",
+            measures.difference("images-16", "images-1", ofWords),
+            NO_VERDICT));
     all.add(
         Map.of(
             "claim",
@@ -193,6 +208,14 @@ final class ExperimentClaims {
             measures.difference("weight-0.4", "one-prompt", ofWords),
             SUPPORTED_BELOW),
         new Evidence(
+            "movement of unrelated words: the same two",
+            measures.difference("weight-0.4", "one-prompt", ofControls),
+            NO_VERDICT),
+        new Evidence(
+            "variety of the class's pictures: the same two",
+            measures.difference("weight-0.4", "one-prompt", variety),
+            NO_VERDICT),
+        new Evidence(
             "what weight 0.4 spares colours that captions name minus what it spares colours that"
                 + " none names: words of the same kind",
             measures.difference("none-colours", "images-colours", colours.less(ofControls)),
@@ -228,14 +251,22 @@ final class ExperimentClaims {
             measures.difference("weight-0.01", "weight-0.4", ofClass),
             SUPPORTED_ABOVE),
         new Evidence(
+            "movement of caption words: weight 0.01 minus 0.4",
+            measures.difference("weight-0.01", "weight-0.4", ofWords),
+            SUPPORTED_ABOVE),
+        new Evidence(
             "movement of the class: weight 0.01 minus no class images (0 if they are ignored)",
             measures.difference("weight-0.01", "none", ofClass),
             SUPPORTED_AT_0));
     claim(
-        "(g) 0.15 to 0.4 is the usual range.",
+        "(g) 0.15 to 0.4 is the usual range. Only its lower end is measured:",
         new Evidence(
             "movement of the class: weight 0.15 minus 0.01",
             measures.difference("weight-0.15", "weight-0.01", ofClass),
+            SUPPORTED_BELOW),
+        new Evidence(
+            "movement of caption words: weight 0.15 minus 0.01",
+            measures.difference("weight-0.15", "weight-0.01", ofWords),
             SUPPORTED_BELOW));
   }
 
@@ -256,20 +287,28 @@ final class ExperimentClaims {
             measures.difference("anchor", "weight-0.4", learnt),
             NO_VERDICT));
     claim(
-        "More than one of them at once, and the base model's predictions, which nobody made a claim"
-            + " of:",
-        new Evidence(
-            "movement of the class, equally learnt: anchor and images minus weight 0.4",
-            measures.differenceEquallyLearnt("anchor-images", "weight-0.4", ofClass),
-            NO_VERDICT),
-        new Evidence(
-            "movement of caption words, equally learnt: anchor and images minus weight 0.4",
-            measures.differenceEquallyLearnt("anchor-images", "weight-0.4", ofWords),
-            NO_VERDICT),
-        new Evidence(
-            "movement of the class, equally learnt: LoRA by prior prediction minus LoRA at 0.4",
-            measures.differenceEquallyLearnt("lora-prediction", "lora-images", ofClass),
-            NO_VERDICT));
+        "What nobody made a claim of: the anchor, alone and with class images (its strength was not"
+            + " tuned), LoRAs, and the base model's predictions. Where both have learnt equally"
+            + " much:",
+        equallyLearnt("the class", ofClass, "anchor", "none"),
+        equallyLearnt("caption words", ofWords, "anchor", "none"),
+        equallyLearnt("the class", ofClass, "anchor-images", "weight-0.4"),
+        equallyLearnt("caption words", ofWords, "anchor-images", "weight-0.4"),
+        equallyLearnt("the class", ofClass, "anchor-images", "weight-1"),
+        equallyLearnt("caption words", ofWords, "anchor-images", "weight-1"),
+        equallyLearnt("the class", ofClass, "lora-images", "lora-none"),
+        equallyLearnt("caption words", ofWords, "lora-images", "lora-none"),
+        equallyLearnt("the class", ofClass, "lora-prediction", "lora-none"),
+        equallyLearnt("caption words", ofWords, "lora-prediction", "lora-none"),
+        equallyLearnt("the class", ofClass, "lora-prediction", "lora-images"));
+  }
+
+  /** One setting minus another, of which no claim says anything. */
+  private Evidence equallyLearnt(String what, Measure measure, String cell, String other) {
+    return new Evidence(
+        "movement of %s: %s minus %s".formatted(what, name.apply(cell), name.apply(other)),
+        measures.differenceEquallyLearnt(cell, other, measure),
+        NO_VERDICT);
   }
 
   /** A number, and where its claim says that it is; NO_VERDICT where it says nothing of it. */

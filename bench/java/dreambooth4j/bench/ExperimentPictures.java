@@ -33,7 +33,7 @@ final class ExperimentPictures {
   /** The base model and two that were trained. */
   private static final int LEAST_ROWS = 3;
 
-  private static final float QUALITY = 0.45f;
+  private static final float QUALITY = 0.4f;
   private static final int LABEL = 150;
   private static final int GAP = 8;
   private static final int HEAD = 24;
@@ -72,7 +72,9 @@ final class ExperimentPictures {
     int height = left.get(0).getHeight();
     BufferedImage all =
         new BufferedImage(
-            LABEL + 2 * (width + GAP), HEAD + cells.size() * height, BufferedImage.TYPE_INT_RGB);
+            LABEL + 2 * (width + GAP),
+            HEAD + cells.size() * (height + GAP),
+            BufferedImage.TYPE_INT_RGB);
     Graphics2D drawing = all.createGraphics();
     drawing.setRenderingHint(
         RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
@@ -83,7 +85,7 @@ final class ExperimentPictures {
     drawing.drawString(plan.prompt(subject, "class"), LABEL, HEAD - 7);
     drawing.drawString(plan.prompt(subject, "subject"), LABEL + width + GAP, HEAD - 7);
     for (int i = 0; i < cells.size(); i++) {
-      int y = HEAD + i * height;
+      int y = HEAD + i * (height + GAP);
       String cell = cells.get(i);
       String label = cell.equals(ExperimentPlan.UNTOUCHED) ? "base model" : plan.name(cell);
       drawing.drawString(label, GAP, y + height / 2);

@@ -46,6 +46,7 @@ record ExperimentPlan(
 
   private static final String NAME = "name";
   private static final String CONTROLS = "controls";
+  private static final String CLASS_PROMPT = "class_prompt";
 
   /** One training. */
   record Run(String subject, String cell, long seed) {
@@ -90,6 +91,18 @@ record ExperimentPlan(
     return String.valueOf(of(cells, cell).get(NAME));
   }
 
+  /** How many class images a picture a cell has and at which weight, for a figure: "4 at 0.15". */
+  String amount(String cell) {
+    Map<String, Object> keys = of(cells, cell);
+    if (Boolean.FALSE.equals(keys.get("with_prior_preservation"))) {
+      return "none";
+    }
+    Object weight = keys.get("prior_loss_weight");
+    return keys.containsKey(CLASS_PROMPT)
+        ? name(cell) + " at " + weight
+        : keys.get("num_class_images_per") + " at " + weight;
+  }
+
   /** Prompts that a cell's models are asked for beside words of captions: its own or the plan's. */
   List<String> controls(String cell) {
     Object own = cells.getOrDefault(cell, Map.of()).get(CONTROLS);
@@ -117,9 +130,8 @@ record ExperimentPlan(
   Map<String, Object> config(Run run, Path folder, Path work) {
     Map<String, Object> keys = keys(run);
     Map<String, Object> subject = of(subjects, run.subject);
-    if (keys.get("class_prompt") instanceof String prompt) {
-      keys.put(
-          "class_prompt", prompt.replace("[class]", String.valueOf(subject.get("class_token"))));
+    if (keys.get(CLASS_PROMPT) instanceof String prompt) {
+      keys.put(CLASS_PROMPT, prompt.replace("[class]", String.valueOf(subject.get("class_token"))));
     }
     keys.put("pretrained_model_name_or_path", folder.resolve(base).normalize().toString());
     keys.put("instance_data_dir", folder.resolve("subjects").resolve(run.subject).toString());
@@ -157,7 +169,7 @@ record ExperimentPlan(
         .formatted(
             run.subject,
             keys.getOrDefault("num_class_images_per", 0),
-            keys.containsKey("class_prompt") ? "-one-prompt" : "",
+            keys.containsKey(CLASS_PROMPT) ? "-one-prompt" : "",
             run.seed);
   }
 

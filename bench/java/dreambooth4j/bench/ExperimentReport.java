@@ -75,16 +75,19 @@ final class ExperimentReport {
             "weights",
             "Weight of the class images: the subject learnt, the class moved",
             WEIGHTS,
-            "none");
+            "none",
+            Map.of());
     boolean numbers =
         curves(
             charts,
             "numbers",
             "How many class images, and an anchor instead",
             NUMBERS,
-            "weight-0.4");
+            "weight-0.4",
+            Map.of("weight-0.4", "4 images"));
     boolean lora =
-        curves(charts, "lora", "LoRA: the same, and prior prediction", LORAS, "lora-none");
+        curves(
+            charts, "lora", "LoRA: the same, and prior prediction", LORAS, "lora-none", Map.of());
     boolean words = words(charts);
     Map<String, Object> values = new LinkedHashMap<>();
     values.put("subjects", plan.subjects().size());
@@ -98,11 +101,11 @@ final class ExperimentReport {
     values.put("words", words);
     values.put("missing", missing());
     ExperimentTables tables = new ExperimentTables(plan, measures);
-    values.put("ends", tables.settings(there(WHOLE)));
-    values.put("loras", tables.settings(there(LORAS)));
+    values.put("ends", tables.settings(there(WHOLE), "none"));
+    values.put("loras", tables.settings(there(LORAS), "lora-none"));
     values.put("everyWord", tables.words("none", "weight-0.4"));
     values.put("sheets", sheets(folder.resolve("images")));
-    values.put("claims", new ExperimentClaims(measures).all());
+    values.put("claims", new ExperimentClaims(measures, plan::name).all());
     try (Reader template =
         new InputStreamReader(
             Objects.requireNonNull(
@@ -175,12 +178,14 @@ final class ExperimentReport {
     charts.groups(
         "answer",
         "What weight, how many class images?",
-        "0: base model, 1: subject",
-        there.stream().map(plan::name).toList(),
+        "class images a picture, at their weight",
+        "part",
+        there.stream().map(plan::amount).toList(),
         List.of(
-            new Bars("subject learnt", besideNone(there, measures.learnt())),
+            new Bars(
+                "subject learnt (part of its loss gone)", besideNone(there, measures.learnt())),
             new Bars("class moved", besideNone(there, ofClass)),
-            new Bars("other words of the captions moved", besideNone(there, ofWords)),
+            new Bars("other caption words moved", besideNone(there, ofWords)),
             new Bars("unrelated words moved", besideNone(there, ofControls))));
     return true;
   }
@@ -193,10 +198,16 @@ final class ExperimentReport {
 
   /**
    * How far the class went to the subject over how much is learnt, a marker a measured step, with
-   * the interval of its difference from another cell.
+   * the interval of its difference from another cell. Cells have the plan's names but for those
+   * that have another in this figure.
    */
   private boolean curves(
-      Charts charts, String name, String title, List<String> cells, String beside)
+      Charts charts,
+      String name,
+      String title,
+      List<String> cells,
+      String beside,
+      Map<String, String> otherNames)
       throws IOException {
     List<Line> lines = new ArrayList<>();
     for (String cell : there(cells)) {
@@ -207,7 +218,7 @@ final class ExperimentReport {
               .toList();
       lines.add(
           line(
-              plan.name(cell),
+              otherNames.getOrDefault(cell, plan.name(cell)),
               learnt,
               steps().mapToObj(at -> measures.beside(cell, beside, at, ofClass)).toList()));
     }

@@ -30,8 +30,12 @@ final class ExperimentTables {
     ofControls = measures.towards(ExperimentMeasures.ofControls());
   }
 
-  /** What each of these cells gave: what was learnt, what moved, and what variety is left. */
-  List<Map<String, Object>> settings(List<String> cells) {
+  /**
+   * What each of these cells gave: what was learnt, what moved, and what variety is left.
+   *
+   * @param without the one that the others are compared with, without class images
+   */
+  List<Map<String, Object>> settings(List<String> cells, String without) {
     List<Map<String, Object>> rows = new ArrayList<>();
     for (String cell : cells) {
       Map<String, Object> row = new LinkedHashMap<>();
@@ -44,6 +48,9 @@ final class ExperimentTables {
       row.put("equalClass", measures.atEquallyLearnt(cell, cells, ofClass));
       row.put("equalWords", measures.atEquallyLearnt(cell, cells, ofWords));
       row.put("equalControls", measures.atEquallyLearnt(cell, cells, ofControls));
+      if (!cell.equals(without)) {
+        row.put("less", less(cell, without));
+      }
       row.put("variety", measures.atEnd(cell, measures.variety()));
       row.put("likeness", measures.atEnd(cell, measures.likeness()));
       row.put("pictures", measures.atEnd(cell, measures.picturesTowards()));
@@ -57,6 +64,18 @@ final class ExperimentTables {
       rows.add(row);
     }
     return rows;
+  }
+
+  /** A cell minus another: after as many steps, and where both have learnt equally much. */
+  private Map<String, Object> less(String cell, String other) {
+    Map<String, Object> row = new LinkedHashMap<>();
+    row.put("learnt", measures.difference(cell, other, measures.learnt()));
+    row.put("class", measures.difference(cell, other, ofClass));
+    row.put("words", measures.difference(cell, other, ofWords));
+    row.put("controls", measures.difference(cell, other, ofControls));
+    row.put("equalClass", measures.differenceEquallyLearnt(cell, other, ofClass));
+    row.put("equalWords", measures.differenceEquallyLearnt(cell, other, ofWords));
+    return row;
   }
 
   /** Every word that was asked for, with how far it went in two cells. */

@@ -41,7 +41,10 @@ class ExperimentMeasuresTest {
         controls: [pizza]
         subjects: {santa: {class_token: man}, toy: {class_token: bear}}
         untouched: {}
-        cells: {none: {name: none}, some: {name: some, controls: [purple]}}
+        cells:
+          none: {name: none, with_prior_preservation: false}
+          some: {name: some, controls: [purple], num_class_images_per: 4, prior_loss_weight: 1.0}
+          one: {name: one prompt, class_prompt: "[class]", prior_loss_weight: 0.4}
         base_words: {red: 100, blue: 10}
         """);
     plan = ExperimentPlan.read(file);
@@ -185,5 +188,12 @@ class ExperimentMeasuresTest {
   void shouldAskACellForItsOwnControls() {
     assertThat(plan.controls("none")).containsExactly("pizza");
     assertThat(plan.controls("some")).containsExactly("purple");
+  }
+
+  @Test
+  void shouldNameACellByItsClassImagesAndTheirWeight() {
+    assertThat(plan.amount("none")).isEqualTo("none");
+    assertThat(plan.amount("some")).isEqualTo("4 at 1.0");
+    assertThat(plan.amount("one")).isEqualTo("one prompt at 0.4");
   }
 }

@@ -26,15 +26,18 @@ class ExperimentResultsTest {
   private static final String CLASS =
       """
       {"prompt": "man", "kind": "class", "captions": 8, "bleed": {"value": 0.81234567, "half": 0.1},
-       "towards": {"value": 0.7, "half": 0.1}, "div": {"before": 0.5, "after": 0.25}}""";
+       "towards": {"value": 0.7, "half": 0.1}, "div": {"before": 0.5, "after": 0.25}}\
+      """;
   private static final String RED =
       """
       {"prompt": "red", "kind": "frequent", "captions": 2, "bleed": {"value": 1, "half": 0},
-       "towards": {"value": 0.3, "half": 0.1}}""";
+       "towards": {"value": 0.3, "half": 0.1}}\
+      """;
   private static final String BLUE =
       """
       {"prompt": "blue", "kind": "frequent", "captions": 2, "bleed": {"value": 0.5, "half": 0.1},
-       "towards": {"value": 1e-7, "half": 0.1}}""";
+       "towards": {"value": 1e-7, "half": 0.1}}\
+      """;
 
   @TempDir Path folder;
 
