@@ -12,6 +12,7 @@ import dreambooth4j.engine.TorchNoise;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.pipeline.TextToImage;
+import dreambooth4j.pipeline.WeightTypes;
 import dreambooth4j.weights.ModelOptions;
 import dreambooth4j.weights.ModelSource;
 import java.util.List;
@@ -47,7 +48,7 @@ public final class ClassImageRun {
     ModelSource source = ModelSource.find(args[0], ModelOptions.NONE);
     try (Arena run = Arena.open("run")) {
       long before = ProcessMemory.peak().orElse(0);
-      StableDiffusion.Types types = new StableDiffusion.Types(type, false, type);
+      WeightTypes types = new WeightTypes(type, false, type);
       try (StableDiffusion model =
           StableDiffusion.load(run, source, Map.of(), Gradients.NONE, types)) {
         for (int i = 0; i < batches; i++) {
