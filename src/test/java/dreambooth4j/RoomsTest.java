@@ -151,19 +151,6 @@ class RoomsTest {
               List.of(Set.of("KernelSource", "Launch", "Launcher", "OptimizerKernels"))),
           Map.entry("engine.op", List.of(Set.of("BiasGradient", "Linear", "Products"))),
           Map.entry(
-              "model",
-              List.of(
-                  Set.of(
-                      "Adapter",
-                      "AdapterKind",
-                      "Adapters",
-                      "Dora",
-                      "Loha",
-                      "Lokr",
-                      "Lora",
-                      "Scope",
-                      "WholeChange"))),
-          Map.entry(
               "weights",
               List.of(
                   Set.of("ComponentFiles", "FolderFiles"),

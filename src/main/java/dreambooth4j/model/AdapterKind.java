@@ -15,7 +15,7 @@ public enum AdapterKind {
   @FunctionalInterface
   interface Maker {
     /** Declares its weights in {@code scope}. */
-    Adapter of(Adapters owner, Scope scope, PlainLayer layer, Adapters.Size size);
+    Adapter of(AdapterInput input, Scope scope, PlainLayer layer, AdapterSize size);
   }
 
   @SuppressWarnings("ImmutableEnumChecker") // a method
@@ -25,7 +25,7 @@ public enum AdapterKind {
     this.maker = maker;
   }
 
-  Adapter around(Adapters owner, Scope scope, PlainLayer layer, Adapters.Size size) {
-    return maker.of(owner, scope, layer, size);
+  Adapter around(AdapterInput input, Scope scope, PlainLayer layer, AdapterSize size) {
+    return maker.of(input, scope, layer, size);
   }
 }

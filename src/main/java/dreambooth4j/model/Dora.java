@@ -17,25 +17,25 @@ import dreambooth4j.engine.op.Magnitude;
  * @param changed the layer without its bias, and the adapter
  * @param magnitude {@code lora_magnitude_vector} [out]
  */
-record Dora(Adapters owner, PlainLayer layer, Lora changed, Parameter magnitude)
+record Dora(AdapterInput input, PlainLayer layer, Lora changed, Parameter magnitude)
     implements Adapter {
-  static Dora of(Adapters owner, Scope scope, PlainLayer layer, Adapters.Size size) {
-    Lora changed = Lora.of(owner, scope, layer.with(layer.weight(), null), size);
+  static Dora of(AdapterInput input, Scope scope, PlainLayer layer, AdapterSize size) {
+    Lora changed = Lora.of(input, scope, layer.with(layer.weight(), null), size);
     long rows = layer.weight().fileShape()[0];
-    return new Dora(owner, layer, changed, scope.parameter("lora_magnitude_vector", rows));
+    return new Dora(input, layer, changed, scope.parameter("lora_magnitude_vector", rows));
   }
 
   @Override
   public Var forward(Tape tape, Var x) {
-    if (owner.areOff()) {
+    if (input.isOff()) {
       return layer.forward(tape, x);
     }
     PlainLayer product = changed.layer();
     Parameter down = changed.down().weight();
-    Var seen = owner.seen(tape, x, down);
+    Var seen = input.seen(tape, x, down);
     Var v = changed.plus(tape, product.forward(tape, seen), seen);
     Var y = Magnitude.apply(tape, v, norms(tape.arena()), magnitude, layer.bias());
-    Var unseen = owner.unseen(tape, x, down);
+    Var unseen = input.unseen(tape, x, down);
     return unseen == null ? y : Add.apply(tape, y, product.forward(tape, unseen));
   }
 
@@ -46,7 +46,7 @@ record Dora(Adapters owner, PlainLayer layer, Lora changed, Parameter magnitude)
 
   /** The lengths of the layer's own rows. */
   @Override
-  public void begin(Adapters.Draws draws) {
+  public void begin(AdapterDraws draws) {
     changed.begin(draws);
     Tensor norms = norms(draws.arena());
     magnitude.read(norms);

@@ -16,7 +16,7 @@ final class Loha {
 
   private Loha() {}
 
-  static Adapter of(Adapters owner, Scope scope, PlainLayer layer, Adapters.Size size) {
+  static Adapter of(AdapterInput input, Scope scope, PlainLayer layer, AdapterSize size) {
     long[] weight = layer.weight().fileShape();
     long inputs = WholeChange.inputs(weight);
     List<Parameter> factors =
@@ -25,11 +25,11 @@ final class Loha {
             scope.parameter("hada_w1_b", size.rank(), inputs),
             scope.parameter("hada_w2_a", weight[0], size.rank()),
             scope.parameter("hada_w2_b", size.rank(), inputs));
-    return new WholeChange(owner, layer, factors, LohaWeight::apply, size.scale(), Loha::begin);
+    return new WholeChange(input, layer, factors, LohaWeight::apply, size.scale(), Loha::begin);
   }
 
   /** w2_a is zero, so that nothing changes yet. */
-  private static void begin(Adapters.Draws draws, List<Parameter> factors) {
+  private static void begin(AdapterDraws draws, List<Parameter> factors) {
     draws.normal(factors.get(0), OUTPUTS);
     draws.normal(factors.get(1), INPUTS);
     draws.normal(factors.get(3), INPUTS);

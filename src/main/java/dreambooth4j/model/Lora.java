@@ -17,9 +17,9 @@ import dreambooth4j.engine.op.Convert;
  * <tr><td>lora_B.weight</td><td>[out, rank]</td><td>[out, rank, 1, 1]</td></tr>
  * </table>
  */
-record Lora(Adapters owner, PlainLayer layer, PlainLayer down, Parameter up, double scale)
+record Lora(AdapterInput input, PlainLayer layer, PlainLayer down, Parameter up, double scale)
     implements Adapter {
-  static Lora of(Adapters owner, Scope scope, PlainLayer layer, Adapters.Size size) {
+  static Lora of(AdapterInput input, Scope scope, PlainLayer layer, AdapterSize size) {
     long[] a = layer.weight().fileShape();
     long[] b = a.clone();
     a[0] = size.rank();
@@ -29,17 +29,17 @@ record Lora(Adapters owner, PlainLayer layer, PlainLayer down, Parameter up, dou
     }
     Parameter down = scope.parameter("lora_A.weight", a);
     Parameter up = scope.parameter("lora_B.weight", b);
-    return new Lora(owner, layer, layer.with(down, null), up, size.scale());
+    return new Lora(input, layer, layer.with(down, null), up, size.scale());
   }
 
   @Override
   public Var forward(Tape tape, Var x) {
     Var y = layer.forward(tape, x);
-    if (owner.areOff()) {
+    if (input.isOff()) {
       return y;
     }
     Var wide = Convert.apply(tape, x, up.weight().dtype());
-    return plus(tape, y, owner.seen(tape, wide, down.weight()));
+    return plus(tape, y, input.seen(tape, wide, down.weight()));
   }
 
   /** y and what the adapter makes of x; in the memory of y. */
@@ -50,7 +50,7 @@ record Lora(Adapters owner, PlainLayer layer, PlainLayer down, Parameter up, dou
 
   /** As peft does: A evenly within one over the root of its inputs, B zero. */
   @Override
-  public void begin(Adapters.Draws draws) {
+  public void begin(AdapterDraws draws) {
     Parameter a = down.weight();
     draws.uniform(a, 1 / Math.sqrt((double) a.count() / a.fileShape()[0]));
   }

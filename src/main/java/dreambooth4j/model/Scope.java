@@ -9,9 +9,9 @@ import org.jspecify.annotations.Nullable;
  *
  * @param adapters what is put around linear layers and convolutions
  */
-record Scope(Parameters parameters, Adapters adapters, String prefix) {
+record Scope(Parameters parameters, LayerWrapper adapters, String prefix) {
   static Scope of(Parameters parameters) {
-    return new Scope(parameters, Adapters.NONE, "");
+    return new Scope(parameters, LayerWrapper.NONE, "");
   }
 
   /** The scope {@code name} within this one. */

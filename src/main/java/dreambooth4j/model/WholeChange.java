@@ -17,7 +17,7 @@ import java.util.List;
  * @param beginning gives the factors the numbers that training begins with
  */
 record WholeChange(
-    Adapters owner,
+    AdapterInput input,
     PlainLayer layer,
     List<Parameter> factors,
     Change change,
@@ -35,13 +35,13 @@ record WholeChange(
   @FunctionalInterface
   interface Beginning {
     /** Draws them. */
-    void draw(Adapters.Draws draws, List<Parameter> factors);
+    void draw(AdapterDraws draws, List<Parameter> factors);
   }
 
   @Override
   public Var forward(Tape tape, Var x) {
     Var y = layer.forward(tape, x);
-    if (owner.areOff()) {
+    if (input.isOff()) {
       return y;
     }
     DType dtype = factors.get(0).weight().dtype();
@@ -52,12 +52,12 @@ record WholeChange(
                 .apply(
                     tape,
                     y,
-                    owner.seen(tape, Convert.apply(tape, x, dtype), factors.get(0)),
+                    input.seen(tape, Convert.apply(tape, x, dtype), factors.get(0)),
                     change.of(tape, factors, layer.weight().shape())));
   }
 
   @Override
-  public void begin(Adapters.Draws draws) {
+  public void begin(AdapterDraws draws) {
     beginning.draw(draws, factors);
   }
 

@@ -10,6 +10,7 @@ import dreambooth4j.data.Concept;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.model.AdapterKind;
+import dreambooth4j.model.AdapterSize;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.Learning;
@@ -168,7 +169,7 @@ final class Adaptation {
         return null;
       }
       int rank = component == Component.UNET ? lora.rank(spatial) : lora.rankOfText();
-      return new Adapters.Size(rank, lora.alphaOf(rank), lora.factor());
+      return new AdapterSize(rank, lora.alphaOf(rank), lora.factor());
     };
   }
 

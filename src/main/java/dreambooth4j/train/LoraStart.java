@@ -4,6 +4,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.LoraConfig;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.model.AdapterKind;
+import dreambooth4j.model.AdapterSize;
 import dreambooth4j.model.Adapters;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.weights.Component;
@@ -34,7 +35,7 @@ final class LoraStart {
   private final ModelLayers model;
   private final LoraConfig config;
   private final AdapterKind kind;
-  private final Map<Component, Map<String, Adapters.Size>> sizes = new EnumMap<>(Component.class);
+  private final Map<Component, Map<String, AdapterSize>> sizes = new EnumMap<>(Component.class);
 
   /**
    * Reads what the file holds, but for its numbers.
@@ -100,15 +101,15 @@ final class LoraStart {
   }
 
   /** The size by which an adapter has the factors of the file. */
-  private Adapters.Size size(LoraLayer layer) {
+  private AdapterSize size(LoraLayer layer) {
     if (kind != AdapterKind.LOKR) {
       int rank = (int) layer.rank().orElseThrow();
-      return new Adapters.Size(rank, config.alphaOf(rank));
+      return new AdapterSize(rank, config.alphaOf(rank));
     }
     List<Long> weight = model.of(layer.component()).getOrDefault(layer.name(), List.of());
     int rank = (int) layer.rank().orElse(0);
-    Adapters.Size size =
-        Adapters.Size.ofLokr(rank, config.alphaOf(rank), weight, layer.shape(LoraFactor.LOKR_W1));
+    AdapterSize size =
+        AdapterSize.ofLokr(rank, config.alphaOf(rank), weight, layer.shape(LoraFactor.LOKR_W1));
     if (size == null) {
       throw untrained(layer, "of LoKr split otherwise than by one lora_factor");
     }
@@ -135,7 +136,7 @@ final class LoraStart {
 
   /** Which layers of a component have an adapter. */
   Adapters.Sizes sizes(Component component) {
-    Map<String, Adapters.Size> own = sizes.getOrDefault(component, Map.of());
+    Map<String, AdapterSize> own = sizes.getOrDefault(component, Map.of());
     return (module, spatial) -> own.get(module);
   }
 

@@ -10,7 +10,7 @@ import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters.Gradients;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.model.AdapterKind;
-import dreambooth4j.model.Adapters;
+import dreambooth4j.model.AdapterSize;
 import dreambooth4j.model.ModelConfigs;
 import dreambooth4j.pipeline.Learning;
 import dreambooth4j.pipeline.StableDiffusion;
@@ -95,7 +95,7 @@ final class LoraCase {
         (module, spatial) -> {
           String name = WEIGHT + recorded(component, module) + ".lora_A.weight";
           return golden.has(name)
-              ? new Adapters.Size((int) golden.shape(name)[0], settings.path("alpha").asDouble())
+              ? new AdapterSize((int) golden.shape(name)[0], settings.path("alpha").asDouble())
               : null;
         },
         0,

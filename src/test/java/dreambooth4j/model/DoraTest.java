@@ -30,7 +30,7 @@ class DoraTest {
   private final Parameters base = new Parameters(DType.F32);
   private final Parameters added = new Parameters(DType.F32);
   private final Adapters adapters =
-      new Adapters(added, AdapterKind.DORA, (module, spatial) -> new Adapters.Size(RANK, 3));
+      new Adapters(added, AdapterKind.DORA, (module, spatial) -> new AdapterSize(RANK, 3));
   private final Dense layer = new Scope(base, adapters, "").dense("to_q", IN, OUT, true);
   private final float[] x = drawn(ROWS.length * TOKENS * IN);
 

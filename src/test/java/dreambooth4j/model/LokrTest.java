@@ -15,6 +15,6 @@ class LokrTest {
     "3, 0, 1, 3", "1, 0, 1, 1"
   })
   void shouldSplitSidesAsLycoris(long side, int factor, long smaller, long larger) {
-    assertThat(Lokr.split(side, factor)).containsExactly(smaller, larger);
+    assertThat(new AdapterSize(1, 1, factor).split(side)).containsExactly(smaller, larger);
   }
 }
