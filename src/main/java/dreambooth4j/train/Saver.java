@@ -112,7 +112,7 @@ final class Saver {
     }
     session.warn(
         "no checkpoint after step %d: %s The run goes on; make room in %s before its end."
-            .formatted(session.trainer().done(), failed.getMessage(), output));
+            .formatted(session.trainer().done(), sentence(failed.getMessage()), output));
     if (!checkpoints.all().isEmpty()) {
       return;
     }
@@ -224,42 +224,44 @@ final class Saver {
   /**
    * Saves a checkpoint if it can, where something else ends the run: that is what is reported. None
    * is written of a step that has updated some weights and not others: a run that goes on from it
-   * would not be the one that it says it is. Where there is none before, the model is better than
-   * nothing.
+   * would not be the one that it says it is. Where there is no checkpoint, the model is saved: in
+   * place of one that this run saved before, not of an earlier run's.
+   *
+   * @throws Problem when the model cannot be saved either, for another reason than its disk
    */
   void keepSteps() {
-    try {
-      if (session.trainer().isUpdating()) {
-        keepInterrupted();
-        return;
-      }
-      saveCheckpoint();
-    } catch (Problem e) {
-      Path newest = checkpoints.newest();
+    String why = whyNoCheckpoint();
+    if (why == null) {
+      return;
+    }
+    Path newest = checkpoints.newest();
+    if (newest == null) {
+      session.warn(why);
+      keepModel(modelIsOwn);
+    } else {
       session.warn(
-          "what was learnt could not be saved either: %s. %s"
-              .formatted(
-                  e.getMessage(),
-                  newest == null
-                      ? "No checkpoint was written before: the run begins again"
-                      : "The newest checkpoint is %s, and the steps after it are lost"
-                          .formatted(newest)));
+          "%s The newest checkpoint is %s, and the steps after it are lost"
+              .formatted(sentence(why), newest));
     }
   }
 
-  private void keepInterrupted() {
-    Path newest = checkpoints.newest();
-    String said =
-        "step %d had updated some of the weights and not all when it failed, so no checkpoint is written of it"
-            .formatted(session.trainer().done() + 1);
-    if (newest == null) {
-      session.warn(said);
-      keepLastGood();
-    } else {
-      session.warn(
-          "%s. The newest checkpoint is %s, and the steps after it are lost"
-              .formatted(said, newest));
+  /** Saves a checkpoint after an error; why it cannot be, or null. */
+  private @Nullable String whyNoCheckpoint() {
+    if (session.trainer().isUpdating()) {
+      return "step %d had updated some of the weights and not all when it failed, so no checkpoint is written of it"
+          .formatted(session.trainer().done() + 1);
     }
+    try {
+      saveCheckpoint();
+      return null;
+    } catch (Problem | IllegalStateException e) {
+      return "no checkpoint can be saved: " + e.getMessage();
+    }
+  }
+
+  private static String sentence(@Nullable String message) {
+    String text = String.valueOf(message);
+    return text.endsWith(".") ? text : text + ".";
   }
 
   /**
@@ -268,11 +270,14 @@ final class Saver {
    * there before.
    */
   void keepLastGood() {
-    if (hasModel()) {
+    keepModel(false);
+  }
+
+  private void keepModel(boolean replaces) {
+    if (hasModel() && !replaces) {
       session.warn(
-          "nothing is written: the model that an earlier run saved in "
-              + output
-              + " stays as it was");
+          "nothing is written: the model in %s, of %s, stays as it was"
+              .formatted(output, modelIsOwn ? "fewer steps of this run" : "an earlier run"));
     } else if (session.model().firstBadWeight() != null) {
       session.warn("nothing is written: the weights hold numbers that are not finite");
     } else {
@@ -285,8 +290,13 @@ final class Saver {
           session.config().memory().fusedBackwardPass() || session.trainer().isUpdating();
       boolean midst = inPart && !session.trainer().averages();
       session.warn(
-          "saved are the weights %s step %d; those of an earlier checkpoint may be better"
-              .formatted(midst ? "in the midst of" : "before", session.trainer().done() + 1));
+          "saved are the weights %s step %d%s"
+              .formatted(
+                  midst ? "in the midst of" : "before",
+                  session.trainer().done() + 1,
+                  checkpoints.newest() == null
+                      ? ""
+                      : "; those of an earlier checkpoint may be better"));
     }
   }
 }

@@ -80,6 +80,7 @@ final class TrainingLoop {
    *
    * @throws Problem when training diverges or something cannot be made or written; what was learnt
    *     is saved where that can be done
+   * @throws IllegalStateException where libtorch fails; what was learnt is saved likewise
    */
   void run() {
     if (begun == 0) {
@@ -95,17 +96,26 @@ final class TrainingLoop {
     try {
       refresh();
       steps();
-    } catch (Problem e) {
+    } catch (Problem | IllegalStateException e) {
       if (trainer.done() > begun && session.ranks().saves()) {
-        if (e.kind() == Problem.Kind.DIVERGED) {
-          saver.keepLastGood();
-        } else {
-          saver.keepSteps();
-        }
+        keep(e instanceof Problem problem && problem.kind() == Problem.Kind.DIVERGED);
       }
       throw e;
     }
     end();
+  }
+
+  /** Saves what it can after an error, which is what is reported: not what saving fails by. */
+  private void keep(boolean diverged) {
+    try {
+      if (diverged) {
+        saver.keepLastGood();
+      } else {
+        saver.keepSteps();
+      }
+    } catch (Problem | IllegalStateException e) {
+      session.warn("what was learnt could not be saved: " + e.getMessage());
+    }
   }
 
   /** Whether this process writes what the run leaves, rather than another rank. */

@@ -81,6 +81,22 @@ class RanksCommandTest {
     }
   }
 
+  /** The weights are whole on each rank that is left, whatever became of the optimizer's states. */
+  @Test
+  void shouldSaveTheModelWhereAShardIsLostBeforeTheFirstCheckpoint() throws Exception {
+    tiny.with("shard_optimizer", true).with("checkpointing_steps", 0);
+    try (Child child = Child.of(tiny.arguments("train", "--nproc", "2"))) {
+      child.waitFor("step 1/");
+      rank(child, 1).destroyForcibly();
+      assertThat(child.exitCode()).isEqualTo(1);
+      assertThat(child.said())
+          .containsPattern("error: rank 1 \\(.*\\) does not answer")
+          .containsPattern("saved are the weights (before|in the midst of) step \\d+\n")
+          .doesNotContain("the run begins again");
+      assertThat(tiny.output().resolve("model_index.json")).exists();
+    }
+  }
+
   /** Four pairs a step: of three processes one has two. */
   @ParameterizedTest
   @CsvSource({"2, false", "3, true", "4, true"})

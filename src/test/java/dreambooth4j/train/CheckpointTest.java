@@ -7,12 +7,17 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dreambooth4j.FailingFiles;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
+import dreambooth4j.data.Concept;
 import dreambooth4j.engine.OptimizerState;
+import dreambooth4j.prior.FreshClassImages;
+import dreambooth4j.weights.ModelFolder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -85,13 +90,12 @@ class CheckpointTest {
       if (saved) {
         checkpoints.save(tiny.trainer);
       }
-      tiny.train(2);
-      List<OptimizerState> states = tiny.trainer.training().optimizer().states();
-      states.get(states.size() - 1).moments().get(0).release();
-      assertThatThrownBy(() -> tiny.train(3)).isInstanceOf(RuntimeException.class);
-      assertThat(tiny.trainer.done()).isEqualTo(2);
       List<String> warnings = new ArrayList<>();
-      new Saver(tiny.session(tiny.config, warnings::add), checkpoints).keepSteps();
+      Session session = tiny.session(tiny.config, warnings::add);
+      Saver saver = new Saver(session, checkpoints);
+      assertThatThrownBy(() -> loop(tiny, failingAfter(2, session), saver).run())
+          .isInstanceOf(IllegalStateException.class);
+      assertThat(tiny.trainer.done()).isEqualTo(2);
       assertThat(checkpoints.all())
           .isEqualTo(saved ? List.of(run.output().resolve("checkpoint-1")) : List.of());
       assertThat(warnings.get(0))
@@ -99,7 +103,95 @@ class CheckpointTest {
           .contains(saved ? "The newest checkpoint is " + checkpoints.newest() : "no checkpoint");
       assertThat(Files.exists(run.output().resolve("model_index.json"))).isNotEqualTo(saved);
       assertThat(warnings).hasSize(saved ? 1 : 2);
+      if (!saved) {
+        assertThat(warnings.get(1)).isEqualTo("saved are the weights in the midst of step 3");
+      }
     }
+  }
+
+  /** In the update of the step after so many its last moment is gone: libtorch's own error. */
+  private static Session failingAfter(int steps, Session session) {
+    Trainer trainer = session.trainer();
+    BooleanSupplier stop =
+        () -> {
+          if (trainer.done() == steps) {
+            List<OptimizerState> states = trainer.training().optimizer().states();
+            states.get(states.size() - 1).moments().get(0).release();
+          }
+          return false;
+        };
+    return new Session(
+        session.config(),
+        session.listener(),
+        stop,
+        session.arena(),
+        session.model(),
+        trainer,
+        session.ranks());
+  }
+
+  private static TrainingLoop loop(TinyTrainer tiny, Session session, Saver saver) {
+    Config config = session.config();
+    List<Concept> concepts = Concept.scanAll(config);
+    return new TrainingLoop(
+        session,
+        new SamplePictures(config, tiny.model, concepts),
+        saver,
+        new Validation(config, tiny.model, tiny.caches, List.of(), Map.of(), session.ranks()),
+        new FreshClassImages(config, concepts, ModelFolder.open(TinyRun.MODEL, null)),
+        made -> tiny.pairs);
+  }
+
+  /** Whole weights are worth as much where no checkpoint fits: the model is saved, and again. */
+  @Test
+  void shouldSaveTheModelWhereNoCheckpointCanBe() throws IOException {
+    try (TinyTrainer tiny = new TinyTrainer(new TinyRun(folder).withoutClass()).train(1)) {
+      Path output = Files.createDirectories(tiny.config.output().outputDir());
+      Path weights = output.resolve("unet/diffusion_pytorch_model.safetensors");
+      List<String> warnings = new ArrayList<>();
+      Saver saver = withoutRoomForCheckpoints(tiny, warnings);
+      saver.keepSteps();
+      assertThat(warnings.get(0))
+          .startsWith("no checkpoint can be saved: ")
+          .contains("Input/output error")
+          .doesNotContain("begins again");
+      assertThat(warnings.get(1)).isEqualTo("saved are the weights before step 2");
+      assertThat(warnings).hasSize(2);
+      byte[] first = Files.readAllBytes(weights);
+      tiny.train(2);
+      saver.keepSteps();
+      assertThat(Files.readAllBytes(weights)).as("the newer weights").isNotEqualTo(first);
+      assertThat(warnings.get(3)).isEqualTo("saved are the weights before step 3");
+    }
+  }
+
+  /** Its own of fewer steps, which took a checkpoint's place, is not called an earlier run's. */
+  @Test
+  void shouldSayWhoseModelStaysWhereTheRunDiverged() throws IOException {
+    try (TinyTrainer tiny = new TinyTrainer(new TinyRun(folder).withoutClass()).train(1)) {
+      Path output = Files.createDirectories(tiny.config.output().outputDir());
+      List<String> warnings = new ArrayList<>();
+      Saver saver = withoutRoomForCheckpoints(tiny, warnings);
+      saver.duringRun();
+      assertThat(warnings).hasSize(1);
+      saver.keepLastGood();
+      assertThat(warnings.get(1))
+          .isEqualTo(
+              "nothing is written: the model in %s, of fewer steps of this run, stays as it was"
+                  .formatted(output));
+      withoutRoomForCheckpoints(tiny, warnings).keepLastGood();
+      assertThat(warnings.get(2))
+          .isEqualTo(
+              "nothing is written: the model in %s, of an earlier run, stays as it was"
+                  .formatted(output));
+    }
+  }
+
+  private static Saver withoutRoomForCheckpoints(TinyTrainer tiny, List<String> warnings) {
+    FailingFiles full =
+        new FailingFiles(FailingFiles.How.ERROR, 0).andFailsAt("write .*training_state.*");
+    Config seen = TinyRun.through(full, tiny.config, null);
+    return new Saver(tiny.session(seen, warnings::add), new Checkpoints(seen.output()));
   }
 
   /** An error between two steps, as of samples, costs none of them. */
