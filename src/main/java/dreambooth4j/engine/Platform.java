@@ -243,23 +243,19 @@ public final class Platform {
   }
 
   /**
-   * libtorch's version and the instructions that it computes with on the CPU: beside {@link #blas}
+   * The instructions that libtorch computes with on the CPU: beside its version and {@link #blas}
    * what decides how numbers round. Never fails.
    */
-  public static String kernels() {
-    return Fact.of("kernels", Platform::instructions).value();
+  public static String instructions() {
+    return Fact.of("instructions", () -> text(torch::get_cpu_capability) + halfProducts()).value();
   }
 
-  private static String instructions() {
+  private static String halfProducts() {
     Set<String> features = cpuFeatures();
-    return "libtorch %s, %s%s"
-        .formatted(
-            libtorch(),
-            text(torch::get_cpu_capability),
-            HALF_PRODUCTS.stream()
-                .filter(features::contains)
-                .map(" "::concat)
-                .collect(Collectors.joining()));
+    return HALF_PRODUCTS.stream()
+        .filter(features::contains)
+        .map(" "::concat)
+        .collect(Collectors.joining());
   }
 
   private static String products() {

@@ -142,6 +142,11 @@ public final class Threads {
     }
   }
 
+  /** How many the calling thread's work is cut over now. */
+  public static int used() {
+    return torch.get_num_threads();
+  }
+
   private static void use(int threads) {
     torch.set_num_threads(threads);
     openblas_nolapack.blas_set_num_threads(threads); // it has a pool of its own

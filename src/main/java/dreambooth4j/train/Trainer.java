@@ -271,8 +271,8 @@ public final class Trainer implements AutoCloseable {
    */
   void requireSameOnAllRanks() {
     if (ranks.size() > 1) {
-      Map<String, String> all = recorded();
-      all.remove(Rounding.ARITHMETIC); // gradients are added up: the ranks' processors may differ
+      Map<String, String> all = settings();
+      all.putAll(Rounding.onAllRanks(run.device()));
       all.forEach((name, value) -> ranks.requireSame("'" + name + "'", value));
       List<Long> weights = trained().stream().map(Parameters::fingerprint).toList();
       ranks.requireSame("the sum of all weights", weights + " after " + done + " steps");

@@ -11,7 +11,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.engine.Platform;
 import dreambooth4j.engine.Staged;
-import dreambooth4j.engine.op.Products;
+import dreambooth4j.engine.Threads;
 import dreambooth4j.pipeline.PromptEncoder;
 import dreambooth4j.pipeline.TextEncoding;
 import dreambooth4j.weights.Component;
@@ -27,6 +27,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.IntStream;
+import org.bytedeco.pytorch.global.torch;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -278,25 +279,41 @@ class TrainerTest {
     String wayOut = setting == null ? "" : " (" + setting + " takes the first again)";
     assertThat(resumedAfter("library of matrix products", then))
         .containsExactly(
-            "library of matrix products was '%s', is '%s': %s%s"
-                .formatted(then, Platform.blas(), MAY_DIFFER, wayOut));
+            "library of matrix products was '%s', is '%s'%s: %s"
+                .formatted(then, Platform.blas(), wayOut, MAY_DIFFER));
   }
 
   /** OpenBLAS multiplies on both, but oneDNN takes most products of it where it is faster. */
   @Test
   void shouldSayThatOtherInstructionsComputed() {
-    String then = "libtorch 2.1, AVX2; float32 products by the library alone";
-    assertThat(resumedAfter("arithmetic", then))
+    assertThat(resumedAfter("set of instructions", "SSE2"))
         .containsExactly(
-            "arithmetic was '%s', is '%s; %s': %s (the version that saved it, on such a processor, goes on exactly)"
-                .formatted(then, Platform.kernels(), Products.inFloat32(), MAY_DIFFER));
+            "set of instructions was 'SSE2', is '%s': %s"
+                .formatted(Platform.instructions(), MAY_DIFFER));
+  }
+
+  @Test
+  void shouldSayThatAnotherNumberOfThreadsComputes() {
+    Path checkpoint = folder.resolve("checkpoint");
+    try (TinyTrainer first = new TinyTrainer(tiny)) {
+      first.trainer.save(checkpoint);
+    }
+    int before = Threads.used();
+    try (TinyTrainer second = new TinyTrainer(tiny)) {
+      torch.set_num_threads(before + 1);
+      assertThat(second.trainer.resume(checkpoint))
+          .containsExactly(
+              "number of threads was '%d', is '%d' (OMP_NUM_THREADS=%d takes the first again): %s"
+                  .formatted(before, before + 1, before, MAY_DIFFER));
+    } finally {
+      torch.set_num_threads(before);
+    }
   }
 
   @Test
   void shouldSayThatAnEarlierVersionDidNotRecordWhatComputed() {
-    Map<String, String> recorded = Rounding.on(Device.CPU);
-    recorded.remove("arithmetic");
-    assertThat(resumedFrom(recorded))
+    String library = "library of matrix products";
+    assertThat(resumedFrom(Map.of(library, Platform.blas())))
         .containsExactly(
             "an earlier version did not record what computed its numbers: " + MAY_DIFFER);
   }

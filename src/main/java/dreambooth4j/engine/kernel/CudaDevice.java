@@ -27,7 +27,7 @@ public final class CudaDevice {
   }
 
   /** Its name, such as NVIDIA H100. */
-  static String name() {
+  public static String name() {
     return Native.call(
         "device",
         () -> {
@@ -46,7 +46,7 @@ public final class CudaDevice {
   }
 
   /** The versions of the libraries that compute, libtorch and cuDNN. */
-  static String libraries() {
+  public static String libraries() {
     return Native.call(
         "libraries", () -> Platform.libtorch() + ", cuDNN " + cudnn.cudnnGetVersion());
   }

@@ -9,7 +9,10 @@ import dreambooth4j.engine.kernel.Fork;
 import dreambooth4j.engine.kernel.KernelCache;
 import dreambooth4j.engine.kernel.Kernels;
 import dreambooth4j.engine.kernel.Launcher;
+import java.util.Map;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,8 +26,14 @@ import org.jspecify.annotations.Nullable;
  * <p>One for each tree of arenas. What a device must be asked for is made when it is first used.
  */
 public final class OpBackend implements Kernels {
-  private static final boolean NO_KERNELS = "off".equals(System.getenv("DREAMBOOTH4J_KERNELS"));
-  private static final boolean NO_CUDNN = "off".equals(System.getenv("DREAMBOOTH4J_CUDNN"));
+  /** The variable that leaves out our kernels where it is {@code off}. */
+  public static final String KERNELS = "DREAMBOOTH4J_KERNELS";
+
+  /** The variable that leaves convolutions to libtorch where it is {@code off}. */
+  public static final String CUDNN = "DREAMBOOTH4J_CUDNN";
+
+  private static final boolean NO_KERNELS = isOff(KERNELS, System.getenv());
+  private static final boolean NO_CUDNN = isOff(CUDNN, System.getenv());
   private static final boolean FORK = "on".equals(System.getenv("DREAMBOOTH4J_FORK"));
 
   private static final OpBackend CPU = on(Device.CPU);
@@ -70,6 +79,16 @@ public final class OpBackend implements Kernels {
     this.convolutions = new Once<>(convolutions);
     this.attention = new Once<>(attention);
     this.fork = new Once<>(fork);
+  }
+
+  private static boolean isOff(String variable, Map<String, String> environment) {
+    return "off".equals(environment.get(variable));
+  }
+
+  /** What an environment says of {@link #KERNELS} and {@link #CUDNN}: on or off. */
+  public static Map<String, String> switches(Map<String, String> environment) {
+    return Stream.of(KERNELS, CUDNN)
+        .collect(Collectors.toMap(each -> each, each -> isOff(each, environment) ? "off" : "on"));
   }
 
   /** A device that is there. */

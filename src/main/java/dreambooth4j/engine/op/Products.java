@@ -31,8 +31,8 @@ public final class Products {
   /** What multiplies F32 on this machine's CPU: which of them it is decides how products round. */
   public static String inFloat32() {
     return OneDnn.IS_FASTER
-        ? "float32 products of %d rows and %d weights or more by oneDNN".formatted(ROWS, WEIGHTS)
-        : "float32 products by the library alone";
+        ? "by oneDNN from %d rows and %d weights on".formatted(ROWS, WEIGHTS)
+        : "by the library alone";
   }
 
   /** x Wᵀ + b: [R, O] of x [R, I]; the bias [O] may be missing. */
