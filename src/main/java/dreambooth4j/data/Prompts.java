@@ -115,14 +115,9 @@ public final class Prompts {
   }
 
   /**
-   * Keeps the first tag and puts the others in a random order, so that training does not learn
-   * their order.
+   * Keeps so many tags at the start and puts the others in a random order, so that training does
+   * not learn their order.
    */
-  public static String shuffleTags(String prompt, CounterRandom random) {
-    return shuffleTags(prompt, 1, random);
-  }
-
-  /** Keeps so many tags at the start and puts the others in a random order. */
   static String shuffleTags(String prompt, int kept, CounterRandom random) {
     String[] tags = prompt.split(",", -1);
     int first = Math.min(kept, tags.length);

@@ -17,9 +17,4 @@ interface SurveyingRule extends UpdateRule {
 
   /** What the groups' numbers are in this step, by these sums over all. */
   List<Double> next(Step step, double[] sums);
-
-  @Override
-  default boolean updatesAtOnce() {
-    return false;
-  }
 }

@@ -113,11 +113,6 @@ public interface UpdateRule {
     return hasKernel();
   }
 
-  /** Whether a weight can be updated as soon as its gradient is there. */
-  default boolean updatesAtOnce() {
-    return true;
-  }
-
   /**
    * Where what is saved lies: at each weight plus this times its last moment. 0 where the weights
    * themselves are saved.

@@ -201,10 +201,11 @@ class PromptsTest {
   @Test
   void shouldShuffleAllTagsButTheFirst() {
     String prompt = "santa, a, b, c, d, e";
-    String shuffled = Prompts.shuffleTags(prompt, CounterRandom.at(5, "tags", 1, 0));
+    String shuffled = Prompts.shuffleTags(prompt, 1, CounterRandom.at(5, "tags", 1, 0));
     assertThat(shuffled).startsWith("santa, ").isNotEqualTo(prompt);
     assertThat(List.of(shuffled.split(", "))).containsExactlyInAnyOrder(prompt.split(", "));
-    assertThat(Prompts.shuffleTags("santa", CounterRandom.at(5, "tags", 1, 0))).isEqualTo("santa");
+    assertThat(Prompts.shuffleTags("santa", 1, CounterRandom.at(5, "tags", 1, 0)))
+        .isEqualTo("santa");
   }
 
   /** Whatever the caption: the promise on which caption-matched class images stand. */
