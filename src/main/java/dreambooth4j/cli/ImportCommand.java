@@ -105,8 +105,8 @@ final class ImportCommand implements Callable<Integer> {
     } catch (IOException e) {
       throw new Problem(
           Problem.Kind.FAILED,
-          "a temporary file cannot be written: %s: free space in the folder for temporary"
-              + " files".formatted(Problem.why(e)),
+          "a temporary file cannot be written: %s: free space in the folder for temporary files"
+              .formatted(Problem.why(e)),
           e);
     }
   }

@@ -48,7 +48,7 @@ public record AnchorConfig(double weight, FloatType dtype) {
 
   private @Nullable String refusal(OptimizerConfig optimizer, LoraConfig lora) {
     if (lora.used() && lora.kind() != LoraConfig.Kind.LORA) {
-      return "with lora_kind: %s there is more to pull than a product of two matrices: take lora_kind: lora, or leave out anchor_weight"
+      return "anchor_weight does not work with lora_kind: %s: take lora_kind: lora, or leave out anchor_weight"
           .formatted(lora.kind());
     }
     boolean scales = optimizer.arguments().getOrDefault("scale_parameter", 0.0) != 0;

@@ -94,7 +94,7 @@ public record CaptionConfig(
   void check(Values run, Config whole) {
     if (weighted && whole.promptsLearn()) {
       run.error(
-          "weighted_captions: brackets weigh words only while what the text encoder says of them stays as it is, and here %s trains that: leave out weighted_captions, so that brackets are read as they stand, or leave out %s"
+          "weighted_captions does not work while the text encoder's output is trained, as %s does here: leave out weighted_captions, so that brackets are read as plain text, or leave out %s"
               .formatted(trains(whole), trains(whole)));
     }
     if (weighted && (shuffleTags || tagDropoutRate > 0)) {

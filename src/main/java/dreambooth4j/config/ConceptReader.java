@@ -81,7 +81,7 @@ final class ConceptReader {
     String type = concept.classImages().token();
     if (instance.contains(",") || type.contains(",")) {
       values.error(
-          "instance_token and class_token of %s: a comma separates tags, a token has none"
+          "instance_token and class_token of %s must not contain a comma, which separates tags"
               .formatted(concept.name()));
     }
   }

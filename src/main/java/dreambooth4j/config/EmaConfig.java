@@ -123,7 +123,7 @@ public record EmaConfig(
     boolean taken = (said == null || flag) ? kept : said;
     if (kept && !taken && run.has(USE_EMA)) {
       run.remark(
-          "use_ema: true, but with infer_ema: false the trained weights themselves are saved, and no average is kept; infer_ema: true saves it");
+          "use_ema: true, but with infer_ema: false the trained weights themselves are saved, and no average is kept; set infer_ema: true to save the average");
     }
     if (taken && !kept) {
       run.remark(

@@ -115,8 +115,8 @@ public final class ForeignKeys {
         "txt_learning_rate=5e-6");
     put(
         ignored(
-            "it holds layers of the text encoder that draw at random or keep averages as they are,"
-                + " and CLIP's has none of them"),
+            "it freezes dropout and batch normalisation in the text encoder, and CLIP's has"
+                + " neither"),
         "freeze_clip_normalization=false");
     put(ignored("all of its values add the same noise"), "noise_scheduler=DDPM");
     put(
@@ -135,7 +135,7 @@ public final class ForeignKeys {
         "full_mixed_precision",
         ForeignKeys::on,
         true,
-        "master weights stay in float32: full_bf16 is to do without them");
+        "master weights stay in float32: set full_bf16: true to train without them");
     putNoted(
         "prior_generation_precision",
         value -> !value.matches("no|fp32|"),

@@ -89,7 +89,7 @@ final class SamplePromptFile {
   private @Nullable SamplePrompt prompt(String line) {
     String[] parts = FLAGS.split(line, -1);
     if (parts[0].isBlank()) {
-      wrong("no prompt stands before the flags");
+      wrong("there is no prompt before the flags");
       return null;
     }
     Map<String, String> flags = new HashMap<>();
@@ -102,7 +102,7 @@ final class SamplePromptFile {
       } else if (value.isEmpty()) {
         wrong("--" + name + " has no value");
       } else if (flags.put(name, value) != null) {
-        wrong("--" + name + " stands there twice");
+        wrong("--" + name + " is given twice");
       }
     }
     return new SamplePrompt(

@@ -130,7 +130,7 @@ public final class ImageReader {
     int scans = JpegScans.count(PictureStream.whole(picture.file, picture.channel));
     if (scans > JpegScans.MOST) {
       throw Problem.data(
-          "%s has %,d scans, which take forever to decode; pictures have at most %d: save it anew"
+          "%s has %,d scans, which would take too long to decode; at most %d are read: save it again as a baseline JPEG or PNG"
               .formatted(picture.file, scans, JpegScans.MOST));
     }
   }

@@ -86,9 +86,9 @@ final class PictureFile {
     }
     String found = type == FileType.Unknown ? contents(head) : "holds " + type.getLongName();
     throw Problem.data(
-        "%s is no picture, whatever its name: it %s. Remove it or put the picture there (JPEG, PNG,"
+        "%s is not a picture, despite its name: it %s. Remove it or put the picture there"
                 .formatted(file, found)
-            + " WebP, BMP, GIF, TIFF)");
+            + " (JPEG, PNG, WebP, BMP, GIF, TIFF)");
   }
 
   private static byte[] head(FileChannel open) throws IOException {

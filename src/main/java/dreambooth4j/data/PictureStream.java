@@ -108,7 +108,7 @@ final class PictureStream extends ImageInputStreamImpl {
     }
     if (now() > deadline) {
       throw Problem.data(
-          "%s takes longer than any sound picture to decode: save it anew, or remove it"
+          "%s takes too long to decode and is probably damaged: save it again, or remove it"
               .formatted(path));
     }
     Map.Entry<Long, Range> part = ranges.floorEntry(streamPos);

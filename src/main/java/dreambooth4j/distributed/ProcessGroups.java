@@ -111,7 +111,7 @@ final class ProcessGroups implements Ranks {
                 .toList();
         throw new Problem(
             Problem.Kind.FAILED,
-            "WORLD_SIZE is %d, but within 10 minutes these ranks did not come: %s"
+            "WORLD_SIZE is %d, but these ranks did not connect within 10 minutes: %s"
                 .formatted(self.size(), missing));
       } else {
         LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(20));
@@ -149,7 +149,7 @@ final class ProcessGroups implements Ranks {
     } catch (IOException | IllegalArgumentException e) {
       throw new Problem(
           Problem.Kind.FAILED,
-          "no way to MASTER_ADDR %s: %s. Name the network interface by GLOO_SOCKET_IFNAME."
+          "MASTER_ADDR %s cannot be reached: %s. Name the network interface by GLOO_SOCKET_IFNAME."
               .formatted(self.host(), e.getMessage()),
           e);
     }

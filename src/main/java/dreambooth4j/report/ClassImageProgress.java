@@ -27,7 +27,7 @@ public final class ClassImageProgress implements ClassImageGenerator.Listener, A
   @Override
   public void lessAtOnce(int count) {
     if (line != null) {
-      line.say("Out of memory: it goes on with fewer class images at once, " + count);
+      line.say("Out of memory: class images are drawn with fewer at a time, " + count);
     }
   }
 

@@ -192,7 +192,9 @@ final class DataFindings {
     }
     add(
         Kind.NEAR_DUPLICATE,
-        pictures(cases) + " nearly the same as another: it counts the more in training",
+        pictures(cases)
+            + " nearly identical to another picture, which gives that motif twice the"
+            + " weight in training",
         cases);
   }
 

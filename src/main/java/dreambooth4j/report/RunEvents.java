@@ -59,7 +59,9 @@ final class RunEvents implements AutoCloseable {
 
   private void lost(Problem e) {
     warnings.accept(
-        "no more TensorBoard events are written, and the run goes on: " + e.getMessage());
+        "TensorBoard events cannot be written any more, and the run continues without"
+            + " them: "
+            + e.getMessage());
     close();
   }
 

@@ -243,7 +243,7 @@ public final class RunReport implements RunListener, AutoCloseable {
         beginning.steps(), beginning.stepsPerEpoch(), beginning.done() + 1);
     say("Computed in %s", beginning.precision());
     if (beginning.averages()) {
-      say("The average of the weights is what is sampled and saved");
+      say("Samples and the saved model use the averaged weights (use_ema)");
     }
     keepingMetrics(
         () -> metrics = new MetricsFile(output.resolve("metrics.jsonl"), beginning.done()));
@@ -323,7 +323,10 @@ public final class RunReport implements RunListener, AutoCloseable {
       metricsLost = false;
     } catch (Problem e) {
       if (!metricsLost) {
-        warning("metrics are lost, and the run goes on: " + e.getMessage());
+        warning(
+            "metrics cannot be written any more, and the run continues without"
+                + " them: "
+                + e.getMessage());
       }
       metricsLost = true;
     }

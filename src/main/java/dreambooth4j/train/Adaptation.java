@@ -63,7 +63,7 @@ final class Adaptation {
     start = weights == null ? null : new LoraStart(weights, base, config.lora(), trained());
     if (start != null && start.kind() != AdapterKind.LORA && config.anchor().weight() != 0) {
       throw Problem.usage(
-          "anchor_weight: lora_weights %s is no plain LoRA, so there is more to pull than a product of two matrices: leave out anchor_weight"
+          "anchor_weight: lora_weights %s is not a plain LoRA, and anchor_weight works only with plain LoRA: leave out anchor_weight"
               .formatted(weights));
     }
     export =

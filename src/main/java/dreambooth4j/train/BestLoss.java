@@ -41,10 +41,10 @@ final class BestLoss {
     }
     subject = now;
     return anew
-        ? "the loss on held-out pictures cannot be compared with what was measured before this run"
-            + " was resumed, for the pictures, their crops or captions, the text encoder's settings"
-            + " or the noise schedule are others, or its checkpoint does not tell: save_best and"
-            + " early_stopping_patience begin anew"
+        ? "the loss on held-out pictures cannot be compared with that before this run was resumed:"
+            + " the pictures, their crops or captions, the text encoder's settings or the noise"
+            + " schedule have changed, or the checkpoint does not record them. save_best and"
+            + " early_stopping_patience start again from this measurement"
         : null;
   }
 
@@ -81,7 +81,8 @@ final class BestLoss {
         ? "the loss on held-out pictures was not a finite number in " + times
         : String.format(
             Locale.ROOT,
-            "the loss on held-out pictures was least after step %d, %.4f, and not less in %s since",
+            "the loss on held-out pictures was lowest after step %d, %.4f, and not lower in %s"
+                + " since",
             step,
             best,
             times);

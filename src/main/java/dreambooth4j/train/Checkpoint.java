@@ -146,7 +146,7 @@ final class Checkpoint {
       CheckpointFolder.delete(folder);
       return "is deleted";
     } catch (Problem e) {
-      return "must be deleted by you, for " + e.getMessage();
+      return "must be deleted by you, because " + e.getMessage();
     }
   }
 
@@ -170,15 +170,15 @@ final class Checkpoint {
       expect(
           path,
           layout(states).equals(metadata.get("layout")),
-          "it is of other weights than this run trains: the base model, train_unet,"
+          "its weights are not those that this run trains: the base model, train_unet,"
               + " train_text_encoder, placeholder_token, num_vectors, use_lora, lora_kind,"
-              + " lora_targets or a rank was another");
+              + " lora_targets or a rank was different");
       String rule = optimizer.rule().name();
       String wrote = metadata.getOrDefault(OPTIMIZER, UpdateRules.DEFAULT);
       expect(
           path,
           rule.equals(wrote),
-          "its optimizer is %s, this run's %s, and neither can go on with what the other remembers of the gradients"
+          "its optimizer is %s, this run's %s, and the optimizer states of the one are of no use to the other"
               .formatted(wrote, rule));
       expect(
           path,
@@ -318,7 +318,7 @@ final class Checkpoint {
 
   private static Problem damaged(Path path, String what) {
     return Problem.data(
-        "%s: it is damaged: the checksum of %s is another than when it was written. %s"
+        "%s is damaged: the checksum of %s has changed since it was written. %s"
             .formatted(path, what, wayOut(path)));
   }
 
@@ -333,8 +333,9 @@ final class Checkpoint {
   private static String wayOut(Path file) {
     Path before = CheckpointFolder.before(file.resolveSibling(""));
     return before == null
-        ? "No checkpoint lies before it: leave out resume_from_checkpoint to start anew."
-        : "The one before it is there: go on with --resume_from_checkpoint %s.".formatted(before);
+        ? "There is no earlier checkpoint: leave out resume_from_checkpoint to start a new run."
+        : "An earlier checkpoint is there: continue with --resume_from_checkpoint %s."
+            .formatted(before);
   }
 
   private static int number(Path path, String name, @Nullable String text) {

@@ -74,7 +74,7 @@ final class Checkpoints {
     }
     boolean finished = Files.exists(output.resolve("model_index.json"));
     throw Problem.data(
-        "%s has no checkpoint to resume from%s: leave out resume_from_checkpoint to start anew"
+        "%s has no checkpoint to resume from%s: leave out resume_from_checkpoint to start a new run"
             .formatted(output, finished ? FINISHED : ""));
   }
 

@@ -85,9 +85,9 @@ final class DiskSpace {
       notes.add(
           has
               + (beside == 0
-                  ? "the trained model takes %s. Make room there before the end"
+                  ? "the trained model takes %s. Free space there before the run ends"
                       .formatted(ProcessMemory.shown(last))
-                  : "the trained model and the %d of %s take %s. Those that would leave too little for the trained model are left out: make room there, or save fewer"
+                  : "the trained model and the %d of %s take %s. Copies that would leave too little space for the final model are not saved: free space there, or save fewer"
                       .formatted(beside, keys(onTheWay, best), ProcessMemory.shown(models))));
     }
     long checkpoint = checkpointBytes(session);

@@ -119,7 +119,7 @@ final class EarlierRun {
     String name = inside.getName(0).toString();
     if (name.equals(OutputFolder.BEST) || MODEL.matcher(name).matches()) {
       throw Problem.usage(
-          "%s, %s, lies in a folder of output_dir that a run moves away when it sets aside what an earlier one left: move %s to another place first, or give another output_dir"
+          "%s, %s, is in a folder of output_dir that this run would move aside together with the files of an earlier run: move %s out of output_dir first, or give another output_dir"
               .formatted(what, file, folder.resolve(name)));
     }
   }
@@ -151,10 +151,10 @@ final class EarlierRun {
         aside.add(folder.relativize(place(each.getValue(), number)).getName(0));
       }
     }
-    return "%s holds %s: what it left besides its model, %s, is kept there as %s, which no run needs: you may delete it. Its model is replaced at the end of this run"
+    return "%s holds %s: its files besides the model, %s, were moved to %s, which you may delete, since no run needs it. The model is replaced at the end of this run"
         .formatted(
             folder,
-            kept < 0 ? "an earlier run" : "what an earlier run did after step " + kept,
+            kept < 0 ? "an earlier run" : "the steps of an earlier run after step " + kept,
             ProcessMemory.shown(bytes),
             aside.stream().map(Path::toString).collect(Collectors.joining(", ")));
   }

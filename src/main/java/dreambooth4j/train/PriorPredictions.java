@@ -84,7 +84,7 @@ final class PriorPredictions {
             new long[] {2L * elements + 1},
             () -> {
               throw Problem.data(
-                  "a prediction of the base model, which was in the cache in %s, is gone or damaged, and the model has learnt since: go on with resume_from_checkpoint: latest, which computes it anew"
+                  "a prediction of the base model in the cache %s is missing or damaged, and cannot be computed again while the model trains: continue with resume_from_checkpoint: latest, which computes it before it trains"
                       .formatted(cache.folder()));
             });
     float[] all = kept.toFloats();

@@ -57,7 +57,7 @@ final class Saver {
     try {
       checkpoints.removeOld();
     } catch (Problem e) {
-      session.warn("an old checkpoint stays: " + e.getMessage());
+      session.warn("an old checkpoint could not be deleted: " + e.getMessage());
     }
   }
 
@@ -111,7 +111,7 @@ final class Saver {
       return;
     }
     session.warn(
-        "no checkpoint after step %d: %s The run goes on; make room in %s before its end."
+        "no checkpoint was written after step %d: %s The run continues; free space in %s before it ends."
             .formatted(session.trainer().done(), sentence(failed.getMessage()), output));
     if (!checkpoints.all().isEmpty()) {
       return;
@@ -160,13 +160,13 @@ final class Saver {
     int step = session.trainer().done();
     if (!DiskSpace.leavesRoomForTheLast(session, folder)) {
       session.warn(
-          "no model after step %d: beside it the one at the end of the run would not fit any more; make room in %s"
+          "the model of step %d is not saved: it would leave too little space for the model at the end of the run; free space in %s"
               .formatted(step, output));
       return false;
     }
     Problem failed = failure(() -> saveModel(folder));
     if (failed != null) {
-      session.warn("no model after step %d: %s".formatted(step, failed.getMessage()));
+      session.warn("the model of step %d was not saved: %s".formatted(step, failed.getMessage()));
       return false;
     }
     saved.accept(session.model().result(folder), step);

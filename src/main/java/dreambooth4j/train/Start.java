@@ -17,7 +17,7 @@ record Start(@Nullable Path checkpoint, boolean continues) {
     Path from = mark.from(output);
     if (from != null && !CheckpointFolder.isComplete(from)) {
       throw Problem.data(
-          "%s: the run that was started there last goes on from %s, which is no checkpoint any more: put it back, name another by resume_from_checkpoint, or leave that out to start anew"
+          "%s: the run that was started there last goes on from %s, which is missing or not a checkpoint: put it back, name another one by resume_from_checkpoint, or leave that key out to start a new run"
               .formatted(output, from));
     }
     return new Start(from, continues);

@@ -298,7 +298,9 @@ public final class Trainer implements AutoCloseable {
     if (ema != null) {
       ema.restore(restored.emaUpdates());
       if (restored.emaUpdates() == null) {
-        changed.add("no average of the weights was kept, and it begins with them as they are");
+        changed.add(
+            "the checkpoint has no averaged weights (use_ema), so averaging starts from its"
+                + " weights");
       }
     }
     if (done > steps()) {

@@ -191,7 +191,7 @@ final class TrainingLoop {
       saveIfBest(best.loss());
     } else if (!there && best.step() > 0) {
       session.warn(
-          "the model of step %d, the best so far, is not in %s: the best of those to come is saved there"
+          "the best model so far, of step %d, is missing from %s: the best of the following ones is saved there"
               .formatted(best.step(), session.config().output().outputDir()));
     }
   }
@@ -311,7 +311,7 @@ final class TrainingLoop {
   private Problem nothingLearnt() {
     return new Problem(
         Problem.Kind.DIVERGED,
-        "nothing was learnt: all %d steps were skipped, for their fp16 gradients were not finite. No model is written. Try mixed_precision bf16 or no, or smaller loss weights."
+        "nothing was learnt: all %d steps were skipped, because their fp16 gradients were not finite. No model is written. Try mixed_precision bf16 or no, or smaller loss weights."
             .formatted(trainer.done() - begun));
   }
 
@@ -336,7 +336,7 @@ final class TrainingLoop {
     try {
       classImages.removeBefore(generation);
     } catch (Problem e) {
-      session.warn("class images that are not used any more stay: " + e.getMessage());
+      session.warn("unused class images could not be deleted: " + e.getMessage());
     }
   }
 

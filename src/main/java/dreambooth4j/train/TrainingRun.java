@@ -152,7 +152,9 @@ public final class TrainingRun {
     warn(note);
     Path aside = folder == null || !how.saveBest() ? null : folder.setBestAside();
     if (aside != null) {
-      warn("the best model so far is kept in %s, which no run needs".formatted(aside));
+      warn(
+          "the earlier best model was moved to %s, which you may delete, since no run needs it"
+              .formatted(aside));
     }
   }
 
@@ -415,9 +417,12 @@ public final class TrainingRun {
     String earlier =
         newest == null
             ? ""
-            : "; to go on with the earlier run in %s instead, stop this one and use --resume_from_checkpoint %s"
+            : "; to continue the run before that in %s instead, stop this one and use --resume_from_checkpoint %s"
                 .formatted(output, newest.getFileName());
-    listener.warning("the run here wrote no checkpoint before it ended: it begins again" + earlier);
+    listener.warning(
+        "the earlier run in output_dir ended before its first checkpoint: training"
+            + " starts from the beginning"
+            + earlier);
   }
 
   /** A damaged picture or mask is found here, not after hours of class images. */

@@ -121,7 +121,7 @@ public final class TensorCache {
       if (!damageNoted && Files.exists(file)) {
         damageNoted = true;
         note.accept(
-            "computed anew what is damaged in the cache: %s. If more is, it is computed anew without a word."
+            "a cached entry was damaged and is computed again: %s. Further damaged entries are computed again without a message."
                 .formatted(e.getMessage()));
       }
       return null;
@@ -165,7 +165,7 @@ public final class TensorCache {
     } catch (Problem e) {
       writable = false;
       note.accept(
-          "the cache in %s cannot be written: %s What it lacks stays in memory."
+          "the cache in %s cannot be written: %s What cannot be written there is kept in memory."
               .formatted(folder, e.getMessage()));
       return false;
     }

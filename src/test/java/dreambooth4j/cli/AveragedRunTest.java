@@ -43,7 +43,7 @@ class AveragedRunTest {
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(ran.err())
         .containsPattern("trained weights .* and their average \\d+")
-        .contains("The average of the weights is what is sampled and saved");
+        .contains("Samples and the saved model use the averaged weights (use_ema)");
     assertSaved(tiny.output(), "average");
 
     tiny.with("use_ema", false);

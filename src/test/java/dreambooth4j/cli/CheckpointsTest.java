@@ -104,6 +104,6 @@ class CheckpointsTest {
     Ran ran = Ran.of(tiny.arguments("train", "--resume_from_checkpoint=latest"));
     assertThat(ran.exitCode()).as(ran.err()).isEqualTo(3);
     assertThat(ran.err())
-        .contains("checkpoint-3", "go on with --resume_from_checkpoint " + before + ".");
+        .contains("checkpoint-3", "continue with --resume_from_checkpoint " + before + ".");
   }
 }

@@ -85,7 +85,7 @@ class ImportCommandTest {
         .contains("converted     optimizer_type = AdamW8bit  ->  optimizer: 8bit AdamW\n")
         .contains("converted     train_batch_size = 2  ->  train_batch_size: 1\n")
         .contains("converted     lr_warmup_steps = 0.34  ->  lr_warmup_steps: 1\n")
-        .contains("not needed    xformers = true  ->  how memory is used")
+        .contains("not needed    xformers = true  ->  memory use is chosen")
         .contains("not possible  scale_weight_norms = 1  ->  adapters are trained without it: a")
         .contains("unknown       wibble = 3  ->  no key of kohya's scripts that is known here")
         .contains("added         lora_alpha: 1  ->  the default of kohya's scripts\n");
@@ -222,8 +222,10 @@ class ImportCommandTest {
     Ran ran = ran(preset);
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(ran.err())
-        .contains("masked_prior_preservation_weight = 0.5  ->  it asks for nothing: it is for LoRA")
-        .contains("not needed    validation = false  ->  it asks for nothing")
+        .contains(
+            "masked_prior_preservation_weight = 0.5  ->  its value changes nothing: it is for"
+                + " LoRA")
+        .contains("not needed    validation = false  ->  its value changes nothing")
         .contains("not possible  concept 1: concepts.image.enable_random_hue = true  ->  pictures")
         .contains("converted     concept 2: enabled = false  ->  it is left out");
     Config config = ConfigReader.read(yaml(), Map.of()).config();

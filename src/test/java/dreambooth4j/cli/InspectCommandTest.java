@@ -98,7 +98,7 @@ class InspectCommandTest {
         "--resolution=64");
     assertThat(out() + err()).doesNotContain("\u001b").contains("a\\u001b[2J.png");
     assertThat(pictureLines().get(0)[2]).isEqualTo("sks, man, hat[2J");
-    assertThat(out()).contains("b\\u001b[2J.png").contains("is no picture, whatever its name");
+    assertThat(out()).contains("b\\u001b[2J.png").contains("is not a picture, despite its name");
   }
 
   /** The example of the method's own page. */

@@ -147,7 +147,8 @@ class InterruptTest {
     }
     Ran again = Ran.of(ended.arguments("train", LATEST));
     assertThat(again.exitCode()).as(again.err()).isZero();
-    assertThat(again.err()).contains("wrote no checkpoint before it ended: it begins again");
+    assertThat(again.err())
+        .contains("ended before its first checkpoint: training starts from the" + " beginning");
     assertThat(ended.output().resolve(UNET)).hasSameBinaryContentAs(whole.output().resolve(UNET));
     assertThat(Files.exists(ended.output().resolve("checkpoints-1"))).isEqualTo(overAnother);
     assertThat(ended.output().resolve(".starting")).doesNotExist();

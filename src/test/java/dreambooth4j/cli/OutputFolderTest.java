@@ -244,7 +244,8 @@ class OutputFolderTest {
     Files.writeString(tiny.output().resolve(".unfinished"), "");
     Ran ran = Ran.of(tiny.arguments("train", LATEST));
     assertThat(ran.exitCode()).as(ran.err()).isZero();
-    assertThat(ran.err()).contains("wrote no checkpoint before it ended: it begins again");
+    assertThat(ran.err())
+        .contains("ended before its first checkpoint: training starts from the" + " beginning");
     assertThat(tiny.output().resolve(UNET)).hasBinaryContent(model);
     assertThat(tiny.output().resolve("metrics-1.jsonl")).doesNotExist();
     assertThat(tiny.output().resolve(".unfinished")).doesNotExist();
@@ -311,7 +312,8 @@ class OutputFolderTest {
     try (Child child = Child.withFilesUpTo((int) (model * 3 / 2 / 1024), tiny.arguments("train"))) {
       assertThat(child.exitCode()).as(child.said()).isZero();
       assertThat(child.said())
-          .contains("no checkpoint after step 1", "File too large", "Saved after step 1")
+          .contains(
+              "no checkpoint was written after step 1", "File too large", "Saved after step 1")
           .contains("Saved after step 2: " + tiny.output());
     }
     assertThat(tiny.output().resolve(UNET)).exists();
@@ -327,7 +329,7 @@ class OutputFolderTest {
     try (Child child = Child.withFilesUpTo(most, tiny.arguments("train"))) {
       assertThat(child.exitCode()).as(child.said()).isZero();
       assertThat(child.said())
-          .contains("no checkpoint after step 1")
+          .contains("no checkpoint was written after step 1")
           .contains("the model in " + tiny.output() + " is an earlier run's and is replaced at")
           .doesNotContain("Saved after step 1")
           .contains("Saved after step 2: " + tiny.output());

@@ -242,10 +242,10 @@ class TrainCommandTest {
       String size = steps == 2 ? "(2[5-9]|[3-9][0-9])" : "[0-9][.][0-9]";
       assertThat(ran.err().replaceAll("\\s+", " "))
           .containsPattern(
-              "an earlier run: what it left besides its model, " + size + " MB, is kept")
+              "an earlier run: its files besides the model, " + size + " MB, were moved to")
           .contains("config-N.yaml, metrics-N.jsonl, re".replace("N", number))
-          .contains("samples-N, which no run needs: you may delete it".replace("N", number))
-          .contains("Its model is replaced at the end");
+          .contains("samples-N, which you may delete, since no run needs it".replace("N", number))
+          .contains("The model is replaced at the end");
       assertThat(ran.err().contains("checkpoints-1")).isEqualTo(steps == 2);
       large = tiny.output().resolve("checkpoints-1/checkpoint-3/large");
       assertThat(large).hasSize(25_000_000);

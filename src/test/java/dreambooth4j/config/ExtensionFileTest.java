@@ -35,7 +35,7 @@ class ExtensionFileTest extends ConfigFile {
     assertThat(config.ema().used()).isFalse();
     assertThat(reading.remarks())
         .contains(
-            "full_mixed_precision: true, but master weights stay in float32: full_bf16 is to do without them",
+            "full_mixed_precision: true, but master weights stay in float32: set full_bf16: true to train without them",
             "train_batch_size: 1 counts rows in the extension; here it is 1 pair of an instance"
                 + " and a class picture");
   }

@@ -65,8 +65,8 @@ class SamplePromptFileTest {
         "sks --cn a.png | --cn a.png is no flag of a sample prompt; there are --n negative prompt",
         "sks --x | --x is no flag",
         "sks --w | --w has no value",
-        "sks --w 8 --w 16 | --w stands there twice",
-        "--w 8 | no prompt stands before the flags",
+        "sks --w 8 --w 16 | --w is given twice",
+        "--w 8 | there is no prompt before the flags",
       })
   void shouldNameFileAndLineOfWhatIsWrong(String line, String expected) {
     assertThatThrownBy(() -> read("sks\n" + line + "\n"))

@@ -142,7 +142,7 @@ class LossMaskTest {
     Path mask = Files.writeString(folder.resolve("01.mask.png"), "no picture");
     assertThatThrownBy(() -> scanned("true"))
         .isInstanceOf(Problem.class)
-        .hasMessageContaining(mask + " is no picture");
+        .hasMessageContaining(mask + " is not a picture");
     assertThat(scanned("false").pictures()).hasSize(1);
   }
 

@@ -115,8 +115,8 @@ class RunPageTest {
     assertThat(data(page).path("samples").get(0).path("steps")).hasSize(2);
     assertThat(page.text())
         .contains(
-            "Pictures that are not on this page, for want of room or because they are damaged or"
-                + " gone: 1.");
+            "Pictures that are not on this page, because the page would be too large or they are"
+                + " damaged or missing: 1.");
   }
 
   @Test

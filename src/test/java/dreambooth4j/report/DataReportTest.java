@@ -109,7 +109,7 @@ class DataReportTest {
     assertThat(names(only(report, Kind.UNREADABLE))).containsExactly("broken.jpg", "half.png");
     assertThat(only(report, Kind.UNREADABLE).line(file -> "F"))
         .startsWith("2 pictures cannot be trained")
-        .contains("F (is no picture, whatever its name")
+        .contains("F (is not a picture, despite its name")
         .contains("F (cannot be read: it seems damaged");
     assertThat(names(only(report, Kind.LONG_PROMPT))).containsExactly("long.png");
     assertThat(only(report, Kind.LONG_PROMPT).cases().get(0).detail())

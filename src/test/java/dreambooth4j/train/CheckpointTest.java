@@ -66,9 +66,12 @@ class CheckpointTest {
       saver.duringRun();
       Path bad = output.resolve("checkpoint-0");
       assertThat(warnings.get(0))
-          .contains("no checkpoint after step 0: ", "what was written is not what is read back")
-          .contains("must be deleted by you, for " + bad + " cannot be removed: Input/output error")
-          .contains("The run goes on");
+          .contains(
+              "no checkpoint was written after step 0: ",
+              "what was written is not what is read back")
+          .contains(
+              "must be deleted by you, because " + bad + " cannot be removed: Input/output error")
+          .contains("The run continues");
       assertThat(CheckpointFolder.isComplete(bad)).isTrue();
     }
   }

@@ -84,7 +84,7 @@ class DiskSpaceTest {
       long model = sum(tiny.model.files(tiny.run, folder));
       assertThat(DiskSpace.notes(session, List.of(), 4 * model)).isEmpty();
       assertThat(note(session, List.of(), 4 * model - 1))
-          .contains("the 3 of save_model_every take", "are left out", "make room there");
+          .contains("the 3 of save_model_every take", "are not saved", "free space there");
       Path onTheWay = OutputFolder.modelOnTheWay(tiny.config.output().outputDir(), 3);
       assertThat(DiskSpace.leavesRoomForTheLast(session, onTheWay, 2 * model)).isTrue();
       assertThat(DiskSpace.leavesRoomForTheLast(session, onTheWay, 2 * model - 1)).isFalse();
@@ -112,8 +112,10 @@ class DiskSpaceTest {
           .hasSize(2)
           .allMatch(
               each ->
-                  each.startsWith("no model after step 0: beside it the one at the end of the run")
-                      && each.endsWith("would not fit any more; make room in " + output));
+                  each.startsWith(
+                          "the model of step 0 is not saved: it would leave too little"
+                              + " space for")
+                      && each.endsWith("the model at the end of the run; free space in " + output));
       assertThat(output).isEmptyDirectory();
       Saver enough = saver(tiny, 2 * model, warnings);
       enough.modelOnTheWay();

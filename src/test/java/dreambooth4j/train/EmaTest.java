@@ -288,7 +288,8 @@ class EmaTest {
       try (TinyTrainer on = new TinyTrainer(tiny.with("use_ema", true))) {
         assertThat(on.trainer.resume(without))
             .containsExactlyInAnyOrder(
-                "no average of the weights was kept, and it begins with them as they are",
+                "the checkpoint has no averaged weights (use_ema), so averaging starts from its"
+                    + " weights",
                 "use_ema was 'false', is 'true'");
         assertThat(average(on.model.parameters(Component.UNET)))
             .isEqualTo(plain.model.parameters(Component.UNET).masters().toFloats());

@@ -231,7 +231,7 @@ class LoraTest {
       tiny.without("lora_files").with("anchor_weight", 10);
       assertThatExceptionOfType(Problem.class)
           .isThrownBy(() -> new TinyTrainer(tiny))
-          .withMessageContaining("is no plain LoRA")
+          .withMessageContaining("is not a plain LoRA")
           .withMessageContaining("leave out anchor_weight");
     }
   }

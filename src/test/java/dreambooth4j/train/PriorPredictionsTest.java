@@ -240,8 +240,8 @@ class PriorPredictionsTest {
       }
       assertThatExceptionOfType(Problem.class)
           .isThrownBy(trained::train)
-          .withMessageContaining("is gone or damaged")
-          .withMessageContaining("go on with resume_from_checkpoint: latest");
+          .withMessageContaining("is missing or damaged")
+          .withMessageContaining("continue with resume_from_checkpoint: latest");
     }
   }
 

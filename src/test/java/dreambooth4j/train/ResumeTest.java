@@ -110,7 +110,7 @@ class ResumeTest {
     Files.delete(from.resolve("training_state.safetensors"));
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> trains(run.with("resume_from_checkpoint", LATEST)))
-        .withMessageContainingAll(from.toString(), "no checkpoint any more", "put it back");
+        .withMessageContainingAll(from.toString(), "missing or not a checkpoint", "put it back");
   }
 
   /** The steps that were gone back behind are another run's, whatever their files' times say. */

@@ -260,7 +260,7 @@ class TrainerTest {
     try (TinyTrainer other = new TinyTrainer(tiny)) {
       assertThatThrownBy(() -> other.trainer.resume(checkpoint))
           .isInstanceOf(Problem.class)
-          .hasMessageContaining("it is of other weights than this run trains");
+          .hasMessageContaining("its weights are not those that this run trains");
     }
   }
 

@@ -240,7 +240,7 @@ class ValidationTest {
     assertThat(says(tiny.config(), () -> false))
         .contains(
             "the loss on held-out pictures cannot be compared",
-            "save_best and early_stopping_patience begin anew",
+            "save_best and early_stopping_patience start again",
             "Best so far, after step " + last + ":");
     assertThat(output.resolve("models-1/model-best").resolve(UNET)).hasBinaryContent(best);
     assertThat(lastStep(output)).isGreaterThan(last);
@@ -271,7 +271,8 @@ class ValidationTest {
     HeldOut held = HeldOut.scan(config);
     try (Arena run = Arena.open("run");
         StableDiffusion model =
-            ModelToTrain.load(run, ModelFolder.open(TinyRun.MODEL, null), config, held.concepts())) {
+            ModelToTrain.load(
+                run, ModelFolder.open(TinyRun.MODEL, null), config, held.concepts())) {
       Caches caches =
           new Caches(run, config, ModelFolder.open(TinyRun.MODEL, null), model, note -> {});
       return new Validation(config, model, caches, held.pictures(), Map.of(), Ranks.alone())
@@ -338,7 +339,7 @@ class ValidationTest {
     Path later = folder.resolve("later");
     tiny.with("resume_from_checkpoint", first.resolve("checkpoint-3")).with("max_train_steps", 4);
     String said = says(tiny.with("output_dir", later).config(), () -> false);
-    assertThat(said).contains("the model of step " + best, "is not in");
+    assertThat(said).contains("of step " + best, "is missing from");
     assertThat(later.resolve("model-best").resolve(UNET))
         .hasSameBinaryContentAs(later.resolve(UNET));
   }
@@ -404,7 +405,7 @@ class ValidationTest {
     BestLoss older = new BestLoss();
     older.restore("0x1p0 2 1 4 0x1p0");
     assertThat(older.step()).isEqualTo(2);
-    assertThat(older.measures("these")).contains("or its checkpoint does not tell");
+    assertThat(older.measures("these")).contains("or the checkpoint does not record them");
     assertThat(second.measures("these")).isNull();
     second.add(Math.nextDown(0.3), 8);
     assertThat(second.step()).isEqualTo(8);
@@ -425,7 +426,7 @@ class ValidationTest {
     losses.add(0.25, 6);
     losses.add(Double.NaN, 8);
     assertThat(losses.waited())
-        .endsWith("was least after step 6, 0.2500, and not less in 1 measurement since");
+        .endsWith("was lowest after step 6, 0.2500, and not lower in 1 measurement since");
   }
 
   /** On a full disk the best one was not saved; the next is better than what lies there. */

@@ -84,7 +84,7 @@ class WeightedCaptionsTest {
     tiny.with("weighted_captions", true).with("train_text_encoder", true);
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> tiny.config())
-        .withMessageContaining("here train_text_encoder trains that: leave out weighted_captions,")
+        .withMessageContaining("as train_text_encoder does here: leave out weighted_captions,")
         .withMessageContaining("or leave out train_text_encoder");
   }
 }

@@ -77,7 +77,7 @@ final class Draft {
     }
     Fate fate = entry.fate();
     if (fate != Fate.CONVERTED && fate != Fate.KEPT && entry.asksForNothing(value)) {
-      say(Fate.UNNEEDED, given, "it asks for nothing");
+      say(Fate.UNNEEDED, given, "its value changes nothing");
     } else if (fate == Fate.UNNEEDED || fate == Fate.IMPOSSIBLE) {
       say(fate, given, entry.words());
     } else {

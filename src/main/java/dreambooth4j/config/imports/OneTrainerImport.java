@@ -242,7 +242,9 @@ final class OneTrainerImport extends RunImport {
     converters.put("rolling_backup_count", value -> "see rolling_backup");
     converters.put(
         "continue_last_backup",
-        value -> "say it when it is wanted: --resume_from_checkpoint latest");
+        value ->
+            "give it on the command line when you want to resume: --resume_from_checkpoint"
+                + " latest");
   }
 
   private String count(String name, String otherwise) {
@@ -321,7 +323,7 @@ final class OneTrainerImport extends RunImport {
 
   private String maskedPrior(String value) throws NotPossible {
     if (!lora || !on("masked_training") || number(value) == 0) {
-      return "it asks for nothing: it is for LoRA with masked_training";
+      return "its value changes nothing: it is for LoRA with masked_training";
     }
     if (on("normalize_masked_area_loss")) {
       throw new NotPossible(
