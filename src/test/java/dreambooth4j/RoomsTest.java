@@ -131,11 +131,7 @@ class RoomsTest {
                       "SamplePromptFile",
                       "SamplesConfig"),
                   Set.of("ConfigReader", "KohyaKeys", "Sources"))),
-          Map.entry(
-              "data",
-              List.of(
-                  Set.of("AspectBuckets", "Buckets", "OwnSizeBuckets"),
-                  Set.of("Label", "Pixels", "Rgb"))),
+          Map.entry("data", List.of(Set.of("AspectBuckets", "Buckets", "OwnSizeBuckets"))),
           Map.entry("distributed", List.of(Set.of("Absent", "ProcessGroups", "Ranks"))),
           Map.entry(
               "engine",
@@ -149,7 +145,6 @@ class RoomsTest {
           Map.entry(
               "engine.kernel",
               List.of(Set.of("KernelSource", "Launch", "Launcher", "OptimizerKernels"))),
-          Map.entry("engine.op", List.of(Set.of("BiasGradient", "Linear", "Products"))),
           Map.entry(
               "weights",
               List.of(

@@ -10,7 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** Words above a picture, on white. */
-final class Label {
+public final class Label {
   /** Pixels that words need at least. */
   private static final int LEAST_WIDTH = 256;
 
@@ -20,7 +20,7 @@ final class Label {
   private Label() {}
 
   /** The picture below its label; as it is where the system has no fonts for Java. */
-  static Pixels above(Pixels picture, String text) {
+  public static Pixels above(Pixels picture, String text) {
     try {
       return drawn(picture, text);
     } catch (RuntimeException | LinkageError | InternalError e) {

@@ -60,11 +60,6 @@ public final class Pixels {
     return new Pixels(wide, height * factor, large);
   }
 
-  /** The picture with words above it; without them where the system has no fonts for Java. */
-  public Pixels labelled(String text) {
-    return Label.above(this, text);
-  }
-
   /** The mirror image, left and right exchanged. */
   public Pixels hflip() {
     return upright(2);

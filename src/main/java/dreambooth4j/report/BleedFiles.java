@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dreambooth4j.Printable;
 import dreambooth4j.data.Grid;
+import dreambooth4j.data.Label;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.evaluate.BleedResult;
@@ -202,7 +203,7 @@ public final class BleedFiles {
                     row.probe().prompt(),
                     number(row.towards().value(), 2),
                     number(pictures.towards().value(), 2));
-        rows.add(beside(inARow(pictures.base()), inARow(pictures.trained())).labelled(label));
+        rows.add(Label.above(beside(inARow(pictures.base()), inARow(pictures.trained())), label));
       }
     }
     return below(rows);

@@ -2,6 +2,7 @@ package dreambooth4j.report;
 
 import dreambooth4j.Problem;
 import dreambooth4j.data.Grid;
+import dreambooth4j.data.Label;
 import dreambooth4j.data.Pixels;
 import dreambooth4j.data.Png;
 import dreambooth4j.weights.StagedFiles;
@@ -80,6 +81,6 @@ public final class PictureFiles {
             : "seeds %d to %d".formatted(how.seed(), how.seed() + pictures.size() - 1);
     String label = "step %d, %s: %s".formatted(how.step(), seeds, how.request().prompt());
     return Png.encode(
-        Grid.of(shown, shown.size()).labelled(label), how.ofAll(first, pictures.size()));
+        Label.above(Grid.of(shown, shown.size()), label), how.ofAll(first, pictures.size()));
   }
 }

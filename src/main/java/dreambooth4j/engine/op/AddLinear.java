@@ -27,12 +27,12 @@ public final class AddLinear {
     Native.run(
         "add_linear",
         () -> {
-          var sum = Linear.rows(z.value());
-          var transposed = Linear.matrix(weight.weight()).t();
+          var sum = Matrices.rows(z.value());
+          var transposed = Matrices.matrix(weight.weight()).t();
           if (wider) {
-            sum.add_(Linear.rows(x.value()).mm(transposed), new Scalar(scale));
+            sum.add_(Matrices.rows(x.value()).mm(transposed), new Scalar(scale));
           } else {
-            sum.addmm_(Linear.rows(x.value()), transposed, new Scalar(1), new Scalar(scale));
+            sum.addmm_(Matrices.rows(x.value()), transposed, new Scalar(1), new Scalar(scale));
           }
         });
     return tape.record(
@@ -51,8 +51,8 @@ public final class AddLinear {
               .compute(
                   "add_linear.dx",
                   () ->
-                      Linear.rows(dy)
-                          .mm(Linear.matrix(weight.weight()))
+                      Matrices.rows(dy)
+                          .mm(Matrices.matrix(weight.weight()))
                           .mul_(new Scalar(scale))
                           .view(x.value().shape())));
     }
@@ -61,7 +61,7 @@ public final class AddLinear {
           "add_linear.dw",
           () ->
               weight.accumulateProduct(
-                  Linear.rows(dy).t(), Linear.rows(x.value()).mul(new Scalar(scale))));
+                  Matrices.rows(dy).t(), Matrices.rows(x.value()).mul(new Scalar(scale))));
     }
   }
 }

@@ -67,7 +67,7 @@ public record AddProduct(int stride, int padding, double scale) {
 
   private org.bytedeco.pytorch.Tensor product(Arena arena, Var z, Var x, Var weight) {
     if (isMatrix(weight)) {
-      return Linear.rows(x.value()).mm(Linear.matrix(weight.value()).t());
+      return Matrices.rows(x.value()).mm(Matrices.matrix(weight.value()).t());
     }
     if (arena.isDry()) {
       return Dry.of(x.handle(), z.value().shape());
@@ -93,9 +93,9 @@ public record AddProduct(int stride, int padding, double scale) {
     Arena arena = tape.arena();
     Tensor scaled = scaled(arena, dy);
     x.accumulateProduct(
-        "add_product.dx", () -> Linear.rows(scaled), () -> Linear.matrix(weight.value()));
+        "add_product.dx", () -> Matrices.rows(scaled), () -> Matrices.matrix(weight.value()));
     weight.accumulateProduct(
-        "add_product.dw", () -> Linear.rows(scaled).t(), () -> Linear.rows(x.value()));
+        "add_product.dw", () -> Matrices.rows(scaled).t(), () -> Matrices.rows(x.value()));
     scaled.release();
   }
 

@@ -70,7 +70,7 @@ final class BiasGradient {
 
   private static void plain(List<Parameter> biases, Tensor dy) {
     biases.forEach(
-        each -> Native.run("bias gradient", () -> each.accumulate(Linear.rows(dy).sum(0))));
+        each -> Native.run("bias gradient", () -> each.accumulate(Matrices.rows(dy).sum(0))));
   }
 
   /** Calls back with the slices of all gradients, within the updates of each. */

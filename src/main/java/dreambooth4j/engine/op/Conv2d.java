@@ -175,14 +175,15 @@ public final class Conv2d {
   private void productDx(Tensor dy) {
     Arena arena = tape.arena();
     Tensor places =
-        arena.compute("conv2d.dpatches", () -> Products.backward(Linear.rows(dy), weightMatrix()));
+        arena.compute(
+            "conv2d.dpatches", () -> Products.backward(Matrices.rows(dy), weightMatrix()));
     x.accumulate(arena.compute("conv2d.dx", () -> patches.sums(places.handle())));
     places.release();
   }
 
   private void productWeightBackward(Tensor dy) {
     Tensor matrix = matrix();
-    Native.run("conv2d.dw", () -> weight.accumulateProduct(Linear.rows(dy).t(), matrix.handle()));
+    Native.run("conv2d.dw", () -> weight.accumulateProduct(Matrices.rows(dy).t(), matrix.handle()));
     matrix.release();
     BiasGradient.accumulate(tape.arena(), bias, dy);
   }

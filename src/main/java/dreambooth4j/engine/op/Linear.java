@@ -24,8 +24,8 @@ public final class Linear {
                 "linear",
                 () ->
                     Products.forward(
-                            rows(x.value()),
-                            matrix(weight.weight()),
+                            Matrices.rows(x.value()),
+                            Matrices.matrix(weight.weight()),
                             bias == null ? null : bias.weight().handle())
                         .view(shape(x.value(), weight)));
     return tape.record(
@@ -44,7 +44,9 @@ public final class Linear {
         () -> backward(arena, x, weight.weight(), dy),
         weight.isTrainable(),
         () -> {
-          Native.run("linear.dw", () -> weight.accumulateProduct(rows(dy).t(), rows(x.value())));
+          Native.run(
+              "linear.dw",
+              () -> weight.accumulateProduct(Matrices.rows(dy).t(), Matrices.rows(x.value())));
           BiasGradient.accumulate(arena, bias, dy);
         });
   }
@@ -54,9 +56,11 @@ public final class Linear {
       x.accumulate(
           arena.compute(
               "linear.dx",
-              () -> Products.backward(rows(dy), matrix(weight)).view(x.value().shape())));
+              () ->
+                  Products.backward(Matrices.rows(dy), Matrices.matrix(weight))
+                      .view(x.value().shape())));
     } else { // which can add to what is there
-      x.accumulateProduct("linear.dx", () -> rows(dy), () -> matrix(weight));
+      x.accumulateProduct("linear.dx", () -> Matrices.rows(dy), () -> Matrices.matrix(weight));
     }
   }
 
@@ -65,15 +69,5 @@ public final class Linear {
     long[] shape = x.shape();
     shape[shape.length - 1] = weight.shape()[0];
     return shape;
-  }
-
-  /** [.., C] seen as rows of C. */
-  static org.bytedeco.pytorch.Tensor rows(Tensor of) {
-    return of.handle().view(-1, of.size(-1));
-  }
-
-  /** A weight as a matrix [O, I]. */
-  static org.bytedeco.pytorch.Tensor matrix(Tensor weight) {
-    return weight.handle().view(weight.size(0), weight.size(-1));
   }
 }

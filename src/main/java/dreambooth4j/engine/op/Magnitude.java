@@ -31,7 +31,7 @@ public final class Magnitude {
     return arena.compute(
         "magnitude.norms",
         () -> {
-          var b = Linear.matrix(up.weight());
+          var b = Matrices.matrix(up.weight());
           var change = wide(b).mm(wide(down.weight().handle().view(b.size(1), -1)));
           return wide(weight.weight().handle().view(b.size(0), -1))
               .add(change, new Scalar(scale))
@@ -75,7 +75,7 @@ public final class Magnitude {
           "magnitude.dm",
           () ->
               magnitude.accumulate(
-                  Linear.rows(dy).mul(Linear.rows(v.value())).sum(0).div(norms.handle())));
+                  Matrices.rows(dy).mul(Matrices.rows(v.value())).sum(0).div(norms.handle())));
     }
     if (v.needsGradient()) {
       v.accumulate(
