@@ -72,7 +72,7 @@ public enum OptimizerName {
   }
 
   /** Whether what it remembers can be held in 8 bits. */
-  boolean fits8Bits() {
+  public boolean fits8Bits() {
     return fits8Bits;
   }
 

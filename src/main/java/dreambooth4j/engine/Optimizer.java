@@ -67,6 +67,9 @@ public abstract class Optimizer {
   private final List<OptimizerState> states = new ArrayList<>();
   private final List<OptimizerState> active;
 
+  /** Whether the step at hand has begun to change weights. */
+  private boolean updating;
+
   /**
    * What is remembered is allocated in {@code arena}, all zero; the groups must be allocated and
    * trainable. Parameters that are frozen by now stay as they are: they do not decay either.
@@ -151,7 +154,23 @@ public abstract class Optimizer {
 
   /** Begins the step of the groups whose gradients are passed on; nothing where none are. */
   public void begin(Tensor learningRate) {
+    updating = false;
     active(true).forEach(each -> each.parameters().expectArrivals());
+  }
+
+  /** The step is over, or was only recorded: no weights are in the midst of it. */
+  public final void end() {
+    updating = false;
+  }
+
+  /** After an error: whether it left some weights before the step at hand and others after it. */
+  public final boolean isUpdating() {
+    return updating;
+  }
+
+  /** From here on until the step's end weights change. */
+  protected final void changeWeights() {
+    updating = true;
   }
 
   /**
@@ -161,6 +180,7 @@ public abstract class Optimizer {
   public final void updateArrived() {
     for (OptimizerState state : active) {
       for (Parameter each : state.parameters().takeArrived()) {
+        changeWeights();
         Tensor gradients = each.takeGradient();
         arrived(state, each, state.parameters().span(each), gradients);
         gradients.release();

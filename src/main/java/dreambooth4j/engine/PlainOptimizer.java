@@ -105,6 +105,7 @@ public final class PlainOptimizer extends Optimizer {
             () -> {
               double scaled = gradientNorm();
               if (Float.isFinite((float) scaled)) {
+                changeWeights();
                 double scale = lossScale.item();
                 step(learningRate.item(), clip(scaled / scale) / scale);
                 gatherUpdated();

@@ -26,10 +26,15 @@ public final class WholeStates implements AutoCloseable {
   private final List<OptimizerState> states;
   private final Arena host;
   private final List<Map<StateTensor, Tensor>> all = new ArrayList<>();
+
+  /** Bytes that it takes in the first process. */
+  private final long needed;
+
   private @Nullable Problem failed;
 
-  private WholeStates(Arena host, Peers peers, Optimizer optimizer) {
+  private WholeStates(Arena host, Peers peers, Optimizer optimizer, long needed) {
     this.host = host;
+    this.needed = needed;
     this.peers = peers;
     shards = optimizer.shards();
     states = optimizer.states();
@@ -61,7 +66,7 @@ public final class WholeStates implements AutoCloseable {
     if (!run.isOnHost() && peers.rank() == 0) {
       room.get().ifPresent(host.meter()::limit);
     }
-    WholeStates whole = new WholeStates(host, peers, optimizer);
+    WholeStates whole = new WholeStates(host, peers, optimizer, bytes(run, optimizer));
     try (Arena passing = run.child("passed states")) {
       Map<DType, Tensor> pieces = whole.allocate(passing, longest(optimizer));
       if (whole.everyoneCan(run)) {
@@ -77,13 +82,18 @@ public final class WholeStates implements AutoCloseable {
   /**
    * All of each group, by what it is; on the first process alone.
    *
-   * @throws Problem where a process has no memory for them
+   * @throws Problem where {@link #isMissing}
    */
   public List<Map<StateTensor, Tensor>> all() {
     if (failed != null) {
       throw failed;
     }
     return List.copyOf(all);
+  }
+
+  /** Whether they are not there, for a process has no memory for them. */
+  public boolean isMissing() {
+    return failed != null;
   }
 
   /** What this process needs for it: on the first one all, and on each a piece of each type. */
@@ -95,7 +105,7 @@ public final class WholeStates implements AutoCloseable {
       }
       longest.forEach((type, count) -> pieces.put(type, passing.allocate("piece", type, count)));
     } catch (Problem e) {
-      failed = without(peers.rank(), " (%s)".formatted(e.getMessage()), e);
+      failed = without(peers.rank(), e);
       drop(); // so that there is some for what comes
     }
     return pieces;
@@ -123,10 +133,13 @@ public final class WholeStates implements AutoCloseable {
     return bytes;
   }
 
-  private static Problem without(int rank, String why, @Nullable Problem cause) {
-    String part = rank == 0 ? "for the optimizer's states of all ranks" : PASSING;
-    String message = "rank %d has no memory %s%s".formatted(rank, part, why);
-    return new Problem(Problem.Kind.FAILED, message, cause);
+  private Problem without(int rank, @Nullable Problem cause) {
+    String part =
+        rank == 0
+            ? "for the optimizer's states of all ranks, " + ProcessMemory.shown(needed)
+            : PASSING;
+    return new Problem(
+        Problem.Kind.FAILED, "rank %d has no memory %s".formatted(rank, part), cause);
   }
 
   private void drop() {
@@ -170,7 +183,7 @@ public final class WholeStates implements AutoCloseable {
     double[] all = shards.total(run, failures);
     for (int rank = 0; rank < all.length; rank++) {
       if (all[rank] != 0) {
-        failed = failed == null ? without(rank, "", null) : failed;
+        failed = failed == null ? without(rank, null) : failed;
         drop();
         return false;
       }

@@ -22,7 +22,7 @@ public final class CapturedStep implements AutoCloseable {
   /** A shape's replay, null until it is recorded. */
   private final Map<BatchPlaces, @Nullable Runnable> replays = new HashMap<>();
 
-  private final Consumer<BatchPlaces> step;
+  private final TrainingStep step;
   private final Recorder recorder;
   private final boolean required;
   private final Consumer<String> notes;
@@ -31,12 +31,11 @@ public final class CapturedStep implements AutoCloseable {
   /**
    * Nothing is recorded yet.
    *
-   * @param step a whole step on what lies in these places
+   * @param step whole steps of it are recorded, on what lies in their places
    * @param recorder is closed with this
    * @param required whether a recording that fails is a {@link Problem}; otherwise it is a note
    */
-  CapturedStep(
-      Consumer<BatchPlaces> step, Recorder recorder, boolean required, Consumer<String> notes) {
+  CapturedStep(TrainingStep step, Recorder recorder, boolean required, Consumer<String> notes) {
     this.step = step;
     this.recorder = recorder;
     this.required = required;
@@ -98,11 +97,11 @@ public final class CapturedStep implements AutoCloseable {
     boolean known = replays.containsKey(in);
     Runnable replay = replays.get(in);
     if (known && replay == null && !failed) {
-      replay = record(() -> step.accept(in));
+      replay = record(() -> step.run(in));
     }
     replays.put(in, replay);
     if (replay == null) {
-      step.accept(in);
+      step.run(in);
     } else {
       replay.run();
     }
@@ -123,6 +122,8 @@ public final class CapturedStep implements AutoCloseable {
       failed = true;
       notes.accept("cuda_graph: steps are not captured: " + e.getMessage());
       return null;
+    } finally {
+      step.recorded();
     }
   }
 

@@ -217,10 +217,20 @@ public final class MemoryForecast {
   private void requireRoomForCheckpoints(OptionalLong room) {
     if (room.isPresent() && plan.besideTheGpu() > room.getAsLong()) {
       throw Problem.usage(
-          "shard_optimizer: to save a checkpoint rank 0 needs %s of its machine's memory, the GPU's aside, for the optimizer's states of all ranks, and %s are available: set use_8bit_adam, leave shard_optimizer out, or give --force for a run that may save no checkpoint"
+          "shard_optimizer: to save a checkpoint rank 0 needs %s of its machine's memory, the GPU's aside, for the optimizer's states of all ranks, and %s are available: %s, or give --force for a run that may save no checkpoint"
               .formatted(
-                  ProcessMemory.shown(plan.besideTheGpu()), ProcessMemory.shown(room.getAsLong())));
+                  ProcessMemory.shown(plan.besideTheGpu()),
+                  ProcessMemory.shown(room.getAsLong()),
+                  fewerStates(config)));
     }
+  }
+
+  /** What to do where rank 0 has no memory for the optimizer's states of all ranks. */
+  static String fewerStates(Config config) {
+    boolean canBe8Bits = config.optimizer().name().fits8Bits() && !config.memory().use8bitAdam();
+    return canBe8Bits
+        ? "set use_8bit_adam or leave shard_optimizer out"
+        : "leave shard_optimizer out";
   }
 
   /** The options that can be set, from the fastest to the smallest: some rule others out. */

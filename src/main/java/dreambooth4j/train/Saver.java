@@ -111,8 +111,14 @@ final class Saver {
       return;
     }
     session.warn(
-        "no checkpoint was written after step %d: %s The run continues; free space in %s before it ends."
-            .formatted(session.trainer().done(), sentence(failed.getMessage()), output));
+        "no checkpoint was written after step %d: %s The run continues; %s."
+            .formatted(
+                session.trainer().done(),
+                sentence(failed.getMessage()),
+                session.trainer().lacksStates()
+                    ? "for one that can save checkpoints "
+                        + MemoryForecast.fewerStates(session.config())
+                    : "free space in %s before it ends".formatted(output)));
     if (!checkpoints.all().isEmpty()) {
       return;
     }

@@ -248,6 +248,11 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
+  /** Whether a rank has no memory for what a checkpoint takes of all of them. */
+  boolean lacksStates() {
+    return gathered != null && gathered.isMissing();
+  }
+
   /** What decides where the run goes: keys of the configuration, and its pictures in short. */
   private Map<String, String> settings() {
     Map<String, String> settings = new TreeMap<>(DecidingKeys.of(config));

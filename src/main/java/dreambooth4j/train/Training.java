@@ -243,7 +243,7 @@ public final class Training implements AutoCloseable {
    *     note
    */
   public CapturedStep capture(Recorder recorder, boolean required, Consumer<String> notes) {
-    CapturedStep made = new CapturedStep(step::run, recorder, required, notes);
+    CapturedStep made = new CapturedStep(step, recorder, required, notes);
     captured = made;
     return made;
   }

@@ -6,7 +6,6 @@ import dreambooth4j.diffusion.Prediction;
 import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Optimizer;
-import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
@@ -54,11 +53,7 @@ final class TrainingStep {
   private final Tensor offsetFactors;
   private final Tensor chances;
   private final long timestepKey;
-  private final boolean updatesInBackward;
   private Runnable afterEach = TrainingStep::nothing;
-
-  /** Whether weights are being updated, or an error came while they were. */
-  private boolean updating;
 
   /**
    * Its tables, of all timesteps, are allocated in {@code run}; the average is kept if not null.
@@ -87,7 +82,6 @@ final class TrainingStep {
     offsetFactors = model.schedule().offsetFactors(run);
     chances = recipe.timesteps().apply(objective.timesteps()).table(run);
     timestepKey = CounterRandom.key(seed, "timesteps");
-    updatesInBackward = model.parameters().stream().anyMatch(Parameters::passesGradients);
   }
 
   /** Begins a step: its losses are 0. */
@@ -99,7 +93,6 @@ final class TrainingStep {
 
   /** Backward has passed an op. */
   private void passed() {
-    updating |= updatesInBackward;
     optimizer.updateArrived();
     afterEach.run();
   }
@@ -127,18 +120,22 @@ final class TrainingStep {
   /** Clips, updates and averages, unless a gradient or the loss is not finite. */
   void update() {
     run.meter().part("update");
-    updating = true;
     optimizer.update(scalars.learningRate, scalars.lossScale, scalars.norm);
     optimizer.bringUpSaved();
     if (ema != null) {
       ema.update(scalars.emaRate, scalars.norm);
     }
-    updating = false;
+    optimizer.end();
+  }
+
+  /** What was run since {@link #begin} was recorded, and has changed nothing. */
+  void recorded() {
+    optimizer.end();
   }
 
   /** After an error: whether it left some weights before the step and others after it. */
   boolean isUpdating() {
-    return updating;
+    return optimizer.isUpdating();
   }
 
   /** A whole step of one batch. */

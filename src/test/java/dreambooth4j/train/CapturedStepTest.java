@@ -8,6 +8,7 @@ import dreambooth4j.Problem;
 import dreambooth4j.config.ComputeConfig.CudaGraph;
 import dreambooth4j.config.Config;
 import dreambooth4j.engine.Device;
+import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.kernel.Emulated;
 import dreambooth4j.engine.kernel.Recorder;
 import dreambooth4j.weights.Component;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Whole steps with every quantity on the device, their kernels emulated, against {@link
@@ -64,6 +66,36 @@ class CapturedStepTest {
     TinyTrainer made = new TinyTrainer(run, Emulated.open());
     made.trainer.capture(recorder, made.notes::add);
     return made.train(6);
+  }
+
+  /** A recording executes nothing, so its failure leaves no weights in the midst of a step. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void shouldNotBeInTheMidstOfAnUpdateAfterARecordingFails(boolean required) throws IOException {
+    tiny.withoutClass().with("max_grad_norm", 0);
+    try (TinyTrainer trained = new TinyTrainer(tiny)) {
+      Recorder refusing =
+          new Recorder() {
+            @Override
+            public Runnable record(Runnable work) {
+              Optimizer optimizer = trained.trainer.training().optimizer();
+              optimizer.states().get(0).moments().get(0).release();
+              try {
+                work.run(); // fails in its update
+              } finally {
+                trained.run.meter().limit(trained.run.meter().liveBytes()); // then in its forward
+              }
+              return work;
+            }
+
+            @Override
+            public void close() {}
+          };
+      trained.trainer.training().capture(refusing, required, trained.notes::add);
+      assertThatThrownBy(() -> trained.train(6)).isInstanceOf(Problem.class);
+      assertThat(trained.notes).hasSize(required ? 0 : 1);
+      assertThat(trained.trainer.isUpdating()).isFalse();
+    }
   }
 
   private static double distance(Map<String, List<Float>> ours, Map<String, List<Float>> theirs) {

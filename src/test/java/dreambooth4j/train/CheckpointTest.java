@@ -8,6 +8,7 @@ import dreambooth4j.FailingFiles;
 import dreambooth4j.Problem;
 import dreambooth4j.config.Config;
 import dreambooth4j.data.Concept;
+import dreambooth4j.distributed.TestRanks;
 import dreambooth4j.engine.OptimizerState;
 import dreambooth4j.prior.FreshClassImages;
 import dreambooth4j.weights.ModelFolder;
@@ -17,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -188,6 +190,49 @@ class CheckpointTest {
               "nothing is written: the model in %s, of an earlier run, stays as it was"
                   .formatted(output));
     }
+  }
+
+  /** It is the machine's memory that is short, not the disk. */
+  @Test
+  void shouldNotAskForRoomOnDiskWhereMemoryIsShort() throws Exception {
+    TinyRun run = new TinyRun(folder).withoutClass().with("shard_optimizer", true);
+    List<String> warnings = new CopyOnWriteArrayList<>();
+    TestRanks.each(
+        2,
+        ranks -> {
+          try (TinyTrainer tiny = new TinyTrainer(run);
+              Trainer trainer =
+                  new Trainer(tiny.run, tiny.config, tiny.model, tiny.pairs, tiny.caches, ranks)) {
+            Session alone = tiny.session(tiny.config, warnings::add);
+            Session session =
+                new Session(
+                    tiny.config,
+                    alone.listener(),
+                    alone.stop(),
+                    tiny.run,
+                    tiny.model,
+                    trainer,
+                    ranks);
+            trainer.training();
+            if (ranks.isFirst()) {
+              tiny.run.meter().limit(tiny.run.meter().liveBytes() + 1000);
+            }
+            trainer.withWholeStates(
+                () -> {
+                  tiny.run.meter().limit(Long.MAX_VALUE);
+                  if (ranks.isFirst()) {
+                    new Saver(session, new Checkpoints(tiny.config.output())).duringRun();
+                  }
+                });
+          }
+          return true;
+        });
+    assertThat(warnings.get(0))
+        .startsWith("no checkpoint was written after step 0: rank 0 has no memory for the optimizer")
+        .endsWith(
+            " The run continues; for one that can save checkpoints set use_8bit_adam or leave"
+                + " shard_optimizer out.")
+        .doesNotContain("free space", "pictures");
   }
 
   private static Saver withoutRoomForCheckpoints(TinyTrainer tiny, List<String> warnings) {

@@ -184,7 +184,10 @@ class MemoryPlanTest {
     forecast.requireRoom(() -> plan.gathered());
     assertThatThrownBy(() -> forecast.requireRoom(() -> -(1L << 60)))
         .isInstanceOf(Problem.class)
-        .hasMessageContaining("to save a checkpoint rank 0 needs " + shown(plan.gathered()));
+        .hasMessageContaining("to save a checkpoint rank 0 needs " + shown(plan.gathered()))
+        .hasMessageContaining("available: set use_8bit_adam or leave shard_optimizer out, or give");
+    assertThat(MemoryForecast.fewerStates(tiny.with("use_8bit_adam", true).config()))
+        .isEqualTo("leave shard_optimizer out");
   }
 
   /** libtorch needs room beside a convolution whether its weight trains or not. */

@@ -204,6 +204,7 @@ public final class KernelOptimizer extends Optimizer {
     }
     OptimizerKernels.norm(device, now.sums, norm);
     options().shards().totalNorm(norm);
+    changeWeights();
     for (OptimizerState each : states) {
       kernels.begin(
           norm,
