@@ -21,7 +21,10 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.GZIPOutputStream;
 
@@ -63,9 +66,35 @@ final class ExperimentResults {
     return Objects.requireNonNull(byRun.get(run.toString()), run.toString());
   }
 
-  /** Whether a run that was trained again gave the numbers that are kept of it. */
-  boolean isSame(Run run, JsonNode result) throws IOException {
-    return JSON.readTree(result.toString()).equals(of(run)); // as it would be read from the file
+  /**
+   * How far the numbers of a run that was trained again are from those that are kept of it: the
+   * largest difference, 0 if they are the same, infinite if they are not of the same prompts.
+   */
+  double apart(Run run, JsonNode result) throws IOException {
+    return apart(JSON.readTree(result.toString()), of(run)); // as it would be read from the file
+  }
+
+  private static double apart(JsonNode one, JsonNode other) {
+    if (one.isNumber() && other.isNumber()) {
+      return Math.abs(one.asDouble() - other.asDouble());
+    }
+    if (one.isObject() && names(one).equals(names(other))) {
+      return names(one).stream()
+          .mapToDouble(name -> apart(one.path(name), other.path(name)))
+          .max()
+          .orElse(0);
+    }
+    if (one.isArray() && one.size() == other.size()) {
+      return IntStream.range(0, one.size())
+          .mapToDouble(at -> apart(one.path(at), other.path(at)))
+          .max()
+          .orElse(0);
+    }
+    return one.equals(other) ? 0 : Double.POSITIVE_INFINITY;
+  }
+
+  private static Set<String> names(JsonNode object) {
+    return object.properties().stream().map(Map.Entry::getKey).collect(Collectors.toSet());
   }
 
   /** Keeps a run's result: the file is the old one or the new one, whatever happens. */

@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
@@ -108,15 +109,24 @@ public final class PriorExperiment implements Callable<Integer> {
       System.err.printf("%d of %d: %s%n", done, runs.size(), run);
       JsonNode result = measured(plan, run, folder, work);
       if (again && results.has(run)) {
-        boolean equal = results.isSame(run, result);
-        System.err.printf("%s: %s%n", run, equal ? "the same numbers" : "OTHER NUMBERS");
-        same &= equal;
+        double apart = results.apart(run, result);
+        System.err.printf("%s: %s%n", run, said(apart));
+        same &= apart == 0;
       } else {
         results.add(run, result);
       }
     }
     new ExperimentReport(plan, results, work, page).write();
     return same ? 0 : 1;
+  }
+
+  private static String said(double apart) {
+    if (apart == 0) {
+      return "the same numbers";
+    }
+    return Double.isFinite(apart)
+        ? String.format(Locale.ROOT, "OTHER NUMBERS, at most %.4f apart", apart)
+        : "OTHER NUMBERS, of other prompts or measures";
   }
 
   /** Trains, measures, and frees the disk. */

@@ -1,6 +1,7 @@
 package dreambooth4j.bench;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -66,7 +67,7 @@ class ExperimentResultsTest {
   void shouldFindTheSameNumbersInAnotherOrderOfPrompts() throws IOException {
     ExperimentResults kept = kept(result(CLASS, RED, BLUE));
 
-    assertThat(kept.isSame(RUN, result(BLUE, CLASS, RED))).isTrue();
+    assertThat(kept.apart(RUN, result(BLUE, CLASS, RED))).isZero();
   }
 
   /** Files of earlier versions have their prompts as the report had them. */
@@ -82,7 +83,7 @@ class ExperimentResultsTest {
       out.write(JSON.createObjectNode().put("run", RUN.toString()).setAll(first) + "\n");
     }
 
-    assertThat(ExperimentResults.read(file).isSame(RUN, result(BLUE, CLASS, RED))).isTrue();
+    assertThat(ExperimentResults.read(file).apart(RUN, result(BLUE, CLASS, RED))).isZero();
   }
 
   private static ArrayNode prompts(ObjectNode result) {
@@ -90,10 +91,21 @@ class ExperimentResultsTest {
   }
 
   @Test
-  void shouldFindAnotherNumber() throws IOException {
+  void shouldSayHowFarApartNumbersAre() throws IOException {
     ExperimentResults kept = kept(result(CLASS, RED, BLUE));
 
-    assertThat(kept.isSame(RUN, result(CLASS, RED.replace("0.3", "0.3001"), BLUE))).isFalse();
-    assertThat(kept.isSame(RUN, result(CLASS, RED))).isFalse();
+    assertThat(kept.apart(RUN, result(CLASS, RED.replace("0.3", "0.302"), BLUE)))
+        .isEqualTo(0.002, within(1e-12));
+    assertThat(kept.apart(RUN, result(CLASS.replace("0.25", "0.2"), RED, BLUE)))
+        .isEqualTo(0.05, within(1e-12));
+  }
+
+  @Test
+  void shouldFindOtherPromptsOrMeasures() throws IOException {
+    ExperimentResults kept = kept(result(CLASS, RED, BLUE));
+
+    assertThat(kept.apart(RUN, result(CLASS, RED))).isInfinite();
+    assertThat(kept.apart(RUN, result(CLASS, RED.replace("red", "pink"), BLUE))).isInfinite();
+    assertThat(kept.apart(RUN, result(CLASS, RED.replace("towards", "others"), BLUE))).isInfinite();
   }
 }
