@@ -18,6 +18,7 @@ import dreambooth4j.evaluate.Subject;
 import dreambooth4j.evaluate.Trained;
 import dreambooth4j.pipeline.Devices;
 import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.pipeline.VisionFolder;
 import dreambooth4j.report.BleedFiles;
 import dreambooth4j.report.ProgressLine;
 import dreambooth4j.weights.ModelSource;
@@ -199,6 +200,15 @@ final class BleedCommand implements Callable<Integer> {
   private double guidance;
 
   @Option(
+      names = "--features",
+      paramLabel = "FOLDER",
+      description =
+          "Folder of a CLIP or DINOv2 model (config.json, preprocessor_config.json,"
+              + " model.safetensors, as Hugging Face has them), by whose features pictures are"
+              + " compared too.")
+  private @Nullable Path features;
+
+  @Option(
       names = "--size",
       paramLabel = "PIXELS",
       description =
@@ -234,12 +244,13 @@ final class BleedCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     ModelSource from =
         ModelFlags.said(Trained.base(PathArgument.of(base).toString(), flags.options()), err);
+    BleedOptions how = options(run);
     try (Trained left = Trained.open(from, PathArgument.of(trained).toString(), flags.options())) {
       ModelSource to = embeddings.in(left.source());
       TextEncoding encoding =
           run == null ? TextEncoding.ofTrained(to) : TextEncoding.of(run.model());
       List<Picture> real = trainedConcept == null ? List.of() : trainedConcept.pictures();
-      BleedResult result = measure(from, to, encoding, asked, options(run), real);
+      BleedResult result = measure(from, to, encoding, asked, how, real);
       print(result);
     }
     return 0;
@@ -254,6 +265,10 @@ final class BleedCommand implements Callable<Integer> {
     require("--neighbours", neighbours, 0, 1000);
     require("--controls", controls, 0, 1000);
     require("--size", size == null ? 64 : size, 8, DataConfig.MOST_RESOLUTION);
+    if (features != null && pictures == 0) {
+      throw Problem.usage(
+          "--features compares pictures, and --pictures 0 draws none: leave out one of the two");
+    }
     if (!(Math.abs(guidance) <= 1000)) {
       throw Problem.usage("--guidance must be a number up to 1000, found " + guidance);
     }
@@ -307,6 +322,7 @@ final class BleedCommand implements Callable<Integer> {
         picturesOf,
         steps,
         guidance,
+        features == null ? null : VisionFolder.open(features),
         side == null ? null : new Bucket(side / 8 * 8, side / 8 * 8),
         Devices.choose(device, false));
   }
@@ -343,13 +359,16 @@ final class BleedCommand implements Callable<Integer> {
 
   private void print(BleedResult result) {
     PrintWriter out = spec.commandLine().getOut();
-    BleedFiles.table(result).forEach(out::println);
+    BleedFiles.table(result, features).forEach(out::println);
     Map<String, Object> about = new LinkedHashMap<>();
     about.put("base", base);
     about.put("trained", trained);
     about.put("seed", seed);
     about.put("guidance", guidance);
     about.put("steps", steps);
+    if (features != null) {
+      about.put("features", features.toString());
+    }
     BleedFiles.write(output, result, about).forEach(out::println);
     out.flush();
   }

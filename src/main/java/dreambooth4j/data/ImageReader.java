@@ -99,7 +99,8 @@ public final class ImageReader {
 
   private static Pixels fit(Pixels image, Bucket bucket, Crop crop) {
     CropBox box = CropBox.of(new ImageSize(image.width(), image.height()), bucket, crop);
-    return Lanczos.scale(image, box.width(), box.height())
+    return Resample.LANCZOS
+        .scale(image, box.width(), box.height())
         .crop(box.left(), box.top(), bucket.width(), bucket.height());
   }
 

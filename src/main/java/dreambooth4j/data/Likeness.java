@@ -22,7 +22,7 @@ public record Likeness(long across, long down, int red, int green, int blue) {
 
   /** Of a picture of any size. */
   public static Likeness of(Pixels picture) {
-    byte[] rgb = Lanczos.scale(picture, SIDE, SIDE).rgb();
+    byte[] rgb = Resample.LANCZOS.scale(picture, SIDE, SIDE).rgb();
     int[] sums = new int[Pixels.CHANNELS];
     for (int i = 0; i < rgb.length; i++) {
       sums[i % Pixels.CHANNELS] += rgb[i] & 0xFF;

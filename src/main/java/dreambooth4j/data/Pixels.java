@@ -98,7 +98,7 @@ public final class Pixels {
   }
 
   /** The window of this size at (left, top). */
-  Pixels crop(int left, int top, int w, int h) {
+  public Pixels crop(int left, int top, int w, int h) {
     if (w == width && h == height) {
       return this;
     }

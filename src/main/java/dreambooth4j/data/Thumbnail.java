@@ -39,7 +39,8 @@ public final class Thumbnail {
     Pixels pixels = ImageReader.readCoarsely(picture, OVERSAMPLING * maxSide);
     double scale = Math.min(1, (double) maxSide / Math.max(source.width(), source.height()));
     Pixels small =
-        Lanczos.scale(pixels, scaled(source.width(), scale), scaled(source.height(), scale));
+        Resample.LANCZOS.scale(
+            pixels, scaled(source.width(), scale), scaled(source.height(), scale));
     Likeness likeness = Likeness.of(small);
     return small.width() * small.height() <= FEW_PIXELS
         ? new Thumbnail(Png.encode(small), "image/png", source, likeness)

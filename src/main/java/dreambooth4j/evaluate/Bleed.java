@@ -10,9 +10,11 @@ import dreambooth4j.engine.Device;
 import dreambooth4j.engine.ProcessMemory;
 import dreambooth4j.engine.op.OpBackend;
 import dreambooth4j.pipeline.Devices;
+import dreambooth4j.pipeline.PictureFeatures;
 import dreambooth4j.pipeline.PictureMemory;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.pipeline.VisionFolder;
 import dreambooth4j.weights.Component;
 import dreambooth4j.weights.ModelSource;
 import java.util.ArrayList;
@@ -66,11 +68,12 @@ public final class Bleed {
 
   /** How often {@link #measure} asks a model about one of so many prompts. */
   public static int asked(int probes, BleedOptions how) {
-    return (how.pictures() == 0 ? 2 : 3) * probes;
+    int asks = how.pictures() == 0 ? 2 : how.features() == null ? 3 : 4;
+    return asks * probes;
   }
 
   /**
-   * The bytes that {@link #measure} holds at its peak: one model, and what it is asked, drawn in a
+   * The bytes that {@link #measure} holds at its peak: one model, and what it is asked, found in a
    * dry run; and in Java what was said and drawn of all prompts.
    *
    * @param probes how many prompts at most
@@ -91,7 +94,12 @@ public final class Bleed {
       // asked, and answered by the base model
       long said = 2L * how.seeds() * how.timesteps() * latents;
       long drawn = 2L * how.pictures() * pixels * Pixels.CHANNELS;
-      return dry.meter().liveBytes() + peak + probes * (said + drawn);
+      long held = dry.meter().liveBytes() + peak;
+      VisionFolder features = how.features();
+      if (features != null && how.pictures() > 0) {
+        held = Math.max(held, features.memory(how.device()));
+      }
+      return held + probes * (said + drawn);
     }
   }
 
@@ -121,6 +129,8 @@ public final class Bleed {
     List<Pixels> after = List.of();
     List<float[]> featuresBefore = List.of();
     List<float[]> featuresAfter = List.of();
+    List<float[]> seenBefore = List.of();
+    List<float[]> seenAfter = List.of();
 
     Case(Probe probe, int seeds) {
       this.probe = probe;
@@ -138,6 +148,7 @@ public final class Bleed {
       Function<StableDiffusion, List<Probe>> finder, Function<Bucket, List<Pixels>> instances) {
     List<Case> cases = new ArrayList<>();
     List<float[]> real = new ArrayList<>();
+    List<Pixels> photographs = new ArrayList<>();
     with(
         base,
         (model, asked) -> {
@@ -146,7 +157,8 @@ public final class Bleed {
             askBase(asked, each);
           }
           if (how.pictures() > 0) {
-            real.addAll(asked.features(instances.apply(asked.size())));
+            photographs.addAll(instances.apply(asked.size()));
+            real.addAll(asked.features(photographs));
           }
         });
     Case subject =
@@ -167,7 +179,24 @@ public final class Bleed {
                     progress.accept(++done);
                   }));
     }
-    return result(cases, subject, real);
+    return result(cases, subject, real, seen(cases, photographs));
+  }
+
+  /** Has another model look at all pictures; what it says of the photographs. */
+  private List<float[]> seen(List<Case> cases, List<Pixels> photographs) {
+    VisionFolder features = how.features();
+    if (features == null || how.pictures() == 0) {
+      return List.of();
+    }
+    try (Arena arena = Devices.open("features", how.device())) {
+      PictureFeatures model = features.load(arena);
+      for (Case each : cases) {
+        each.seenBefore = each.before.stream().map(model::of).toList();
+        each.seenAfter = each.after.stream().map(model::of).toList();
+        progress.accept(++done);
+      }
+      return photographs.stream().map(model::of).toList();
+    }
   }
 
   private interface Use {
@@ -202,7 +231,8 @@ public final class Bleed {
     progress.accept(++done);
   }
 
-  private BleedResult result(List<Case> cases, Case subject, List<float[]> real) {
+  private BleedResult result(
+      List<Case> cases, Case subject, List<float[]> real, List<float[]> seen) {
     List<BleedResult.Row> rows = new ArrayList<>();
     for (Case each : cases) {
       rows.add(
@@ -223,7 +253,9 @@ public final class Bleed {
                 each ->
                     new BleedResult.Presence(
                         Likenesses.likeness(each.featuresBefore, real),
-                        Likenesses.likeness(each.featuresAfter, real)))
+                        Likenesses.likeness(each.featuresAfter, real),
+                        seen.isEmpty() ? null : Likenesses.likeness(each.seenBefore, seen),
+                        seen.isEmpty() ? null : Likenesses.likeness(each.seenAfter, seen)))
             .orElse(null);
     return new BleedResult(
         rows, how.seeds(), subject.points.stream().map(Asked.Point::timestep).toList(), presence);
@@ -235,6 +267,12 @@ public final class Bleed {
         of.after,
         Likenesses.towards(of.featuresBefore, of.featuresAfter, subject.featuresAfter),
         Likenesses.variety(of.featuresBefore),
-        Likenesses.variety(of.featuresAfter));
+        Likenesses.variety(of.featuresAfter),
+        of.seenBefore.isEmpty()
+            ? null
+            : new BleedResult.Seen(
+                Likenesses.towards(of.seenBefore, of.seenAfter, subject.seenAfter),
+                Likenesses.variety(of.seenBefore),
+                Likenesses.variety(of.seenAfter)));
   }
 }

@@ -2,6 +2,7 @@ package dreambooth4j.evaluate;
 
 import dreambooth4j.data.Bucket;
 import dreambooth4j.engine.Device;
+import dreambooth4j.pipeline.VisionFolder;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -15,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  * @param picturesOf kinds of prompts that are drawn; the subject's is drawn with any of them
  * @param steps of the sampler that draws them
  * @param guidance of these pictures
+ * @param features a CLIP or DINOv2 model that pictures are compared by too, beside the base model;
+ *     null for none
  * @param size of everything in pixels; null for what the base model was trained on
  */
 public record BleedOptions(
@@ -25,6 +28,7 @@ public record BleedOptions(
     Set<Probe.Kind> picturesOf,
     int steps,
     double guidance,
+    @Nullable VisionFolder features,
     @Nullable Bucket size,
     Device device) {
   /** Whether both models draw pictures of this prompt. */

@@ -40,16 +40,31 @@ public record BleedResult(
    * @param towards how far they moved towards the subject
    * @param varietyBefore of the base model's pictures
    * @param variety of the trained model's
+   * @param seen the same by another model's features; null where none was given
    */
   public record Drawn(
       List<Pixels> base,
       List<Pixels> trained,
       Interval towards,
       double varietyBefore,
-      double variety) {}
+      double variety,
+      @Nullable Seen seen) {}
 
-  /** PRES of the base model's pictures of the class, and of the trained model's. */
-  public record Presence(double before, double after) {}
+  /**
+   * The same by the features of another model, CLIP or DINOv2.
+   *
+   * @param towards how far pictures moved towards the subject
+   * @param varietyBefore of the base model's pictures
+   * @param variety of the trained model's
+   */
+  public record Seen(Interval towards, double varietyBefore, double variety) {}
+
+  /**
+   * PRES of the base model's pictures of the class, and of the trained model's; by another model's
+   * features too where one was given.
+   */
+  public record Presence(
+      double before, double after, @Nullable Double seenBefore, @Nullable Double seenAfter) {}
 
   /** Sorts rows. */
   public BleedResult {

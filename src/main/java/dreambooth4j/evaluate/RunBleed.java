@@ -75,6 +75,7 @@ public final class RunBleed implements AutoCloseable {
             Set.of(),
             1,
             1,
+            null,
             new Bucket(side, side),
             Devices.choose(config.compute()));
     slower = config.compute().mixedPrecision() == MixedPrecision.NO ? 1 : SLOWER_IN_F32;

@@ -21,6 +21,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** What a training changed, as a table, one line, JSON and a sheet of pictures. */
@@ -53,27 +55,25 @@ public final class BleedFiles {
     return written;
   }
 
-  /** The table for a terminal, a line a prompt, kind by kind. */
-  public static List<String> table(BleedResult result) {
+  /**
+   * The table for a terminal, a line a prompt, kind by kind.
+   *
+   * @param features folder of the model that pictures were compared by too; null for none
+   */
+  public static List<String> table(BleedResult result, @Nullable Path features) {
     boolean drawn = result.rows().get(0).pictures() != null;
     List<String> lines = new ArrayList<>();
     lines.add(line("%-20s %5s %5s%s  prompt", "towards", "bleed", "moved", heads(drawn)));
-    Probe.@Nullable Kind before = null;
-    for (BleedResult.Row row : result.rows()) {
-      Probe.Kind kind = row.probe().kind();
-      if (kind != before) {
-        lines.add(kind + ":"); // frequent words apart from rare ones
-        before = kind;
-      }
-      lines.add(
-          line(
-              "%-20s %5s %5s%s  %s",
-              shown(row.towards()),
-              number(row.bleed().value(), 2),
-              number(row.moved().value(), 2),
-              drawn ? numbers(row.pictures()) : "",
-              Printable.line(row.probe().prompt())));
-    }
+    lines.addAll(
+        byKind(
+            result.rows(),
+            row ->
+                line(
+                    "%-20s %5s %5s%s",
+                    shown(row.towards()),
+                    number(row.bleed().value(), 2),
+                    number(row.moved().value(), 2),
+                    drawn ? numbers(row.pictures()) : "")));
     lines.add("");
     lines.add("towards: how far the answers to a prompt moved towards the subject's,");
     lines.add("  0 not at all, 1 all the way; in brackets, 95 % of other seeds");
@@ -91,6 +91,54 @@ public final class BleedFiles {
     }
     if (drawn) {
       lines.add("  (drawn, DIV, PRES: by features of the base model)");
+    }
+    if (features != null && drawn) {
+      lines.addAll(seenTable(result, features));
+    }
+    return lines;
+  }
+
+  /** The same of pictures by another model's features, which have scales of their own. */
+  private static List<String> seenTable(BleedResult result, Path features) {
+    List<String> lines = new ArrayList<>();
+    lines.add("");
+    lines.add("Pictures by the features of " + Printable.line(features.toString()) + ":");
+    lines.add(line("%-20s %6s %6s  prompt", "drawn", "DIV", "before"));
+    lines.addAll(
+        byKind(
+            result.rows().stream().filter(row -> seen(row) != null).toList(),
+            row -> numbers(Objects.requireNonNull(seen(row)))));
+    BleedResult.Presence presence = result.presence();
+    Double before = presence == null ? null : presence.seenBefore();
+    Double after = presence == null ? null : presence.seenAfter();
+    if (before != null && after != null) {
+      lines.add("PRES: %s; before: %s".formatted(number(after, 3), number(before, 3)));
+    }
+    return lines;
+  }
+
+  private static BleedResult.@Nullable Seen seen(BleedResult.Row row) {
+    return row.pictures() == null ? null : row.pictures().seen();
+  }
+
+  private static String numbers(BleedResult.Seen seen) {
+    return line(
+        "%-20s %6s %6s",
+        shown(seen.towards()), number(seen.variety(), 4), number(seen.varietyBefore(), 4));
+  }
+
+  /** A line a prompt, which ends with it, under a heading for each kind of them. */
+  private static List<String> byKind(
+      List<BleedResult.Row> rows, Function<BleedResult.Row, String> numbers) {
+    List<String> lines = new ArrayList<>();
+    Probe.@Nullable Kind before = null;
+    for (BleedResult.Row row : rows) {
+      Probe.Kind kind = row.probe().kind();
+      if (kind != before) {
+        lines.add(kind + ":"); // frequent words apart from rare ones
+        before = kind;
+      }
+      lines.add(numbers.apply(row) + "  " + Printable.line(row.probe().prompt()));
     }
     return lines;
   }
@@ -157,6 +205,11 @@ public final class BleedFiles {
     BleedResult.Presence presence = result.presence();
     if (presence != null) {
       all.put("pres", Map.of("before", presence.before(), "after", presence.after()));
+      Double before = presence.seenBefore();
+      Double after = presence.seenAfter();
+      if (before != null && after != null) {
+        all.put("features_pres", Map.of("before", before, "after", after));
+      }
     }
     List<Object> rows = new ArrayList<>();
     for (BleedResult.Row row : result.rows()) {
@@ -172,6 +225,11 @@ public final class BleedFiles {
       if (pictures != null) {
         each.put("pictures_towards", interval(pictures.towards()));
         each.put("div", Map.of("before", pictures.varietyBefore(), "after", pictures.variety()));
+        BleedResult.Seen seen = pictures.seen();
+        if (seen != null) {
+          each.put("features_towards", interval(seen.towards()));
+          each.put("features_div", Map.of("before", seen.varietyBefore(), "after", seen.variety()));
+        }
       }
       rows.add(each);
     }

@@ -8,6 +8,8 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /** Fills a model's parameters from a file, or says all that does not fit at once. */
 public final class WeightLoader {
@@ -41,10 +43,32 @@ public final class WeightLoader {
    * @throws Problem that says all that is missing, left over, or of another shape
    */
   public static void requireFit(Component component, TensorSource source, Parameters parameters) {
-    List<String> faults = new ArrayList<>();
     Map<String, String> surplus = new LinkedHashMap<>(WeightNames.fileNames(component, source));
+    List<String> faults = misfits(source, parameters, surplus::remove);
+    for (String name : surplus.values()) {
+      TensorInfo info = source.tensors().get(name);
+      if (info != null) {
+        faults.add(fault(source, info, "no such tensor"));
+      }
+    }
+    refuse(source, faults, "");
+  }
+
+  /**
+   * As {@link #requireFit(Component, TensorSource, Parameters)}, of parameters under their own
+   * names in a file that may hold other models' too.
+   *
+   * @param wayOut sentence that ends the message
+   */
+  public static void requireAmong(TensorSource source, Parameters parameters, String wayOut) {
+    refuse(source, misfits(source, parameters, name -> name), "%n".formatted() + wayOut);
+  }
+
+  private static List<String> misfits(
+      TensorSource source, Parameters parameters, Function<String, @Nullable String> nameOf) {
+    List<String> faults = new ArrayList<>();
     for (Parameter parameter : parameters.all()) {
-      String name = surplus.remove(parameter.name());
+      String name = nameOf.apply(parameter.name());
       TensorInfo info = name == null ? null : source.tensors().get(name);
       String expected = Arrays.toString(parameter.fileShape());
       if (info == null) {
@@ -55,23 +79,22 @@ public final class WeightLoader {
         faults.add(fault(source, info, "numbers " + expected));
       }
     }
-    for (String name : surplus.values()) {
-      TensorInfo info = source.tensors().get(name);
-      if (info != null) {
-        faults.add(fault(source, info, "no such tensor"));
-      }
-    }
+    return faults;
+  }
+
+  private static void refuse(TensorSource source, List<String> faults, String wayOut) {
     if (faults.isEmpty()) {
       return;
     }
     String rest = faults.size() > SHOWN ? "%n  and %d more".formatted(faults.size() - SHOWN) : "";
     throw Problem.data(
-        "%s: %d tensors do not fit the model that the config.json beside it describes:%n  %s%s"
+        "%s: %d tensors do not fit the model that the config.json beside it describes:%n  %s%s%s"
             .formatted(
                 source.path(),
                 faults.size(),
                 String.join("%n  ".formatted(), faults.subList(0, Math.min(SHOWN, faults.size()))),
-                rest));
+                rest,
+                wayOut));
   }
 
   private static String fault(TensorSource source, TensorInfo info, String expected) {

@@ -1,6 +1,7 @@
 package dreambooth4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -19,6 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
 class BleedCommandTest {
   @TempDir private Path folder;
 
+  private static final Path FEATURES = Path.of("src/test/resources/dreambooth4j/model/vision");
   private static final String BASE = TinyRun.MODEL.toString();
 
   private Ran bleed(String trained, String... more) {
@@ -38,7 +40,13 @@ class BleedCommandTest {
     Path deaf = folder.resolve("deaf");
     TinyModel.copyDeaf(deaf);
 
-    Ran ran = bleed(deaf.toString(), "--subject", "sks", "--class", "man", "--pictures", "2");
+    Ran ran =
+        bleed(
+            deaf.toString(),
+            "--subject=sks",
+            "--class=man",
+            "--pictures=2",
+            "--features=" + FEATURES.resolve("dinov2"));
 
     assertThat(ran.exitCode()).as(ran.err()).isZero();
     assertThat(ran.out())
@@ -48,11 +56,18 @@ class BleedCommandTest {
         .as("in a terminal of 80 columns")
         .allMatch(each -> each.length() <= 80);
     assertThat(ran.out()).contains("bleed.json", "bleed.png");
+    assertThat(ran.out().lines())
+        .as("by the base model's features and by DINOv2's")
+        .filteredOn(each -> each.equals("class:"))
+        .hasSize(2);
+    assertThat(json().path("features").asText()).endsWith("dinov2");
     JsonNode prompts = json().path("prompts");
     assertThat(prompts.size()).isEqualTo(2 + 4 + 6);
     for (JsonNode each : prompts) {
       assertThat(each.path("bleed").path("value").asDouble()).isEqualTo(1);
       assertThat(each.path("div").path("after").asDouble()).isPositive();
+      assertThat(each.path("features_towards").path("value").asDouble()).isCloseTo(1, within(1e-9));
+      assertThat(each.path("features_div").path("after").asDouble()).isPositive();
     }
     int width = ImageIO.read(folder.resolve("report/bleed.png").toFile()).getWidth();
     assertThat(width).isGreaterThanOrEqualTo(4 * 64 + 8);
@@ -117,5 +132,17 @@ class BleedCommandTest {
     assertThat(kind.err()).contains("--pictures-of", "NEIGHBOUR");
     Ran lost = bleed(folder.resolve("lost").toString(), "--subject", "sks");
     assertThat(lost.exitCode()).isEqualTo(3);
+  }
+
+  /** The trained model, which is not there either, is opened later. */
+  @Test
+  void shouldRefuseAFolderOfFeaturesBeforeAnythingElse() {
+    Ran none = Ran.of(List.of("bleed", BASE, "lost", "--subject=sks", "--features=" + folder));
+    assertThat(none.exitCode()).isEqualTo(3);
+    assertThat(none.err()).contains("config.json: expected a JSON file, found none");
+    Ran unseen =
+        bleed(BASE, "--subject=sks", "--pictures=0", "--features=" + FEATURES.resolve("clip"));
+    assertThat(unseen.exitCode()).isEqualTo(2);
+    assertThat(unseen.err()).contains("--pictures 0 draws none", "leave out one");
   }
 }

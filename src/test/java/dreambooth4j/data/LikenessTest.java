@@ -44,7 +44,7 @@ class LikenessTest {
     for (int seed = 0; seed < 20; seed++) {
       Pixels scene = scene(seed, 160, 120);
       Likeness original = Likeness.of(scene);
-      assertThat(original.isNear(Likeness.of(Lanczos.scale(scene, 63, 47)))).isTrue();
+      assertThat(original.isNear(Likeness.of(Resample.LANCZOS.scale(scene, 63, 47)))).isTrue();
       assertThat(original.isNear(Likeness.of(changed(scene, 6, 0)))).isTrue();
       assertThat(original.isNear(Likeness.of(changed(scene, 0, 5)))).isTrue();
       assertThat(original.isNear(Likeness.of(scene.crop(1, 1, 158, 118)))).isTrue();

@@ -11,6 +11,7 @@ import dreambooth4j.engine.Arena;
 import dreambooth4j.engine.Device;
 import dreambooth4j.pipeline.StableDiffusion;
 import dreambooth4j.pipeline.TextEncoding;
+import dreambooth4j.pipeline.VisionFolder;
 import dreambooth4j.train.TinyModel;
 import dreambooth4j.train.TinyRun;
 import dreambooth4j.weights.ModelFolder;
@@ -28,6 +29,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Planted cases, whose score is known. */
 class BleedTest {
+  private static final Path CLIP = Path.of("src/test/resources/dreambooth4j/model/vision/clip");
+
   @TempDir private Path folder;
 
   private static final Subject.Extent EXTENT = new Subject.Extent(2, 2, 2);
@@ -40,7 +43,8 @@ class BleedTest {
       throws IOException {
     Concept concept = Concept.scanAll(new TinyRun(folder).config()).get(0);
     Subject subject = Subject.of(concept, List.of("a blue bird"));
-    BleedOptions how = new BleedOptions(1, 3, 2, pictures, of, 2, 3, null, Device.CPU);
+    BleedOptions how =
+        new BleedOptions(1, 3, 2, pictures, of, 2, 3, VisionFolder.open(CLIP), null, Device.CPU);
     ModelSource base = ModelFolder.open(TinyRun.MODEL, null);
     List<Integer> told = new ArrayList<>();
     BleedResult result =
@@ -71,6 +75,7 @@ class BleedTest {
           .containsOnly(nothing);
       BleedResult.Drawn drawn = Objects.requireNonNull(row.pictures());
       assertThat(drawn.towards()).isEqualTo(nothing);
+      assertThat(Objects.requireNonNull(drawn.seen()).towards()).isEqualTo(nothing);
       assertThat(drawn.variety()).isEqualTo(drawn.varietyBefore()).isPositive();
       assertThat(drawn.base().get(1).rgb()).isEqualTo(drawn.trained().get(1).rgb());
     }
@@ -93,6 +98,9 @@ class BleedTest {
       assertThat(row.change().value()).as(prompt).isPositive();
       BleedResult.Drawn drawn = Objects.requireNonNull(row.pictures());
       assertThat(drawn.towards().value()).as(prompt).isCloseTo(1, within(1e-9));
+      assertThat(Objects.requireNonNull(drawn.seen()).towards().value())
+          .as(prompt)
+          .isCloseTo(1, within(1e-9));
       assertThat(drawn.trained().get(0).rgb())
           .isEqualTo(
               Objects.requireNonNull(result.rows().get(0).pictures()).trained().get(0).rgb());
@@ -139,7 +147,7 @@ class BleedTest {
   @Test
   void shouldPlanTheMemoryThatItTakes() {
     ModelSource base = ModelFolder.open(TinyRun.MODEL, null);
-    BleedOptions how = new BleedOptions(1, 3, 2, 0, Set.of(), 2, 3, null, Device.CPU);
+    BleedOptions how = new BleedOptions(1, 3, 2, 0, Set.of(), 2, 3, null, null, Device.CPU);
     Bleed bleed = new Bleed(base, base, TextEncoding.USUAL, how, done -> {});
     long taken;
     try (Arena arena = Arena.open("bleed");

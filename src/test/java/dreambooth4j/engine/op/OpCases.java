@@ -73,6 +73,19 @@ public final class OpCases {
             x -> x.get(0).mul(x.get(0).mul(new Scalar(1.702)).sigmoid()),
             new long[] {2, 13}),
         geglu(2, 3, 5),
+        OpCase.of(
+            Swiglu.class,
+            "[2,3,14]",
+            (t, x, p) -> Swiglu.apply(t, x.get(0)),
+            x -> torch.silu(x.get(0).narrow(-1, 0, 7)).mul(x.get(0).narrow(-1, 7, 7)),
+            new long[] {2, 3, 14}),
+        OpCase.of(
+                ScaleChannels.class,
+                "[2,7,5]",
+                (t, x, p) -> ScaleChannels.apply(t, x.get(0), p.get(0)),
+                x -> x.get(0).mul(x.get(1)),
+                new long[] {2, 7, 5})
+            .with(new long[] {5}),
         add(2, 3),
         OpCase.of(
             Add.class,

@@ -1,13 +1,17 @@
 package dreambooth4j.data;
 
 /**
- * Scales pictures with the Lanczos filter of three lobes, widened when it scales down so that
- * nothing aliases. The same arithmetic as Pillow's {@code LANCZOS}, which the other trainers use,
- * so that the pixels are the same too; the library at hand (TwelveMonkeys' ResampleOp) shifts a
- * picture by up to half a pixel.
+ * Scales pictures with a filter that is widened when it scales down, so that nothing aliases. The
+ * same arithmetic as Pillow's, which other trainers and transformers use, so that the pixels are
+ * the same too; the library at hand (TwelveMonkeys' ResampleOp) shifts a picture by up to half a
+ * pixel.
  */
-final class Lanczos {
-  private static final double LOBES = 3;
+public enum Resample {
+  /** Of three lobes: Pillow's {@code LANCZOS}. */
+  LANCZOS(3),
+  /** Keys' with a = −0.5: Pillow's {@code BICUBIC}. */
+  BICUBIC(2);
+
   private static final int PRECISION_BITS = 22;
 
   /** For each output sample: its first input sample, and the weights from there on. */
@@ -21,14 +25,18 @@ final class Lanczos {
     }
   }
 
-  private Lanczos() {}
+  private final int lobes;
+
+  Resample(int lobes) {
+    this.lobes = lobes;
+  }
 
   /** The picture scaled to width x height pixels; the picture itself if it has that size. */
-  static Pixels scale(Pixels image, int width, int height) {
+  public Pixels scale(Pixels image, int width, int height) {
     return vertically(horizontally(image, width), height);
   }
 
-  private static Pixels horizontally(Pixels image, int width) {
+  private Pixels horizontally(Pixels image, int width) {
     if (width == image.width()) {
       return image;
     }
@@ -48,7 +56,7 @@ final class Lanczos {
     return new Pixels(width, image.height(), out);
   }
 
-  private static Pixels vertically(Pixels image, int height) {
+  private Pixels vertically(Pixels image, int height) {
     if (height == image.height()) {
       return image;
     }
@@ -74,10 +82,10 @@ final class Lanczos {
     return (byte) Math.max(0, Math.min(255, sum >> PRECISION_BITS));
   }
 
-  private static Weights weights(int from, int to) {
+  private Weights weights(int from, int to) {
     double scale = (double) from / to;
     double stretch = Math.max(scale, 1);
-    double support = LOBES * stretch;
+    double support = lobes * stretch;
     Weights result = new Weights(to);
     for (int i = 0; i < to; i++) {
       double centre = (i + 0.5) * scale;
@@ -99,8 +107,13 @@ final class Lanczos {
     return result;
   }
 
-  private static double filter(double x) {
-    return Math.abs(x) < LOBES ? sinc(x) * sinc(x / LOBES) : 0;
+  private double filter(double x) {
+    double d = Math.abs(x);
+    return switch (this) {
+      case LANCZOS -> d < 3 ? sinc(x) * sinc(x / 3) : 0;
+      case BICUBIC ->
+          d < 1 ? (1.5 * d - 2.5) * d * d + 1 : d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0;
+    };
   }
 
   private static double sinc(double x) {

@@ -1,0 +1,169 @@
+package dreambooth4j.model;
+
+import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.DType;
+import dreambooth4j.engine.Parameter;
+import dreambooth4j.engine.Parameters;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Tensor;
+import dreambooth4j.engine.Var;
+import dreambooth4j.engine.op.Add;
+import dreambooth4j.engine.op.Concat;
+import dreambooth4j.engine.op.Gelu;
+import dreambooth4j.engine.op.IndexSelect;
+import dreambooth4j.engine.op.QuickGelu;
+import dreambooth4j.engine.op.Reshape;
+import dreambooth4j.engine.op.ScaleChannels;
+import dreambooth4j.engine.op.Swiglu;
+import dreambooth4j.model.VisionConfig.Activation;
+import dreambooth4j.model.VisionConfig.Kind;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * transformers' {@code CLIPVisionModelWithProjection} or {@code Dinov2Model}: a picture to one
+ * vector of what it shows. For inference alone.
+ */
+public final class VisionEncoder {
+  private static final AttentionLayer.Names DINO =
+      new AttentionLayer.Names(
+          "attention.query", "attention.key", "attention.value", "output.dense", true);
+
+  private final VisionConfig config;
+  private final Parameter first;
+  private final Parameter patchWeight;
+  private final @Nullable Parameter patchBias;
+  private final Parameter positions;
+  private final @Nullable TokenNorm normBefore;
+  private final List<Layer> layers = new ArrayList<>();
+  private final TokenNorm normAfter;
+  private final @Nullable Dense projection;
+
+  /** Declares its weights under the names that transformers writes. */
+  public VisionEncoder(VisionConfig config, Parameters parameters) {
+    this.config = config;
+    boolean clip = config.kind() == Kind.CLIP;
+    int width = config.width();
+    int places = config.patches() * config.patches() + 1;
+    Scope top = Scope.of(parameters);
+    Scope scope = clip ? top.in("vision_model") : top;
+    Scope embeddings = scope.in("embeddings");
+    Scope patch = embeddings.in(clip ? "patch_embedding" : "patch_embeddings.projection");
+    patchWeight = patch.parameter("weight", width, 3, config.patch(), config.patch());
+    patchBias = clip ? null : patch.parameter("bias", width);
+    if (clip) {
+      first = embeddings.parameter("class_embedding", width);
+      positions = embeddings.parameter("position_embedding.weight", places, width);
+      normBefore = scope.tokenNorm("pre_layrnorm", width, config.normEpsilon());
+    } else {
+      first = embeddings.parameter("cls_token", 1, 1, width);
+      positions = embeddings.parameter("position_embeddings", 1, places, width);
+      normBefore = null;
+    }
+    for (int i = 0; i < config.layers(); i++) {
+      layers.add(new Layer(scope.in(clip ? "encoder.layers" : "encoder.layer", i), config));
+    }
+    normAfter = scope.tokenNorm(clip ? "post_layernorm" : "layernorm", width, config.normEpsilon());
+    projection = clip ? top.dense("visual_projection", width, config.projected(), false) : null;
+  }
+
+  /**
+   * The position of each patch of pictures of this size, behind the class token's own.
+   *
+   * @return [1, 1 + patches, width]; the caller holds it
+   */
+  public Tensor positions(Arena arena, int height, int width) {
+    int rows = height / config.patch();
+    int columns = width / config.patch();
+    long[] shape = {1, 1L + (long) rows * columns, config.width()};
+    if (arena.isDry()) {
+      return arena.allocate("positions", DType.F32, shape);
+    }
+    float[] table = positions.weight().toFloats();
+    return arena.floats(
+        "positions",
+        PositionGrid.resized(table, config.patches(), rows, columns, config.width()),
+        shape);
+  }
+
+  /**
+   * What a picture shows: CLIP's projected image embedding, or DINOv2's normalised class token.
+   *
+   * @param picture normalised as the model wants it, [1, H, W, 3]
+   * @param places the {@link #positions} of pictures of its size
+   * @return [1, features]
+   */
+  public Var forward(Tape tape, Var picture, Tensor places) {
+    int width = config.width();
+    long patches = places.size(1) - 1;
+    Var convolved =
+        new Conv.Plain(patchWeight, patchBias, config.patch(), 0).forward(tape, picture);
+    Var start = Reshape.apply(tape, tape.constant(first.weight()), 1, width);
+    Var flat = Reshape.apply(tape, convolved, 1, patches * width);
+    Var x = Reshape.apply(tape, Concat.apply(tape, start, flat), 1, 1 + patches, width);
+    x = Add.apply(tape, x, tape.constant(places));
+    if (normBefore != null) {
+      x = normBefore.forward(tape, x);
+    }
+    for (Layer layer : layers) {
+      x = layer.forward(tape, x);
+    }
+    Tensor place = tape.arena().longs("class place", new long[] {0}, 1);
+    Var token = normAfter.forward(tape, IndexSelect.apply(tape, x, place));
+    place.release();
+    Var said = Reshape.apply(tape, token, 1, width);
+    return projection == null ? said : projection.forward(tape, said);
+  }
+
+  private static final class Layer {
+    private final TokenNorm norm1;
+    private final AttentionLayer attention;
+    private final @Nullable Parameter scale1;
+    private final TokenNorm norm2;
+    private final Dense feedIn;
+    private final Dense feedOut;
+    private final @Nullable Parameter scale2;
+    private final Activation activation;
+
+    Layer(Scope scope, VisionConfig config) {
+      int width = config.width();
+      boolean clip = config.kind() == Kind.CLIP;
+      activation = config.activation();
+      boolean gated = activation == Activation.SWIGLU;
+      norm1 = scope.tokenNorm(clip ? "layer_norm1" : "norm1", width, config.normEpsilon());
+      attention =
+          AttentionLayer.of(
+              scope.in(clip ? "self_attn" : "attention"),
+              clip ? AttentionLayer.Names.CLIP : DINO,
+              width,
+              width,
+              config.heads());
+      scale1 = clip ? null : scope.parameter("layer_scale1.lambda1", width);
+      norm2 = scope.tokenNorm(clip ? "layer_norm2" : "norm2", width, config.normEpsilon());
+      int feed = config.feedWidth();
+      feedIn =
+          scope.dense(gated ? "mlp.weights_in" : "mlp.fc1", width, gated ? 2 * feed : feed, true);
+      feedOut = scope.dense(gated ? "mlp.weights_out" : "mlp.fc2", feed, width, true);
+      scale2 = clip ? null : scope.parameter("layer_scale2.lambda1", width);
+    }
+
+    Var forward(Tape tape, Var tokens) {
+      Var normed = norm1.forward(tape, tokens);
+      Var attended = scaled(tape, attention.forward(tape, normed, normed, false), scale1);
+      Var x = Add.apply(tape, tokens, attended);
+      Var fed = feedIn.forward(tape, norm2.forward(tape, x));
+      fed =
+          switch (activation) {
+            case QUICK_GELU -> QuickGelu.apply(tape, fed);
+            case GELU -> Gelu.apply(tape, fed);
+            case SWIGLU -> Swiglu.apply(tape, fed);
+          };
+      return Add.apply(tape, x, scaled(tape, feedOut.forward(tape, fed), scale2));
+    }
+
+    private static Var scaled(Tape tape, Var x, @Nullable Parameter scale) {
+      return scale == null ? x : ScaleChannels.apply(tape, x, scale);
+    }
+  }
+}
