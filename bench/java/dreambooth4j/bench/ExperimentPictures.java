@@ -33,7 +33,7 @@ final class ExperimentPictures {
   /** The base model and two that were trained. */
   private static final int LEAST_ROWS = 3;
 
-  private static final float QUALITY = 0.4f;
+  private static final float QUALITY = 0.3f;
   private static final int LABEL = 150;
   private static final int GAP = 8;
   private static final int HEAD = 24;
