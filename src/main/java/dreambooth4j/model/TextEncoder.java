@@ -11,10 +11,8 @@ import dreambooth4j.engine.op.Add;
 import dreambooth4j.engine.op.Convert;
 import dreambooth4j.engine.op.Embedding;
 import dreambooth4j.engine.op.EndPlaces;
-import dreambooth4j.engine.op.Gelu;
 import dreambooth4j.engine.op.IndexSelect;
 import dreambooth4j.engine.op.LayerNorm.Normed;
-import dreambooth4j.engine.op.QuickGelu;
 import dreambooth4j.engine.op.Reshape;
 import dreambooth4j.model.TextEncoderConfig.Use;
 import java.util.ArrayList;
@@ -217,9 +215,7 @@ public final class TextEncoder {
     private final TokenNorm norm1;
     private final AttentionLayer attention;
     private final TokenNorm norm2;
-    private final Dense feedIn;
-    private final Dense feedOut;
-    private final boolean quickGelu;
+    private final FeedForward feed;
 
     Layer(Scope scope, TextEncoderConfig config) {
       int width = config.width();
@@ -228,9 +224,7 @@ public final class TextEncoder {
           AttentionLayer.of(
               scope.in("self_attn"), AttentionLayer.Names.CLIP, width, width, config.heads());
       norm2 = scope.tokenNorm("layer_norm2", width, config.normEpsilon());
-      feedIn = scope.dense("mlp.fc1", width, config.feedWidth(), true);
-      feedOut = scope.dense("mlp.fc2", config.feedWidth(), width, true);
-      quickGelu = config.quickGelu();
+      feed = FeedForward.of(scope, width, config.feedWidth(), config.activation());
     }
 
     Var forward(Tape tape, Var tokens, @Nullable Var hidden) {
@@ -243,9 +237,7 @@ public final class TextEncoder {
                     ? attention.forward(tape, normed, normed, true)
                     : attention.forwardHiding(tape, normed, hidden.value());
             Normed x = norm2.ofSum(tape, tokens, attended);
-            Var fed = feedIn.forward(tape, x.y());
-            fed = quickGelu ? QuickGelu.apply(tape, fed) : Gelu.apply(tape, fed);
-            return Add.apply(tape, x.sum(), feedOut.forward(tape, fed));
+            return Add.apply(tape, x.sum(), feed.forward(tape, x.y()));
           });
     }
   }

@@ -9,7 +9,7 @@ import dreambooth4j.engine.op.EndPlaces;
 /**
  * The settings of a {@code CLIPTextModel} that we build, from its config.json.
  *
- * @param quickGelu whether the feed-forward uses CLIP's quick GELU rather than GELU
+ * @param activation of the feed-forward: CLIP's quick GELU or GELU
  * @param length positions, that is tokens of a prompt
  * @param use what the UNet is told of what it says
  * @param pooledWidth of the pooled vector; 0 where there is none
@@ -23,7 +23,7 @@ public record TextEncoderConfig(
     int layers,
     int heads,
     int length,
-    boolean quickGelu,
+    Activation activation,
     double normEpsilon,
     Use use,
     int pooledWidth,
@@ -46,7 +46,6 @@ public record TextEncoderConfig(
   public static TextEncoderConfig of(JsonNode json, String where, Use use) {
     ComponentConfig c = new ComponentConfig(json, where);
     c.only("model_type", "\"clip_text_model\"");
-    c.only("hidden_act", "\"quick_gelu\"", "\"gelu\"");
     c.only("attention_dropout", "0", "0.0");
     c.only("dropout", "0", "0.0");
     TextEncoderConfig config =
@@ -57,7 +56,7 @@ public record TextEncoderConfig(
             c.integer("num_hidden_layers", 12, MOST_LAYERS),
             c.integer("num_attention_heads", 8, MOST_CHANNELS),
             c.integer("max_position_embeddings", 77, 1 << 12),
-            c.text("hidden_act", "quick_gelu").equals("quick_gelu"),
+            Activation.ofClip(c),
             c.number("layer_norm_eps", 1e-5, 1e-12, 1),
             use,
             use == Use.POOLED ? c.integer("projection_dim", 512, MOST_CHANNELS) : 0,

@@ -34,16 +34,6 @@ public record VisionConfig(
     DINOV2
   }
 
-  /** Between the two products of a layer. */
-  public enum Activation {
-    /** CLIP's cheap one. */
-    QUICK_GELU,
-    /** The exact one. */
-    GELU,
-    /** One half of the numbers gates the other: DINOv2 giant's. */
-    SWIGLU
-  }
-
   /**
    * Reads it.
    *
@@ -75,7 +65,6 @@ public record VisionConfig(
   }
 
   private static VisionConfig clip(ComponentConfig c, int projected) {
-    c.only("hidden_act", "\"quick_gelu\"", "\"gelu\"");
     c.only("num_channels", "3");
     return checked(
         c,
@@ -87,9 +76,7 @@ public record VisionConfig(
             c.integer("num_attention_heads", 12, MOST_CHANNELS),
             c.integer("image_size", 224, 1 << 12),
             c.integer("patch_size", 32, 1 << 10),
-            c.text("hidden_act", "quick_gelu").equals("gelu")
-                ? Activation.GELU
-                : Activation.QUICK_GELU,
+            Activation.ofClip(c),
             c.number("layer_norm_eps", 1e-5, 1e-12, 1),
             projected));
   }

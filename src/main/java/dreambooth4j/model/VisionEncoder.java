@@ -9,13 +9,9 @@ import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
 import dreambooth4j.engine.op.Add;
 import dreambooth4j.engine.op.Concat;
-import dreambooth4j.engine.op.Gelu;
 import dreambooth4j.engine.op.IndexSelect;
-import dreambooth4j.engine.op.QuickGelu;
 import dreambooth4j.engine.op.Reshape;
 import dreambooth4j.engine.op.ScaleChannels;
-import dreambooth4j.engine.op.Swiglu;
-import dreambooth4j.model.VisionConfig.Activation;
 import dreambooth4j.model.VisionConfig.Kind;
 import java.util.ArrayList;
 import java.util.List;
@@ -121,16 +117,12 @@ public final class VisionEncoder {
     private final AttentionLayer attention;
     private final @Nullable Parameter scale1;
     private final TokenNorm norm2;
-    private final Dense feedIn;
-    private final Dense feedOut;
+    private final FeedForward feed;
     private final @Nullable Parameter scale2;
-    private final Activation activation;
 
     Layer(Scope scope, VisionConfig config) {
       int width = config.width();
       boolean clip = config.kind() == Kind.CLIP;
-      activation = config.activation();
-      boolean gated = activation == Activation.SWIGLU;
       norm1 = scope.tokenNorm(clip ? "layer_norm1" : "norm1", width, config.normEpsilon());
       attention =
           AttentionLayer.of(
@@ -141,10 +133,7 @@ public final class VisionEncoder {
               config.heads());
       scale1 = clip ? null : scope.parameter("layer_scale1.lambda1", width);
       norm2 = scope.tokenNorm(clip ? "layer_norm2" : "norm2", width, config.normEpsilon());
-      int feed = config.feedWidth();
-      feedIn =
-          scope.dense(gated ? "mlp.weights_in" : "mlp.fc1", width, gated ? 2 * feed : feed, true);
-      feedOut = scope.dense(gated ? "mlp.weights_out" : "mlp.fc2", feed, width, true);
+      feed = FeedForward.of(scope, width, config.feedWidth(), config.activation());
       scale2 = clip ? null : scope.parameter("layer_scale2.lambda1", width);
     }
 
@@ -152,14 +141,8 @@ public final class VisionEncoder {
       Var normed = norm1.forward(tape, tokens);
       Var attended = scaled(tape, attention.forward(tape, normed, normed, false), scale1);
       Var x = Add.apply(tape, tokens, attended);
-      Var fed = feedIn.forward(tape, norm2.forward(tape, x));
-      fed =
-          switch (activation) {
-            case QUICK_GELU -> QuickGelu.apply(tape, fed);
-            case GELU -> Gelu.apply(tape, fed);
-            case SWIGLU -> Swiglu.apply(tape, fed);
-          };
-      return Add.apply(tape, x, scaled(tape, feedOut.forward(tape, fed), scale2));
+      Var fed = feed.forward(tape, norm2.forward(tape, x));
+      return Add.apply(tape, x, scaled(tape, fed, scale2));
     }
 
     private static Var scaled(Tape tape, Var x, @Nullable Parameter scale) {

@@ -24,6 +24,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -160,6 +161,31 @@ class BleedTest {
     assertThat(bleed.memory(10)).isGreaterThan(bleed.memory(0));
     assertThat(bleed.lackOfRoom(bleed.memory(10))).isNull();
     assertThat(bleed.lackOfRoom(1L << 60)).contains("of memory by a plan", "are available");
+  }
+
+  /** The peak is the larger model's, of the two that are never in memory together. */
+  @Test
+  void shouldPlanTheMemoryOfTheModelOfFeatures() throws IOException {
+    for (String name : List.of("config.json", "model.safetensors")) {
+      Files.copy(CLIP.resolveSibling("dinov2").resolve(name), folder.resolve(name));
+    }
+    Files.writeString(
+        folder.resolve("preprocessor_config.json"),
+        """
+        {"size": 512, "crop_size": 512, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}
+        """);
+    VisionFolder large = VisionFolder.open(folder);
+    long needed = large.memory(Device.CPU);
+    assertThat(planned(VisionFolder.open(CLIP), 1)).isEqualTo(planned(null, 1)).isLessThan(needed);
+    assertThat(planned(large, 1)).isEqualTo(needed);
+    assertThat(planned(large, 0)).as("nothing to look at").isEqualTo(planned(null, 0));
+  }
+
+  private static long planned(@Nullable VisionFolder features, int pictures) {
+    ModelSource base = ModelFolder.open(TinyRun.MODEL, null);
+    BleedOptions how =
+        new BleedOptions(1, 3, 2, pictures, Set.of(), 2, 3, features, null, Device.CPU);
+    return new Bleed(base, base, TextEncoding.USUAL, how, done -> {}).memory(0);
   }
 
   /** Frequent words apart from rare ones, and what tells most first. */
