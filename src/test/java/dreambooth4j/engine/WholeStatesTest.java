@@ -71,7 +71,7 @@ class WholeStatesTest {
             run.meter().resetPeak();
             try (WholeStates whole = requireNonNull(WholeStates.gather(run, optimizer))) {
               if (ranks.isFirst()) {
-                assertThat((double) run.meter().peakBytes() - before)
+                assertThat(run.meter().peakBytes() - before)
                     .isCloseTo(WholeStates.bytes(run, optimizer), withinPercentage(0.1));
                 check(optimizer, whole.all(), in8Bits ? "mean_scale" : "variance");
               }
