@@ -131,28 +131,13 @@ class WholeStatesTest {
   }
 
   /** Two processes of which the other is not there, or is lost when it is to send something. */
-  private static class Half implements Peers {
+  private static class Half extends SilentPeers {
     private final @Nullable Problem lost;
 
     Half(@Nullable Problem lost) {
+      super(0, 2);
       this.lost = lost;
     }
-
-    @Override
-    public int rank() {
-      return 0;
-    }
-
-    @Override
-    public int size() {
-      return 2;
-    }
-
-    @Override
-    public void begin(Tensor tensor) {}
-
-    @Override
-    public void reduce(Tensor tensor, int owner) {}
 
     @Override
     public void broadcast(Tensor tensor, int owner) {
@@ -160,9 +145,6 @@ class WholeStatesTest {
         throw lost;
       }
     }
-
-    @Override
-    public void finish() {}
   }
 
   /** Beside a device's memory the machine's own counts, as it is then. */

@@ -10,9 +10,9 @@ import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Optimizer;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
-import dreambooth4j.engine.Peers;
 import dreambooth4j.engine.PlainOptimizer;
 import dreambooth4j.engine.Shards;
+import dreambooth4j.engine.SilentPeers;
 import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.UpdateRule;
 import dreambooth4j.engine.UpdateRules;
@@ -336,26 +336,6 @@ class KernelOptimizerTest {
     return scalars.update(to);
   }
 
-  /** Two processes of which the other has gradients of zero and tells nothing of its weights. */
-  private record OneOfTwo(int rank) implements Peers {
-    @Override
-    public int size() {
-      return 2;
-    }
-
-    @Override
-    public void begin(Tensor tensor) {}
-
-    @Override
-    public void reduce(Tensor tensor, int owner) {}
-
-    @Override
-    public void broadcast(Tensor tensor, int owner) {}
-
-    @Override
-    public void finish() {}
-  }
-
   static Stream<Arguments> typesAndRanks() {
     return ofEveryRule(
         row(DType.F32, true, false, 0),
@@ -373,7 +353,7 @@ class KernelOptimizerTest {
       List<Parameters> whole = groups(run, dtype, masters, Parameters.Gradients.GATHERED);
       List<Parameters> cut = groups(run, dtype, masters, Parameters.Gradients.GATHERED);
       List<float[]> start = cut.stream().map(each -> wide(run, each.masters())).toList();
-      Shards shards = new Shards(new OneOfTwo(rank));
+      Shards shards = new Shards(new SilentPeers(rank, 2));
       Anchor pull = new Anchor(10, null);
       Optimizer.Options options = new Optimizer.Options(0, in8Bits, 7, pull, shards);
       Optimizer.Options all = new Optimizer.Options(0, in8Bits, 7, pull);
