@@ -323,10 +323,7 @@ public final class RunReport implements RunListener, AutoCloseable {
       metricsLost = false;
     } catch (Problem e) {
       if (!metricsLost) {
-        warning(
-            "metrics cannot be written any more, and the run continues without"
-                + " them: "
-                + e.getMessage());
+        warning("metrics cannot be written, and the run continues without them: " + e.getMessage());
       }
       metricsLost = true;
     }

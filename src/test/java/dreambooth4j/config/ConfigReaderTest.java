@@ -243,7 +243,7 @@ class ConfigReaderTest extends ConfigFile {
           bucket_reso_steps: 12 | bucket_reso_steps: found '12', allowed is a whole number up to 1024 that 8 divides
           instance_data_dir: b | config.yaml:2: instance_data_dir is given twice
           num_class_images_per: 2 | class images of a need a class_token or a class_prompt
-          instance_token: 'a, b' | a comma separates tags
+          instance_token: 'a, b' | must not contain a comma, which separates tags
           '"a": "b' | config.yaml:3: no valid YAML
           concepts_list: {a: b} | config.yaml:2: concepts_list: found a map
           concepts_list: [a] | config.yaml:2: concepts_list: each entry is a map

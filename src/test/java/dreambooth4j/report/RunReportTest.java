@@ -36,7 +36,9 @@ class RunReportTest {
     }
     String text = said.toString(StandardCharsets.UTF_8);
     assertThat(text).contains("step 3/3");
-    return text.lines().filter(line -> line.startsWith("warning: metrics are lost")).count();
+    return text.lines()
+        .filter(line -> line.startsWith("warning: metrics cannot be written"))
+        .count();
   }
 
   @Test
