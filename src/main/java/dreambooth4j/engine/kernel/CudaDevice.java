@@ -70,7 +70,7 @@ public final class CudaDevice {
 
   /**
    * The most bytes that libtorch's allocator had from the device at once, those that it kept for
-   * later among them, since the process began.
+   * later among them; since the process began, or since {@link #forgetPeak}.
    */
   public static long peakBytes() {
     return Native.call(
@@ -81,6 +81,16 @@ public final class CudaDevice {
                 .getDeviceStats(torch_cuda.current_device())
                 .reserved_bytes()
                 .peak());
+  }
+
+  /** Gives back what the allocator keeps for later, and measures the peak anew. */
+  public static void forgetPeak() {
+    Native.run(
+        "peak",
+        () -> {
+          torch_cuda.getAllocator().emptyCache();
+          torch_cuda.getAllocator().resetPeakStats(torch_cuda.current_device());
+        });
   }
 
   private static int ordinal() {
