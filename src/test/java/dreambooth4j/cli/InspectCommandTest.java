@@ -199,7 +199,7 @@ class InspectCommandTest {
     assertThat(out())
         .contains("256x128 scaled by 0.688 to 176x88, cropped to 176x88 at 0,0")
         .contains("- 1 picture cannot be trained; train would stop there: ")
-        .contains("c\\u0009\\u001b[2J.png (is no picture")
+        .contains("c\\u0009\\u001b[2J.png (is not a picture")
         .contains("- 1 picture enlarged to fill the bucket")
         .contains("a.png (2.00 times)")
         .contains("Report: " + page);
