@@ -185,7 +185,7 @@ class ConceptTest {
   @Test
   void shouldRefuseATextFileThatIsCalledAPictureAndCameraFormats() throws IOException {
     Path text = Files.writeString(folder.resolve("x y.jpg"), "hello");
-    assertThat(problem()).contains("x y.jpg is no picture");
+    assertThat(problem()).contains("x y.jpg is not a picture");
     Files.delete(text);
     Files.createFile(folder.resolve("IMG_1.HEIC"));
     assertThat(problem()).contains("IMG_1.HEIC is a HEIC picture");
@@ -222,11 +222,11 @@ class ConceptTest {
     assertThat(refused)
         .extracting(each -> each.file().getFileName().toString())
         .containsExactly("a.jpg", "c.heic", "d.png");
-    assertThat(problem()).contains("a.jpg is no picture");
+    assertThat(problem()).contains("a.jpg is not a picture");
     Files.delete(folder.resolve("b.png"));
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> Concept.scanAll(config, each -> {}))
-        .withMessageContaining("a.jpg is no picture");
+        .withMessageContaining("a.jpg is not a picture");
   }
 
   @Test

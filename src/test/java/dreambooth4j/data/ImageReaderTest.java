@@ -179,7 +179,7 @@ class ImageReaderTest {
     Path file = Files.writeString(folder.resolve("notes.jpg"), "a man in a hat");
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> ImageReader.size(file))
-        .withMessageContaining("notes.jpg is no picture")
+        .withMessageContaining("notes.jpg is not a picture")
         .withMessageContaining("holds text")
         .withMessageContaining("Remove it")
         .matches(problem -> problem.kind() == Problem.Kind.DATA);

@@ -90,6 +90,6 @@ class ThumbnailTest {
     Path file = Files.writeString(folder.resolve("notes.jpg"), "a man in a hat");
     assertThatExceptionOfType(Problem.class)
         .isThrownBy(() -> Thumbnail.of(file, 100))
-        .withMessageContaining("notes.jpg is no picture");
+        .withMessageContaining("notes.jpg is not a picture");
   }
 }
