@@ -1,7 +1,5 @@
 package dreambooth4j.model;
 
-import dreambooth4j.engine.Arena;
-import dreambooth4j.engine.DType;
 import dreambooth4j.engine.Parameter;
 import dreambooth4j.engine.Parameters;
 import dreambooth4j.engine.Tape;
@@ -12,6 +10,7 @@ import dreambooth4j.engine.op.Concat;
 import dreambooth4j.engine.op.IndexSelect;
 import dreambooth4j.engine.op.Reshape;
 import dreambooth4j.engine.op.ScaleChannels;
+import dreambooth4j.engine.op.UpsampleBicubic;
 import dreambooth4j.model.VisionConfig.Kind;
 import java.util.ArrayList;
 import java.util.List;
@@ -65,40 +64,16 @@ public final class VisionEncoder {
   }
 
   /**
-   * The position of each patch of pictures of this size, behind the class token's own.
-   *
-   * @return [1, 1 + patches, width]; the caller holds it
-   */
-  public Tensor positions(Arena arena, int height, int width) {
-    int rows = height / config.patch();
-    int columns = width / config.patch();
-    long[] shape = {1, 1L + (long) rows * columns, config.width()};
-    if (arena.isDry()) {
-      return arena.allocate("positions", DType.F32, shape);
-    }
-    float[] table = positions.weight().toFloats();
-    return arena.floats(
-        "positions",
-        PositionGrid.resized(table, config.patches(), rows, columns, config.width()),
-        shape);
-  }
-
-  /**
    * What a picture shows: CLIP's projected image embedding, or DINOv2's normalised class token.
    *
    * @param picture normalised as the model wants it, [1, H, W, 3]
-   * @param places the {@link #positions} of pictures of its size
    * @return [1, features]
    */
-  public Var forward(Tape tape, Var picture, Tensor places) {
+  public Var forward(Tape tape, Var picture) {
     int width = config.width();
-    long patches = places.size(1) - 1;
-    Var convolved =
-        new Conv.Plain(patchWeight, patchBias, config.patch(), 0).forward(tape, picture);
-    Var start = Reshape.apply(tape, tape.constant(first.weight()), 1, width);
-    Var flat = Reshape.apply(tape, convolved, 1, patches * width);
-    Var x = Reshape.apply(tape, Concat.apply(tape, start, flat), 1, 1 + patches, width);
-    x = Add.apply(tape, x, tape.constant(places));
+    Var patches = new Conv.Plain(patchWeight, patchBias, config.patch(), 0).forward(tape, picture);
+    Var x = behind(tape, first.weight(), patches);
+    x = Add.apply(tape, x, places(tape, patches.size(1), patches.size(2)));
     if (normBefore != null) {
       x = normBefore.forward(tape, x);
     }
@@ -110,6 +85,34 @@ public final class VisionEncoder {
     place.release();
     Var said = Reshape.apply(tape, token, 1, width);
     return projection == null ? said : projection.forward(tape, said);
+  }
+
+  /**
+   * The positions of so many patches, behind the class token's own: [1, 1 + rows × columns, width].
+   * Those of another grid than the model's lie between its own, as in transformers.
+   */
+  private Var places(Tape tape, long rows, long columns) {
+    long side = config.patches();
+    Tensor all = positions.weight().reshaped(1 + side * side, config.width());
+    Tensor own = all.rows(0, 1);
+    Tensor grid = all.rows(1, side * side);
+    Var patches = Reshape.apply(tape, tape.constant(grid), 1, side, side, config.width());
+    if (rows != side || columns != side) {
+      patches = UpsampleBicubic.apply(tape, patches, rows, columns);
+    }
+    Var places = behind(tape, own, patches);
+    for (Tensor view : List.of(grid, own, all)) {
+      view.release();
+    }
+    return places;
+  }
+
+  /** Vectors of patches [1, rows, columns, width] behind one: [1, 1 + rows × columns, width]. */
+  private Var behind(Tape tape, Tensor one, Var patches) {
+    long count = patches.size(1) * patches.size(2);
+    Var start = Reshape.apply(tape, tape.constant(one), 1, config.width());
+    Var flat = Reshape.apply(tape, patches, 1, count * config.width());
+    return Reshape.apply(tape, Concat.apply(tape, start, flat), 1, 1 + count, config.width());
   }
 
   private static final class Layer {

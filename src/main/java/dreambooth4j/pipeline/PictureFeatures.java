@@ -14,7 +14,6 @@ public final class PictureFeatures {
   private final Arena arena;
   private final VisionEncoder encoder;
   private final VisionInput form;
-  private final Tensor positions;
 
   /**
    * Of a model.
@@ -25,7 +24,6 @@ public final class PictureFeatures {
     this.arena = arena;
     this.encoder = encoder;
     this.form = form;
-    this.positions = encoder.positions(arena, form.cropHeight(), form.cropWidth());
   }
 
   /** What a picture shows: one vector. */
@@ -48,7 +46,7 @@ public final class PictureFeatures {
     Tensor picture =
         tape.arena()
             .floats("picture", values, 1, form.cropHeight(), form.cropWidth(), Pixels.CHANNELS);
-    return encoder.forward(tape, tape.constant(picture), positions);
+    return encoder.forward(tape, tape.constant(picture));
   }
 
   /** A picture as the model wants it: [height, width, 3], of the size that it is cropped to. */
