@@ -1,7 +1,7 @@
 package dreambooth4j.bench;
 
+import dreambooth4j.Printable;
 import java.util.List;
-import java.util.Locale;
 import org.apache.commons.math3.distribution.TDistribution;
 
 /**
@@ -43,12 +43,7 @@ record Estimate(double mean, double half, int count) {
     if (count == 0) {
       return "–";
     }
-    String text = digits(mean);
-    return Double.isFinite(half) ? text + " ± " + digits(half) : text;
-  }
-
-  private static String digits(double value) {
-    String text = String.format(Locale.ROOT, "%.2f", value);
-    return text.equals("-0.00") ? "0.00" : text.replace('-', '−');
+    String text = Printable.number(mean, 2);
+    return Double.isFinite(half) ? text + " ± " + Printable.number(half, 2) : text;
   }
 }

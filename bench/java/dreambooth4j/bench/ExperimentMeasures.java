@@ -1,5 +1,7 @@
 package dreambooth4j.bench;
 
+import static java.util.stream.Collectors.toList;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import dreambooth4j.bench.ExperimentPlan.Run;
 import java.util.ArrayList;
@@ -13,6 +15,8 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.commons.math3.stat.correlation.SpearmansCorrelation;
 
 /**
@@ -102,17 +106,16 @@ final class ExperimentMeasures {
   }
 
   private Measure mean(String column, Predicate<JsonNode> prompts) {
-    return (run, at) -> {
-      double sum = 0;
-      int count = 0;
-      for (JsonNode each : point(run, at).path("bleed").path("prompts")) {
-        if (prompts.test(each)) {
-          sum += each.path(column).asDouble();
-          count++;
-        }
-      }
-      return count == 0 ? Double.NaN : sum / count;
-    };
+    return (run, at) -> mean(prompts(run, at, prompts), column);
+  }
+
+  private static double mean(Stream<JsonNode> prompts, String column) {
+    return prompts.mapToDouble(each -> each.path(column).asDouble()).average().orElse(Double.NaN);
+  }
+
+  /** The rows of some prompts in a run's bleed report. */
+  private Stream<JsonNode> prompts(Run run, int at, Predicate<JsonNode> which) {
+    return point(run, at).path("bleed").path("prompts").valueStream().filter(which);
   }
 
   static Predicate<JsonNode> ofClass() {
@@ -150,15 +153,12 @@ final class ExperimentMeasures {
 
   /** The variety of the class's pictures, the base model's being 1. */
   Measure variety() {
-    return (run, at) -> {
-      for (JsonNode each : point(run, at).path("bleed").path("prompts")) {
-        if (ofClass().test(each) && each.has("div")) {
-          JsonNode variety = each.get("div");
-          return variety.path("after").asDouble() / variety.path("before").asDouble();
-        }
-      }
-      return Double.NaN;
-    };
+    return (run, at) ->
+        prompts(run, at, ofClass())
+            .map(each -> each.path("div"))
+            .mapToDouble(each -> each.path("after").asDouble() / each.path("before").asDouble())
+            .findFirst()
+            .orElse(Double.NaN);
   }
 
   /** How alike pictures of the class and of the subject are (PRES), less the base model's. */
@@ -171,31 +171,23 @@ final class ExperimentMeasures {
 
   /** How far pictures of the class went towards the subject's, in the base model's features. */
   Measure picturesTowards() {
-    return (run, at) -> {
-      for (JsonNode each : point(run, at).path("bleed").path("prompts")) {
-        if (ofClass().test(each)) {
-          return each.path("pictures_towards").asDouble(Double.NaN);
-        }
-      }
-      return Double.NaN;
-    };
+    return (run, at) ->
+        prompts(run, at, ofClass())
+            .mapToDouble(each -> each.path("pictures_towards").asDouble(Double.NaN))
+            .findFirst()
+            .orElse(Double.NaN);
   }
 
   /** Rank correlation, over these words, of how far they went with a number of each. */
   Measure correlation(Predicate<JsonNode> words, ToDoubleFunction<JsonNode> number) {
     return (run, at) -> {
-      List<double[]> pairs = new ArrayList<>();
-      for (JsonNode each : point(run, at).path("bleed").path("prompts")) {
-        if (words.test(each)) {
-          pairs.add(new double[] {number.applyAsDouble(each), each.path("towards").asDouble()});
-        }
-      }
-      return pairs.size() < 3
+      List<JsonNode> rows = prompts(run, at, words).toList();
+      return rows.size() < 3
           ? Double.NaN
           : new SpearmansCorrelation()
               .correlation(
-                  pairs.stream().mapToDouble(pair -> pair[0]).toArray(),
-                  pairs.stream().mapToDouble(pair -> pair[1]).toArray());
+                  rows.stream().mapToDouble(number).toArray(),
+                  rows.stream().mapToDouble(each -> each.path("towards").asDouble()).toArray());
     };
   }
 
@@ -214,30 +206,18 @@ final class ExperimentMeasures {
    * mean over numbers of captions that hold words of both kinds, so that these are alike.
    */
   Measure neverSeenLessKnown() {
-    return (run, at) -> {
-      SortedMap<Double, List<JsonNode>> byCaptions = new TreeMap<>();
-      for (JsonNode each : point(run, at).path("bleed").path("prompts")) {
-        if (ofWords().test(each)) {
-          byCaptions.computeIfAbsent(captions(each), count -> new ArrayList<>()).add(each);
-        }
-      }
-      return byCaptions.values().stream()
-          .mapToDouble(
-              alike ->
-                  meanTowards(alike, word -> baseCaptions(word) == 0)
-                      - meanTowards(alike, word -> baseCaptions(word) > 0))
-          .filter(Double::isFinite)
-          .average()
-          .orElse(Double.NaN);
-    };
-  }
-
-  private static double meanTowards(List<JsonNode> prompts, Predicate<JsonNode> which) {
-    return prompts.stream()
-        .filter(which)
-        .mapToDouble(each -> each.path("towards").asDouble())
-        .average()
-        .orElse(Double.NaN);
+    return (run, at) ->
+        prompts(run, at, ofWords())
+            .collect(Collectors.groupingBy(ExperimentMeasures::captions, TreeMap::new, toList()))
+            .values()
+            .stream()
+            .mapToDouble(
+                alike ->
+                    mean(alike.stream().filter(word -> baseCaptions(word) == 0), "towards")
+                        - mean(alike.stream().filter(word -> baseCaptions(word) > 0), "towards"))
+            .filter(Double::isFinite)
+            .average()
+            .orElse(Double.NaN);
   }
 
   /**
@@ -248,18 +228,16 @@ final class ExperimentMeasures {
     SortedMap<Double, List<Double>> all = new TreeMap<>();
     for (Run run : runs(cell)) {
       if (run.subject().equals(subject)) {
-        JsonNode prompts = point(run, end()).path("bleed").path("prompts");
-        double captions = 1; // the class stands in all of them
-        for (JsonNode each : prompts) {
-          captions = Math.max(captions, each.path("captions").asDouble());
-        }
-        for (JsonNode each : prompts) {
-          if (ofWords().test(each)) {
-            all.computeIfAbsent(
-                    each.path("captions").asDouble() / captions, part -> new ArrayList<>())
-                .add(each.path("towards").asDouble());
-          }
-        }
+        // the class stands in all of them
+        double captions =
+            prompts(run, end(), each -> true)
+                .mapToDouble(ExperimentMeasures::captions)
+                .reduce(1, Math::max);
+        prompts(run, end(), ofWords())
+            .forEach(
+                each ->
+                    all.computeIfAbsent(captions(each) / captions, part -> new ArrayList<>())
+                        .add(each.path("towards").asDouble()));
       }
     }
     SortedMap<Double, Double> means = new TreeMap<>();
@@ -272,15 +250,15 @@ final class ExperimentMeasures {
     Map<List<String>, List<Double>> towards = new LinkedHashMap<>();
     Map<List<String>, JsonNode> prompts = new LinkedHashMap<>();
     for (Run run : runs(cell)) {
-      for (JsonNode each : point(run, end()).path("bleed").path("prompts")) {
-        if (ofClass().or(ofWords()).or(ofControls()).test(each)) {
-          List<String> key = List.of(run.subject(), each.path("prompt").asText());
-          prompts.putIfAbsent(key, each);
-          towards
-              .computeIfAbsent(key, word -> new ArrayList<>())
-              .add(each.path("towards").asDouble());
-        }
-      }
+      prompts(run, end(), ofClass().or(ofWords()).or(ofControls()))
+          .forEach(
+              each -> {
+                List<String> key = List.of(run.subject(), each.path("prompt").asText());
+                prompts.putIfAbsent(key, each);
+                towards
+                    .computeIfAbsent(key, word -> new ArrayList<>())
+                    .add(each.path("towards").asDouble());
+              });
     }
     List<String> subjects = List.copyOf(plan.subjects().keySet());
     List<Word> words = new ArrayList<>();

@@ -135,7 +135,7 @@ final class BleedCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "4",
       description =
-          "Maximum number of words like the class to measure (${DEFAULT-VALUE} if not" + " given).")
+          "Maximum number of words like the class to measure (${DEFAULT-VALUE} if not given).")
   private int neighbours;
 
   @Option(

@@ -156,7 +156,7 @@ final class ClassImagesCommand implements Callable<Integer> {
     try (ReviewMaker maker = new ReviewMaker(config, kept);
         ReviewServer server = new ReviewServer(kept, concepts.size() > 1, options.port)) {
       out.printf(
-          "%nReview: %s%nCtrl-C ends it; every change made on the page is saved at" + " once.%n",
+          "%nReview: %s%nCtrl-C ends it; every change made on the page is saved at once.%n",
           server.address());
       out.flush();
       if (options.open) {

@@ -19,7 +19,7 @@ import picocli.CommandLine.Spec;
     name = "doctor",
     mixinStandardHelpOptions = true,
     description =
-        "Shows the machine, the JVM and the libraries, and checks whether training" + " works.",
+        "Shows the machine, the JVM and the libraries, and checks whether training works.",
     footer = {"", "Exits 0 if training on the device works, 4 if not."})
 final class DoctorCommand implements Callable<Integer> {
   @Spec

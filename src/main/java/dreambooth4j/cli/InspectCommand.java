@@ -67,7 +67,7 @@ public final class InspectCommand implements Callable<Integer> {
       names = "--html",
       paramLabel = "FILE",
       description =
-          "Write the whole plan with every picture to one HTML file that needs no other" + " file.")
+          "Write the whole plan with every picture to one HTML file that needs no other file.")
   @Nullable Path html;
 
   @SuppressWarnings("NullAway.Init") // picocli sets it

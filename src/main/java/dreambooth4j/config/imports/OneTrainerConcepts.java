@@ -84,7 +84,7 @@ final class OneTrainerConcepts {
       case "tag_dropout_probability" -> value -> dropout(value, keys);
       case "tag_dropout_enable", "tag_dropout_mode" -> value -> "see tag_dropout_probability";
       case "resolution_override" ->
-          value -> "it has an effect only if another key is switched on," + " which is off";
+          value -> "it has an effect only if another key is switched on, which is off";
       case "enable_random_flip" -> value -> draft.put("hflip", value);
       case "enable_tag_shuffling" -> value -> draft.put("shuffle_tags", value);
       case "keep_tags_count" -> value -> draft.put("keep_tokens", value);

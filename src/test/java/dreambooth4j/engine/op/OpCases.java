@@ -411,8 +411,7 @@ public final class OpCases {
         (t, x, p) -> UpsampleBicubic.apply(t, x.get(0), height, width),
         x ->
             torch
-                .upsample_bicubic2d(
-                    x.get(0).permute(0, 3, 1, 2), new long[] {height, width}, false)
+                .upsample_bicubic2d(x.get(0).permute(0, 3, 1, 2), new long[] {height, width}, false)
                 .permute(0, 2, 3, 1),
         new long[] {b, h, w, c});
   }
