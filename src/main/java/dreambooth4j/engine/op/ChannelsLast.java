@@ -1,6 +1,10 @@
 package dreambooth4j.engine.op;
 
 import dreambooth4j.engine.Arena;
+import dreambooth4j.engine.Tape;
+import dreambooth4j.engine.Var;
+import java.util.List;
+import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.Tensor;
 
 /** The bridge between our images [B, H, W, C] and libtorch's [B, C, H, W]. */
@@ -38,6 +42,24 @@ public final class ChannelsLast {
   /** [B, C, H, W] seen as [B, H, W, C]; copied only where libtorch left the channels-last order. */
   static Tensor out(Tensor images) {
     return images.permute(0, 2, 3, 1).contiguous();
+  }
+
+  /**
+   * Records an op of libtorch's on images [B, C, H, W] that keeps nothing, on ours.
+   *
+   * @param forward y of x
+   * @param backward dx of dy
+   */
+  static Var record(
+      Tape tape, String op, Var x, UnaryOperator<Tensor> forward, UnaryOperator<Tensor> backward) {
+    return tape.record(
+        op,
+        tape.arena().compute(op, () -> out(forward.apply(in(x.handle())))),
+        x.needsGradient(),
+        List.of(),
+        dy ->
+            x.accumulate(
+                tape.arena().compute(op + ".dx", () -> out(backward.apply(in(dy.handle()))))));
   }
 
   /** A new tensor [B, H, W, C] of one in the order of files and of other trainers, [B, C, H, W]. */

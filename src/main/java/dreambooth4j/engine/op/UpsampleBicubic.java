@@ -1,9 +1,7 @@
 package dreambooth4j.engine.op;
 
 import dreambooth4j.engine.Tape;
-import dreambooth4j.engine.Tensor;
 import dreambooth4j.engine.Var;
-import java.util.List;
 import org.bytedeco.pytorch.global.torch;
 
 /**
@@ -16,27 +14,12 @@ public final class UpsampleBicubic {
   /** Resizes to {@code height} × {@code width} pixels. */
   public static Var apply(Tape tape, Var x, long height, long width) {
     long[] size = {height, width};
-    Tensor y =
-        tape.arena()
-            .compute(
-                "upsample_bicubic",
-                () ->
-                    ChannelsLast.out(
-                        torch.upsample_bicubic2d(ChannelsLast.in(x.handle()), size, false)));
     long[] inputSize = {x.size(0), x.size(3), x.size(1), x.size(2)};
-    return tape.record(
+    return ChannelsLast.record(
+        tape,
         "upsample_bicubic",
-        y,
-        x.needsGradient(),
-        List.of(),
-        dy ->
-            x.accumulate(
-                tape.arena()
-                    .compute(
-                        "upsample_bicubic.dx",
-                        () ->
-                            ChannelsLast.out(
-                                torch.upsample_bicubic2d_backward(
-                                    ChannelsLast.in(dy.handle()), size, inputSize, false)))));
+        x,
+        images -> torch.upsample_bicubic2d(images, size, false),
+        dy -> torch.upsample_bicubic2d_backward(dy, size, inputSize, false));
   }
 }
